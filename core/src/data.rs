@@ -1,0 +1,97 @@
+//! What the training loop asks of a data set and of a loader; readers live in `datasets`.
+
+use crate::Result;
+
+/// A decoded picture: 8-bit samples, rows of interleaved channels ([height, width, channels]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// 1 (grey) or 3 (RGB), or what the data set says.
+    pub channels: usize,
+    /// `height * width * channels` samples.
+    pub pixels: Vec<u8>,
+}
+
+/// Pictures by index, with or without labels. Reading is thread-safe and has no state.
+pub trait Dataset: Send + Sync {
+    /// How many samples there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The class names, in the order of the labels; empty where the data have no classes.
+    fn classes(&self) -> &[String];
+    /// The label of a sample, an index into `classes`.
+    fn label(&self, index: usize) -> Option<u32>;
+    /// Decodes a sample.
+    ///
+    /// # Errors
+    /// A broken file: the error names it.
+    fn load(&self, index: usize) -> Result<Image>;
+    /// Where a sample comes from, for messages: a path, or a file and an index.
+    fn place(&self, index: usize) -> String;
+}
+
+/// A batch as the loader delivers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Normalised pixels, [batch, channels, height, width].
+    pub pixels: Vec<f32>,
+    /// [batch, channels, height, width].
+    pub shape: [usize; 4],
+    /// The label of each image, -1 for none.
+    pub labels: Vec<i64>,
+    /// The index of each image in its data set.
+    pub indices: Vec<usize>,
+    /// The number of the batch's first sample, counted from the start of the run: what masks and
+    /// noise are keyed by. The others follow it one by one.
+    pub first_sample: u64,
+}
+
+impl Batch {
+    /// How many images.
+    pub fn len(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.shape[0] == 0
+    }
+
+    /// Images `start..end` as a batch of their own (for gradient accumulation).
+    #[must_use]
+    pub fn slice(&self, start: usize, end: usize) -> Self {
+        let [_, c, h, w] = self.shape;
+        let image = c * h * w;
+        Self {
+            pixels: self.pixels[start * image..end * image].to_vec(),
+            shape: [end - start, c, h, w],
+            labels: self.labels[start..end].to_vec(),
+            indices: self.indices[start..end].to_vec(),
+            first_sample: self.first_sample + start as u64,
+        }
+    }
+}
+
+/// A source of training batches. The batch of a step is a function of the step alone.
+pub trait BatchSource: Send {
+    /// The next batch.
+    ///
+    /// # Errors
+    /// More broken files than the recipe allows.
+    fn next_batch(&mut self) -> Result<Batch>;
+    /// Goes to the batch of optimiser step `step`, for a resumed run.
+    ///
+    /// # Errors
+    /// A source that can't be restarted.
+    fn seek(&mut self, step: u64) -> Result<()>;
+    /// Batches in one pass over the data.
+    fn steps_per_epoch(&self) -> u64;
+    /// Samples skipped so far because their files were broken.
+    fn skipped(&self) -> u64;
+}

@@ -1,0 +1,157 @@
+//! One error type: a sentence with the place, the offending value and the mend.
+
+use std::fmt;
+
+/// Who has to act on an error; it decides the driver's exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A mistake that the user can mend (a wrong key, a missing file). Exit status 2.
+    User,
+    /// A failure at run time (a diverged loss, a full disk, a backend's fault). Exit status 1.
+    Failure,
+    /// The user asked to stop; the run left a checkpoint. Exit status 130.
+    Interrupted,
+}
+
+/// An error as the user reads it: `place: message; mend`.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    place: Option<String>,
+    message: String,
+    mend: Option<String>,
+}
+
+/// The result of everything fallible in this workspace.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A mistake that the user can mend.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::User, message)
+    }
+
+    /// A failure that is not the user's.
+    pub fn failure(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failure, message)
+    }
+
+    /// The user interrupted the work.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Interrupted, message)
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, place: None, message: message.into(), mend: None }
+    }
+
+    /// Names the file, line or key. The outermost caller that knows a place adds it in front.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(match self.place {
+            Some(inner) => format!("{place}: {inner}"),
+            None => place.to_string(),
+        });
+        self
+    }
+
+    /// Says what would mend it. The innermost mend is kept: it knows most.
+    #[must_use]
+    pub fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend.get_or_insert_with(|| mend.into());
+        self
+    }
+
+    /// Who has to act.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The message without place and mend.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The driver's exit status: 2 for a user's mistake, 1 for a failure, 130 for an interrupt.
+    pub fn exit_status(&self) -> u8 {
+        match self.kind {
+            ErrorKind::User => 2,
+            ErrorKind::Failure => 1,
+            ErrorKind::Interrupted => 130,
+        }
+    }
+
+    /// An input/output error on `path`. What the user can mend (a missing file, a read-only
+    /// folder) is told apart from what they can't have foreseen (a full disk).
+    pub fn io(path: impl AsRef<std::path::Path>, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let place = path.as_ref().display().to_string();
+        match error.kind() {
+            Io::NotFound => Self::user("no such file or folder").mend("check the path"),
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => {
+                Self::user("permission denied").mend("choose a path that this user may read and write")
+            }
+            Io::StorageFull | Io::QuotaExceeded => Self::failure("the disk is full")
+                .mend("free some space, then resume: the last good checkpoint is kept"),
+            _ => Self::failure(error.to_string()),
+        }
+        .at(place)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(mend) = &self.mend {
+            write!(f, "; {mend}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The name among `known` that is nearest to `given`, if any is near enough to be meant.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len().max(given.len()) / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// An unknown name, with the nearest valid one and the whole list.
+pub fn unknown_name<'a>(what: &str, given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Error {
+    let mut names: Vec<_> = known.clone().into_iter().collect();
+    names.sort_unstable();
+    let list = names.join(", ");
+    let error = Error::user(format!("unknown {what} `{given}`"));
+    match nearest(given, known) {
+        Some(name) => error.mend(format!("did you mean `{name}`? (one of: {list})")),
+        None => error.mend(format!("use one of: {list}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_has_place_value_and_mend() {
+        let error = unknown_name("mask", "rndom", ["random", "block"]).at("a.toml:3");
+        assert_eq!(
+            error.to_string(),
+            "a.toml:3: unknown mask `rndom`; did you mean `random`? (one of: block, random)"
+        );
+        assert_eq!(error.exit_status(), 2);
+    }
+
+    #[test]
+    fn far_names_are_not_guessed() {
+        assert_eq!(nearest("zebra", ["random", "block"]), None);
+    }
+}
