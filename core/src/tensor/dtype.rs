@@ -1,0 +1,54 @@
+//! Element types.
+
+use std::fmt;
+
+/// The element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum DType {
+    /// 32-bit float: weights, norms, losses.
+    F32 = 0,
+    /// 64-bit float: references and gradient checks.
+    F64 = 1,
+    /// bfloat16: matrix products under mixed precision.
+    Bf16 = 2,
+    /// 64-bit signed integer: indices and labels.
+    I64 = 3,
+    /// Truth values, a byte each on the host.
+    Bool = 4,
+}
+
+impl DType {
+    /// Whether it is a floating-point type.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64 | Self::Bf16)
+    }
+
+    /// Bytes per element on the host.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 | Self::I64 => 8,
+            Self::Bf16 => 2,
+            Self::Bool => 1,
+        }
+    }
+
+    /// The name as recipes spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Bf16 => "bf16",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
