@@ -4,9 +4,21 @@
 //! user interface: backends, data sets, heads and the driver depend on it, never the reverse.
 
 pub mod backend;
+pub mod corruption;
 pub mod data;
+pub mod encoder;
 pub mod error;
+pub mod geometry;
+pub mod layer;
+pub mod model;
+pub mod objective;
+pub mod params;
 pub mod random;
+pub mod recipe;
+pub mod registry;
+pub mod restoration;
+pub mod settings;
+pub mod target;
 pub mod tensor;
 
 pub use backend::{Backend, Device};

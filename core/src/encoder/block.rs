@@ -1,0 +1,153 @@
+//! A pre-norm transformer block with LayerScale (Touvron et al., CaiT, 2021) and drop path (Huang
+//! et al., stochastic depth, 2016).
+
+use super::attention::Tapped;
+use super::{BlockContext, Probabilities};
+use crate::Result;
+use crate::backend::NoGrad;
+use crate::layer::{LayerNorm, Linear};
+use crate::params::{Init, ParamId, ParamSpecs, Params};
+use crate::random::{Philox, Stream};
+use crate::tensor::{Place, Tensor};
+
+/// The extents of a block.
+#[derive(Debug, Clone)]
+pub struct BlockSettings {
+    /// Width of a token.
+    pub dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the hidden layer.
+    pub hidden: usize,
+    /// Initial gain of the residual branches; none for 0.
+    pub layer_scale: f64,
+    /// Initial values of matrices.
+    pub init: Init,
+}
+
+/// x + gain * attention(norm(x)), then x + gain * mlp(norm(x)).
+#[derive(Debug, Clone)]
+pub struct Block {
+    norm1: LayerNorm,
+    qkv: Linear,
+    proj: Linear,
+    gain1: Option<ParamId>,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    gain2: Option<ParamId>,
+    heads: usize,
+}
+
+impl Block {
+    /// Declares the block's parameters under timm's names.
+    pub fn new(specs: &mut ParamSpecs, settings: &BlockSettings) -> Self {
+        let BlockSettings { dim, heads, hidden, layer_scale, init } = settings.clone();
+        let gain = |specs: &mut ParamSpecs, name: &str| {
+            (layer_scale > 0.0).then(|| specs.declare(name, [dim], Init::Constant(layer_scale as f32), false))
+        };
+        Self {
+            norm1: LayerNorm::new(specs, "norm1", dim),
+            qkv: Linear::new(specs, "attn.qkv", dim, 3 * dim, init.clone()),
+            proj: Linear::new(specs, "attn.proj", dim, dim, init.clone()),
+            gain1: gain(specs, "ls1.gamma"),
+            norm2: LayerNorm::new(specs, "norm2", dim),
+            fc1: Linear::new(specs, "mlp.fc1", dim, hidden, init.clone()),
+            fc2: Linear::new(specs, "mlp.fc2", hidden, dim, init),
+            gain2: gain(specs, "ls2.gamma"),
+            heads,
+        }
+    }
+
+    /// x [B, N, D] -> the same shape. `index` is the block's number for drop path and taps.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(
+        &self,
+        params: &Params,
+        x: &Tensor,
+        index: usize,
+        context: &BlockContext<'_>,
+    ) -> Result<(Tensor, Option<Probabilities>)> {
+        let qkv = self.qkv.forward(params, &self.norm1.forward(params, x)?)?;
+        let (mixed, probs) = self.attend(params, &qkv, index, context)?;
+        let branch = self.proj.forward(params, &mixed)?;
+        let keep = |branch| context.drop_path.and_then(|drop| drop.keep(index, branch));
+        let x = x.residual(&branch, self.gain1.map(|id| &params[id]), keep(0))?;
+        let hidden = self.fc1.forward(params, &self.norm2.forward(params, &x)?)?.gelu()?;
+        let branch = self.fc2.forward(params, &hidden)?;
+        let x = x.residual(&branch, self.gain2.map(|id| &params[id]), keep(1))?;
+        Ok((x, probs.map(|values| Probabilities { block: index, values })))
+    }
+
+    fn attend(
+        &self,
+        params: &Params,
+        qkv: &Tensor,
+        index: usize,
+        context: &BlockContext<'_>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let dtype = qkv.dtype();
+        let compute = params.compute();
+        let qkv = qkv.cast(compute)?;
+        let bias = context.bias.map(|bias| bias.cast(compute)).transpose()?;
+        let bias = bias.as_ref();
+        match context.tap.of(index) {
+            Tapped::No => Ok((qkv.self_attention(bias, self.heads)?.cast(dtype)?, None)),
+            Tapped::Differentiate => {
+                let probs = qkv.attention_probs(bias, self.heads)?;
+                let mixed = probs.attention_apply(&qkv, self.heads)?;
+                Ok((mixed.cast(dtype)?, Some(probs.cast(dtype)?)))
+            }
+            Tapped::Observe => {
+                let mixed = qkv.self_attention(bias, self.heads)?;
+                let place = qkv.place();
+                let _quiet = NoGrad::new(&*place.backend);
+                let probs = qkv.attention_probs(bias, self.heads)?;
+                Ok((mixed.cast(dtype)?, Some(probs.cast(dtype)?)))
+            }
+        }
+    }
+}
+
+/// Which residual branches are kept, per image: factors [B, 1, 1] of 0 or 1 / (1 - rate).
+pub struct DropPath {
+    keep: Vec<[Option<Tensor>; 2]>,
+}
+
+impl DropPath {
+    /// Draws the branches of `depth` blocks; the rate of block i is `rate * i / (depth - 1)`.
+    /// `sample` numbers the first image over the run.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn draw(
+        place: &Place,
+        (seed, step, sample): (u64, u64, u64),
+        batch: usize,
+        depth: usize,
+        rate: f64,
+        dtype: crate::DType,
+    ) -> Result<Self> {
+        let mut streams: Vec<_> =
+            (0..batch).map(|i| Philox::new(seed, Stream::DropPath, step, sample + i as u64)).collect();
+        let mut keep = Vec::with_capacity(depth);
+        for block in 0..depth {
+            let rate = rate * block as f64 / (depth.max(2) - 1) as f64;
+            let mut branch = || -> Result<Option<Tensor>> {
+                let factors: Vec<f32> = streams
+                    .iter_mut()
+                    .map(|random| if random.uniform_f64() < rate { 0.0 } else { (1.0 / (1.0 - rate)) as f32 })
+                    .collect();
+                (rate > 0.0).then(|| place.floats([batch, 1, 1], factors, dtype)).transpose()
+            };
+            keep.push([branch()?, branch()?]);
+        }
+        Ok(Self { keep })
+    }
+
+    fn keep(&self, block: usize, branch: usize) -> Option<&Tensor> {
+        self.keep.get(block).and_then(|branches| branches[branch].as_ref())
+    }
+}

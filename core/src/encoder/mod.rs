@@ -1,0 +1,121 @@
+//! Encoders, cut so that corruption is never welded in: `embed`, `assemble`, `blocks(range)`,
+//! `norm`. Roles, injection and restoration happen between them; features are never corrupted.
+
+mod attention;
+mod block;
+mod position;
+mod vit;
+
+use std::ops::Range;
+
+pub use attention::{AttentionTap, Probabilities};
+pub use block::{Block, BlockSettings, DropPath};
+pub use position::{PositionKind, relative_index, sincos_2d};
+pub use vit::{Vit, VitSettings};
+
+use crate::Result;
+use crate::geometry::Geometry;
+use crate::params::{ParamSpecs, Params};
+use crate::settings::{Field, Section};
+use crate::tensor::Tensor;
+
+/// What the blocks of one forward pass share.
+#[derive(Default)]
+pub struct BlockContext<'a> {
+    /// An additive bias on the attention logits, broadcast to [B, heads, N, N].
+    pub bias: Option<&'a Tensor>,
+    /// Which residual branches are dropped; none in evaluation.
+    pub drop_path: Option<&'a DropPath>,
+    /// Where attention probabilities are wanted.
+    pub tap: AttentionTap,
+}
+
+/// A vision encoder over patches [B, L, C*p*p], in PyTorch's order of a convolution kernel.
+pub trait Encoder: Send + Sync {
+    /// Its extents.
+    fn geometry(&self) -> &Geometry;
+
+    /// Patches [B, L, C*p*p] -> tokens [B, L, D], without positions.
+    ///
+    /// # Errors
+    /// The backend's failure; so for all that follow.
+    fn embed(&self, params: &Params, patches: &Tensor) -> Result<Tensor>;
+
+    /// Adds positions, keeps only the tokens at `keep` (indices [B, K] as i64) if given, and puts
+    /// the prefix tokens in front: [B, L, D] -> [B, P + K, D].
+    fn assemble(&self, params: &Params, tokens: &Tensor, keep: Option<&Tensor>) -> Result<Tensor>;
+
+    /// Runs some of the blocks on tokens [B, N, D]; returns them and the attention probabilities
+    /// of the blocks that the context taps.
+    fn blocks(
+        &self,
+        params: &Params,
+        tokens: Tensor,
+        range: Range<usize>,
+        context: &BlockContext<'_>,
+    ) -> Result<(Tensor, Vec<Probabilities>)>;
+
+    /// The final norm.
+    fn norm(&self, params: &Params, tokens: &Tensor) -> Result<Tensor>;
+
+    /// Refuses to drop tokens where the encoder can't.
+    ///
+    /// # Errors
+    /// Such an encoder.
+    fn check_drop(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The largest drop-path rate; the rate of block i grows linearly up to it.
+    fn drop_path(&self) -> f64 {
+        0.0
+    }
+
+    /// Features of clean patches: tokens [B, P + L, D] after the final norm.
+    fn features(&self, params: &Params, patches: &Tensor) -> Result<Tensor> {
+        let tokens = self.assemble(params, &self.embed(params, patches)?, None)?;
+        let (tokens, _) = self.blocks(params, tokens, 0..self.geometry().depth, &BlockContext::default())?;
+        self.norm(params, &tokens)
+    }
+}
+
+/// Images as an encoder is built for them: (channels, height, width).
+pub type ImageShape = [usize; 3];
+
+/// A built-in encoder in the registry.
+pub struct EncoderEntry {
+    /// The `kind` in recipes.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// The fields of its table.
+    pub fields: fn() -> Vec<Field>,
+    /// Builds it from its table, declaring its parameters.
+    pub build: fn(&Section, ImageShape, &mut ParamSpecs) -> Result<Box<dyn Encoder>>,
+}
+
+inventory::collect!(EncoderEntry);
+
+/// Images [B, C, H, W] -> patches [B, L, C*p*p], each in (channel, row, column) order.
+///
+/// # Errors
+/// Images of another size.
+pub fn patchify(images: &Tensor, geometry: &Geometry) -> Result<Tensor> {
+    let (gh, gw, p, c) = (geometry.grid_h(), geometry.grid_w(), geometry.patch, geometry.channels);
+    let b = images.shape()[0];
+    images.reshape([b, c, gh, p, gw, p])?.permute(&[0, 2, 4, 1, 3, 5])?.reshape([
+        b,
+        gh * gw,
+        geometry.patch_values(),
+    ])
+}
+
+/// Patches [B, L, C*p*p] -> images [B, C, H, W].
+///
+/// # Errors
+/// Patches of another geometry.
+pub fn unpatchify(patches: &Tensor, geometry: &Geometry) -> Result<Tensor> {
+    let (gh, gw, p, c) = (geometry.grid_h(), geometry.grid_w(), geometry.patch, geometry.channels);
+    let b = patches.shape()[0];
+    patches.reshape([b, gh, gw, c, p, p])?.permute(&[0, 3, 1, 4, 2, 5])?.reshape([b, c, gh * p, gw * p])
+}

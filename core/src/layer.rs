@@ -1,0 +1,60 @@
+//! The two layers that everything is made of.
+
+use crate::Result;
+use crate::params::{Init, ParamId, ParamSpecs, Params};
+use crate::tensor::Tensor;
+
+/// A linear layer with weight [out, in] and bias.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: ParamId,
+    bias: Option<ParamId>,
+}
+
+impl Linear {
+    /// Declares `name.weight` and `name.bias`.
+    pub fn new(specs: &mut ParamSpecs, name: &str, input: usize, output: usize, init: Init) -> Self {
+        specs.scope(name, |specs| Self {
+            weight: specs.declare("weight", [output, input], init, true),
+            bias: Some(specs.declare("bias", [output], Init::Constant(0.0), false)),
+        })
+    }
+
+    /// x [.., in] -> [.., out], multiplied in the compute type and returned in x's.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        let compute = params.compute();
+        let weight = params[self.weight].cast(compute)?;
+        let bias = self.bias.map(|bias| params[bias].cast(compute)).transpose()?;
+        x.cast(compute)?.linear(&weight, bias.as_ref())?.cast(x.dtype())
+    }
+}
+
+/// Layer norm over the last axis, always in the weights' type.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    gain: ParamId,
+    bias: ParamId,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Declares `name.weight` and `name.bias`.
+    pub fn new(specs: &mut ParamSpecs, name: &str, width: usize) -> Self {
+        specs.scope(name, |specs| Self {
+            gain: specs.declare("weight", [width], Init::Constant(1.0), false),
+            bias: specs.declare("bias", [width], Init::Constant(0.0), false),
+            eps: 1e-6,
+        })
+    }
+
+    /// x [.., width] -> the same shape.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        x.layer_norm(&params[self.gain], &params[self.bias], self.eps)
+    }
+}

@@ -1,0 +1,88 @@
+//! Keeping masked and noised tokens from disturbing each other. The paper names the aim and not the
+//! formula; these are the four readings of it.
+
+use std::ops::Range;
+
+use crate::corruption::Injection;
+use crate::encoder::Probabilities;
+use crate::objective::{first_corrupted_block, AttentionStatistics, Objective, ObjectiveEntry, StepOutput};
+use crate::settings::Settings;
+use crate::tensor::Tensor;
+use crate::Result;
+
+/// What is minimised, with M the masked and V the noised tokens, A the row-stochastic attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// mean over i in M of log N - H(A_i) = KL(A_i, uniform): masked rows spread out.
+    RowEntropy,
+    /// half the mean mass from M to V plus half the mean mass from V to M.
+    CrossMass,
+    /// the mean mass from V to M: masked tokens stop disturbing noised ones.
+    OneWay,
+    /// logits between M and V are removed; an ablation without a loss.
+    HardMask,
+}
+
+crate::settings! {
+    /// The disruption loss.
+    pub struct Disruption {
+        /// row-entropy, cross-mass, one-way or hard-mask.
+        form: Form = Form::RowEntropy;
+        /// Factor in the total.
+        weight: f64 = 0.1, in 0.0..=1e6;
+        /// First block; -1 takes the block that noise enters.
+        first_block: i64 = -1, in -1..=1024;
+    }
+}
+
+impl Disruption {
+    fn blocks(&self, depth: usize, injection: Option<Injection>) -> Range<usize> {
+        let first = usize::try_from(self.first_block).unwrap_or_else(|_| first_corrupted_block(injection));
+        first.min(depth)..depth
+    }
+}
+
+impl Objective for Disruption {
+    fn attention(&self, depth: usize, injection: Option<Injection>) -> Option<Range<usize>> {
+        (self.form != Form::HardMask && self.weight > 0.0).then(|| self.blocks(depth, injection))
+    }
+
+    fn separate(&self, depth: usize, injection: Option<Injection>) -> Option<Range<usize>> {
+        (self.form == Form::HardMask).then(|| self.blocks(depth, injection))
+    }
+
+    fn loss(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
+        if self.form == Form::HardMask || self.weight == 0.0 || !step.mask_tokens_encoded {
+            return Ok(None);
+        }
+        let (place, dtype) = (step.patches.place(), step.patches.dtype());
+        let Some(statistics) = AttentionStatistics::new(step.plan, step.geometry.prefix, &place, dtype)? else {
+            return Ok(None);
+        };
+        let range = self.blocks(step.geometry.depth, step.injection);
+        let blocks: Vec<&Probabilities> = step.attention.iter().filter(|p| range.contains(&p.block)).collect();
+        match self.form {
+            Form::RowEntropy => statistics.row_entropy_gap(&blocks),
+            Form::OneWay => statistics.noised_to_masked(&blocks),
+            Form::CrossMass | Form::HardMask => {
+                let there = statistics.masked_to_noised(&blocks)?;
+                there.add(&statistics.noised_to_masked(&blocks)?)?.mul_scalar(0.5)
+            }
+        }
+        .map(Some)
+    }
+
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+}
+
+inventory::submit! {
+    ObjectiveEntry {
+        name: "disruption",
+        summary: "keeps masked and noised tokens from disturbing each other (the paper)",
+        fields: Disruption::fields,
+        build: |section| Ok(Box::new(section.read::<Disruption>()?)),
+    }
+}

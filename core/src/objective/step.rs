@@ -1,0 +1,112 @@
+//! What a training step produced, for objectives to read.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::corruption::{CorruptionPlan, Injection, Role};
+use crate::data::Batch;
+use crate::encoder::Probabilities;
+use crate::geometry::Geometry;
+use crate::target::{Target, TargetInput};
+use crate::tensor::{DType, Place, Tensor};
+use crate::{Error, Result};
+
+/// Weights that make a sum over tokens the mean over one role.
+#[derive(Debug, Clone)]
+pub struct TokenWeights {
+    /// Masked tokens, [B, L, 1]: 1 / (number masked) at each; `None` where there is none.
+    pub masked: Option<Tensor>,
+    /// Visible tokens, noised or not.
+    pub visible: Option<Tensor>,
+    /// Every token.
+    pub all: Tensor,
+}
+
+impl TokenWeights {
+    /// The weights of a plan.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn new(plan: &CorruptionPlan, place: &Place, dtype: DType) -> Result<Self> {
+        let mean_over = |wanted: &dyn Fn(Role) -> bool| -> Result<Option<Tensor>> {
+            let count = plan.roles.iter().filter(|&&role| wanted(role)).count();
+            if count == 0 {
+                return Ok(None);
+            }
+            let weight = 1.0 / count as f32;
+            let values = plan.roles.iter().map(|&role| if wanted(role) { weight } else { 0.0 }).collect();
+            place.floats([plan.batch, plan.tokens, 1], values, dtype).map(Some)
+        };
+        Ok(Self {
+            masked: mean_over(&|role| role == Role::Masked)?,
+            visible: mean_over(&|role| role != Role::Masked)?,
+            all: mean_over(&|_| true)?.ok_or_else(|| Error::failure("an empty batch"))?,
+        })
+    }
+}
+
+/// What a step produced.
+pub struct StepOutput<'a> {
+    /// Extents.
+    pub geometry: &'a Geometry,
+    /// The batch in host memory.
+    pub batch: &'a Batch,
+    /// What was corrupted, and how.
+    pub plan: &'a CorruptionPlan,
+    /// Where noise enters, if the recipe has any.
+    pub injection: Option<Injection>,
+    /// Clean patches [B, L, C*p*p].
+    pub patches: &'a Tensor,
+    /// Patches with noise on the pixels, where something needs them.
+    pub noised: Option<&'a Tensor>,
+    /// The noise values on the pixels.
+    pub noise: Option<&'a Tensor>,
+    /// Weights of the tokens by role.
+    pub weights: &'a TokenWeights,
+    /// Predictions by head, each [B, L, width].
+    pub predictions: BTreeMap<String, Tensor>,
+    /// Attention probabilities of the tapped blocks.
+    pub attention: Vec<Probabilities>,
+    /// Whether the encoder saw masked tokens, so that its attention has rows for them.
+    pub mask_tokens_encoded: bool,
+    /// Tensors that objectives share; starts empty.
+    pub shared: RefCell<BTreeMap<String, Tensor>>,
+}
+
+impl StepOutput<'_> {
+    /// A target, made once however many objectives share it.
+    ///
+    /// # Errors
+    /// The target's failure.
+    pub fn target(&self, key: &str, target: &dyn Target) -> Result<Tensor> {
+        let input = TargetInput {
+            geometry: self.geometry,
+            batch: self.batch,
+            patches: self.patches,
+            noised: self.noised,
+            noise: self.noise,
+        };
+        self.once(&format!("target {key}"), || target.generate(&input))
+    }
+
+    /// A tensor that objectives share, made by the first that asks.
+    ///
+    /// # Errors
+    /// The maker's failure.
+    pub fn once(&self, key: &str, make: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+        if let Some(made) = self.shared.borrow().get(key) {
+            return Ok(made.clone());
+        }
+        let tensor = make()?;
+        self.shared.borrow_mut().insert(key.to_owned(), tensor.clone());
+        Ok(tensor)
+    }
+
+    /// The predictions of a head.
+    ///
+    /// # Errors
+    /// No such head.
+    pub fn prediction(&self, head: &str) -> Result<&Tensor> {
+        self.predictions.get(head).ok_or_else(|| Error::failure(format!("no head `{head}` was built")))
+    }
+}

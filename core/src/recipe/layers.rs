@@ -1,0 +1,154 @@
+//! The layers of a recipe: preset, file, overrides; later ones win. Each key remembers its place.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::preset::preset;
+use crate::settings::Sources;
+use crate::{Error, Result};
+
+/// A recipe while it is put together.
+///
+/// A table that changes its `kind` loses the keys of the layers below: they belonged to another
+/// kind. `NAME = false` drops a table of the layers below.
+#[derive(Debug, Default)]
+pub struct Layers {
+    table: toml::Table,
+    sources: Sources,
+}
+
+impl Layers {
+    /// The layers of a recipe file: the preset that it names, then itself.
+    ///
+    /// # Errors
+    /// A file that can't be read, broken TOML, or an unknown preset.
+    pub fn file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let error = Error::io(path, &e);
+            if e.kind() == std::io::ErrorKind::InvalidData {
+                return Error::user("is no text").at(path.display()).mend("give a recipe in TOML");
+            }
+            error
+        })?;
+        Self::text(&path.display().to_string(), &text)
+    }
+
+    /// The layers of a recipe's text; `place` stands for the file's name.
+    ///
+    /// # Errors
+    /// Broken TOML or an unknown preset.
+    pub fn text(place: &str, text: &str) -> Result<Self> {
+        let (mut table, sources) = parse(place, text)?;
+        let mut layers = Self::default();
+        match table.remove("preset") {
+            None => {}
+            Some(toml::Value::String(name)) => {
+                let preset = preset(&name).map_err(|e| e.at(sources.place("preset")))?;
+                let (table, sources) = parse(&format!("preset {name}"), preset.text)?;
+                layers.add(table, sources);
+            }
+            Some(other) => {
+                return Err(Error::user(format!("expected a preset's name, found {other}"))
+                    .at(sources.place("preset"))
+                    .mend("write preset = \"paper\""));
+            }
+        }
+        layers.add(table, sources);
+        Ok(layers)
+    }
+
+    /// Adds `KEY=VALUE` overrides; a value that is no TOML is taken as a string.
+    ///
+    /// # Errors
+    /// An override without `=`, or a key that runs through a value.
+    pub fn overrides(&mut self, overrides: &[String]) -> Result<()> {
+        let mut table = toml::Table::new();
+        let mut sources = Sources::default();
+        for text in overrides {
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(Error::user(format!("`{text}` is no override"))
+                    .mend("write KEY=VALUE, as train.epochs=10"));
+            };
+            let (key, value) = (key.trim(), value.trim());
+            if key.is_empty() || key.split('.').any(str::is_empty) {
+                return Err(
+                    Error::user(format!("`{text}` has no key")).mend("write KEY=VALUE, as train.epochs=10")
+                );
+            }
+            let value = format!("value = {value}")
+                .parse::<toml::Table>()
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+            let mut parts: Vec<&str> = key.split('.').collect();
+            let last = parts.pop().unwrap_or_default();
+            let mut at = &mut table;
+            for part in parts {
+                let entry = at.entry(part).or_insert_with(|| toml::Table::new().into());
+                at = entry.as_table_mut().ok_or_else(|| {
+                    Error::user(format!("`{text}` goes through a value")).mend("override one or the other")
+                })?;
+            }
+            at.insert(last.to_owned(), value);
+            sources.0.insert(key.to_owned(), format!("override {text}"));
+        }
+        self.add(table, sources);
+        Ok(())
+    }
+
+    /// Adds a layer on top.
+    fn add(&mut self, table: toml::Table, sources: Sources) {
+        merge(&mut self.table, table);
+        self.sources.0.extend(sources.0);
+    }
+
+    /// The merged table and the place of each key.
+    pub fn finish(mut self) -> (toml::Table, Sources) {
+        self.table.retain(|_, value| value.as_bool() != Some(false));
+        (self.table, self.sources)
+    }
+}
+
+fn merge(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => {
+                let changes_kind = over.get("kind").is_some_and(|kind| base.get("kind") != Some(kind));
+                if changes_kind {
+                    base.clear();
+                }
+                merge(base, over);
+            }
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Parses TOML, keeping the line of each key.
+fn parse(place: &str, text: &str) -> Result<(toml::Table, Sources)> {
+    let line = |offset: usize| 1 + text[..offset.min(text.len())].matches('\n').count();
+    let spanned = DeTable::parse(text).map_err(|e| {
+        let at = e.span().map_or_else(|| place.to_owned(), |span| format!("{place}:{}", line(span.start)));
+        Error::user(e.message().to_owned()).at(at).mend("mend the TOML")
+    })?;
+    let mut sources = Sources::default();
+    walk("", spanned.get_ref(), &mut |key, offset| {
+        sources.0.insert(key, format!("{place}:{}", line(offset)));
+    });
+    let table = text.parse().map_err(|e: toml::de::Error| Error::user(e.message().to_owned()).at(place))?;
+    Ok((table, sources))
+}
+
+fn walk(prefix: &str, table: &DeTable<'_>, record: &mut impl FnMut(String, usize)) {
+    for (key, value) in table {
+        let path =
+            if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        record(path.clone(), key.span().start);
+        if let DeValue::Table(inner) = value.get_ref() {
+            walk(&path, inner, record);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Recipes: TOML over a preset, with `KEY=VALUE` overrides, checked before anything runs.
+
+mod layers;
+mod preset;
+mod schema;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+pub use layers::Layers;
+pub use preset::{Preset, presets};
+pub use schema::{
+    DataSettings, EvalSettings, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings, TrainSettings,
+};
+
+use crate::corruption::CorruptionEntry;
+use crate::corruption::noise::NoiseLawEntry;
+use crate::encoder::EncoderEntry;
+use crate::error::unknown_name;
+use crate::objective::ObjectiveEntry;
+use crate::registry::{self, Registered};
+use crate::restoration::DecoderEntry;
+use crate::settings::{Section, Settings, Sources};
+use crate::target::TargetEntry;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// The keys of a recipe outside its tables.
+    pub struct RunSettings {
+        /// The run's name.
+        name: String = "run".to_owned();
+        /// Seed of everything random.
+        seed: u64 = 0;
+        /// f32, or bf16 for matrix products and attention over f32 weights.
+        precision: Precision = Precision::F32;
+    }
+}
+
+/// The tables of a recipe.
+const TABLES: [&str; 10] = [
+    "data",
+    "encoder",
+    "restoration",
+    "corruption",
+    "noise",
+    "objective",
+    "optimizer",
+    "schedule",
+    "train",
+    "eval",
+];
+
+/// A resolved recipe.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// Keys outside the tables.
+    pub run: RunSettings,
+    /// `[data]`
+    pub data: DataSettings,
+    /// `[optimizer]`
+    pub optimizer: OptimizerSettings,
+    /// `[schedule]`
+    pub schedule: ScheduleSettings,
+    /// `[train]`
+    pub train: TrainSettings,
+    /// `[eval]`
+    pub eval: EvalSettings,
+    /// `[encoder]`
+    pub encoder: Section,
+    /// `[restoration]`, with the table `decoder`
+    pub restoration: Section,
+    /// `[corruption]`
+    pub corruption: Section,
+    /// `[noise]`, with the table `law`; absent without noise
+    pub noise: Option<Section>,
+    /// `[objective]`, one table for each objective
+    pub objective: Section,
+    table: toml::Table,
+}
+
+impl Recipe {
+    /// Reads a recipe file and overrides.
+    ///
+    /// # Errors
+    /// A file that can't be read or is no recipe; see [`Layers`].
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let mut layers = Layers::file(path)?;
+        layers.overrides(overrides)?;
+        Self::resolve(layers)
+    }
+
+    /// A recipe from TOML text; `place` stands for the file's name.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        let mut layers = Layers::text(place, text)?;
+        layers.overrides(overrides)?;
+        Self::resolve(layers)
+    }
+
+    /// Checks keys and types, and fills in every default.
+    ///
+    /// # Errors
+    /// The first mistake, with its place and mend.
+    pub fn resolve(layers: Layers) -> Result<Self> {
+        let (mut table, sources) = layers.finish();
+        let sources = Arc::new(sources);
+        let keys: Vec<&str> =
+            TABLES.into_iter().chain(RunSettings::fields().iter().map(|field| field.name)).collect();
+        for key in table.keys() {
+            if !keys.contains(&key.as_str()) {
+                return Err(unknown_name("key", key, keys.iter().copied()).at(sources.place(key)));
+            }
+        }
+        fill_kinds(&mut table, &sources)?;
+        let section = |name: &str| Section::new(subtable(&table, name), name, sources.clone());
+        let present = |name: &str| table.get(name).is_some_and(toml::Value::is_table);
+        for name in TABLES {
+            if table.get(name).is_some_and(|value| !value.is_table()) {
+                return Err(Error::user(format!("expected a table, found {}", table[name]))
+                    .at(sources.place(name))
+                    .mend(format!("write a table [{name}], or {name} = false to drop the preset's")));
+            }
+        }
+        let top: toml::Table =
+            table.iter().filter(|(_, v)| !v.is_table()).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let top = Section::new(top, "recipe", sources.clone());
+        let recipe = Self {
+            run: top.read()?,
+            data: section("data").read()?,
+            optimizer: section("optimizer").read()?,
+            schedule: section("schedule").read()?,
+            train: section("train").read()?,
+            eval: section("eval").read()?,
+            encoder: section("encoder"),
+            restoration: section("restoration"),
+            corruption: section("corruption"),
+            noise: present("noise").then(|| section("noise")),
+            objective: section("objective"),
+            table: toml::Table::new(),
+        };
+        recipe.check(&sources)?;
+        let mut full = table.clone();
+        full.extend(as_table(&recipe.run));
+        full.insert("data".into(), as_table(&recipe.data).into());
+        full.insert("optimizer".into(), as_table(&recipe.optimizer).into());
+        full.insert("schedule".into(), as_table(&recipe.schedule).into());
+        full.insert("train".into(), as_table(&recipe.train).into());
+        full.insert("eval".into(), as_table(&recipe.eval).into());
+        Ok(Self { table: full, ..recipe })
+    }
+
+    /// Checks across keys.
+    fn check(&self, sources: &Sources) -> Result<()> {
+        let (batch, accumulate) = (self.train.batch, self.train.accumulate);
+        if batch % accumulate != 0 {
+            return Err(Error::user(format!(
+                "a batch of {batch} can't be split in {accumulate} equal parts"
+            ))
+            .at(sources.place("train.accumulate"))
+            .mend("choose a divisor of train.batch"));
+        }
+        if self.objective.table().is_empty() {
+            return Err(Error::user("the recipe has no objective")
+                .at(sources.place("objective"))
+                .mend("add a table [objective.NAME] with kind = \"reconstruction\""));
+        }
+        let channels = self.data.channels;
+        for (key, values) in [("mean", &self.data.mean), ("std", &self.data.std)] {
+            if values.len() != channels && values.len() != 1 {
+                return Err(Error::user(format!("{} values for {channels} channels", values.len()))
+                    .at(sources.place(&format!("data.{key}")))
+                    .mend("give one value, or one for each channel"));
+            }
+        }
+        if self.data.std.iter().any(|v| !v.is_finite() || *v <= 0.0) {
+            return Err(Error::user("a standard deviation must be above 0").at(sources.place("data.std")));
+        }
+        Ok(())
+    }
+
+    /// The resolved recipe with every default, as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.table).unwrap_or_default()
+    }
+
+    /// The resolved recipe.
+    pub fn table(&self) -> &toml::Table {
+        &self.table
+    }
+
+    /// SHA-256 of what decides the weights: the resolved recipe without the keys of [`cosmetic`].
+    pub fn hash(&self) -> String {
+        let decisive: Vec<(String, String)> =
+            flatten(&self.table).into_iter().filter(|(key, _)| !cosmetic(key)).collect();
+        let mut sha = Sha256::new();
+        for (key, value) in decisive {
+            sha.update(format!("{key} = {value}\n"));
+        }
+        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The keys that decide the weights and differ between two resolved recipes, as
+    /// `key: before -> after`.
+    pub fn difference(before: &toml::Table, after: &toml::Table) -> Vec<String> {
+        let (before, after) = (flatten(before), flatten(after));
+        let find = |list: &[(String, String)], key: &str| {
+            list.iter().find(|(k, _)| k == key).map_or_else(|| "unset".to_owned(), |(_, v)| v.clone())
+        };
+        let mut keys: Vec<&String> = before.iter().chain(&after).map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter()
+            .filter(|key| !cosmetic(key))
+            .map(|key| (key, find(&before, key), find(&after, key)))
+            .filter(|(_, a, b)| a != b)
+            .map(|(key, a, b)| format!("{key}: {a} -> {b}"))
+            .collect()
+    }
+}
+
+/// Whether a key leaves the trained weights alone, so that a resumed run may change it.
+pub fn cosmetic(key: &str) -> bool {
+    const KEYS: [&str; 9] = [
+        "name",
+        "data.path",
+        "data.workers",
+        "data.prefetch",
+        "train.checkpoint_every",
+        "train.keep_last",
+        "train.log_every",
+        "train.samples_every",
+        "train.checkpoint_blocks",
+    ];
+    key.starts_with("eval.") || KEYS.contains(&key)
+}
+
+fn as_table<S: serde::Serialize>(settings: &S) -> toml::Table {
+    toml::Table::try_from(settings).unwrap_or_default()
+}
+
+fn subtable(table: &toml::Table, name: &str) -> toml::Table {
+    table.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default()
+}
+
+/// Dotted keys and their values as TOML, sorted.
+fn flatten(table: &toml::Table) -> Vec<(String, String)> {
+    fn walk(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(inner) => walk(&path, inner, out),
+                value => out.push((path, value.to_string())),
+            }
+        }
+    }
+    let mut out = vec![];
+    walk("", table, &mut out);
+    out.sort();
+    out
+}
+
+/// Fills the defaults of every table with a `kind` from the registry.
+fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
+    fn fill<E: Registered>(what: &str, table: &mut toml::Table, path: &str, sources: &Sources) -> Result<()> {
+        let Some(toml::Value::String(kind)) = table.get("kind").cloned() else { return Ok(()) };
+        let entry =
+            registry::find::<E>(what, &kind).map_err(|e| e.at(sources.place(&format!("{path}.kind"))))?;
+        for field in entry.fields() {
+            if !table.contains_key(field.name) {
+                if let Ok(default) = format!("value = {}", field.default).parse::<toml::Table>() {
+                    table.insert(field.name.to_owned(), default["value"].clone());
+                }
+            }
+        }
+        Ok(())
+    }
+    fn inner<'a>(table: &'a mut toml::Table, key: &str) -> Option<&'a mut toml::Table> {
+        table.get_mut(key).and_then(toml::Value::as_table_mut)
+    }
+    if let Some(encoder) = inner(table, "encoder") {
+        fill::<EncoderEntry>("encoder", encoder, "encoder", sources)?;
+    }
+    if let Some(corruption) = inner(table, "corruption") {
+        fill::<CorruptionEntry>("corruption", corruption, "corruption", sources)?;
+    }
+    if let Some(law) = inner(table, "noise").and_then(|noise| inner(noise, "law")) {
+        fill::<NoiseLawEntry>("noise law", law, "noise.law", sources)?;
+    }
+    if let Some(decoder) = inner(table, "restoration").and_then(|restoration| inner(restoration, "decoder")) {
+        fill::<DecoderEntry>("decoder", decoder, "restoration.decoder", sources)?;
+    }
+    if let Some(objectives) = inner(table, "objective") {
+        for (name, objective) in objectives.iter_mut() {
+            let path = format!("objective.{name}");
+            if let Some(objective) = objective.as_table_mut() {
+                fill::<ObjectiveEntry>("objective", objective, &path, sources)?;
+                if let Some(target) = inner(objective, "target") {
+                    fill::<TargetEntry>("target", target, &format!("{path}.target"), sources)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

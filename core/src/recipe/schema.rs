@@ -1,0 +1,138 @@
+//! The tables of a recipe that have one shape.
+
+/// The number format of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    F32,
+    /// bfloat16 for matrix products and attention; weights, norms, softmax sums and losses in f32.
+    Bf16,
+}
+
+/// How the learning rate goes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Half a cosine down to `min_lr`.
+    Cosine,
+    /// Times `gamma` at each milestone.
+    Multistep,
+    /// No change.
+    Constant,
+}
+
+crate::settings! {
+    /// `[data]`: which pictures, and what the loader does with them.
+    pub struct DataSettings {
+        /// fashion-mnist (embedded), folder, cifar10, cifar100, idx or csv.
+        name: String = "fashion-mnist".to_owned();
+        /// The file or folder, for data that aren't embedded.
+        path: String = String::new();
+        /// The share of a data set without a test split that is held out for evaluation.
+        holdout: f64 = 0.1, in 0.0..=0.9;
+        /// Side of a training image in pixels.
+        image_size: usize = 224, in 1..=8192;
+        /// Channels: 1 (grey) or 3 (RGB).
+        channels: usize = 3, in 1..=4;
+        /// Zero padding around a picture before it is cropped, in pixels (for small pictures).
+        pad: usize = 0, in 0..=1024;
+        /// Random resized crop: smallest and largest share of the area; empty for a centre crop.
+        crop_scale: Vec<f64> = vec![0.67, 1.0];
+        /// Random resized crop: smallest and largest aspect ratio.
+        crop_ratio: Vec<f64> = vec![0.75, 1.333_333_333_333_333_3];
+        /// Whether pictures are mirrored at random.
+        flip: bool = true;
+        /// Mean that pixels (0 to 1) are normalised with, for each channel; default ImageNet's.
+        mean: Vec<f64> = vec![0.485, 0.456, 0.406];
+        /// Standard deviation that pixels are normalised with.
+        std: Vec<f64> = vec![0.229, 0.224, 0.225];
+        /// Threads that decode; 0 loads in the training thread.
+        workers: usize = 2, in 0..=256;
+        /// Batches that are loaded ahead.
+        prefetch: usize = 2, in 1..=64;
+        /// Broken files that are skipped before the run stops.
+        bad_files: usize = 10, in 0..=1_000_000;
+    }
+}
+
+crate::settings! {
+    /// `[optimizer]`: AdamW with decoupled decay; norms, biases, gains, tokens and position tables
+    /// don't decay.
+    pub struct OptimizerSettings {
+        /// Base learning rate for a batch of `lr_batch`.
+        lr: f64 = 1e-4, in 0.0..=1000.0;
+        /// The batch that `lr` is for: the rate grows linearly with train.batch; 0 takes lr as it is.
+        lr_batch: usize = 512, in 0..=1_000_000;
+        /// Decay of the mean gradient.
+        beta1: f64 = 0.9, in 0.0..=0.999_999;
+        /// Decay of the mean squared gradient.
+        beta2: f64 = 0.999, in 0.0..=0.999_999_9;
+        /// Added to the root of the mean squared gradient.
+        eps: f64 = 1e-8, in 0.0..=1.0;
+        /// Weight decay.
+        weight_decay: f64 = 0.05, in 0.0..=10.0;
+        /// Largest global gradient norm; 0 doesn't clip.
+        clip: f64 = 5.0, in 0.0..=1e9;
+    }
+}
+
+crate::settings! {
+    /// `[schedule]`: the learning rate over the run.
+    pub struct ScheduleSettings {
+        /// cosine, multistep or constant.
+        shape: ScheduleKind = ScheduleKind::Cosine;
+        /// Epochs of linear warm-up.
+        warmup_epochs: f64 = 10.0, in 0.0..=1e6;
+        /// Learning rate at the start of the warm-up (scaled like lr).
+        warmup_lr: f64 = 5e-7, in 0.0..=1000.0;
+        /// Learning rate at the end of a cosine (scaled like lr).
+        min_lr: f64 = 0.0, in 0.0..=1000.0;
+        /// Multistep: where the rate drops, as shares of the run.
+        milestones: Vec<f64> = vec![0.75];
+        /// Multistep: the factor at each milestone.
+        gamma: f64 = 0.1, in 0.0..=1.0;
+    }
+}
+
+crate::settings! {
+    /// `[train]`
+    pub struct TrainSettings {
+        /// Passes over the data.
+        epochs: f64 = 400.0, in 0.0..=1e6;
+        /// Images in an optimiser step.
+        batch: usize = 4096, in 1..=1_000_000;
+        /// Parts that a batch is split into; their gradients are summed.
+        accumulate: usize = 1, in 1..=65536;
+        /// Decay of an average of the weights, which is evaluated and saved beside them; 0 for none.
+        ema: f64 = 0.0, in 0.0..=0.999_999_9;
+        /// Blocks that are recomputed together in the backward pass to save memory; 0 for none.
+        checkpoint_blocks: usize = 0, in 0..=1024;
+        /// Epochs between checkpoints.
+        checkpoint_every: f64 = 1.0, in 0.001..=1e6;
+        /// Checkpoints that are kept.
+        keep_last: usize = 2, in 1..=10_000;
+        /// Steps between lines of metrics.
+        log_every: usize = 10, in 1..=1_000_000;
+        /// Epochs between sample pictures.
+        samples_every: f64 = 5.0, in 0.001..=1e6;
+    }
+}
+
+crate::settings! {
+    /// `[eval]`: what is measured on frozen features, without labels in training.
+    pub struct EvalSettings {
+        /// Epochs between evaluations; 0 evaluates at the end only.
+        every: f64 = 0.0, in 0.0..=1e6;
+        /// Heads to evaluate.
+        heads: Vec<String> = vec!["knn".to_owned(), "linear".to_owned()];
+        /// Whether the random initialisation is evaluated too, for comparison.
+        baseline: bool = true;
+        /// Features: mean (of the patch tokens) or class (the class token).
+        features: String = "mean".to_owned();
+        /// Training images whose features are used at most; 0 takes all.
+        train_images: usize = 0, in 0..=100_000_000;
+        /// Test images at most; 0 takes all.
+        test_images: usize = 0, in 0..=100_000_000;
+    }
+}
