@@ -20,6 +20,7 @@ pub mod restoration;
 pub mod settings;
 pub mod target;
 pub mod tensor;
+pub mod train;
 
 pub use backend::{Backend, Device};
 pub use error::{Error, ErrorKind, Result};

@@ -100,6 +100,8 @@ crate::settings! {
     pub struct TrainSettings {
         /// Passes over the data.
         epochs: f64 = 400.0, in 0.0..=1e6;
+        /// Optimiser steps, in place of epochs; 0 goes by epochs.
+        steps: usize = 0, in 0..=1_000_000_000;
         /// Images in an optimiser step.
         batch: usize = 4096, in 1..=1_000_000;
         /// Parts that a batch is split into; their gradients are summed.

@@ -1,0 +1,203 @@
+//! A run's folder: what it holds, and how it is written so that nothing is lost.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::checkpoint::{Checkpoint, write_atomically};
+use crate::corruption::CorruptionPlan;
+use crate::data::Batch;
+use crate::recipe::Recipe;
+use crate::{Error, Result};
+
+/// A run's folder.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// A folder that holds a run already, or can't be written.
+    pub fn create(root: &Path, recipe: &Recipe, environment: &Value) -> Result<Self> {
+        if root.join("config.toml").exists() {
+            return Err(Error::user("holds a run already").at(root.display()).mend(format!(
+                "choose another --out, or continue it: cargo xtask resume {}",
+                root.display()
+            )));
+        }
+        let folder = Self { root: root.to_owned() };
+        for sub in ["checkpoints", "samples", "tb"] {
+            let path = root.join(sub);
+            fs::create_dir_all(&path).map_err(|e| Error::io(&path, &e))?;
+        }
+        let config = format!("# Resolved recipe, hash {}\n{}", recipe.hash(), recipe.to_toml());
+        folder.write("env.json", format!("{environment:#}\n").as_bytes())?;
+        folder.write("config.toml", config.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// The folder of an existing run.
+    ///
+    /// # Errors
+    /// No run there.
+    pub fn open(root: &Path) -> Result<Self> {
+        if root.join("config.toml").is_file() {
+            return Ok(Self { root: root.to_owned() });
+        }
+        Err(Error::user("holds no run (there is no config.toml)")
+            .at(root.display())
+            .mend("give the folder that `cargo xtask pretrain` wrote"))
+    }
+
+    /// The path of something in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The resolved recipe of the run.
+    ///
+    /// # Errors
+    /// A file that was changed into something that is no recipe.
+    pub fn recipe(&self, overrides: &[String]) -> Result<Recipe> {
+        Recipe::load(&self.path("config.toml"), overrides)
+    }
+
+    /// Writes a file atomically.
+    ///
+    /// # Errors
+    /// A full disk or a folder that can't be written.
+    pub fn write(&self, name: &str, data: &[u8]) -> Result<()> {
+        write_atomically(&self.path(name), data)
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn append_metrics(&self, line: &Value) -> Result<()> {
+        self.append("metrics.jsonl", &line.to_string())
+    }
+
+    /// Appends a line to `train.log`.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn log(&self, line: &str) -> Result<()> {
+        self.append("train.log", line)
+    }
+
+    fn append(&self, name: &str, line: &str) -> Result<()> {
+        let path = self.path(name);
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| writeln!(file, "{line}"))
+            .map_err(|e| Error::io(&path, &e))
+    }
+
+    /// The lines of `metrics.jsonl`; a half-written last line is left out.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn metrics(&self) -> Result<Vec<Value>> {
+        let path = self.path("metrics.jsonl");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(e) => return Err(Error::io(&path, &e)),
+        };
+        Ok(BufReader::new(file)
+            .lines()
+            .map_while(Result::ok)
+            .filter_map(|l| serde_json::from_str(&l).ok())
+            .collect())
+    }
+
+    /// Drops metrics of steps after `step`, which a resumed run does again.
+    ///
+    /// # Errors
+    /// A file that can't be rewritten.
+    pub fn rewind_metrics(&self, step: u64) -> Result<()> {
+        let kept: String = self
+            .metrics()?
+            .into_iter()
+            .filter(|line| line["step"].as_u64().is_none_or(|s| s <= step))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        self.write("metrics.jsonl", kept.as_bytes())
+    }
+
+    /// Writes a checkpoint and removes the oldest beyond `keep`.
+    ///
+    /// # Errors
+    /// A full disk; the checkpoints before stay.
+    pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> Result<PathBuf> {
+        let folder = self.path("checkpoints");
+        let path = folder.join(Checkpoint::file_name(checkpoint.state.step));
+        checkpoint.write(&path)?;
+        let all = Checkpoint::list(&folder)?;
+        for old in &all[..all.len().saturating_sub(keep)] {
+            fs::remove_file(old).map_err(|e| Error::io(old, &e))?;
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint's path.
+    ///
+    /// # Errors
+    /// None there.
+    pub fn newest_checkpoint(&self) -> Result<PathBuf> {
+        Checkpoint::list(&self.path("checkpoints"))?.pop().ok_or_else(|| {
+            Error::user("the run has no checkpoint")
+                .at(self.root.display())
+                .mend("start it again with pretrain")
+        })
+    }
+
+    /// Saves what a failed step was fed, so that it can be done again: batch, plan and losses.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn save_failure(
+        &self,
+        step: u64,
+        batch: &Batch,
+        plan: &CorruptionPlan,
+        losses: &[(String, f64)],
+    ) -> Result<PathBuf> {
+        let folder = self.path(&format!("failure/step-{step:09}"));
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
+        let losses: serde_json::Map<String, Value> =
+            losses.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();
+        let roles: Vec<u8> = plan.roles.iter().map(|&role| role as u8).collect();
+        let report = json!({
+            "step": step,
+            "losses": losses,
+            "batch": { "shape": batch.shape, "indices": batch.indices, "first_sample": batch.first_sample },
+            "plan": {
+                "roles": roles, "gain": plan.gain, "noise": plan.noise, "level": plan.level,
+                "injection": plan.injection, "substitutive": plan.substitutive,
+            },
+        });
+        write_atomically(&folder.join("report.json"), format!("{report:#}\n").as_bytes())?;
+        let pixels: Vec<u8> = batch.pixels.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, batch.shape.to_vec(), &pixels)
+                .map_err(|e| Error::failure(e.to_string()))?;
+        let data =
+            safetensors::serialize([("pixels", view)], None).map_err(|e| Error::failure(e.to_string()))?;
+        write_atomically(&folder.join("batch.safetensors"), &data)?;
+        Ok(folder)
+    }
+}
