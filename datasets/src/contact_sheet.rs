@@ -1,0 +1,187 @@
+//! A grid of small pictures with captions, as a PNG.
+
+use std::path::Path;
+
+use font8x8::legacy::BASIC_LEGACY;
+use image::{ExtendedColorType, ImageEncoder};
+use palimpsest_core::data::Image;
+use palimpsest_core::{Error, Result};
+
+const GLYPH: usize = 8;
+const MARGIN: usize = 6;
+const LEAST_SIDE: usize = 128;
+const BACKGROUND: u8 = 255;
+const INK: u8 = 32;
+
+/// A picture of a contact sheet: 8-bit RGB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+    caption: String,
+}
+
+impl Picture {
+    /// From [height, width, 3] samples.
+    ///
+    /// # Panics
+    /// If `rgb` has another length.
+    pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Self {
+        assert_eq!(rgb.len(), width * height * 3, "samples of the picture");
+        Self { width, height, rgb, caption: String::new() }
+    }
+
+    /// From a decoded picture of 1 or 3 channels.
+    ///
+    /// # Errors
+    /// Another number of channels.
+    pub fn from_image(image: &Image) -> Result<Self> {
+        let image = crate::colour::with_channels(image.clone(), 3)?;
+        Ok(Self::from_rgb(image.width, image.height, image.pixels))
+    }
+
+    /// From normalised [channels, height, width] values, as a batch has them: `v * std + mean`, cut to
+    /// 0..1. What is not a number is drawn magenta, so that it is seen.
+    ///
+    /// # Panics
+    /// If the lengths don't fit, or there are other than 1 or 3 channels.
+    pub fn from_planes(planes: &[f32], width: usize, height: usize, mean: &[f32], std: &[f32]) -> Self {
+        let (channels, plane) = (mean.len(), width * height);
+        assert!(matches!(channels, 1 | 3) && std.len() == channels, "1 or 3 channels");
+        assert_eq!(planes.len(), channels * plane, "values of the picture");
+        let mut rgb = Vec::with_capacity(3 * plane);
+        for at in 0..plane {
+            let values: [f32; 3] = std::array::from_fn(|c| {
+                let c = c.min(channels - 1);
+                planes[c * plane + at] * std[c] + mean[c]
+            });
+            if values.iter().any(|v| v.is_nan()) {
+                rgb.extend([255, 0, 255]);
+            } else {
+                rgb.extend(values.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8));
+            }
+        }
+        Self::from_rgb(width, height, rgb)
+    }
+
+    /// With a line of text below (ASCII; what doesn't fit is cut off).
+    #[must_use]
+    pub fn caption(mut self, text: impl Into<String>) -> Self {
+        self.caption = text.into();
+        self
+    }
+}
+
+/// Rows of pictures under column captions. Small pictures are enlarged by a whole factor, nearest
+/// neighbour, so that each of their pixels is seen.
+#[derive(Debug, Clone)]
+pub struct ContactSheet {
+    columns: usize,
+    captions: Vec<String>,
+    rows: Vec<Vec<Picture>>,
+}
+
+impl ContactSheet {
+    /// An empty sheet. `captions` stand above the columns; there may be fewer, or none.
+    ///
+    /// # Panics
+    /// If there are no columns.
+    pub fn new(columns: usize, captions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        assert!(columns > 0, "a contact sheet has columns");
+        Self { columns, captions: captions.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Adds pictures; more than fit in a row begin the next one.
+    pub fn push_row(&mut self, pictures: Vec<Picture>) {
+        let mut pictures = pictures.into_iter().peekable();
+        while pictures.peek().is_some() {
+            self.rows.push(pictures.by_ref().take(self.columns).collect());
+        }
+    }
+
+    /// Draws the sheet as RGB.
+    pub fn draw(&self) -> Image {
+        let pictures = || self.rows.iter().flatten();
+        let side = pictures().map(|p| p.width.max(p.height)).max().unwrap_or(1).max(1);
+        let factor = LEAST_SIDE.div_ceil(side).max(1);
+        let cell_width = pictures().map(|p| p.width).max().unwrap_or(1) * factor;
+        let cell_height = pictures().map(|p| p.height).max().unwrap_or(1) * factor;
+        let line = GLYPH + MARGIN;
+        let head = if self.captions.is_empty() { 0 } else { line };
+        let foot = if pictures().any(|p| !p.caption.is_empty()) { line } else { 0 };
+        let (across, down) = (cell_width + MARGIN, cell_height + foot + MARGIN);
+        let mut canvas = Canvas::new(MARGIN + self.columns * across, MARGIN + head + self.rows.len() * down);
+        for (column, caption) in self.captions.iter().take(self.columns).enumerate() {
+            canvas.write(MARGIN + column * across, MARGIN, cell_width, caption);
+        }
+        for (row, pictures) in self.rows.iter().enumerate() {
+            for (column, picture) in pictures.iter().enumerate() {
+                let (x, y) = (MARGIN + column * across, MARGIN + head + row * down);
+                canvas.draw(x, y, factor, picture);
+                canvas.write(x, y + cell_height + MARGIN / 2, cell_width, &picture.caption);
+            }
+        }
+        Image { width: canvas.width, height: canvas.height, channels: 3, pixels: canvas.rgb }
+    }
+
+    /// Writes the sheet as a PNG: into a file beside `path` first, which then takes its name.
+    ///
+    /// # Errors
+    /// A folder that can't be made or written to.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let sheet = self.draw();
+        let mut png = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(&sheet.pixels, sheet.width as u32, sheet.height as u32, ExtendedColorType::Rgb8)
+            .map_err(|e| Error::failure(format!("can't encode the contact sheet: {e}")).at(path.display()))?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let draft = path.with_file_name(name);
+        let written = std::fs::write(&draft, png).and_then(|()| std::fs::rename(&draft, path));
+        written.map_err(|e| {
+            // The error that counts is the first one.
+            let _ = std::fs::remove_file(&draft);
+            Error::io(path, &e)
+        })
+    }
+}
+
+struct Canvas {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Canvas {
+    fn new(width: usize, height: usize) -> Self {
+        Self { width, height, rgb: vec![BACKGROUND; width * height * 3] }
+    }
+
+    fn draw(&mut self, left: usize, top: usize, factor: usize, picture: &Picture) {
+        for y in 0..picture.height * factor {
+            let source = &picture.rgb[y / factor * picture.width * 3..][..picture.width * 3];
+            let start = ((top + y) * self.width + left) * 3;
+            let target = &mut self.rgb[start..start + picture.width * factor * 3];
+            for (out, pixel) in target.chunks_exact_mut(3 * factor).zip(source.chunks_exact(3)) {
+                out.chunks_exact_mut(3).for_each(|o| o.copy_from_slice(pixel));
+            }
+        }
+    }
+
+    /// Writes as many glyphs as fit into `room` pixels.
+    fn write(&mut self, left: usize, top: usize, room: usize, text: &str) {
+        for (i, character) in text.chars().take(room / GLYPH).enumerate() {
+            let glyph = BASIC_LEGACY.get(character as usize).unwrap_or(&BASIC_LEGACY['?' as usize]);
+            for (y, bits) in glyph.iter().enumerate() {
+                for x in (0..GLYPH).filter(|x| bits >> x & 1 == 1) {
+                    let at = ((top + y) * self.width + left + i * GLYPH + x) * 3;
+                    self.rgb[at..at + 3].fill(INK);
+                }
+            }
+        }
+    }
+}

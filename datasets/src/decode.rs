@@ -1,0 +1,214 @@
+//! Decoding JPEG, PNG and WebP to 8-bit grey or RGB.
+//!
+//! The format is told by the content, never by the file's name. Alpha is composited on white.
+//! 16-bit samples are rounded to 8 bits, palettes are looked up, CMYK and YCCK JPEGs become RGB, the
+//! EXIF orientation is applied, and of an animation the first frame is taken. Colour profiles are
+//! not applied. Grey from a colour JPEG is its Y plane, from anything else its Rec. 601 luma.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use palimpsest_core::data::Image;
+use palimpsest_core::{Error, Result};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use crate::colour::{luma_601, with_channels};
+use crate::orientation::upright;
+
+/// What to decode to, and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// Pictures with more pixels than this are refused before any memory is taken for them.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { channels: 3, max_pixels: 100_000_000 }
+    }
+}
+
+/// The endings of the picture files that can be decoded, in lower case.
+pub const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
+
+/// Whether a file's name ends like a picture's.
+pub fn is_picture(path: &Path) -> bool {
+    path.extension()
+        .and_then(|e| e.to_str())
+        .is_some_and(|e| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(e)))
+}
+
+/// Reads and decodes a file.
+///
+/// # Errors
+/// A file that is missing, empty, truncated, too large or not a picture; the error names it.
+pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
+    let read = || -> std::io::Result<Result<Vec<u8>>> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        // No sound picture takes more than this: 16-bit RGBA with no compression, and metadata.
+        let most = options.max_pixels.saturating_mul(8).saturating_add(64 << 20);
+        if size > most {
+            return Ok(Err(Error::user(format!("{size} bytes are too many for a picture"))
+                .mend("remove the file, or raise `max_pixels`")));
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(Ok(bytes))
+    };
+    let bytes = read().map_err(|e| Error::io(path, &e))?;
+    bytes.and_then(|bytes| decode(&bytes, options)).map_err(|e| e.at(path.display()))
+}
+
+/// Decodes a picture from memory. The result has [height, width, channels] samples.
+///
+/// # Errors
+/// Bytes that are empty, truncated, too large a picture or none at all.
+pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
+    if options.channels != 1 && options.channels != 3 {
+        return Err(Error::user(format!("can't decode to {} channels", options.channels))
+            .mend("use `channels = 1` (grey) or `channels = 3` (RGB)"));
+    }
+    if bytes.is_empty() {
+        return Err(Error::user("the file is empty").mend("copy it again, or remove it"));
+    }
+    // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
+    catch_unwind(AssertUnwindSafe(|| {
+        if bytes.starts_with(&[0xFF, 0xD8]) {
+            decode_jpeg(bytes, options)
+        } else {
+            decode_other(bytes, options)
+        }
+    }))
+    .unwrap_or_else(|_| Err(broken("its decoder panicked")))
+}
+
+fn broken(why: impl std::fmt::Display) -> Error {
+    Error::user(format!("broken picture: {why}")).mend("copy it again, or remove it")
+}
+
+fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()> {
+    if width == 0 || height == 0 {
+        return Err(broken(format_args!("its header says {width}x{height} pixels")));
+    }
+    if width as u64 * height as u64 > options.max_pixels {
+        return Err(Error::user(format!(
+            "its header says {width}x{height} pixels, more than the limit of {}",
+            options.max_pixels
+        ))
+        .mend("shrink or remove the picture, or raise `max_pixels`"));
+    }
+    Ok(())
+}
+
+fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
+    // Not strict: like libjpeg, forgive what does not lose pixels; lost pixels are told below.
+    let settings =
+        DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), settings);
+    decoder.decode_headers().map_err(|e| broken(format_args!("{e:?}")))?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| broken("no size in its header"))?;
+    check_size(width, height, options)?;
+    if !jpeg_is_complete(bytes) {
+        return Err(broken("its end is missing (a truncated JPEG)"));
+    }
+    // The Y plane is the luma: no need to make RGB first. CMYK has no such plane.
+    let luma = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => true,
+        Some(ColorSpace::YCbCr) => options.channels == 1,
+        _ => false,
+    };
+    let (channels, out) = if luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
+    decoder.set_options(settings.jpeg_set_out_colorspace(out));
+    let pixels = decoder.decode().map_err(|e| broken(format_args!("{e:?}")))?;
+    if pixels.len() != width * height * channels {
+        return Err(broken(format_args!(
+            "{} samples were decoded where {width}x{height}x{channels} were expected",
+            pixels.len()
+        )));
+    }
+    let exif =
+        decoder.exif().and_then(|chunk| Orientation::from_exif_chunk(chunk)).map_or(1, Orientation::to_exif);
+    with_channels(upright(Image { width, height, channels, pixels }, exif), options.channels)
+}
+
+/// Whether an end-of-image marker follows the first scan. The decoder fills a truncated picture up
+/// with grey and says nothing; inside a scan no data can look like this marker.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while at + 4 <= bytes.len() {
+        if bytes[at] != 0xFF {
+            at += 1;
+            continue;
+        }
+        match bytes[at + 1] {
+            0xDA => break,
+            // Fill bytes and markers without a body.
+            0xFF => at += 1,
+            0x01 | 0xD0..=0xD8 | 0x00 => at += 2,
+            _ => at += 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])),
+        }
+    }
+    // From the end: a sound file ends with the marker, or nearly so.
+    bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]))
+}
+
+fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|e| broken(format_args!("{e}")))?;
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::WebP)) {
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().to_string();
+        return Err(Error::user(format!("not a JPEG, PNG or WebP picture (it begins with `{start}`)"))
+            .mend("convert or remove it"));
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| broken(e))?;
+    let (width, height) = decoder.dimensions();
+    check_size(width as usize, height as usize, options)?;
+    let exif = decoder.orientation().map_or(1, Orientation::to_exif);
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| broken(e))?;
+    Ok(upright(flatten(decoded, options.channels), exif))
+}
+
+/// 8 bits, no alpha, the wanted channels.
+fn flatten(picture: DynamicImage, channels: usize) -> Image {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let grey = !picture.color().has_color();
+    let on_white = |v: u8, alpha: u8| {
+        ((u32::from(v) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
+    };
+    let (native, pixels) = match (grey, picture.color().has_alpha()) {
+        (true, false) => (1, picture.into_luma8().into_raw()),
+        (true, true) => {
+            (1, picture.into_luma_alpha8().as_raw().chunks_exact(2).map(|p| on_white(p[0], p[1])).collect())
+        }
+        (false, false) => (3, picture.into_rgb8().into_raw()),
+        (false, true) => (
+            3,
+            picture
+                .into_rgba8()
+                .as_raw()
+                .chunks_exact(4)
+                .flat_map(|p| [on_white(p[0], p[3]), on_white(p[1], p[3]), on_white(p[2], p[3])])
+                .collect::<Vec<_>>(),
+        ),
+    };
+    let pixels = match (native, channels) {
+        (3, 1) => pixels.chunks_exact(3).map(|p| luma_601(p[0], p[1], p[2])).collect(),
+        (1, 3) => pixels.iter().flat_map(|&v| [v; 3]).collect(),
+        _ => pixels,
+    };
+    Image { width, height, channels, pixels }
+}

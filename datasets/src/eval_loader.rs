@@ -1,0 +1,151 @@
+//! Batches of a whole data set in order, without augmentation.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use palimpsest_core::data::{Batch, Dataset};
+use palimpsest_core::{Error, Result};
+
+use crate::assemble::{Assembled, Assembler};
+use crate::augment::{Augment, Filter};
+use crate::prefetch::Prefetch;
+use crate::transform::Transform;
+use crate::{IMAGENET_MEAN, IMAGENET_STD};
+
+/// What an evaluation loader makes, and with what.
+#[derive(Debug, Clone)]
+pub struct EvalConfig {
+    /// Images in a batch; the last may have fewer.
+    pub batch: usize,
+    /// Threads that load and transform; 0 does the work in the caller's thread.
+    pub workers: usize,
+    /// The side of the square pictures, in pixels.
+    pub image_size: usize,
+    /// The shorter side before the middle square is cut out; none for `image_size` (the whole
+    /// shorter side). 256 for 224 is usual for photographs.
+    pub resize: Option<usize>,
+    /// The resampling filter.
+    pub filter: Filter,
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// The mean of each channel, of values in 0..1.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// How many broken files are left out before it is an error; by default 10 or 1 % of the samples.
+    pub bad_files_limit: Option<usize>,
+    /// Batches that may exist before they are asked for, finished or in the making; at least 1.
+    pub prefetch: usize,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            batch: 64,
+            workers: 2,
+            image_size: 224,
+            resize: None,
+            filter: Filter::Bilinear,
+            channels: 3,
+            mean: IMAGENET_MEAN.to_vec(),
+            std: IMAGENET_STD.to_vec(),
+            bad_files_limit: None,
+            prefetch: 2,
+        }
+    }
+}
+
+/// One pass over a data set. Broken files are left out of their batch, which is then smaller (a
+/// batch of broken files alone is passed over); `Batch::indices` tells what is there.
+/// `Batch::first_sample` is the position of the batch in the data set.
+pub struct EvalLoader {
+    source: Source,
+    dataset: Arc<dyn Dataset>,
+    limit: usize,
+    broken: BTreeMap<usize, String>,
+    done: bool,
+}
+
+enum Source {
+    Inline(Box<dyn FnMut() -> Option<Result<Assembled>> + Send>),
+    Ahead(Prefetch),
+}
+
+impl EvalLoader {
+    /// Starts a pass.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn new(dataset: Arc<dyn Dataset>, config: &EvalConfig) -> Result<Self> {
+        if config.batch == 0 {
+            return Err(Error::user("batch = 0").mend("use at least 1"));
+        }
+        let augment =
+            Augment { filter: config.filter, ..Augment::centre(config.resize.unwrap_or(config.image_size)) };
+        let transform =
+            Transform::new(config.image_size, config.channels, augment, &config.mean, &config.std)?;
+        let assembler = Arc::new(Assembler::new(Arc::clone(&dataset), transform, 0, config.workers)?);
+        let (len, batch) = (dataset.len(), config.batch);
+        let mut next = 0;
+        let maker = Arc::clone(&assembler);
+        let make = move || {
+            let start = next;
+            next = (start + batch).min(len);
+            (start < len).then(|| {
+                maker.assemble(next - start, 0, 1, start as u64, |slot| std::iter::once(start + slot))
+            })
+        };
+        let source = if config.workers == 0 {
+            Source::Inline(Box::new(make))
+        } else {
+            Source::Ahead(Prefetch::start(&assembler, config.prefetch, make)?)
+        };
+        let limit = config.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        Ok(Self { source, dataset, limit, broken: BTreeMap::new(), done: false })
+    }
+
+    /// The broken files that were left out so far, by sample.
+    pub fn broken(&self) -> &BTreeMap<usize, String> {
+        &self.broken
+    }
+}
+
+impl Iterator for EvalLoader {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.done {
+            let made = match &mut self.source {
+                Source::Inline(make) => make(),
+                Source::Ahead(prefetch) => prefetch.next(),
+            };
+            let Some(made) = made else { break };
+            let made = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            };
+            for (index, error) in made.broken {
+                self.broken.insert(index, error.to_string());
+            }
+            if self.broken.len() > self.limit {
+                self.done = true;
+                let last = self.broken.last_key_value().map_or("", |(_, text)| text.as_str());
+                return Some(Err(Error::user(format!(
+                    "{} of {} files are broken, more than bad_files_limit = {}; the last: {last}",
+                    self.broken.len(),
+                    self.dataset.len(),
+                    self.limit
+                ))
+                .mend("mend or remove them, or raise `bad_files_limit`")));
+            }
+            if !made.batch.is_empty() {
+                return Some(Ok(made.batch));
+            }
+        }
+        self.done = true;
+        None
+    }
+}

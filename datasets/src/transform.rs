@@ -1,0 +1,232 @@
+//! From a decoded picture to normalised planes of the batch.
+
+use fast_image_resize::images::{CroppedImage, Image as Resized, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use palimpsest_core::data::Image;
+use palimpsest_core::random::Philox;
+use palimpsest_core::{Error, Result};
+
+use crate::augment::{Augment, Border, Filter, Placement};
+use crate::colour::with_channels;
+
+/// A crop, a resize and a normalisation to a square of fixed size.
+#[derive(Debug, Clone)]
+pub struct Transform {
+    size: usize,
+    channels: usize,
+    augment: Augment,
+    /// `(v / 255 - mean) / std` of each channel and 8-bit value.
+    normal: Vec<[f32; 256]>,
+}
+
+/// Buffers of one worker, kept from picture to picture.
+#[derive(Default)]
+pub struct Scratch {
+    resizer: Resizer,
+    resized: Vec<u8>,
+}
+
+impl Transform {
+    /// To squares of `size` pixels with `channels` (1 or 3), normalised by `(v - mean) / std` of
+    /// values in 0..1. `mean` and `std` have one number for each channel.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn new(size: usize, channels: usize, augment: Augment, mean: &[f32], std: &[f32]) -> Result<Self> {
+        if !(1..=16_384).contains(&size) {
+            return Err(Error::user(format!("image_size = {size}")).mend("use 1 to 16384 pixels"));
+        }
+        if channels != 1 && channels != 3 {
+            return Err(Error::user(format!("channels = {channels}")).mend("use 1 (grey) or 3 (RGB)"));
+        }
+        for (name, values) in [("mean", mean), ("std", std)] {
+            if values.len() != channels {
+                return Err(Error::user(format!(
+                    "{name} has {} numbers for {channels} channels",
+                    values.len()
+                ))
+                .mend("give one for each channel"));
+            }
+        }
+        if let Some(wrong) = mean.iter().find(|m| !m.is_finite()) {
+            return Err(Error::user(format!("mean has {wrong}")).mend("use finite numbers"));
+        }
+        if let Some(wrong) = std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
+            return Err(Error::user(format!("std has {wrong}")).mend("use numbers above 0"));
+        }
+        augment.check(size)?;
+        let normal = mean
+            .iter()
+            .zip(std)
+            .map(|(&m, &s)| std::array::from_fn(|v| (v as f32 / 255.0 - m) / s))
+            .collect();
+        Ok(Self { size, channels, augment, normal })
+    }
+
+    /// [channels, size, size] of the result.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.size, self.size]
+    }
+
+    /// Transforms a picture into `out` of [channels, size, size], drawing from `random`.
+    ///
+    /// # Errors
+    /// A picture with other than 1 or 3 channels, or without pixels.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn apply(
+        &self,
+        image: Image,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<()> {
+        assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one picture");
+        let sound = image.width > 0
+            && image.height > 0
+            && image.pixels.len() == image.width * image.height * image.channels;
+        if !sound {
+            return Err(Error::user(format!(
+                "{} samples for a picture of {}x{}x{}",
+                image.pixels.len(),
+                image.width,
+                image.height,
+                image.channels
+            ))
+            .mend("mend the reader of this data set"));
+        }
+        let image = with_channels(image, self.channels)?;
+        let placement = self.augment.draw(image.width, image.height, self.size, random);
+        self.place(&image, placement, scratch, out)
+    }
+
+    fn place(&self, image: &Image, at: Placement, scratch: &mut Scratch, out: &mut [f32]) -> Result<()> {
+        let (width, height) = at.resized;
+        let source = at.source;
+        let same = (source.width, source.height) == (width, height);
+        if same {
+            // No resampling: read the picture's own rows.
+            let stride = image.width * self.channels;
+            let start = source.top * stride + source.left * self.channels;
+            self.normalise(&image.pixels[start..], stride, at, out);
+            return Ok(());
+        }
+        resize(image, at, self.augment.filter, scratch).map_err(|e| {
+            Error::failure(format!("can't resize {source:?} of a picture to {width}x{height}: {e}"))
+        })?;
+        self.normalise(&scratch.resized, width * self.channels, at, out);
+        Ok(())
+    }
+
+    /// Cuts the window out of interleaved rows `stride` bytes apart, mirrors and normalises it.
+    fn normalise(&self, pixels: &[u8], stride: usize, at: Placement, out: &mut [f32]) {
+        let size = self.size;
+        let (left, top) = at.window;
+        let inside = left >= 0
+            && top >= 0
+            && left as usize + size <= at.resized.0
+            && top as usize + size <= at.resized.1;
+        if !inside {
+            return self.normalise_padded(pixels, stride, at, out);
+        }
+        let (left, top) = (left as usize, top as usize);
+        let row = |y: usize| {
+            let start = (top + y) * stride + left * self.channels;
+            &pixels[start..start + size * self.channels]
+        };
+        if let [grey] = &self.normal[..] {
+            for (y, out) in out.chunks_exact_mut(size).enumerate() {
+                fill(out, row(y).iter().map(|&v| grey[usize::from(v)]), at.flip);
+            }
+            return;
+        }
+        let [red, green, blue] = &self.normal[..] else { return };
+        let (r, rest) = out.split_at_mut(size * size);
+        let (g, b) = rest.split_at_mut(size * size);
+        let planes = r.chunks_exact_mut(size).zip(g.chunks_exact_mut(size)).zip(b.chunks_exact_mut(size));
+        for (y, ((r, g), b)) in planes.enumerate() {
+            let outs = r.iter_mut().zip(g).zip(b);
+            let row = row(y).chunks_exact(3);
+            let put = |(((r, g), b), p): (((&mut f32, &mut f32), &mut f32), &[u8])| {
+                *r = red[usize::from(p[0])];
+                *g = green[usize::from(p[1])];
+                *b = blue[usize::from(p[2])];
+            };
+            if at.flip {
+                outs.zip(row.rev()).for_each(put);
+            } else {
+                outs.zip(row).for_each(put);
+            }
+        }
+    }
+
+    fn normalise_padded(&self, pixels: &[u8], stride: usize, at: Placement, out: &mut [f32]) {
+        let size = self.size;
+        let locate = |i: i64, side: usize| -> Option<usize> {
+            if (0..side as i64).contains(&i) {
+                return Some(i as usize);
+            }
+            (at.border == Border::Reflect).then(|| reflect(i, side))
+        };
+        for (plane, table) in self.normal.iter().enumerate() {
+            for y in 0..size {
+                let sy = locate(at.window.1 + y as i64, at.resized.1);
+                for x in 0..size {
+                    let across = if at.flip { size - 1 - x } else { x };
+                    let sx = locate(at.window.0 + across as i64, at.resized.0);
+                    let value = match (sx, sy) {
+                        (Some(x), Some(y)) => pixels[y * stride + x * self.channels + plane],
+                        _ => 0,
+                    };
+                    out[(plane * size + y) * size + x] = table[usize::from(value)];
+                }
+            }
+        }
+    }
+}
+
+fn fill(out: &mut [f32], values: impl DoubleEndedIterator<Item = f32>, flip: bool) {
+    if flip {
+        out.iter_mut().zip(values.rev()).for_each(|(o, v)| *o = v);
+    } else {
+        out.iter_mut().zip(values).for_each(|(o, v)| *o = v);
+    }
+}
+
+/// Index `i` outside of 0..side, mirrored at the edges without repeating them.
+fn reflect(i: i64, side: usize) -> usize {
+    let period = 2 * (side as i64 - 1).max(1);
+    let i = i.rem_euclid(period);
+    (if i < side as i64 { i } else { period - i }) as usize
+}
+
+/// Resizes the source box into `scratch.resized`. The filter sees the box alone, as if it had been
+/// cut out first.
+fn resize(
+    image: &Image,
+    at: Placement,
+    filter: Filter,
+    scratch: &mut Scratch,
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let pixel = if image.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+    let (width, height) = at.resized;
+    scratch.resized.resize(width * height * image.channels, 0);
+    let whole = ImageRef::new(image.width as u32, image.height as u32, &image.pixels, pixel)?;
+    let source = at.source;
+    let cut = CroppedImage::new(
+        &whole,
+        source.left as u32,
+        source.top as u32,
+        source.width as u32,
+        source.height as u32,
+    )?;
+    let mut target = Resized::from_slice_u8(width as u32, height as u32, &mut scratch.resized, pixel)?;
+    let filter = match filter {
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Bicubic => FilterType::CatmullRom,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    scratch.resizer.resize(&cut, &mut target, &options)?;
+    Ok(())
+}
