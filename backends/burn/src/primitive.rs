@@ -1,0 +1,186 @@
+//! Primitives on floats, written once for recorded and for plain tensors.
+
+use burn_backend::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
+use burn_backend::tensor::IndexingUpdateOp;
+use burn_backend::{FloatDType, IntDType, Scalar, Slice, TensorMetadata};
+use burn_flex::{FlexDevice, FlexTensor};
+use palimpsest_core::tensor::{Interpolation, Op};
+use palimpsest_core::{Error, Result};
+
+use crate::total::Total;
+use crate::value::{burn_shape, burn_type, extents};
+
+/// Flex, with or without recording.
+pub(crate) trait Engine:
+    Total<Device = FlexDevice, IntTensorPrimitive = FlexTensor, BoolTensorPrimitive = FlexTensor>
+{
+}
+
+impl<B> Engine for B where
+    B: Total<Device = FlexDevice, IntTensorPrimitive = FlexTensor, BoolTensorPrimitive = FlexTensor>
+{
+}
+
+/// The part of a tensor from `start` on along an axis.
+pub(crate) fn slices(shape: &[usize], axis: usize, start: usize, len: usize) -> Vec<Slice> {
+    shape
+        .iter()
+        .enumerate()
+        .map(|(i, &extent)| {
+            let (from, to) = if i == axis { (start, start + len) } else { (0, extent) };
+            Slice::new(from as isize, Some(to as isize), 1)
+        })
+        .collect()
+}
+
+/// Runs a differentiable primitive. `floats` and `others` hold its inputs in their order.
+pub(crate) fn run<B: Engine>(
+    op: &Op,
+    floats: Vec<B::FloatTensorPrimitive>,
+    others: Vec<FlexTensor>,
+) -> Result<B::FloatTensorPrimitive> {
+    let missing = || Error::failure(format!("{}: an input is missing", op.kind().name()));
+    if let Op::Concat { axis } = op {
+        return Ok(B::float_cat(floats, *axis));
+    }
+    let (mut floats, mut others) = (floats.into_iter(), others.into_iter());
+    let x = floats.next().ok_or_else(missing)?;
+    let mut float = || floats.next().ok_or_else(missing);
+    let mut other = || others.next().ok_or_else(missing);
+    Ok(match op {
+        Op::Neg => B::float_neg(x),
+        Op::Exp => B::float_exp(x),
+        Op::Log => B::float_log(x),
+        Op::Sqrt => B::float_sqrt(x),
+        Op::Tanh => B::float_tanh(x),
+        Op::Erf => B::float_erf(x),
+        Op::Abs => B::float_abs(x),
+        Op::Sin => B::float_sin(x),
+        Op::Cos => B::float_cos(x),
+        Op::AddScalar { value } => B::float_add_scalar(x, Scalar::Float(*value)),
+        Op::MulScalar { value } => B::float_mul_scalar(x, Scalar::Float(*value)),
+        Op::PowScalar { value } => B::float_powf_scalar(x, Scalar::Float(*value)),
+        Op::Clamp { min, max } => B::float_clamp(x, Scalar::Float(*min), Scalar::Float(*max)),
+        Op::Add => {
+            let (a, b) = same_rank::<B>(x, float()?);
+            B::float_add(a, b)
+        }
+        Op::Sub => {
+            let (a, b) = same_rank::<B>(x, float()?);
+            B::float_sub(a, b)
+        }
+        Op::Mul => {
+            let (a, b) = same_rank::<B>(x, float()?);
+            B::float_mul(a, b)
+        }
+        Op::Div => {
+            let (a, b) = same_rank::<B>(x, float()?);
+            B::float_div(a, b)
+        }
+        Op::Where => choose::<B>(other()?, x, float()?)?,
+        Op::Cast { dtype } => B::float_cast(x, FloatDType::from(burn_type(*dtype))),
+        Op::Sum { axes } => sum::<B>(x, axes),
+        Op::Mean { axes } => {
+            let shape = extents(&x);
+            let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+            B::float_mul_scalar(sum::<B>(x, axes), Scalar::Float(1.0 / count as f64))
+        }
+        Op::Max { axis } => B::float_max_dim_with_indices(x, *axis, IntDType::I64).0,
+        Op::Reshape { shape } => B::float_reshape(x, burn_shape(shape)),
+        Op::Permute { axes } => B::float_permute(x, axes),
+        Op::Narrow { axis, start, len } => {
+            let part = slices(&extents(&x), *axis, *start, *len);
+            B::float_slice(x, &part)
+        }
+        Op::Pad { axis, before, after, value } => pad::<B>(x, *axis, *before, *after, *value),
+        Op::Expand { shape } => B::float_expand(x, burn_shape(shape)),
+        Op::Gather { axis } => B::float_gather(*axis, x, other()?),
+        Op::IndexSelect { axis } => B::float_select(x, *axis, other()?),
+        Op::ScatterAdd { axis } => B::float_scatter(*axis, x, other()?, float()?, IndexingUpdateOp::Add),
+        Op::Matmul => {
+            let (a, b) = same_rank::<B>(x, float()?);
+            B::float_matmul(a, b)
+        }
+        Op::Conv2d { stride, padding } => {
+            let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
+            B::conv2d(x, float()?, None, options)
+        }
+        Op::Interpolate { height, width, mode } => {
+            let mode = match mode {
+                Interpolation::Nearest => InterpolateMode::Nearest,
+                Interpolation::Bilinear => InterpolateMode::Bilinear,
+            };
+            let options = InterpolateOptions::new(mode).with_align_corners(false);
+            B::interpolate(x, [*height, *width], options)
+        }
+        Op::Lerp { weight } => {
+            let step = B::float_sub(float()?, x.clone());
+            B::float_add(x, B::float_mul_scalar(step, Scalar::Float(*weight)))
+        }
+        _ => return Err(Error::failure(format!("{} is not known to burn", op.kind().name()))),
+    })
+}
+
+/// Extents of 1 in front of the lower rank: burn broadcasts extents, not ranks.
+fn same_rank<B: Engine>(
+    a: B::FloatTensorPrimitive,
+    b: B::FloatTensorPrimitive,
+) -> (B::FloatTensorPrimitive, B::FloatTensorPrimitive) {
+    let rank = a.rank().max(b.rank());
+    (with_rank::<B>(a, rank), with_rank::<B>(b, rank))
+}
+
+fn with_rank<B: Engine>(x: B::FloatTensorPrimitive, rank: usize) -> B::FloatTensorPrimitive {
+    if x.rank() >= rank {
+        return x;
+    }
+    let mut shape = vec![1; rank - x.rank()];
+    shape.extend(extents(&x));
+    B::float_reshape(x, burn_shape(&shape))
+}
+
+fn choose<B: Engine>(
+    condition: FlexTensor,
+    a: B::FloatTensorPrimitive,
+    b: B::FloatTensorPrimitive,
+) -> Result<B::FloatTensorPrimitive> {
+    let shapes = [extents(&condition), extents(&a), extents(&b)];
+    let mut shape = palimpsest_core::Shape::default();
+    for other in shapes {
+        shape = shape.broadcast(&other.into()).ok_or_else(|| Error::failure("where: shapes don't fit"))?;
+    }
+    let expand = |x: B::FloatTensorPrimitive| {
+        if extents(&x) == shape.dims() { x } else { B::float_expand(x, burn_shape(&shape)) }
+    };
+    let condition = if extents(&condition) == shape.dims() {
+        condition
+    } else {
+        B::bool_expand(condition, burn_shape(&shape))
+    };
+    Ok(B::float_mask_where(expand(b), condition, expand(a)))
+}
+
+fn sum<B: Engine>(x: B::FloatTensorPrimitive, axes: &[usize]) -> B::FloatTensorPrimitive {
+    if axes.len() == x.rank() && !axes.is_empty() {
+        return B::total(x);
+    }
+    axes.iter().fold(x, |x, &axis| B::float_sum_dim(x, axis))
+}
+
+fn pad<B: Engine>(
+    x: B::FloatTensorPrimitive,
+    axis: usize,
+    before: usize,
+    after: usize,
+    value: f64,
+) -> B::FloatTensorPrimitive {
+    let inner = extents(&x);
+    let mut outer = inner.clone();
+    outer[axis] += before + after;
+    let dtype = FloatDType::from(x.dtype());
+    let border = B::float_full(burn_shape(&outer), Scalar::Float(value), &FlexDevice, dtype);
+    if inner.contains(&0) {
+        return border;
+    }
+    B::float_slice_assign(border, &slices(&outer, axis, before, inner[axis]), x)
+}
