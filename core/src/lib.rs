@@ -9,6 +9,7 @@ pub mod data;
 pub mod encoder;
 pub mod error;
 pub mod geometry;
+pub mod head;
 pub mod layer;
 pub mod model;
 pub mod objective;
@@ -24,4 +25,5 @@ pub mod train;
 
 pub use backend::{Backend, Device};
 pub use error::{Error, ErrorKind, Result};
+pub use inventory;
 pub use tensor::{DType, HostTensor, Place, Shape, Tensor};

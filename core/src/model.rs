@@ -523,17 +523,14 @@ impl Model {
         AttentionTap { differentiate: differentiate.filter(|_| self.style == Style::Encoder), observe }
     }
 
-    /// From the last block's tokens to losses.
-    ///
-    /// # Errors
-    /// The backend's failure.
-    pub fn leave(
-        &self,
+    /// From the last block's tokens to what objectives read.
+    fn step_output<'a>(
+        &'a self,
         params: &Params,
         tokens: &Tensor,
         attention: Vec<Probabilities>,
-        prepared: &Prepared<'_>,
-    ) -> Result<Forward> {
+        prepared: &'a Prepared<'_>,
+    ) -> Result<StepOutput<'a>> {
         let plan = prepared.plan;
         let encoded = self.encoder.norm(params, tokens)?;
         let level = self.level(params, plan, Style::Decoder)?;
@@ -551,7 +548,7 @@ impl Model {
         for (name, head) in &self.heads {
             predictions.insert(name.clone(), head.forward(params, &restored)?);
         }
-        let step = StepOutput {
+        Ok(StepOutput {
             geometry: self.geometry(),
             batch: prepared.batch,
             plan,
@@ -564,7 +561,21 @@ impl Model {
             attention,
             mask_tokens_encoded: self.style == Style::Encoder,
             shared: RefCell::default(),
-        };
+        })
+    }
+
+    /// From the last block's tokens to losses.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn leave(
+        &self,
+        params: &Params,
+        tokens: &Tensor,
+        attention: Vec<Probabilities>,
+        prepared: &Prepared<'_>,
+    ) -> Result<Forward> {
+        let step = self.step_output(params, tokens, attention, prepared)?;
         let mut losses = vec![];
         for (name, objective) in &self.objectives {
             if let Some(value) = objective.loss(&step)? {
@@ -573,6 +584,23 @@ impl Model {
         }
         let metrics = if prepared.observe { self.attention_metrics(&step)? } else { vec![] };
         Ok(Forward { losses, metrics, predictions: step.predictions })
+    }
+
+    /// The restored patches [B, L, C*p*p] as pixels, where an objective restores something that can
+    /// be shown.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn restored_pixels(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Option<Tensor>> {
+        let tokens = self.enter(params, prepared)?;
+        let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
+        let step = self.step_output(params, &tokens, attention, prepared)?;
+        for (_, objective) in &self.objectives {
+            if let Some(pixels) = objective.restored_pixels(&step)? {
+                return Ok(Some(pixels));
+            }
+        }
+        Ok(None)
     }
 
     /// Cross mass and row entropy, logged whether or not they are minimised.

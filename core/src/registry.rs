@@ -5,6 +5,7 @@ use crate::corruption::CorruptionEntry;
 use crate::corruption::noise::NoiseLawEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
+use crate::head::TaskHeadEntry;
 use crate::objective::ObjectiveEntry;
 use crate::restoration::DecoderEntry;
 use crate::settings::Field;
@@ -41,7 +42,15 @@ macro_rules! registered {
     )* };
 }
 
-registered!(CorruptionEntry, NoiseLawEntry, EncoderEntry, DecoderEntry, TargetEntry, ObjectiveEntry);
+registered!(
+    CorruptionEntry,
+    NoiseLawEntry,
+    EncoderEntry,
+    DecoderEntry,
+    TargetEntry,
+    ObjectiveEntry,
+    TaskHeadEntry
+);
 
 /// All entries of a kind, by name.
 pub fn all<E: Registered>() -> Vec<&'static E> {

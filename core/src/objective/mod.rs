@@ -60,6 +60,15 @@ pub trait Objective: Send + Sync {
     /// The backend's failure.
     fn loss(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>>;
 
+    /// The restored patches [B, L, C*p*p] as pixels, if it restores something that can be shown.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    fn restored_pixels(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
+        let _ = step;
+        Ok(None)
+    }
+
     /// The factor in the total.
     fn weight(&self) -> f64;
 }

@@ -74,19 +74,23 @@ pub struct StepOutput<'a> {
 }
 
 impl StepOutput<'_> {
-    /// A target, made once however many objectives share it.
-    ///
-    /// # Errors
-    /// The target's failure.
-    pub fn target(&self, key: &str, target: &dyn Target) -> Result<Tensor> {
-        let input = TargetInput {
+    /// What targets are made of.
+    pub fn target_input(&self) -> TargetInput<'_> {
+        TargetInput {
             geometry: self.geometry,
             batch: self.batch,
             patches: self.patches,
             noised: self.noised,
             noise: self.noise,
-        };
-        self.once(&format!("target {key}"), || target.generate(&input))
+        }
+    }
+
+    /// A target, made once however many objectives share it.
+    ///
+    /// # Errors
+    /// The target's failure.
+    pub fn target(&self, key: &str, target: &dyn Target) -> Result<Tensor> {
+        self.once(&format!("target {key}"), || target.generate(&self.target_input()))
     }
 
     /// A tensor that objectives share, made by the first that asks.

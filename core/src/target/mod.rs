@@ -37,6 +37,15 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// The backend's failure.
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor>;
+
+    /// A prediction of this target as pixels, for pictures; `None` where it is no picture.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
+        let _ = (prediction, input);
+        Ok(None)
+    }
 }
 
 /// A built-in target in the registry.

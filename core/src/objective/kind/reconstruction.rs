@@ -113,6 +113,10 @@ impl Objective for Reconstruction {
         }
     }
 
+    fn restored_pixels(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
+        self.target.to_pixels(step.prediction(&self.head)?, &step.target_input())
+    }
+
     fn weight(&self) -> f64 {
         self.settings.weight
     }

@@ -23,6 +23,10 @@ impl Target for NoisedPixels {
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
         input.noised.cloned().ok_or_else(|| Error::failure("noised-pixels: the step has no pixel noise"))
     }
+
+    fn to_pixels(&self, prediction: &Tensor, _: &TargetInput<'_>) -> Result<Option<Tensor>> {
+        Ok(Some(prediction.clone()))
+    }
 }
 
 inventory::submit! {

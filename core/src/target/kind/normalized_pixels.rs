@@ -20,11 +20,25 @@ impl Target for NormalizedPixels {
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
-        let x = input.patches;
-        let n = x.shape()[2] as f64;
-        let centred = x.sub(&x.mean(&[2])?)?;
+        let [mean, deviation] = self.statistics(input.patches)?;
+        input.patches.sub(&mean)?.div(&deviation)
+    }
+
+    /// Pixels need the mean and deviation of the true patch, as MAE's pictures do.
+    fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
+        let [mean, deviation] = self.statistics(input.patches)?;
+        prediction.mul(&deviation)?.add(&mean).map(Some)
+    }
+}
+
+impl NormalizedPixels {
+    /// Mean and deviation of each patch, [B, L, 1].
+    fn statistics(&self, patches: &Tensor) -> Result<[Tensor; 2]> {
+        let n = patches.shape()[2] as f64;
+        let mean = patches.mean(&[2])?;
+        let centred = patches.sub(&mean)?;
         let variance = centred.mul(&centred)?.mean(&[2])?.mul_scalar(n / (n - 1.0).max(1.0))?;
-        centred.mul(&variance.add_scalar(self.eps)?.pow_scalar(-0.5)?)
+        Ok([mean, variance.add_scalar(self.eps)?.sqrt()?])
     }
 }
 

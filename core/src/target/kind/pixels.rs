@@ -19,6 +19,10 @@ impl Target for Pixels {
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
         Ok(input.patches.clone())
     }
+
+    fn to_pixels(&self, prediction: &Tensor, _: &TargetInput<'_>) -> Result<Option<Tensor>> {
+        Ok(Some(prediction.clone()))
+    }
 }
 
 inventory::submit! {

@@ -1,0 +1,185 @@
+//! Downstream heads: what a pre-trained encoder is worth on a task. One file a head.
+
+use std::cell::OnceCell;
+
+use crate::backend::NoGrad;
+use crate::data::Batch;
+use crate::encoder::{Encoder, patchify};
+use crate::params::Params;
+use crate::settings::{Field, Section};
+use crate::tensor::{DType, Place};
+use crate::{Error, Result};
+
+/// Which part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskSplit {
+    /// What a head is fitted on.
+    Train,
+    /// What it is scored on.
+    Test,
+}
+
+/// The labelled data of a task, without augmentation.
+pub trait TaskData {
+    /// The class names.
+    fn classes(&self) -> &[String];
+    /// One pass over a split, in order.
+    ///
+    /// # Errors
+    /// Data that can't be read.
+    fn batches(&self, split: TaskSplit) -> Result<Box<dyn Iterator<Item = Result<Batch>> + '_>>;
+}
+
+/// How an image's tokens become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The mean of the patch tokens.
+    Mean,
+    /// The class token.
+    Class,
+}
+
+/// Frozen features of a split.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// [count, width], row by row.
+    pub values: Vec<f32>,
+    /// Values per image.
+    pub width: usize,
+    /// The label of each image.
+    pub labels: Vec<i64>,
+}
+
+impl Features {
+    /// The number of images.
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The rows at these positions.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let values = rows
+            .iter()
+            .flat_map(|&r| self.values[r * self.width..(r + 1) * self.width].iter().copied())
+            .collect();
+        Self { values, width: self.width, labels: rows.iter().map(|&r| self.labels[r]).collect() }
+    }
+}
+
+/// An encoder and the data that it is measured on. Frozen features are made once, whichever heads
+/// ask for them, and are never corrupted.
+pub struct Task<'a> {
+    /// The encoder.
+    pub encoder: &'a dyn Encoder,
+    /// Its weights.
+    pub params: &'a Params,
+    /// The data.
+    pub data: &'a dyn TaskData,
+    /// How tokens are pooled.
+    pub pooling: Pooling,
+    /// Seed of what a head draws.
+    pub seed: u64,
+    features: [OnceCell<Features>; 2],
+}
+
+impl<'a> Task<'a> {
+    /// A task.
+    ///
+    /// # Errors
+    /// The class token is asked of an encoder that has none, or data without classes.
+    pub fn new(
+        encoder: &'a dyn Encoder,
+        params: &'a Params,
+        data: &'a dyn TaskData,
+        pooling: Pooling,
+        seed: u64,
+    ) -> Result<Self> {
+        if pooling == Pooling::Class && encoder.geometry().prefix == 0 {
+            return Err(Error::user("the encoder has no class token")
+                .at("`eval.features`")
+                .mend("set eval.features = \"mean\""));
+        }
+        if data.classes().len() < 2 {
+            return Err(Error::user(format!("the data have {} classes", data.classes().len()))
+                .at("`eval.heads`")
+                .mend("evaluate on data with classes, or set eval.heads = []"));
+        }
+        Ok(Self { encoder, params, data, pooling, seed, features: [OnceCell::new(), OnceCell::new()] })
+    }
+
+    /// The place of the weights.
+    pub fn place(&self) -> Place {
+        self.params.place()
+    }
+
+    /// The frozen features of a split.
+    ///
+    /// # Errors
+    /// Data that can't be read, or the backend's failure.
+    pub fn features(&self, split: TaskSplit) -> Result<&Features> {
+        let cell = &self.features[split as usize];
+        if let Some(features) = cell.get() {
+            return Ok(features);
+        }
+        let features = self.extract(split)?;
+        Ok(cell.get_or_init(|| features))
+    }
+
+    fn extract(&self, split: TaskSplit) -> Result<Features> {
+        let geometry = self.encoder.geometry();
+        let place = self.place();
+        let _quiet = NoGrad::new(&*place.backend);
+        let mut features = Features { values: vec![], width: geometry.dim, labels: vec![] };
+        for batch in self.data.batches(split)? {
+            let batch = batch?;
+            let images = place.floats(batch.shape, batch.pixels, self.params.dtype())?;
+            let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?)?;
+            let pooled = match self.pooling {
+                Pooling::Class => tokens.narrow(1, 0, 1)?,
+                Pooling::Mean => tokens.narrow(1, geometry.prefix, geometry.tokens())?.mean(&[1])?,
+            };
+            features.values.extend(pooled.cast(DType::F32)?.download()?.into_f32());
+            features.labels.extend(&batch.labels);
+        }
+        if let Some(row) = features.labels.iter().position(|&label| label < 0) {
+            return Err(Error::user(format!("image {row} of the evaluation data has no label"))
+                .mend("give every image a class, or set eval.heads = []"));
+        }
+        if features.count() == 0 {
+            return Err(Error::user("there are no images to evaluate on")
+                .mend("raise data.holdout or give a test split"));
+        }
+        if features.values.iter().any(|v| !v.is_finite()) {
+            return Err(Error::failure("the encoder's features are not finite"));
+        }
+        Ok(features)
+    }
+}
+
+/// Named figures of a head: `accuracy` first.
+pub type Scores = Vec<(String, f64)>;
+
+/// A downstream head.
+pub trait TaskHead: Send + Sync {
+    /// Fits the head on the training split and scores it on the test split.
+    ///
+    /// # Errors
+    /// Data that can't be read, or the backend's failure.
+    fn evaluate(&self, task: &Task<'_>) -> Result<Scores>;
+}
+
+/// A head in the registry.
+pub struct TaskHeadEntry {
+    /// The name in `eval.heads` and `--head`.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// The fields of its table.
+    pub fields: fn() -> Vec<Field>,
+    /// Builds it from its table.
+    pub build: fn(&Section) -> Result<Box<dyn TaskHead>>,
+}
+
+inventory::collect!(TaskHeadEntry);

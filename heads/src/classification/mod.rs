@@ -1,0 +1,5 @@
+//! Classification on frozen features.
+
+pub mod knn;
+pub mod linear;
+mod standardise;
