@@ -1,3 +1,28 @@
-//! The driver.
+//! The driver: `cargo xtask …`. It puts the parts together that a recipe names, and shows what they do.
 
-fn main() {}
+mod backends;
+mod cli;
+mod commands;
+mod environment;
+mod observer;
+mod output;
+mod pictures;
+mod progress;
+mod report;
+mod session;
+mod tensorboard;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    palimpsest_heads::link();
+    match commands::dispatch(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

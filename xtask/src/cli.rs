@@ -1,0 +1,259 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use palimpsest_core::Device;
+
+/// Pre-trains vision encoders by corruption and restoration, and measures what they learnt.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    after_help = "Start here:\n  cargo xtask pretrain                 the quick-start on the embedded data\n  cargo xtask list recipes\n  cargo xtask show corruption cell"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Pre-train an encoder; without a recipe, the quick-start on the embedded data
+    #[command(
+        after_help = "Examples:\n  cargo xtask pretrain\n  cargo xtask pretrain recipes/mae-micro.toml --out runs/mae seed=1\n  cargo xtask pretrain recipes/paper-vit-b-224.toml data.path=photos --dry-run"
+    )]
+    Pretrain(Pretrain),
+    /// Go on with a run from its newest checkpoint
+    #[command(after_help = "Example:\n  cargo xtask resume runs/mae")]
+    Resume(Resume),
+    /// Measure a run's encoder on frozen features
+    #[command(
+        after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json"
+    )]
+    Eval(Eval),
+    /// Write the report of one run, or of several side by side
+    #[command(after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html")]
+    Report(Report),
+    /// Split a training step into data, corruption, forward, backward and optimiser
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench recipes/paper-micro.toml\n  cargo xtask bench recipes/paper-vit-b-224.toml --synthetic encoder.size=tiny train.batch=8 train.accumulate=1\n  cargo xtask bench recipes/clothing-paper.toml data.path=photos --data-only"
+    )]
+    Bench(Bench),
+    /// List what recipes are made of
+    #[command(after_help = "Example:\n  cargo xtask list corruptions")]
+    List(List),
+    /// Show the fields of one of them, or a recipe with every default
+    #[command(
+        after_help = "Examples:\n  cargo xtask show corruption cell\n  cargo xtask show table optimizer\n  cargo xtask show recipe recipes/mae-micro.toml"
+    )]
+    Show(Show),
+    /// Data sets: what there is, and what the loader and the corruption make of it
+    #[command(subcommand)]
+    Data(Data),
+    /// Backends: what is built in, and what this machine offers
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Format, lints and tests, as CI runs them
+    Check,
+    /// Pass every test
+    Test,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Where {
+    /// The tensor library
+    #[arg(long, default_value = "burn")]
+    pub(crate) backend: String,
+    /// cpu, cuda:0 or wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+}
+
+#[derive(Args)]
+pub(crate) struct Pretrain {
+    /// A recipe file
+    pub(crate) recipe: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// The run's folder; by default runs/NAME-N
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Optimiser steps, in place of the recipe's epochs
+    #[arg(long)]
+    pub(crate) steps: Option<usize>,
+    /// Check the recipe and the data, tell what would run, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// One JSON summary as the last line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Overrides of the recipe, KEY=VALUE
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Resume {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// One JSON summary as the last line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Overrides of keys that leave the weights alone, as data.workers=4
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Eval {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// knn or linear; both by default
+    #[arg(long)]
+    pub(crate) head: Vec<String>,
+    /// Another data set than the run's
+    #[arg(long)]
+    pub(crate) data: Option<String>,
+    /// Its folder or file
+    #[arg(long)]
+    pub(crate) data_path: Option<PathBuf>,
+    /// Another checkpoint than the newest
+    #[arg(long)]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Leave out the random initialisation
+    #[arg(long)]
+    pub(crate) no_baseline: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// One JSON summary as the last line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Parameters of the head, KEY=VALUE (see cargo xtask show head knn)
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Report {
+    /// Run folders
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The file to write; by default report.html in the run's folder
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// A recipe file; without one, the quick-start
+    pub(crate) recipe: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// Steps to time, after three to warm up
+    #[arg(long, default_value_t = 20)]
+    pub(crate) steps: usize,
+    /// Time the loader alone
+    #[arg(long, conflicts_with = "synthetic")]
+    pub(crate) data_only: bool,
+    /// Made-up images in place of the recipe's data
+    #[arg(long)]
+    pub(crate) synthetic: bool,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Overrides of the recipe, KEY=VALUE
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ListKind {
+    Backends,
+    Recipes,
+    Presets,
+    Encoders,
+    Corruptions,
+    Noise,
+    Decoders,
+    Targets,
+    Objectives,
+    Heads,
+    Datasets,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    pub(crate) kind: ListKind,
+    /// The list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ShowKind {
+    Encoder,
+    Corruption,
+    Noise,
+    Decoder,
+    Target,
+    Objective,
+    Head,
+    Preset,
+    Recipe,
+    Table,
+}
+
+#[derive(Args)]
+pub(crate) struct Show {
+    pub(crate) kind: ShowKind,
+    /// The name, a recipe's file, or a table (data, optimizer, schedule, train, eval, noise, restoration)
+    pub(crate) name: String,
+    /// The description as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// For a recipe: overrides, KEY=VALUE
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Data {
+    /// The readers, and the layout that each expects
+    List {
+        /// The list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A contact sheet of what the loader and the corruption really produce
+    #[command(after_help = "Example:\n  cargo xtask data show recipes/paper-micro.toml --out sheet.png")]
+    Show {
+        /// A recipe file; without one, the quick-start
+        recipe: Option<PathBuf>,
+        /// The picture to write
+        #[arg(long, default_value = "contact-sheet.png")]
+        out: PathBuf,
+        /// Images
+        #[arg(long, default_value_t = 8)]
+        images: usize,
+        /// Overrides of the recipe, KEY=VALUE
+        #[arg(value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BackendCommand {
+    /// Name, version, devices and fused operations of a backend
+    Check {
+        /// The backend
+        #[arg(default_value = "burn")]
+        name: String,
+        /// The answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,144 @@
+//! `bench`: where the time of a training step goes.
+
+use std::time::Instant;
+
+use palimpsest_core::data::{Batch, BatchSource};
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::train::{Phases, Trainer};
+use palimpsest_core::Result;
+use serde_json::json;
+
+use crate::cli::Bench;
+use crate::session::{self, Data};
+use crate::{backends, output};
+
+/// Steps before the clock starts.
+const WARM_UP: usize = 3;
+
+pub(crate) fn run(args: Bench) -> Result<()> {
+    let (recipe, overrides) = session::split_positional(args.recipe, args.overrides);
+    let recipe = session::recipe(recipe.as_deref(), &overrides)?;
+    let mut source: Box<dyn BatchSource> =
+        if args.synthetic { Box::new(Synthetic::new(&recipe)) } else { Box::new(Data::open(&recipe)?.loader(&recipe)?) };
+    if args.data_only {
+        return data_only(&mut *source, args.steps, args.json);
+    }
+    let place = backends::place(&args.place.backend, args.place.device)?;
+    let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
+    let mut steps = vec![];
+    let mut loss = f64::NAN;
+    for i in 0..WARM_UP + args.steps {
+        let started = Instant::now();
+        let batch = source.next_batch()?;
+        let data = started.elapsed().as_secs_f64();
+        let report = trainer.train_step(&batch, false)?;
+        trainer.place.backend.synchronize(trainer.place.device)?;
+        let wall = started.elapsed().as_secs_f64();
+        loss = report.loss();
+        if i >= WARM_UP {
+            steps.push((wall, Phases { data, ..report.phases }));
+        }
+    }
+    let memory = trainer.place.backend.memory(trainer.place.device);
+    report(&steps, &trainer, loss, memory.peak, args.json);
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn report(steps: &[(f64, Phases)], trainer: &Trainer, loss: f64, peak: Option<u64>, as_json: bool) {
+    let of = |pick: &dyn Fn(&(f64, Phases)) -> f64| median(steps.iter().map(pick).collect());
+    let wall = of(&|step| step.0);
+    let phases: [(&str, f64); 5] = [
+        ("data", of(&|s| s.1.data)),
+        ("corruption", of(&|s| s.1.corruption)),
+        ("forward", of(&|s| s.1.forward)),
+        ("backward", of(&|s| s.1.backward)),
+        ("optimiser", of(&|s| s.1.optimiser)),
+    ];
+    let images = trainer.recipe.train.batch as f64 / wall;
+    let other = wall - phases.iter().map(|(_, seconds)| seconds).sum::<f64>();
+    let mut rows = vec![vec!["phase".to_owned(), "ms".to_owned(), "share".to_owned()]];
+    let all = phases.iter().copied().chain([("other", other), ("step", wall)]);
+    for (name, seconds) in all {
+        rows.push(vec![name.to_owned(), format!("{:.2}", 1e3 * seconds), format!("{:.1} %", 100.0 * seconds / wall)]);
+    }
+    if as_json {
+        let phases: serde_json::Map<String, serde_json::Value> =
+            phases.iter().map(|(name, seconds)| ((*name).to_owned(), json!(seconds))).collect();
+        let line = json!({
+            "step_seconds": wall, "images_per_second": images, "phases": phases,
+            "steps": steps.len(), "peak_bytes": peak, "loss": loss,
+        });
+        output::line(&line.to_string());
+        return;
+    }
+    output::table(&rows);
+    let peak = peak.map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
+    output::line(&format!("{images:.1} images/s, medians of {} steps, peak memory {peak}", steps.len()));
+}
+
+fn data_only(source: &mut dyn BatchSource, steps: usize, as_json: bool) -> Result<()> {
+    source.next_batch()?;
+    let started = Instant::now();
+    let mut images = 0;
+    for _ in 0..steps {
+        images += source.next_batch()?.len();
+    }
+    let rate = images as f64 / started.elapsed().as_secs_f64();
+    if as_json {
+        output::line(&json!({ "images_per_second": rate, "images": images }).to_string());
+    } else {
+        output::line(&format!("{rate:.1} images/s from the loader alone ({images} images)"));
+    }
+    Ok(())
+}
+
+/// One batch of normal values, again and again.
+struct Synthetic {
+    batch: Batch,
+    step: u64,
+}
+
+impl Synthetic {
+    fn new(recipe: &Recipe) -> Self {
+        let size = recipe.data.image_size;
+        let shape = [recipe.train.batch, recipe.data.channels, size, size];
+        let mut pixels = vec![0.0; shape.iter().product()];
+        Philox::new(recipe.run.seed, Stream::Test, 0, 0).fill_normal(&mut pixels);
+        let batch = Batch {
+            pixels,
+            shape,
+            labels: vec![-1; shape[0]],
+            indices: (0..shape[0]).collect(),
+            first_sample: 0,
+        };
+        Self { batch, step: 0 }
+    }
+}
+
+impl BatchSource for Synthetic {
+    fn next_batch(&mut self) -> Result<Batch> {
+        let mut batch = self.batch.clone();
+        batch.first_sample = self.step * batch.len() as u64;
+        self.step += 1;
+        Ok(batch)
+    }
+
+    fn seek(&mut self, step: u64) -> Result<()> {
+        self.step = step;
+        Ok(())
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        1000
+    }
+
+    fn skipped(&self) -> u64 {
+        0
+    }
+}

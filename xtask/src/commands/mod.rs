@@ -1,0 +1,33 @@
+//! One file a command.
+
+mod backend;
+mod bench;
+mod check;
+mod data;
+mod eval;
+mod list;
+mod pretrain;
+mod report;
+mod resume;
+mod show;
+
+use palimpsest_core::Result;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command that was asked for.
+pub(crate) fn dispatch(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Resume(args) => resume::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Bench(args) => bench::run(args),
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Data(args) => data::run(args),
+        Command::Backend(args) => backend::run(&args),
+        Command::Check => check::check(),
+        Command::Test => check::test(),
+    }
+}

@@ -1,0 +1,118 @@
+//! `pretrain`: from a recipe to a run with its report.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use palimpsest_core::data::BatchSource;
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::train::{self, RunFolder, Trainer};
+use palimpsest_core::{Error, Result};
+use serde_json::json;
+
+use crate::cli::Pretrain;
+use crate::observer::Watcher;
+use crate::session::{self, Data};
+use crate::{backends, environment, output, report};
+
+pub(crate) fn run(args: Pretrain) -> Result<()> {
+    let (recipe, mut overrides) = session::split_positional(args.recipe, args.overrides);
+    if let Some(steps) = args.steps {
+        overrides.push(format!("train.steps={steps}"));
+    }
+    let recipe = session::recipe(recipe.as_deref(), &overrides)?;
+    let place = backends::place(&args.place.backend, args.place.device)?;
+    let data = Data::open(&recipe)?;
+    data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+    let mut loader = data.loader(&recipe)?;
+    let mut trainer = Trainer::new(recipe, place, loader.steps_per_epoch())?;
+    describe(&trainer, &data);
+    session::check_heads(&trainer.recipe.eval.heads)?;
+    if args.dry_run {
+        output::note("dry run: the recipe and the data fit; nothing was trained");
+        return Ok(());
+    }
+    let root = args.out.unwrap_or_else(|| free_folder(&trainer.recipe));
+    let folder = RunFolder::create(&root, &trainer.recipe, &environment::describe(&trainer.place))?;
+    output::note(&format!("run folder {}", folder.root().display()));
+    train_and_report(&mut trainer, &mut loader, &data, &folder, args.json)
+}
+
+/// Trains to the end, evaluates, and writes summary and report.
+pub(crate) fn train_and_report(
+    trainer: &mut Trainer,
+    loader: &mut dyn BatchSource,
+    data: &Data,
+    folder: &RunFolder,
+    as_json: bool,
+) -> Result<()> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|e| Error::failure(format!("can't catch Ctrl-C: {e}")))?;
+    let mut watcher = Watcher::new(data, trainer, folder)?;
+    let summary = train::run(trainer, loader, folder, &mut watcher, &interrupted);
+    watcher.finish()?;
+    let summary = summary?;
+    let mut line = json!(summary);
+    line["run"] = json!(folder.root());
+    line["eval"] = watcher.results.clone();
+    line["recipe_hash"] = json!(trainer.recipe.hash());
+    folder.write("summary.json", format!("{line:#}\n").as_bytes())?;
+    let html = folder.path("report.html");
+    report::write(std::slice::from_ref(folder), &html)?;
+    output::note(&format!(
+        "trained {} steps ({:.1} epochs) in {:.0} s, {:.0} images/s, data-wait {:.0} %",
+        summary.steps,
+        summary.epochs,
+        summary.seconds,
+        summary.images_per_second,
+        100.0 * summary.data_wait
+    ));
+    output::note(&format!("report {}", html.display()));
+    if as_json {
+        output::line(&line.to_string());
+    } else {
+        output::line(&format!("loss {:.4}", summary.loss));
+        print_results(&watcher.results);
+    }
+    Ok(())
+}
+
+/// The accuracy of each head, with the random initialisation's.
+pub(crate) fn print_results(results: &serde_json::Value) {
+    let Some(heads) = results["pretrained"].as_object() else { return };
+    let percent = |value: &serde_json::Value| {
+        value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{:.2} %", 100.0 * value))
+    };
+    let mut rows = vec![vec!["head".to_owned(), "pre-trained".to_owned(), "random initialisation".to_owned()]];
+    for (head, scores) in heads {
+        rows.push(vec![head.clone(), percent(&scores["accuracy"]), percent(&results["random"][head]["accuracy"])]);
+    }
+    output::table(&rows);
+}
+
+fn describe(trainer: &Trainer, data: &Data) {
+    let geometry = trainer.model.geometry();
+    let parameters: usize = trainer.model.specs.specs().iter().map(|spec| spec.shape.count()).sum();
+    let [train, test] = data.counts();
+    output::note(&format!(
+        "{}: {} x {} px in {} tokens, {} blocks of width {}, {:.1} M parameters; {train} training and {test} test images; {} steps of {} on {} {}",
+        trainer.recipe.run.name,
+        geometry.height,
+        geometry.width,
+        geometry.tokens(),
+        geometry.depth,
+        geometry.dim,
+        parameters as f64 / 1e6,
+        trainer.total_steps,
+        trainer.recipe.train.batch,
+        trainer.place.backend.info().name,
+        trainer.place.device,
+    ));
+}
+
+/// runs/NAME-N with the first free number.
+fn free_folder(recipe: &Recipe) -> PathBuf {
+    (1..).map(|n| Path::new("runs").join(format!("{}-{n}", recipe.run.name))).find(|path| !path.exists()).unwrap_or_default()
+}

@@ -1,0 +1,45 @@
+//! What a run was made with: `env.json`.
+
+use palimpsest_core::Place;
+use serde_json::{Value, json};
+
+/// Revision, versions, machine and command line.
+pub(crate) fn describe(place: &Place) -> Value {
+    let info = place.backend.info();
+    json!({
+        "palimpsest": env!("CARGO_PKG_VERSION"),
+        "revision": revision(),
+        "backend": info,
+        "device": place.device.to_string(),
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cpu": cpu_model(),
+        "threads": std::thread::available_parallelism().map_or(1, usize::from),
+        "command": std::env::args().skip(1).collect::<Vec<_>>(),
+        "started": seconds_since_epoch(),
+        "plugins": [],
+    })
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds_since_epoch() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// The commit of the sources, with `+` where they were changed; `None` outside a checkout.
+fn revision() -> Option<String> {
+    let git = |args: &[&str]| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let output = std::process::Command::new("git").arg("-C").arg(root).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.is_empty());
+    Some(if changed { format!("{commit}+") } else { commit })
+}
+
+fn cpu_model() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split(':').nth(1)?.trim().to_owned())
+}

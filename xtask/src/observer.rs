@@ -1,0 +1,126 @@
+//! Watches a run: bar, TensorBoard events, pictures, evaluations.
+
+use std::path::Path;
+
+use palimpsest_core::data::Batch;
+use palimpsest_core::params::Params;
+use palimpsest_core::settings::Section;
+use palimpsest_core::train::{Observer, RunFolder, StepReport, Trainer};
+use palimpsest_core::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::pictures::Painter;
+use crate::progress::Progress;
+use crate::session::{self, Data};
+use crate::tensorboard::EventWriter;
+
+/// Images in a sample picture.
+const SAMPLES: usize = 6;
+
+pub(crate) struct Watcher<'a> {
+    data: &'a Data,
+    folder: RunFolder,
+    progress: Progress,
+    events: EventWriter,
+    painter: Painter,
+    samples: Batch,
+    heads: Vec<(String, Section)>,
+    random: Option<Params>,
+    baseline: Option<Value>,
+    log_every: u64,
+    /// The last evaluation.
+    pub(crate) results: Value,
+}
+
+impl<'a> Watcher<'a> {
+    pub(crate) fn new(data: &'a Data, trainer: &Trainer, folder: &RunFolder) -> Result<Self> {
+        let (mean, std) = data.normalisation();
+        let eval = &trainer.recipe.eval;
+        session::check_heads(&eval.heads)?;
+        let heads = eval
+            .heads
+            .iter()
+            .map(|name| Ok((name.clone(), Section::parse(&format!("head.{name}"), "")?)))
+            .collect::<Result<_>>()?;
+        // The pictures show the same images and masks throughout, whatever step they are of.
+        let mut samples = data.first_test_images(SAMPLES)?;
+        samples.first_sample = 1 << 40;
+        Ok(Self {
+            data,
+            folder: folder.clone(),
+            progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
+            events: EventWriter::create(&folder.path("tb"), trainer.step_count())?,
+            painter: Painter { mean, std },
+            samples,
+            heads,
+            random: eval.baseline.then(|| session::random_params(trainer, &trainer.place)).transpose()?,
+            baseline: None,
+            log_every: trainer.recipe.train.log_every as u64,
+            results: Value::Null,
+        })
+    }
+
+    /// Ends the bar and flushes the events.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.progress.finish();
+        self.events.flush()
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<()> {
+        self.progress.step(report);
+        if report.step.is_multiple_of(self.log_every) || report.step == trainer.total_steps {
+            for (name, value) in &report.scalars {
+                self.events.scalar(name, *value as f32, report.step)?;
+            }
+            self.events.scalar("lr", report.lr as f32, report.step)?;
+            self.events.scalar("grad_norm", report.grad_norm as f32, report.step)?;
+        }
+        Ok(())
+    }
+
+    fn samples(&mut self, trainer: &Trainer, folder: &RunFolder) -> Result<()> {
+        let step = trainer.step_count();
+        let path = folder.path(&format!("samples/step-{step:09}.png"));
+        let plan = trainer.model.plan(&self.samples, 0, 0.0)?;
+        let weights = trainer.evaluated_params();
+        let weights = Some((&weights, &trainer.place, 0));
+        self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;
+        let png = std::fs::read(&path).map_err(|e| Error::io(&path, &e))?;
+        self.events.image("samples", &png, step)
+    }
+
+    fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
+        if self.heads.is_empty() {
+            return Ok(Value::Null);
+        }
+        self.progress.message("evaluating on frozen features");
+        let pretrained = session::evaluate(trainer, &trainer.evaluated_params(), self.data, &self.heads)?;
+        let mut results = json!({ "pretrained": pretrained });
+        if let Some(random) = &self.random {
+            if self.baseline.is_none() {
+                self.baseline = Some(session::evaluate(trainer, random, self.data, &self.heads)?);
+            }
+            results["random"] = self.baseline.clone().unwrap_or_default();
+        }
+        for (name, _) in &self.heads {
+            if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
+                self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;
+                self.progress.message(&format!("epoch {:.0}: {name} {:.2} %", trainer.epoch(), 100.0 * accuracy));
+            }
+        }
+        self.results = results.clone();
+        Ok(results)
+    }
+
+    fn checkpoint(&mut self, path: &Path) {
+        // A log line that can't be written must not stop a run that could save its weights.
+        let _ = self.folder.log(&format!("checkpoint {}", path.display()));
+    }
+
+    fn warn(&mut self, message: &str) {
+        let _ = self.folder.log(&format!("warning: {message}"));
+        self.progress.message(&format!("warning: {message}"));
+    }
+}

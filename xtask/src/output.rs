@@ -1,0 +1,32 @@
+//! What goes to the terminal: results to standard output, everything else to standard error.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use palimpsest_core::Error;
+
+/// A line of a result.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// A line for the user that is no result.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// An error, as one sentence.
+pub(crate) fn error(error: &Error) {
+    eprintln!("error: {error}");
+}
+
+/// A table with aligned columns.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        line(cells.join("  ").trim_end());
+    }
+}

@@ -1,0 +1,195 @@
+//! From a recipe to what a run needs: backend, data sets, loader and trainer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use palimpsest_core::data::{Batch, Dataset};
+use palimpsest_core::error::unknown_name;
+use palimpsest_core::head::{Pooling, Scores, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::params::Params;
+use palimpsest_core::recipe::{DataSettings, Recipe};
+use palimpsest_core::settings::Section;
+use palimpsest_core::train::Trainer;
+use palimpsest_core::{Error, Place, Result, registry};
+use palimpsest_datasets::open::open_with_notes;
+use palimpsest_datasets::{Augment, Border, Crop, DataSpec, EvalConfig, EvalLoader, Filter, Loader, LoaderConfig, Split};
+use serde_json::{Map, Value, json};
+
+/// The recipe that `pretrain` runs without one.
+pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
+
+/// Reads a recipe file, or the quick-start.
+pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe> {
+    match path {
+        Some(path) => Recipe::load(path, overrides),
+        None => Recipe::parse("recipes/paper-micro.toml", QUICK_START, overrides),
+    }
+}
+
+/// `KEY=VALUE` taken for a recipe's path by the command line is an override.
+pub(crate) fn split_positional(recipe: Option<PathBuf>, overrides: Vec<String>) -> (Option<PathBuf>, Vec<String>) {
+    match recipe {
+        Some(path) if path.to_string_lossy().contains('=') && !path.exists() => {
+            let mut all = vec![path.to_string_lossy().into_owned()];
+            all.extend(overrides);
+            (None, all)
+        }
+        other => (other, overrides),
+    }
+}
+
+/// A recipe's data.
+pub(crate) struct Data {
+    settings: DataSettings,
+    train: Arc<dyn Dataset>,
+    test: Arc<dyn Dataset>,
+    pub(crate) notes: Vec<String>,
+    /// Images used for evaluation at most, by split; 0 for all.
+    limits: [usize; 2],
+}
+
+impl Data {
+    pub(crate) fn open(recipe: &Recipe) -> Result<Self> {
+        let settings = recipe.data.clone();
+        let spec = DataSpec {
+            name: settings.name.clone(),
+            path: (!settings.path.is_empty()).then(|| PathBuf::from(&settings.path)),
+            channels: settings.channels,
+            holdout: settings.holdout,
+            ..DataSpec::default()
+        };
+        let place = || if settings.path.is_empty() { "`data.name`".to_owned() } else { "`data.path`".to_owned() };
+        let train = open_with_notes(&spec, Split::Train).map_err(|e| e.at(place()))?;
+        let test = open_with_notes(&spec, Split::Test).map_err(|e| e.at(place()))?;
+        let mut notes = train.notes;
+        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let limits = [recipe.eval.train_images, recipe.eval.test_images];
+        Ok(Self { settings, train: train.dataset, test: test.dataset, notes, limits })
+    }
+
+    /// The training loader.
+    pub(crate) fn loader(&self, recipe: &Recipe) -> Result<Loader> {
+        let settings = &self.settings;
+        let crop = if settings.pad > 0 {
+            Crop::Padded { padding: settings.pad, border: Border::Black }
+        } else if let [low, high] = settings.crop_scale[..] {
+            let [least, most] = settings.crop_ratio[..] else {
+                return Err(Error::user("needs a smallest and a largest value").at("`data.crop_ratio`"));
+            };
+            Crop::RandomResized { scale: (low, high), ratio: (least, most) }
+        } else if settings.crop_scale.is_empty() {
+            Crop::Centre { resize: settings.image_size }
+        } else {
+            return Err(Error::user("needs a smallest and a largest value, or none").at("`data.crop_scale`"));
+        };
+        let flip = if settings.flip { 0.5 } else { 0.0 };
+        let config = LoaderConfig {
+            batch: recipe.train.batch,
+            workers: settings.workers,
+            seed: recipe.run.seed,
+            image_size: settings.image_size,
+            channels: settings.channels,
+            augment: Augment { crop, flip, filter: Filter::Bilinear },
+            mean: self.per_channel(&settings.mean),
+            std: self.per_channel(&settings.std),
+            shuffle: true,
+            bad_files_limit: Some(settings.bad_files),
+            prefetch: settings.prefetch,
+        };
+        Loader::new(self.train.clone(), &config).map_err(|e| e.at("`data`"))
+    }
+
+    /// One value for each channel.
+    pub(crate) fn per_channel(&self, values: &[f64]) -> Vec<f32> {
+        let channels = self.settings.channels;
+        (0..channels).map(|c| values[c.min(values.len() - 1)] as f32).collect()
+    }
+
+    /// Mean and deviation that pixels are normalised with, for each channel.
+    pub(crate) fn normalisation(&self) -> (Vec<f32>, Vec<f32>) {
+        (self.per_channel(&self.settings.mean), self.per_channel(&self.settings.std))
+    }
+
+    fn eval_loader(&self, split: TaskSplit, batch: usize) -> Result<EvalLoader> {
+        let settings = &self.settings;
+        let (mean, std) = self.normalisation();
+        let config = EvalConfig {
+            batch,
+            workers: settings.workers,
+            image_size: settings.image_size,
+            channels: settings.channels,
+            mean,
+            std,
+            bad_files_limit: Some(settings.bad_files),
+            prefetch: settings.prefetch,
+            ..EvalConfig::default()
+        };
+        let dataset = if split == TaskSplit::Train { &self.train } else { &self.test };
+        EvalLoader::new(dataset.clone(), &config)
+    }
+
+    /// The first images of the test split, for pictures.
+    pub(crate) fn first_test_images(&self, count: usize) -> Result<Batch> {
+        self.eval_loader(TaskSplit::Test, count)?
+            .next()
+            .ok_or_else(|| Error::user("there are no test images").mend("raise data.holdout"))?
+    }
+
+    /// How many images there are to train on and to test on.
+    pub(crate) fn counts(&self) -> [usize; 2] {
+        [self.train.len(), self.test.len()]
+    }
+}
+
+impl TaskData for Data {
+    fn classes(&self) -> &[String] {
+        self.train.classes()
+    }
+
+    fn batches(&self, split: TaskSplit) -> Result<Box<dyn Iterator<Item = Result<Batch>> + '_>> {
+        const BATCH: usize = 64;
+        let loader = self.eval_loader(split, BATCH)?;
+        match self.limits[split as usize] {
+            0 => Ok(Box::new(loader)),
+            limit => Ok(Box::new(loader.take(limit.div_ceil(BATCH)))),
+        }
+    }
+}
+
+/// The heads of a list, built with their parameters.
+pub(crate) fn check_heads(names: &[String]) -> Result<()> {
+    for name in names {
+        registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("`eval.heads`"))?;
+    }
+    Ok(())
+}
+
+/// Scores of every head on frozen features, as {head: {figure: value}}.
+pub(crate) fn evaluate(
+    trainer: &Trainer,
+    params: &Params,
+    data: &Data,
+    heads: &[(String, Section)],
+) -> Result<Value> {
+    let pooling = match trainer.recipe.eval.features.as_str() {
+        "mean" => Pooling::Mean,
+        "class" => Pooling::Class,
+        other => return Err(unknown_name("pooling", other, ["mean", "class"]).at("`eval.features`")),
+    };
+    let task = Task::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.run.seed)?;
+    let mut results = Map::new();
+    for (name, section) in heads {
+        let entry = registry::find::<TaskHeadEntry>("head", name)?;
+        let scores: Scores = (entry.build)(section)?.evaluate(&task)?;
+        let scores: Map<String, Value> = scores.into_iter().map(|(figure, value)| (figure, json!(value))).collect();
+        results.insert(name.clone(), Value::Object(scores));
+    }
+    Ok(Value::Object(results))
+}
+
+/// The weights that the run's seed starts from.
+pub(crate) fn random_params(trainer: &Trainer, place: &Place) -> Result<Params> {
+    let trained = trainer.params();
+    let values = trainer.model.specs.initial(trainer.recipe.run.seed)?;
+    Params::upload(place, values, trained.dtype(), trained.compute())
+}
