@@ -46,7 +46,8 @@ with tempfile.TemporaryDirectory() as folder:
     assert [image.step for image in images] == [10], "the picture of step 30 was to be purged"
     assert (images[0].width, images[0].height) == (3, 2) and images[0].encoded_image_string == picture
 
-    new = plugin_event_accumulator.EventAccumulator(folder)
+    everything = {plugin_event_accumulator.TENSORS: 0}
+    new = plugin_event_accumulator.EventAccumulator(folder, size_guidance=everything)
     new.Reload()
     assert new.PluginTagToContent("scalars").keys() == {"loss"}
     assert new.PluginTagToContent("images").keys() == {"samples"}

@@ -85,7 +85,10 @@ fn what_is_written_is_read_back() {
 
     assert_eq!(number(&events[1][&2]), 300);
     let scalar = value(&events[1]);
-    assert_eq!((scalar[&1].as_slice(), scalar[&2].as_slice()), (&b"loss/pixels"[..], &0.25f32.to_le_bytes()[..]));
+    assert_eq!(
+        (scalar[&1].as_slice(), scalar[&2].as_slice()),
+        (&b"loss/pixels"[..], &0.25f32.to_le_bytes()[..])
+    );
 
     let image = fields(&value(&events[2])[&4]);
     assert_eq!((number(&image[&1]), number(&image[&2])), (200, 640));
