@@ -34,7 +34,9 @@ pub(crate) enum Command {
     )]
     Eval(Eval),
     /// Write the report of one run, or of several side by side
-    #[command(after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html"
+    )]
     Report(Report),
     /// Split a training step into data, corruption, forward, backward and optimiser
     #[command(

@@ -49,7 +49,7 @@ impl<'a> Watcher<'a> {
             data,
             folder: folder.clone(),
             progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
-            events: EventWriter::create(&folder.path("tb"), trainer.step_count())?,
+            events: open_events(trainer, folder)?,
             painter: Painter { mean, std },
             samples,
             heads,
@@ -65,6 +65,23 @@ impl<'a> Watcher<'a> {
         self.progress.finish();
         self.events.flush()
     }
+}
+
+/// The event file of a new or a resumed run.
+fn open_events(trainer: &Trainer, folder: &RunFolder) -> Result<EventWriter> {
+    let path = folder.path("tb");
+    if trainer.step_count() > 0 {
+        return EventWriter::resume(&path, trainer.step_count() + 1);
+    }
+    let mut events = EventWriter::create(&path)?;
+    events.text("recipe", &format!("```toml\n{}\n```", trainer.recipe.to_toml()), 0)?;
+    Ok(events)
+}
+
+/// Width and height from a PNG's header.
+fn png_size(png: &[u8]) -> (u32, u32) {
+    let word = |at: usize| png.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
+    (word(16), word(20))
 }
 
 impl Observer for Watcher<'_> {
@@ -88,7 +105,8 @@ impl Observer for Watcher<'_> {
         let weights = Some((&weights, &trainer.place, 0));
         self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;
         let png = std::fs::read(&path).map_err(|e| Error::io(&path, &e))?;
-        self.events.image("samples", &png, step)
+        let (width, height) = png_size(&png);
+        self.events.image("samples", &png, width, height, step)
     }
 
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
@@ -107,7 +125,11 @@ impl Observer for Watcher<'_> {
         for (name, _) in &self.heads {
             if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
                 self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;
-                self.progress.message(&format!("epoch {:.0}: {name} {:.2} %", trainer.epoch(), 100.0 * accuracy));
+                self.progress.message(&format!(
+                    "epoch {:.0}: {name} {:.2} %",
+                    trainer.epoch(),
+                    100.0 * accuracy
+                ));
             }
         }
         self.results = results.clone();

@@ -81,7 +81,9 @@ impl Painter {
         }
         let mut sheet = ContactSheet::new(columns.len(), columns.iter().map(|(name, _)| *name));
         for i in 0..batch.len() {
-            let row = columns.iter().map(|(_, pixels)| self.picture(&pixels[i * image..(i + 1) * image], &geometry));
+            let row = columns
+                .iter()
+                .map(|(_, pixels)| self.picture(&pixels[i * image..(i + 1) * image], &geometry));
             sheet.push_row(row.collect());
         }
         sheet.write(path)

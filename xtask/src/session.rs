@@ -12,7 +12,9 @@ use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{Error, Place, Result, registry};
 use palimpsest_datasets::open::open_with_notes;
-use palimpsest_datasets::{Augment, Border, Crop, DataSpec, EvalConfig, EvalLoader, Filter, Loader, LoaderConfig, Split};
+use palimpsest_datasets::{
+    Augment, Border, Crop, DataSpec, EvalConfig, EvalLoader, Filter, Loader, LoaderConfig, Split,
+};
 use serde_json::{Map, Value, json};
 
 /// The recipe that `pretrain` runs without one.
@@ -27,7 +29,10 @@ pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe
 }
 
 /// `KEY=VALUE` taken for a recipe's path by the command line is an override.
-pub(crate) fn split_positional(recipe: Option<PathBuf>, overrides: Vec<String>) -> (Option<PathBuf>, Vec<String>) {
+pub(crate) fn split_positional(
+    recipe: Option<PathBuf>,
+    overrides: Vec<String>,
+) -> (Option<PathBuf>, Vec<String>) {
     match recipe {
         Some(path) if path.to_string_lossy().contains('=') && !path.exists() => {
             let mut all = vec![path.to_string_lossy().into_owned()];
@@ -58,7 +63,8 @@ impl Data {
             holdout: settings.holdout,
             ..DataSpec::default()
         };
-        let place = || if settings.path.is_empty() { "`data.name`".to_owned() } else { "`data.path`".to_owned() };
+        let place =
+            || if settings.path.is_empty() { "`data.name`".to_owned() } else { "`data.path`".to_owned() };
         let train = open_with_notes(&spec, Split::Train).map_err(|e| e.at(place()))?;
         let test = open_with_notes(&spec, Split::Test).map_err(|e| e.at(place()))?;
         let mut notes = train.notes;
@@ -181,7 +187,8 @@ pub(crate) fn evaluate(
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let scores: Scores = (entry.build)(section)?.evaluate(&task)?;
-        let scores: Map<String, Value> = scores.into_iter().map(|(figure, value)| (figure, json!(value))).collect();
+        let scores: Map<String, Value> =
+            scores.into_iter().map(|(figure, value)| (figure, json!(value))).collect();
         results.insert(name.clone(), Value::Object(scores));
     }
     Ok(Value::Object(results))

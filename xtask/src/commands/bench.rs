@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use palimpsest_core::Result;
 use palimpsest_core::data::{Batch, BatchSource};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Phases, Trainer};
-use palimpsest_core::Result;
 use serde_json::json;
 
 use crate::cli::Bench;
@@ -19,8 +19,11 @@ const WARM_UP: usize = 3;
 pub(crate) fn run(args: Bench) -> Result<()> {
     let (recipe, overrides) = session::split_positional(args.recipe, args.overrides);
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
-    let mut source: Box<dyn BatchSource> =
-        if args.synthetic { Box::new(Synthetic::new(&recipe)) } else { Box::new(Data::open(&recipe)?.loader(&recipe)?) };
+    let mut source: Box<dyn BatchSource> = if args.synthetic {
+        Box::new(Synthetic::new(&recipe))
+    } else {
+        Box::new(Data::open(&recipe)?.loader(&recipe)?)
+    };
     if args.data_only {
         return data_only(&mut *source, args.steps, args.json);
     }
@@ -65,7 +68,11 @@ fn report(steps: &[(f64, Phases)], trainer: &Trainer, loss: f64, peak: Option<u6
     let mut rows = vec![vec!["phase".to_owned(), "ms".to_owned(), "share".to_owned()]];
     let all = phases.iter().copied().chain([("other", other), ("step", wall)]);
     for (name, seconds) in all {
-        rows.push(vec![name.to_owned(), format!("{:.2}", 1e3 * seconds), format!("{:.1} %", 100.0 * seconds / wall)]);
+        rows.push(vec![
+            name.to_owned(),
+            format!("{:.2}", 1e3 * seconds),
+            format!("{:.1} %", 100.0 * seconds / wall),
+        ]);
     }
     if as_json {
         let phases: serde_json::Map<String, serde_json::Value> =

@@ -1,8 +1,8 @@
 //! `eval`: measures a run's encoder.
 
+use palimpsest_core::recipe::Layers;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
-use palimpsest_core::recipe::Layers;
 use palimpsest_core::{Result, recipe::Recipe};
 use serde_json::json;
 
@@ -31,18 +31,25 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     let measured: Recipe = folder.recipe(&changes)?;
     let heads = if args.head.is_empty() { stored.eval.heads.clone() } else { args.head.clone() };
     session::check_heads(&heads)?;
-    let heads = heads.into_iter().map(|name| Ok((name.clone(), head_section(&name, &args.overrides)?))).collect::<Result<Vec<_>>>()?;
+    let heads = heads
+        .into_iter()
+        .map(|name| Ok((name.clone(), head_section(&name, &args.overrides)?)))
+        .collect::<Result<Vec<_>>>()?;
     let data = Data::open(&measured)?;
     let mut trainer = Trainer::new(stored, place, 1)?;
     let step = checkpoint.state.step;
     trainer.restore(checkpoint)?;
-    let mut results = json!({ "pretrained": session::evaluate(&trainer, &trainer.evaluated_params(), &data, &heads)? });
+    let mut results =
+        json!({ "pretrained": session::evaluate(&trainer, &trainer.evaluated_params(), &data, &heads)? });
     if !args.no_baseline {
         let random = session::random_params(&trainer, &trainer.place)?;
         results["random"] = session::evaluate(&trainer, &random, &data, &heads)?;
     }
     if args.json {
-        output::line(&json!({ "run": args.run, "step": step, "data": measured.data.name, "eval": results }).to_string());
+        output::line(
+            &json!({ "run": args.run, "step": step, "data": measured.data.name, "eval": results })
+                .to_string(),
+        );
     } else {
         output::line(&format!("{} at step {step}, on {}", args.run.display(), measured.data.name));
         print_results(&results);

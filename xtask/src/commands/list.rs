@@ -1,5 +1,6 @@
 //! `list`: what recipes are made of.
 
+use palimpsest_core::Result;
 use palimpsest_core::corruption::CorruptionEntry;
 use palimpsest_core::corruption::noise::NoiseLawEntry;
 use palimpsest_core::encoder::EncoderEntry;
@@ -9,7 +10,6 @@ use palimpsest_core::recipe::presets;
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::target::TargetEntry;
-use palimpsest_core::Result;
 use serde_json::json;
 
 use crate::cli::{List, ListKind};
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &List) -> Result<()> {
         }
     };
     if args.json {
-        let items: Vec<_> = items.iter().map(|(name, summary)| json!({ "name": name, "summary": summary })).collect();
+        let items: Vec<_> =
+            items.iter().map(|(name, summary)| json!({ "name": name, "summary": summary })).collect();
         output::line(&json!(items).to_string());
     } else {
         output::table(&items.into_iter().map(|(name, summary)| vec![name, summary]).collect::<Vec<_>>());

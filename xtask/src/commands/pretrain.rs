@@ -85,9 +85,14 @@ pub(crate) fn print_results(results: &serde_json::Value) {
     let percent = |value: &serde_json::Value| {
         value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{:.2} %", 100.0 * value))
     };
-    let mut rows = vec![vec!["head".to_owned(), "pre-trained".to_owned(), "random initialisation".to_owned()]];
+    let mut rows =
+        vec![vec!["head".to_owned(), "pre-trained".to_owned(), "random initialisation".to_owned()]];
     for (head, scores) in heads {
-        rows.push(vec![head.clone(), percent(&scores["accuracy"]), percent(&results["random"][head]["accuracy"])]);
+        rows.push(vec![
+            head.clone(),
+            percent(&scores["accuracy"]),
+            percent(&results["random"][head]["accuracy"]),
+        ]);
     }
     output::table(&rows);
 }
@@ -114,5 +119,8 @@ fn describe(trainer: &Trainer, data: &Data) {
 
 /// runs/NAME-N with the first free number.
 fn free_folder(recipe: &Recipe) -> PathBuf {
-    (1..).map(|n| Path::new("runs").join(format!("{}-{n}", recipe.run.name))).find(|path| !path.exists()).unwrap_or_default()
+    (1..)
+        .map(|n| Path::new("runs").join(format!("{}-{n}", recipe.run.name)))
+        .find(|path| !path.exists())
+        .unwrap_or_default()
 }

@@ -22,7 +22,9 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     folder.rewind_metrics(trainer.step_count())?;
     let backend = trainer.place.backend.info().name;
     if trained_on != backend {
-        output::note(&format!("note: trained on {trained_on} so far, going on with {backend}: results differ by rounding"));
+        output::note(&format!(
+            "note: trained on {trained_on} so far, going on with {backend}: results differ by rounding"
+        ));
     }
     output::note(&format!("resuming at step {} of {}", trainer.step_count(), trainer.total_steps));
     folder.log(&format!("resumed at step {}", trainer.step_count()))?;

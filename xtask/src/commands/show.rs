@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use palimpsest_core::Result;
 use palimpsest_core::corruption::CorruptionEntry;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
@@ -10,13 +11,13 @@ use palimpsest_core::head::TaskHeadEntry;
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
-    DataSettings, EvalSettings, OptimizerSettings, Recipe, RunSettings, ScheduleSettings, TrainSettings, presets,
+    DataSettings, EvalSettings, OptimizerSettings, Recipe, RunSettings, ScheduleSettings, TrainSettings,
+    presets,
 };
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::settings::{Field, Settings};
 use palimpsest_core::target::TargetEntry;
-use palimpsest_core::Result;
 use serde_json::json;
 
 use crate::cli::{Show, ShowKind};
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &Show) -> Result<()> {
         ShowKind::Table => table(name)?,
         ShowKind::Preset => {
             let preset = presets().iter().find(|p| p.name == name);
-            let preset = preset.ok_or_else(|| unknown_name("preset", name, presets().iter().map(|p| p.name)))?;
+            let preset =
+                preset.ok_or_else(|| unknown_name("preset", name, presets().iter().map(|p| p.name)))?;
             output::line(preset.text.trim_end());
             return Ok(());
         }

@@ -1,0 +1,47 @@
+//! The report of one run or several: one HTML file that needs nothing else, not even a network.
+
+mod chart;
+mod compare;
+mod curves;
+mod html;
+mod load;
+mod metrics;
+mod number;
+mod phases;
+mod recipe;
+mod results;
+mod samples;
+mod scale;
+mod series;
+mod single;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use palimpsest_core::train::RunFolder;
+use palimpsest_core::{Error, Result};
+
+use self::load::Run;
+
+/// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.
+/// What a folder lacks is told in its place and is no error.
+///
+/// # Errors
+/// No run, or a file that can't be written.
+pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
+    let runs: Vec<Run> = runs.iter().map(Run::read).collect();
+    let page = match runs.as_slice() {
+        [] => return Err(Error::user("no run to report").mend("give the folder of at least one run")),
+        [run] => single::report(run),
+        runs => compare::report(runs),
+    };
+    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
+    }
+    // A browser that reloads meanwhile sees a whole page.
+    let half = out.with_extension("html.tmp");
+    fs::write(&half, page).map_err(|e| Error::io(&half, &e))?;
+    fs::rename(&half, out).map_err(|e| Error::io(out, &e))
+}
