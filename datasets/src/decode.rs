@@ -180,11 +180,11 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| broken(e))?;
+    let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize, options)?;
     let exif = decoder.orientation().map_or(1, Orientation::to_exif);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| broken(e))?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(broken)?;
     Ok(upright(flatten(decoded, options.channels), exif))
 }
 
