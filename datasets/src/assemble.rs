@@ -26,6 +26,8 @@ pub struct Assembler {
     pool: Option<ThreadPool>,
     /// Broken files met so far, so that none is read twice.
     broken: Mutex<HashMap<usize, Error>>,
+    /// Buffers of batches that were handed back.
+    spare: Mutex<Vec<Vec<f32>>>,
     stop: AtomicBool,
 }
 
@@ -60,11 +62,20 @@ impl Assembler {
                 Error::failure(format!("can't start {workers} loader threads: {e}")).mend("use fewer workers")
             })?;
         let stop = AtomicBool::new(false);
-        Ok(Self { dataset, transform, seed, pool, broken: Mutex::default(), stop })
+        Ok(Self { dataset, transform, seed, pool, broken: Mutex::default(), spare: Mutex::default(), stop })
     }
 
     pub(crate) fn dataset(&self) -> &Arc<dyn Dataset> {
         &self.dataset
+    }
+
+    /// Keeps a buffer for a later batch, up to `most` of them. Fresh memory for a large batch costs as
+    /// much time as its decoding, since the system hands it out page by page.
+    pub(crate) fn recycle(&self, pixels: Vec<f32>, most: usize) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < most {
+            spare.push(pixels);
+        }
     }
 
     /// Lets a batch in the making end after the pictures now in work.
@@ -84,7 +95,15 @@ impl Assembler {
     ) -> Result<Assembled> {
         let [channels, height, width] = self.transform.shape();
         let image = channels * height * width;
-        let mut pixels = vec![0.0; slots * image];
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // Every value is written below, or cut off.
+        let mut pixels = match spare {
+            Some(mut pixels) => {
+                pixels.resize(slots * image, 0.0);
+                pixels
+            }
+            None => vec![0.0; slots * image],
+        };
         let fill = |(slot, out): (usize, &mut [f32])| self.fill(candidates(slot), epoch, tries, out);
         let filled: Vec<Slot> = match &self.pool {
             Some(pool) => pool.install(|| {

@@ -34,9 +34,9 @@ impl CsvList {
     /// that is not among `classes`: the error names the line.
     pub fn open(list: &Path, classes: Option<&[String]>, options: DecodeOptions) -> Result<Self> {
         let folder = list.parent().unwrap_or(Path::new("")).to_owned();
-        let file = std::fs::File::open(list).map_err(|e| Error::io(list, &e))?;
-        let mut reader = csv::ReaderBuilder::new().from_reader(file);
-        let header = reader.headers().map_err(|e| broken(list, &e))?.clone();
+        let bytes = std::fs::read(list).map_err(|e| Error::io(list, &e))?;
+        let mut reader = csv::ReaderBuilder::new().from_reader(&bytes[..]);
+        let header = reader.headers().map_err(|e| broken(list, &bytes, &e))?.clone();
         let column = |name: &str| header.iter().position(|h| h.trim_start_matches('\u{feff}').trim() == name);
         let path_column = column("path").ok_or_else(|| {
             let names: Vec<_> = header.iter().collect();
@@ -48,8 +48,8 @@ impl CsvList {
 
         let mut found: Vec<(String, Option<String>, u64)> = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| broken(list, &e))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let record = record.map_err(|e| broken(list, &bytes, &e))?;
+            let line = record.position().map_or(0, |at| line_of(at, &bytes));
             let path = record.get(path_column).unwrap_or_default().to_owned();
             let at = |e: Error| e.at(format_args!("{}:{line}", list.display()));
             if path.is_empty() {
@@ -97,8 +97,15 @@ impl CsvList {
     }
 }
 
-fn broken(list: &Path, error: &csv::Error) -> Error {
-    let line = error.position().map_or(1, csv::Position::line);
+/// The line of a record. The reader's position is before the empty lines that it skips.
+fn line_of(at: &csv::Position, bytes: &[u8]) -> u64 {
+    let from = bytes.get(at.byte() as usize..).unwrap_or_default();
+    let skipped = from.iter().take_while(|b| b"\r\n".contains(b)).filter(|b| **b == b'\n').count();
+    at.line() + skipped as u64
+}
+
+fn broken(list: &Path, bytes: &[u8], error: &csv::Error) -> Error {
+    let line = error.position().map_or(1, |at| line_of(at, bytes));
     match error.kind() {
         csv::ErrorKind::Io(io) => Error::io(list, io),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

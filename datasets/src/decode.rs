@@ -93,6 +93,8 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
 }
 
 fn broken(why: impl std::fmt::Display) -> Error {
+    // Decoders' messages may have several lines.
+    let why = why.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     Error::user(format!("broken picture: {why}")).mend("copy it again, or remove it")
 }
 
@@ -115,11 +117,15 @@ fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     let settings =
         DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), settings);
-    decoder.decode_headers().map_err(|e| broken(format_args!("{e:?}")))?;
+    let complete = jpeg_is_complete(bytes);
+    let truncated = || broken("its end is missing (a truncated JPEG)");
+    decoder
+        .decode_headers()
+        .map_err(|e| if complete { broken(format_args!("{e:?}")) } else { truncated() })?;
     let (width, height) = decoder.dimensions().ok_or_else(|| broken("no size in its header"))?;
     check_size(width, height, options)?;
-    if !jpeg_is_complete(bytes) {
-        return Err(broken("its end is missing (a truncated JPEG)"));
+    if !complete {
+        return Err(truncated());
     }
     // The Y plane is the luma: no need to make RGB first. CMYK has no such plane.
     let luma = match decoder.input_colorspace() {
@@ -174,11 +180,11 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| broken(e))?;
+    let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize, options)?;
     let exif = decoder.orientation().map_or(1, Orientation::to_exif);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| broken(e))?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(broken)?;
     Ok(upright(flatten(decoded, options.channels), exif))
 }
 

@@ -93,7 +93,7 @@ pub struct IdxDataset {
 
 impl IdxDataset {
     /// Opens pictures of [count, height, width] or [count, height, width, 1 or 3], with labels of
-    /// [count] if given. The classes are named by their numbers.
+    /// `[count]` if given. The classes are named by their numbers.
     ///
     /// # Errors
     /// Files that are broken or don't belong together.

@@ -27,7 +27,7 @@ pub use contact_sheet::{ContactSheet, Picture};
 pub use decode::DecodeOptions;
 pub use eval_loader::{EvalConfig, EvalLoader};
 pub use loader::{Loader, LoaderConfig};
-pub use open::{DataSpec, DatasetInfo, list, open};
+pub use open::{DataSpec, DatasetInfo, Opened, list, open, open_with_notes};
 pub use split::Split;
 pub use transform::{Scratch, Transform};
 

@@ -1,7 +1,8 @@
 //! From a decoded picture to normalised planes of the batch.
 
-use fast_image_resize::images::{CroppedImage, Image as Resized, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use palimpsest_core::data::Image;
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result};
@@ -203,30 +204,35 @@ fn reflect(i: i64, side: usize) -> usize {
 
 /// Resizes the source box into `scratch.resized`. The filter sees the box alone, as if it had been
 /// cut out first.
-fn resize(
+fn resize(image: &Image, at: Placement, filter: Filter, scratch: &mut Scratch) -> Resized {
+    scratch.resized.resize(at.resized.0 * at.resized.1 * image.channels, 0);
+    // By pixel type: the untyped way would compile the resampling of a dozen types.
+    if image.channels == 1 {
+        resize_pixels::<U8>(image, at, filter, scratch)
+    } else {
+        resize_pixels::<U8x3>(image, at, filter, scratch)
+    }
+}
+
+type Resized = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn resize_pixels<P: PixelTrait>(
     image: &Image,
     at: Placement,
     filter: Filter,
     scratch: &mut Scratch,
-) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let pixel = if image.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let (width, height) = at.resized;
-    scratch.resized.resize(width * height * image.channels, 0);
-    let whole = ImageRef::new(image.width as u32, image.height as u32, &image.pixels, pixel)?;
-    let source = at.source;
-    let cut = CroppedImage::new(
-        &whole,
-        source.left as u32,
-        source.top as u32,
-        source.width as u32,
-        source.height as u32,
-    )?;
-    let mut target = Resized::from_slice_u8(width as u32, height as u32, &mut scratch.resized, pixel)?;
+) -> Resized {
+    let [left, top, width, height] =
+        [at.source.left, at.source.top, at.source.width, at.source.height].map(|v| v as u32);
+    let whole = TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, &image.pixels)?;
+    let cut = TypedCroppedImage::from_ref(&whole, left, top, width, height)?;
+    let mut target =
+        TypedImage::<P>::from_buffer(at.resized.0 as u32, at.resized.1 as u32, &mut scratch.resized)?;
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    scratch.resizer.resize(&cut, &mut target, &options)?;
+    scratch.resizer.resize_typed(&cut, &mut target, &options)?;
     Ok(())
 }

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use palimpsest_core::data::Batch;
+use palimpsest_datasets::{EvalConfig, EvalLoader};
+
+use crate::files::{Numbered, assert_error};
+
+fn config(workers: usize) -> EvalConfig {
+    EvalConfig { batch: 4, workers, image_size: 12, ..EvalConfig::default() }
+}
+
+fn pass(data: Numbered, config: &EvalConfig) -> (Vec<Batch>, Vec<usize>) {
+    let mut loader = EvalLoader::new(Arc::new(data), config).expect("is sound");
+    let batches = loader.by_ref().map(|b| b.expect("a batch")).collect();
+    (batches, loader.broken().keys().copied().collect())
+}
+
+#[test]
+fn one_pass_in_order_with_a_smaller_last_batch() {
+    let mut want = None;
+    for workers in [0, 1, 3] {
+        let (batches, broken) = pass(Numbered::new(10, &[]), &config(workers));
+        let indices: Vec<_> = batches.iter().map(|b| b.indices.clone()).collect();
+        assert_eq!(indices, [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);
+        assert_eq!(batches.iter().map(|b| b.first_sample).collect::<Vec<_>>(), [0, 4, 8]);
+        assert!(broken.is_empty() && batches[2].shape == [2, 3, 12, 12]);
+        assert_eq!(*want.get_or_insert(batches.clone()), batches);
+    }
+}
+
+#[test]
+fn broken_files_are_left_out() {
+    for workers in [0, 2] {
+        let (whole, _) = pass(Numbered::new(10, &[]), &config(workers));
+        let (batches, broken) = pass(Numbered::new(10, &[1, 4, 5, 6, 7]), &config(workers));
+        assert_eq!(broken, [1, 4, 5, 6, 7]);
+        let indices: Vec<_> = batches.iter().map(|b| b.indices.clone()).collect();
+        assert_eq!(indices, [vec![0, 2, 3], vec![8, 9]]);
+        let image = 3 * 12 * 12;
+        assert_eq!(batches[0].pixels[image..], whole[0].pixels[2 * image..]);
+        assert_eq!(batches[0].labels, [-1, 2, -1]);
+        let strict = EvalConfig { bad_files_limit: Some(2), ..config(workers) };
+        let mut loader = EvalLoader::new(Arc::new(Numbered::new(10, &[1, 4, 5])), &strict).expect("is sound");
+        assert!(loader.next().expect("a batch").is_ok());
+        assert_error(loader.next().expect("an error"), &["3 of 10 files are broken", "bad_files_limit = 2"]);
+        assert!(loader.next().is_none());
+    }
+}

@@ -1,0 +1,263 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use palimpsest_core::data::{Batch, BatchSource, Dataset};
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_datasets::folder::FolderDataset;
+use palimpsest_datasets::{Augment, DataSpec, DecodeOptions, Loader, LoaderConfig, Split, open};
+use tempfile::tempdir;
+
+use crate::files::{Numbered, assert_error, jpeg, put};
+
+fn config(batch: usize, workers: usize) -> LoaderConfig {
+    LoaderConfig { batch, workers, seed: 11, image_size: 12, ..LoaderConfig::default() }
+}
+
+fn loader(data: Numbered, config: &LoaderConfig) -> Loader {
+    Loader::new(Arc::new(data), config).expect("is sound")
+}
+
+fn take(loader: &mut Loader, steps: usize) -> Vec<Batch> {
+    (0..steps).map(|_| loader.next_batch().expect("a batch")).collect()
+}
+
+#[test]
+fn the_order_is_the_epochs_permutation() {
+    let mut loader = loader(Numbered::new(23, &[]), &config(5, 2));
+    assert_eq!(loader.steps_per_epoch(), 4);
+    for epoch in 0..3 {
+        let order = Philox::new(11, Stream::Shuffle, epoch, 0).permutation(23);
+        for step in 0..4 {
+            let batch = loader.next_batch().expect("a batch");
+            let want: Vec<usize> = order[step * 5..step * 5 + 5].iter().map(|&i| i as usize).collect();
+            assert_eq!(batch.indices, want);
+            assert_eq!(batch.first_sample, (epoch * 4 + step as u64) * 5);
+            assert_eq!(batch.shape, [5, 3, 12, 12]);
+            let labels: Vec<i64> = want.iter().map(|&i| if i % 3 == 0 { -1 } else { i as i64 }).collect();
+            assert_eq!(batch.labels, labels);
+        }
+    }
+}
+
+#[test]
+fn any_number_of_workers_gives_the_same_batches() {
+    let want = take(&mut loader(Numbered::new(40, &[]), &config(7, 0)), 12);
+    for (workers, prefetch) in [(1, 0), (1, 2), (4, 1), (4, 5)] {
+        let config = LoaderConfig { prefetch, ..config(7, workers) };
+        let mut loader = loader(Numbered::new(40, &[]), &config);
+        for want in &want {
+            let got = loader.next_batch().expect("a batch");
+            assert_eq!(got, *want, "{workers} workers");
+            loader.recycle(got);
+        }
+    }
+}
+
+#[test]
+fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
+    let picture = |batch: &Batch, index: usize| {
+        let slot = batch.indices.iter().position(|&i| i == index)?;
+        let size = batch.pixels.len() / batch.len();
+        Some(batch.pixels[slot * size..(slot + 1) * size].to_vec())
+    };
+    // Another batch size, another order of the same epoch: the same pixels.
+    let one = take(&mut loader(Numbered::new(24, &[]), &config(24, 2)), 2);
+    let many = take(&mut loader(Numbered::new(24, &[]), &LoaderConfig { shuffle: false, ..config(4, 2) }), 6);
+    for index in 0..24 {
+        let want = picture(&one[0], index).expect("all are there");
+        let got = many.iter().find_map(|b| picture(b, index)).expect("all are there");
+        assert_eq!(got, want);
+        assert_ne!(picture(&one[1], index).expect("all are there"), want, "another epoch");
+    }
+    let other = take(&mut loader(Numbered::new(24, &[]), &LoaderConfig { seed: 12, ..config(24, 2) }), 1);
+    assert_ne!(other[0].indices, one[0].indices);
+}
+
+#[test]
+fn seeking_is_as_running_on() {
+    for workers in [0, 3] {
+        let want = take(&mut loader(Numbered::new(30, &[4]), &config(8, workers)), 11);
+        for step in [0, 1, 5, 10] {
+            let mut fresh = loader(Numbered::new(30, &[4]), &config(8, workers));
+            fresh.seek(step).expect("seeks");
+            assert_eq!(fresh.next_batch().expect("a batch"), want[step as usize]);
+        }
+        let mut back = loader(Numbered::new(30, &[4]), &config(8, workers));
+        take(&mut back, 7);
+        back.seek(2).expect("seeks");
+        assert_eq!(take(&mut back, 3), want[2..5]);
+    }
+}
+
+#[test]
+fn a_broken_file_gives_way_to_the_next_that_loads() {
+    let order: Vec<usize> =
+        Philox::new(11, Stream::Shuffle, 0, 0).permutation(20).iter().map(|&i| i as usize).collect();
+    // Two in a row, and the very last of the permutation.
+    let broken = [order[2], order[3], order[19]];
+    let mut want = None;
+    for workers in [0, 1, 4] {
+        let mut loader = loader(Numbered::new(20, &broken), &config(5, workers));
+        let first = loader.next_batch().expect("a batch");
+        assert_eq!(first.indices, [order[0], order[1], order[4], order[4], order[4]]);
+        assert_eq!(loader.skipped(), 2);
+        let warnings = loader.take_warnings();
+        assert_eq!(warnings.len(), 2);
+        assert!(
+            warnings[0].starts_with(&format!("numbered/{}.jpg: broken picture", order[2])),
+            "{}",
+            warnings[0]
+        );
+        let mut batches = take(&mut loader, 15);
+        assert_eq!(batches[2].indices[4], order[0], "round the end of the permutation");
+        assert_eq!((loader.skipped(), loader.take_warnings().len()), (3, 1), "each file once");
+        batches.push(first);
+        assert_eq!(*want.get_or_insert(batches.clone()), batches, "{workers} workers");
+    }
+}
+
+#[test]
+fn too_many_broken_files_are_an_error() {
+    let mut steps = BTreeSet::new();
+    for workers in [0, 1, 4] {
+        let broken: Vec<usize> = (0..60).filter(|i| i % 6 == 0).collect();
+        let config = LoaderConfig { bad_files_limit: Some(4), ..config(4, workers) };
+        let mut loader = loader(Numbered::new(60, &broken), &config);
+        let (step, error) = (0..).find_map(|s| loader.next_batch().err().map(|e| (s, e))).expect("ends");
+        let text = error.to_string();
+        assert!(text.contains("more than bad_files_limit = 4") && text.contains("numbered/"), "{text}");
+        steps.insert((step, text));
+        assert_error(loader.next_batch(), &["bad_files_limit"]);
+    }
+    assert_eq!(steps.len(), 1, "the same step and message: {steps:?}");
+
+    // All broken, fewer than the limit.
+    let mut none = loader(Numbered::new(6, &[0, 1, 2, 3, 4, 5]), &config(2, 2));
+    assert_error(none.next_batch(), &["none of the 6 samples can be read"]);
+    let zero = LoaderConfig { bad_files_limit: Some(0), ..config(6, 2) };
+    assert_error(
+        loader(Numbered::new(6, &[3]), &zero).next_batch(),
+        &["1 broken files", "bad_files_limit = 0"],
+    );
+}
+
+#[test]
+fn broken_pictures_on_disk() {
+    let folder = tempdir().expect("a folder");
+    for i in 0..12 {
+        let whole = jpeg(40, 30, i);
+        put(folder.path(), &format!("{i:02}.jpg"), if i == 7 { &whole[..whole.len() / 2] } else { &whole });
+    }
+    let data = Arc::new(FolderDataset::open(folder.path(), None, DecodeOptions::default()).expect("opens"));
+    let mut loader = Loader::new(data, &config(4, 2)).expect("is sound");
+    let batches = take(&mut loader, 6);
+    assert!(batches.iter().all(|b| !b.indices.contains(&7) && b.pixels.iter().all(|v| v.is_finite())));
+    assert_eq!(loader.skipped(), 1);
+    let warning = loader.take_warnings().remove(0);
+    assert!(warning.contains("07.jpg: broken picture") && warning.contains("truncated"), "{warning}");
+}
+
+#[test]
+fn memory_is_bounded() {
+    for prefetch in [0, 1, 3] {
+        let data = Arc::new(Numbered::new(400, &[]));
+        let config = LoaderConfig { prefetch, ..config(10, 2) };
+        let mut loader = Loader::new(Arc::clone(&data) as Arc<dyn Dataset>, &config).expect("is sound");
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(
+            data.loads.load(Ordering::SeqCst),
+            0,
+            "nothing is read before the first batch is asked for"
+        );
+        loader.next_batch().expect("a batch");
+        std::thread::sleep(Duration::from_millis(150));
+        // The batch that was delivered, and those ahead.
+        assert_eq!(data.loads.load(Ordering::SeqCst), 10 * (1 + prefetch.max(1)), "prefetch {prefetch}");
+    }
+}
+
+#[test]
+fn a_panic_is_an_error_not_a_hang() {
+    for workers in [0, 1, 3] {
+        let mut data = Numbered::new(20, &[]);
+        data.panics_at = Some(13);
+        let mut loader = loader(data, &config(5, workers));
+        let error = (0..4).find_map(|_| loader.next_batch().err()).expect("meets the panic");
+        let text = error.to_string();
+        assert!(text.contains("numbered/13.jpg") && text.contains("a fault of the reader"), "{text}");
+        assert_eq!(error.exit_status(), 1);
+    }
+}
+
+#[test]
+fn dropping_stops_promptly() {
+    struct Slow;
+    impl Dataset for Slow {
+        fn len(&self) -> usize {
+            10_000
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn label(&self, _: usize) -> Option<u32> {
+            None
+        }
+        fn load(&self, _: usize) -> palimpsest_core::Result<palimpsest_core::data::Image> {
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(palimpsest_core::data::Image { width: 2, height: 2, channels: 3, pixels: vec![1; 12] })
+        }
+        fn place(&self, _: usize) -> String {
+            String::new()
+        }
+    }
+    let mut config = config(2, 2);
+    let mut loader = Loader::new(Arc::new(Slow), &config).expect("is sound");
+    loader.next_batch().expect("a batch");
+    assert!(loader.wait_seconds() >= 0.004, "{}", loader.wait_seconds());
+    drop(loader);
+
+    // A batch of a thousand is in the making for 2.5 s; to drop it takes a picture's time.
+    config.batch = 1_000;
+    let mut loader = Loader::new(Arc::new(Slow), &config).expect("is sound");
+    std::thread::scope(|scope| {
+        let handle = scope.spawn(move || {
+            loader.next_batch().expect("a batch");
+            let start = Instant::now();
+            drop(loader);
+            start.elapsed()
+        });
+        let took = handle.join().expect("ends");
+        assert!(took < Duration::from_millis(500), "{took:?}");
+    });
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_refused() {
+    assert_error(
+        Loader::new(Arc::new(Numbered::new(7, &[])), &config(8, 2)).map(drop),
+        &["batch = 8", "7 samples"],
+    );
+    assert_error(Loader::new(Arc::new(Numbered::new(7, &[])), &config(0, 2)).map(drop), &["batch = 0"]);
+}
+
+#[test]
+fn the_embedded_sample_as_grey_batches() {
+    let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
+    let config = LoaderConfig {
+        batch: 32,
+        image_size: 28,
+        channels: 1,
+        augment: Augment::pad_and_crop(),
+        mean: vec![0.286],
+        std: vec![0.353],
+        ..LoaderConfig::default()
+    };
+    let mut loader = Loader::new(data, &config).expect("is sound");
+    let batch = loader.next_batch().expect("a batch");
+    assert_eq!(batch.shape, [32, 1, 28, 28]);
+    assert!(batch.labels.iter().all(|l| (0..10).contains(l)));
+    let mean = batch.pixels.iter().sum::<f32>() / batch.pixels.len() as f32;
+    assert!(mean.abs() < 0.4, "{mean}");
+}
