@@ -8,7 +8,7 @@ use palimpsest_core::{Backend, Error, Result};
 
 use crate::panics::caught;
 use crate::value::{RecordedTensor, Value};
-use crate::{convert, execute, memory, recording};
+use crate::{convert, execute, fused, memory, recording};
 
 /// burn's Flex engine on the host's processor.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Backend for BurnFlex {
     }
 
     fn supports(&self, op: OpKind, dtype: DType) -> bool {
-        !op.is_fused() || (op == OpKind::Lerp && dtype.is_float())
+        !op.is_fused() || fused::supports(op, dtype)
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {

@@ -7,10 +7,13 @@ use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
 use crate::value::{Recorded, RecordedTensor, Value, burn_shape, burn_type};
-use crate::{argsort, discrete, primitive, recording};
+use crate::{argsort, discrete, fused, primitive, recording};
 
 /// Runs an operation.
 pub(crate) fn execute(op: &Op, inputs: Vec<Value>) -> Result<Vec<Value>> {
+    if op.kind().is_fused() && !matches!(op, Op::Lerp { .. }) {
+        return fused::run(op, inputs);
+    }
     let output = match op {
         Op::Full { shape, value, dtype } => Value::plain(full(shape, *value, *dtype)),
         Op::RandomNormal { shape, dtype } => random(shape, *dtype, Distribution::Normal(0.0, 1.0)),

@@ -9,6 +9,8 @@ mod backend;
 mod convert;
 mod discrete;
 mod execute;
+mod fused;
+mod kernels;
 mod memory;
 mod panics;
 mod primitive;

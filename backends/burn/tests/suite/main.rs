@@ -2,5 +2,8 @@
 
 mod array;
 mod autograd;
+mod fused;
 mod gradients;
+mod lowered;
+mod optimiser;
 mod primitives;

@@ -1,0 +1,97 @@
+//! Attention probabilities applied to packed values.
+
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops};
+use burn_flex::{Flex, FlexTensor};
+
+use super::head::{Place, Sizes};
+use super::{Float, Operands, finish};
+use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
+use crate::kernels::gemm::{Matrix, product};
+use crate::kernels::real::Real;
+use crate::value::burn_shape;
+
+pub(super) fn run(p: Float, qkv: Float, heads: usize) -> Float {
+    let Operands { tensors, nodes } = Operands::new([Some(p), Some(qkv)]);
+    let [p, qkv] = tensors.map(|t| dense(t.expect("given above")));
+    let sizes = Sizes::packed(&qkv, heads);
+    let out = typed!(p, T => forward::<T>(sizes, &p, &qkv));
+    finish(nodes, ApplyBackward, out, |_| Saved { sizes, p, qkv })
+}
+
+#[derive(Debug, Clone)]
+struct Saved {
+    sizes: Sizes,
+    p: FlexTensor,
+    qkv: FlexTensor,
+}
+
+#[derive(Debug)]
+struct ApplyBackward;
+
+impl Backward<Flex, 2> for ApplyBackward {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let saved = ops.state;
+        let dout = dense(grads.consume::<Flex>(&ops.node));
+        let [to_p, to_qkv] = ops.parents;
+        if let Some(parent) = to_p {
+            grads.register::<Flex>(parent.id, typed!(dout, T => probability_gradient::<T>(&saved, &dout)));
+        }
+        if let Some(parent) = to_qkv {
+            grads.register::<Flex>(parent.id, typed!(dout, T => value_gradient::<T>(&saved, &dout)));
+        }
+    }
+}
+
+fn scores<'a, T: Real>(sizes: Sizes, p: &'a [T], task: usize) -> Matrix<'a, T> {
+    Matrix::new(p, task * sizes.scores(), sizes.queries, sizes.keys, sizes.keys)
+}
+
+fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTensor {
+    let (p, data): (&[T], &[T]) = (slice(p), slice(qkv));
+    let (v, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
+    // SAFETY: the tasks write every head.
+    let mut out = unsafe { unwritten::<T>(sizes.batch * sizes.queries * sizes.dimension()) };
+    let shared = Shared::new(&mut out);
+    buffer::collect(sizes.tasks(), |task| {
+        // SAFETY: each task writes a head of its own.
+        unsafe { target.write(shared, task, T::ONE, scores(sizes, p, task), v.head(data, task)) };
+    });
+    buffer::tensor(out, burn_shape(&[sizes.batch, sizes.queries, sizes.dimension()]))
+}
+
+fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
+    let sizes = saved.sizes;
+    let (data, dout): (&[T], &[T]) = (slice(&saved.qkv), slice(dout));
+    let (v, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
+    // SAFETY: the tasks write every score.
+    let mut dp = unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) };
+    let shared = Shared::new(&mut dp);
+    buffer::collect(sizes.tasks(), |task| {
+        let (a, b) = (target.head(dout, task), v.head(data, task).transposed());
+        // SAFETY: each task has scores of its own.
+        unsafe { product(shared.at(task * sizes.scores()), sizes.keys, false, T::ONE, a, b) };
+    });
+    buffer::tensor(dp, saved.p.layout().shape().clone())
+}
+
+fn value_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
+    let sizes = saved.sizes;
+    let (p, dout): (&[T], &[T]) = (slice(&saved.p), slice(dout));
+    let [q, k, v] = [0, 1, 2].map(|which| Place::packed(sizes, which));
+    let target = Place::alone(sizes, sizes.queries);
+    // SAFETY: the tasks write the values, `clear` queries and keys.
+    let mut dqkv = unsafe { unwritten::<T>(saved.qkv.layout().num_elements()) };
+    q.clear(&mut dqkv);
+    k.clear(&mut dqkv);
+    let shared = Shared::new(&mut dqkv);
+    buffer::collect(sizes.tasks(), |task| {
+        let (a, b) = (scores(sizes, p, task).transposed(), target.head(dout, task));
+        // SAFETY: each task writes a head of its own.
+        unsafe { v.write(shared, task, T::ONE, a, b) };
+    });
+    buffer::tensor(dqkv, saved.qkv.layout().shape().clone())
+}

@@ -1,0 +1,153 @@
+//! Between tensors and slices: typed views, output buffers, and the walk over pieces in parallel.
+
+use burn_backend::{Shape, TensorData};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::real::Real;
+
+/// Elements per piece of work: enough to outweigh handing it to a thread, few enough to stay in
+/// the second-level cache.
+const PIECE: usize = 1 << 14;
+
+/// The whole rows of `width` elements that make up a piece of work, in elements.
+pub(crate) fn piece(width: usize) -> usize {
+    (PIECE / width.max(1)).max(1) * width.max(1)
+}
+
+/// A buffer whose elements hold nothing yet.
+///
+/// # Safety
+/// Every element must be written before it is read.
+pub(crate) unsafe fn unwritten<T: Real>(count: usize) -> Vec<T> {
+    let mut buffer = Vec::with_capacity(count);
+    // SAFETY: the capacity is there; floats have no invalid bits and the caller writes first.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        buffer.set_len(count);
+    }
+    buffer
+}
+
+/// The same tensor with its elements in row-major order.
+pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
+    if tensor.layout().is_contiguous() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The elements of a dense tensor.
+pub(crate) fn slice<T: Real>(tensor: &FlexTensor) -> &[T] {
+    tensor.as_slice().expect("the tensor is dense and of the type that was dispatched on")
+}
+
+/// A tensor of these elements.
+pub(crate) fn tensor<T: Real>(elements: Vec<T>, shape: Shape) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(elements, shape))
+}
+
+/// The extent of the last axis.
+pub(crate) fn width(tensor: &FlexTensor) -> usize {
+    tensor.layout().shape().iter().last().copied().unwrap_or(1)
+}
+
+/// The elements in place, where no one else holds them.
+fn own<T: Real>(target: &mut FlexTensor) -> Option<&mut [T]> {
+    let count = target.layout().num_elements();
+    match target.layout().contiguous_offsets() {
+        Some((0, end)) if end == count => Some(&mut target.try_storage_mut::<T>()?[..count]),
+        _ => None,
+    }
+}
+
+/// Replaces the elements of a dense tensor piece by piece: `f` gets a piece's first index and its
+/// elements, to be written over. The tensor's own memory is used where no one else holds it.
+pub(crate) fn replace<T: Real>(
+    mut target: FlexTensor,
+    width: usize,
+    f: impl Fn(usize, &mut [T]) + Sync,
+) -> FlexTensor {
+    let piece = piece(width);
+    if let Some(elements) = own::<T>(&mut target) {
+        each(elements, piece, |i, part| f(i * piece, part));
+        return target;
+    }
+    let source = slice::<T>(&target);
+    // SAFETY: each piece is copied before `f` sees it.
+    let mut elements = unsafe { unwritten(source.len()) };
+    each(&mut elements, piece, |i, part| {
+        part.copy_from_slice(&source[i * piece..i * piece + part.len()]);
+        f(i * piece, part);
+    });
+    tensor(elements, target.layout().shape().clone())
+}
+
+/// Runs `f` on each piece of a slice, in parallel where there are several.
+pub(crate) fn each<T: Real>(elements: &mut [T], piece: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    if elements.len() <= piece {
+        if !elements.is_empty() {
+            f(0, elements);
+        }
+    } else {
+        elements.par_chunks_mut(piece).enumerate().for_each(|(i, part)| f(i, part));
+    }
+}
+
+/// Runs `f` for 0..count in parallel, and hands back what it returned, in order.
+pub(crate) fn collect<R: Send>(count: usize, f: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
+    if count <= 1 { (0..count).map(f).collect() } else { (0..count).into_par_iter().map(f).collect() }
+}
+
+/// Adds rows of `width` elements up, in their order.
+pub(crate) fn add_up<'a, T: Real>(parts: impl Iterator<Item = &'a [T]>, width: usize) -> Vec<T> {
+    let mut total = vec![T::ZERO; width];
+    for part in parts {
+        for (sum, &value) in total.iter_mut().zip(part) {
+            *sum += value;
+        }
+    }
+    total
+}
+
+/// A slice that several tasks write at places of their own.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<T>(*mut T);
+
+// SAFETY: the pointer is only used by tasks that keep to disjoint elements, which `at`'s contract
+// demands.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(elements: &mut [T]) -> Self {
+        Self(elements.as_mut_ptr())
+    }
+
+    /// A pointer to an element.
+    ///
+    /// # Safety
+    /// The slice must outlive its use, `index` lie inside, and no other task touch what is
+    /// reached through it.
+    pub(crate) unsafe fn at(self, index: usize) -> *mut T {
+        // SAFETY: `index` lies inside the slice.
+        unsafe { self.0.add(index) }
+    }
+}
+
+/// Runs `$body` with `$t` bound to the Rust type of a tensor's elements.
+macro_rules! typed {
+    ($tensor:expr, $t:ident => $body:expr) => {
+        match $tensor.dtype() {
+            burn_backend::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            burn_backend::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => panic!("no kernel for elements of type {other:?}"),
+        }
+    };
+}
+
+pub(crate) use typed;

@@ -1,0 +1,11 @@
+//! Arithmetic on slices: what the fused operations are made of.
+//!
+//! Work is cut into pieces of a size that does not depend on the number of threads, and partial
+//! results are added in the order of the pieces; so results are the same for any number.
+#![allow(unsafe_code)]
+
+pub(crate) mod buffer;
+pub(crate) mod gemm;
+pub(crate) mod real;
+pub(crate) mod row;
+pub(crate) mod vectorised;
