@@ -85,6 +85,10 @@ pub trait BatchSource: Send {
     /// # Errors
     /// More broken files than the recipe allows.
     fn next_batch(&mut self) -> Result<Batch>;
+    /// Takes back a batch that is done with, so that its memory is used again.
+    fn recycle(&mut self, batch: Batch) {
+        drop(batch);
+    }
     /// Goes to the batch of optimiser step `step`, for a resumed run.
     ///
     /// # Errors

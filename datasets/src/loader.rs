@@ -177,12 +177,6 @@ impl Loader {
         self.waited.as_secs_f64()
     }
 
-    /// Takes back a batch that is no longer needed, so that its memory serves a later one. It is never
-    /// necessary; with large batches it saves much of the loader's time.
-    pub fn recycle(&self, batch: Batch) {
-        self.plan.assembler.recycle(batch.pixels, self.ahead + 1);
-    }
-
     fn next_assembled(&mut self) -> Result<Assembled> {
         if self.inline_work {
             return self.plan.make(self.next_step, &mut self.inline);
@@ -248,6 +242,10 @@ impl BatchSource for Loader {
             }
         }
         batch
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        self.plan.assembler.recycle(batch.pixels, self.ahead + 1);
     }
 
     fn seek(&mut self, step: u64) -> Result<()> {

@@ -93,6 +93,7 @@ pub fn run(
         if !report.loss().is_finite() || !report.grad_norm.is_finite() {
             return Err(diverged(trainer, folder, &batch, &report)?);
         }
+        source.recycle(batch);
         recent.push_back(report.loss());
         if recent.len() > 20 {
             recent.pop_front();
@@ -146,6 +147,7 @@ fn metrics_line(trainer: &Trainer, report: &StepReport) -> serde_json::Value {
         "grad_norm": report.grad_norm,
         "images_per_second": report.images as f64 / report.phases.total().max(1e-9),
         "data_wait": report.phases.data / report.phases.total().max(1e-9),
+        "phases": report.phases,
     });
     for (name, value) in &report.scalars {
         line[name] = json!(value);

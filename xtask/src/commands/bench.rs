@@ -37,6 +37,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         let data = started.elapsed().as_secs_f64();
         let report = trainer.train_step(&batch, false)?;
         trainer.place.backend.synchronize(trainer.place.device)?;
+        source.recycle(batch);
         let wall = started.elapsed().as_secs_f64();
         loss = report.loss();
         if i >= WARM_UP {
@@ -94,7 +95,9 @@ fn data_only(source: &mut dyn BatchSource, steps: usize, as_json: bool) -> Resul
     let started = Instant::now();
     let mut images = 0;
     for _ in 0..steps {
-        images += source.next_batch()?.len();
+        let batch = source.next_batch()?;
+        images += batch.len();
+        source.recycle(batch);
     }
     let rate = images as f64 / started.elapsed().as_secs_f64();
     if as_json {
