@@ -53,7 +53,7 @@ impl Folder {
         folder.put("train.log", "start\nwarning: <script>alert(1)</script>\nwarning: \u{1b}[31mred\n");
         folder.put("samples/step-000000100.png", PIXEL);
         folder.put("samples/step-000000400.png", PIXEL);
-        folder.put("metrics.jsonl", &metrics(400).concat());
+        folder.put("metrics.jsonl", metrics(400).concat());
         folder
     }
 
