@@ -92,7 +92,7 @@ impl Drop for Progress {
 fn bar(total: u64, start: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
     bar.set_position(start);
-    let template = "{prefix} {bar:24.cyan/black.bright} step {human_pos}/{human_len} · {wide_msg}";
+    let template = "{prefix} {bar:16.cyan/black.bright} step {human_pos}/{human_len} · {wide_msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━╸─"));
     }
@@ -146,13 +146,17 @@ impl Recent {
         let seconds = self.seconds.max(1e-9);
         let rate = self.images / seconds;
         let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
-        let left = total.saturating_sub(self.step) as f64 * seconds / self.steps.max(1.0);
+        let steps = total.saturating_sub(self.step);
+        // A narrow terminal cuts the end off.
+        let left = match steps {
+            0 => "done".to_owned(),
+            _ => format!("{} left", remaining(steps as f64 * seconds / self.steps.max(1.0))),
+        };
         format!(
-            "loss {:.4} · lr {:.2e} · {rate} images/s · data {:.0} % · {} left",
+            "{left} · loss {:.4} · {rate} images/s · lr {:.2e} · data {:.0} %",
             self.loss / self.weight,
             self.lr,
             100.0 * self.waited / seconds,
-            remaining(left),
         )
     }
 }
@@ -195,7 +199,7 @@ mod tests {
         assert_eq!(recent.epoch(100, 400), "epoch 2/4");
         assert_eq!(
             recent.numbers(400),
-            "loss 0.5000 · lr 1.50e-4 · 128 images/s · data 20 % · 2:05 min left"
+            "2:05 min left · loss 0.5000 · 128 images/s · lr 1.50e-4 · data 20 %"
         );
     }
 
@@ -204,7 +208,7 @@ mod tests {
         let mut recent = Recent::default();
         recent.add(&report(1, 2.0));
         recent.add(&report(2, f64::NAN));
-        assert!(recent.numbers(2).starts_with("loss 2.0000"));
+        assert!(recent.numbers(2).starts_with("done · loss 2.0000"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn report(runs: &[Run]) -> String {
     let (wide, small): (Vec<_>, Vec<_>) = charts.into_iter().partition(|chart| chart.wide);
     let wide: String = wide.iter().map(|chart| chart.figure()).collect();
     body.push_str(&section("Training", &(wide + &grid(&small))));
-    for ((run, name), head) in runs.iter().zip(&names).zip(&heads) {
+    for (run, head) in runs.iter().zip(&heads) {
         let parts = [
             format!("<p class=\"gist\">{}</p>\n", esc(recipe::gist(&run.recipe))),
             phases::bar(run),
@@ -38,7 +38,6 @@ pub(super) fn report(runs: &[Run]) -> String {
             single::recipe_text(run),
             single::environment(run),
         ];
-        let _ = name;
         body.push_str(&format!("<section>\n<h2>{head}</h2>\n{}</section>\n", parts.concat()));
     }
     page(&title, &body)

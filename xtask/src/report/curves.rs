@@ -17,10 +17,10 @@ fn look(name: &str) -> (String, String, Measure) {
             ("Row entropy of masked tokens, below uniform", "gap in nats", Measure::Number)
         }
         other => {
-            let title = match other.strip_prefix("loss/") {
-                Some(objective) => format!("Loss: {objective}"),
-                None => other.replace('/', ": ").replace('_', " "),
-            };
+            if let Some(objective) = other.strip_prefix("loss/") {
+                return (format!("Loss: {objective}"), "loss".to_owned(), Measure::Number);
+            }
+            let title = other.replace('/', ": ").replace('_', " ");
             let label = other.rsplit('/').next().unwrap_or(other).replace('_', " ");
             return (title, label, Measure::Number);
         }
@@ -47,7 +47,12 @@ fn ordered(mut names: Vec<String>) -> Vec<String> {
 /// The losses of one run in one chart.
 pub(super) fn losses(run: &Run) -> Chart {
     let total = run.metrics.series("loss");
-    let mut curves = vec![];
+    let mut curves = vec![Curve {
+        name: "total".to_owned(),
+        colour: "ink".to_owned(),
+        stroke: Stroke::Smoothed,
+        series: total.clone(),
+    }];
     let named: Vec<String> =
         run.metrics.names().into_iter().filter(|name| name.starts_with("loss/")).collect();
     for (i, name) in named.iter().enumerate() {
@@ -58,13 +63,6 @@ pub(super) fn losses(run: &Run) -> Chart {
             curves.push(Curve { name, colour: colour(i), stroke: Stroke::Smoothed, series });
         }
     }
-    curves.push(Curve {
-        name: "total".to_owned(),
-        colour: "ink".to_owned(),
-        stroke: Stroke::Smoothed,
-        series: total,
-    });
-    curves.reverse();
     let title =
         if curves.len() > 1 { "Total loss, and each objective before its weight" } else { "Total loss" };
     Chart { title: title.to_owned(), label: "loss".to_owned(), measure: Measure::Number, wide: true, curves }
@@ -104,7 +102,7 @@ pub(super) fn compared(runs: &[Run], names: &[String]) -> Vec<Chart> {
             let curve = |(i, run): (usize, &Run)| Curve {
                 name: names[i].clone(),
                 colour: colour(i),
-                stroke: Stroke::Smoothed,
+                stroke: if metric == "loss" { Stroke::Smoothed } else { Stroke::Mean },
                 series: run.metrics.series(&metric),
             };
             let curves = runs.iter().enumerate().map(curve).filter(|c| !c.series.points.is_empty()).collect();

@@ -79,7 +79,7 @@ impl Run {
         let found = self.environment(&["date", "started", "start", "time", "timestamp"]);
         match (found, found.and_then(|text| text.parse::<f64>().ok()), self.written) {
             (_, Some(unix), _) => number::date(unix as u64),
-            (Some(text), None, _) => text.to_owned(),
+            (Some(text), None, _) => number::plain_date(text),
             (None, None, Some(written)) => number::date(written),
             (None, None, None) => number::UNKNOWN.to_owned(),
         }

@@ -124,6 +124,16 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// How many lines tell the phases.
+    pub(super) fn steps_with_phases(&self) -> usize {
+        let tells = |line: &&Value| {
+            line.as_object().is_some_and(|line| line.keys().any(|k| k == "phases" || k.starts_with("phase/")))
+        };
+        self.training.iter().filter(tells).count().max(1)
+    }
+}
+
 impl Evaluation {
     /// From `{"pretrained": {HEAD: {"accuracy": …, …}}, "random": {…}}`.
     pub(super) fn new(step: u64, epoch: f64, value: &Value) -> Self {

@@ -1,6 +1,7 @@
 //! The report of one run or several: one HTML file that needs nothing else, not even a network.
 
 mod chart;
+mod columns;
 mod compare;
 mod curves;
 mod html;
@@ -8,6 +9,7 @@ mod load;
 mod metrics;
 mod number;
 mod phases;
+mod plot;
 mod recipe;
 mod results;
 mod samples;

@@ -11,19 +11,28 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    let exponent = value.abs().log10().floor() as i32;
+    // The exponent after rounding: 99.99 has two digits before the point, 100 three.
+    let rounded = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
     if !(-4..7).contains(&exponent) {
-        let text = format!("{value:.*e}", digits - 1);
-        return match text.split_once('e') {
-            Some((mantissa, exponent)) if mantissa.contains('.') => {
-                format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.'))
-            }
-            _ => text,
-        };
+        return trimmed(mantissa, exponent);
     }
     let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
     let text = format!("{value:.decimals$}");
     if exponent >= 4 { grouped(&text) } else { text }
+}
+
+/// As [`significant`], always with an exponent and without zeros at the end.
+pub(super) fn exponential(value: f64, digits: usize) -> String {
+    let rounded = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    trimmed(mantissa, exponent.parse().unwrap_or(0))
+}
+
+fn trimmed(mantissa: &str, exponent: i32) -> String {
+    let plain = mantissa.contains('.').then(|| mantissa.trim_end_matches('0').trim_end_matches('.'));
+    format!("{}e{exponent}", plain.unwrap_or(mantissa))
 }
 
 /// As [`significant`], without zeros at the end.
@@ -100,6 +109,14 @@ pub(super) fn date(unix: u64) -> String {
     format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second / 60 % 60)
 }
 
+/// A date of ISO 8601 as people write it, to the minute; another text as it is.
+pub(super) fn plain_date(text: &str) -> String {
+    match (text.get(..10), text.get(10..11), text.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) if text.ends_with('Z') => format!("{day} {minute} UTC"),
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +126,7 @@ mod tests {
         let texts: Vec<String> =
             [0.41234, 1234.5, 12_345.0, 1.2345e-5, -0.5, f64::NAN, 0.0].map(|v| significant(v, 3)).into();
         assert_eq!(texts, ["0.412", "1234", "12,345", "1.23e-5", "-0.500", "not finite", "0"]);
+        assert_eq!(significant(99.999, 3), "100");
         assert_eq!(short(2e-5, 3), "2e-5");
         assert_eq!(short(0.25, 4), "0.25");
         assert_eq!(count(1_234_567), "1,234,567");
@@ -117,6 +135,8 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
+        assert_eq!(plain_date("2026-11-23T04:12:09Z"), "2026-11-23 04:12 UTC");
+        assert_eq!(plain_date("yesterday"), "yesterday");
         assert_eq!(date(0), "1970-01-01 00:00 UTC");
         assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
         assert_eq!(date(1_704_067_199), "2023-12-31 23:59 UTC");

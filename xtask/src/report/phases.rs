@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::html::{esc, note};
 use super::load::Run;
-use super::number::{duration, percent};
+use super::number::{count, duration, percent, significant};
 
 /// A bar of the phases' shares.
 pub(super) fn bar(run: &Run) -> String {
@@ -33,6 +33,15 @@ pub(super) fn bar(run: &Run) -> String {
             percent(share, 1)
         );
     }
-    let note = note(&format!("Over the {} of the steps that were logged.", duration(total)));
+    let steps = run.metrics.steps_with_phases();
+    let note = note(&format!(
+        "{} for a step on average, over the {} steps that were logged.",
+        milliseconds(total / steps as f64),
+        count(steps as u64)
+    ));
     format!("{bar}</div>\n{legend}</p>\n{note}")
+}
+
+fn milliseconds(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{} ms", significant(1000.0 * seconds, 3)) } else { duration(seconds) }
 }

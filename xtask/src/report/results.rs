@@ -97,10 +97,12 @@ pub(super) fn over_time(run: &Run) -> Option<Chart> {
     let mut curves = vec![];
     for (i, head) in result.pretrained.iter().enumerate() {
         let series = series(all, &head.name);
-        let (first, last) = (series.points.first()?.clone(), series.points.last()?.clone());
+        let (first, last) = (*series.points.first()?, *series.points.last()?);
         curves.push(Curve { name: title(&head.name), colour: colour(i), stroke: Stroke::Marked, series });
         if let Some(random) = result.baseline(&head.name) {
-            let ends = [first, last].map(|point| Point { value: random, ..point });
+            // The random initialisation is the encoder before its first step.
+            let epoch = if first.epoch.is_finite() { 0.0 } else { f64::NAN };
+            let ends = [Point { step: 0.0, epoch, value: random }, Point { value: random, ..last }];
             curves.push(Curve {
                 name: format!("{}, random", title(&head.name)),
                 colour: colour(i),

@@ -1,6 +1,6 @@
 //! Axes: their range, whether they are logarithmic, and their ticks.
 
-use super::number::short;
+use super::number::{exponential, short};
 
 /// What an axis measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,11 +25,11 @@ pub(super) struct Scale {
 impl Scale {
     /// The axis of `values`; `None` where none is finite.
     pub(super) fn fit(values: impl IntoIterator<Item = f64>, measure: Measure) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+        let mut values: Vec<f64> = finite(values).collect();
         values.sort_by(f64::total_cmp);
         let (mut low, mut high) = (*values.first()?, *values.last()?);
         let share = measure == Measure::Share;
-        if measure == Measure::Number && low > 0.0 && high / low > 20.0 {
+        if measure == Measure::Number && low > 1e-100 && high / low > 20.0 {
             let room = (high / low).powf(0.04);
             return Some(Self { low: low / room, high: high * room, log: true, share });
         }
@@ -44,14 +44,14 @@ impl Scale {
         Some(Self { low, high, log: false, share })
     }
 
-    /// An axis that ends where its values end, for what curves run along.
+    /// An axis that ends where its values end, for what curves run along: steps or epochs.
     pub(super) fn along(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let finite = values.into_iter().filter(|v| v.is_finite());
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+        let (low, high) =
+            finite(values).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         if low > high {
             return None;
         }
-        let low = if low < 0.1 * high { low.min(0.0) } else { low };
+        let low = if low < 0.5 * high { low.min(0.0) } else { low };
         let high = if high > low { high } else { low + 1.0 };
         Some(Self { low, high, log: false, share: false })
     }
@@ -87,6 +87,9 @@ impl Scale {
     }
 
     fn label(&self, value: f64, step: f64) -> String {
+        if value == 0.0 {
+            return if self.share { "0 %".to_owned() } else { "0".to_owned() };
+        }
         let (value, step) = if self.share { (value * 100.0, step * 100.0) } else { (value, step) };
         // 2.5 times a power of ten needs a digit more than its power.
         let decimals = (0..9).find(|d| {
@@ -98,15 +101,16 @@ impl Scale {
             Some(decimals) if decimals <= 4 && value.abs() < 1e5 => {
                 format!("{value:.*}", decimals as usize)
             }
-            _ => short(value, 3),
+            _ if value.abs() >= 1.0 => short(value, 6),
+            _ => exponential(value, 3),
         }
     }
 
     fn decades(&self) -> Vec<(f64, String)> {
         let span = (self.high / self.low).log10();
         let multiples: &[f64] = match span {
-            ..2.0 => &[1.0, 2.0, 5.0],
-            2.0..3.0 => &[1.0, 3.0],
+            ..2.2 => &[1.0, 2.0, 5.0],
+            2.2..3.0 => &[1.0, 3.0],
             _ => &[1.0],
         };
         let every = (span / 8.0).ceil().max(1.0) as usize;
@@ -120,6 +124,11 @@ impl Scale {
     }
 }
 
+/// Finite values, of a size whose differences and quotients are finite too.
+fn finite(values: impl IntoIterator<Item = f64>) -> impl Iterator<Item = f64> {
+    values.into_iter().filter(|v| v.is_finite()).map(|v| v.clamp(-1e100, 1e100))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +140,13 @@ mod tests {
 
     #[test]
     fn axes_choose_their_kind() {
-        assert_eq!(labels(&[0.2, 0.9], Measure::Number), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(&[0.2, 0.9], Measure::Number), ["0", "0.2", "0.4", "0.6", "0.8"]);
         assert_eq!(
             labels(&[0.02, f64::NAN, 1.9], Measure::Number),
             ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
         );
         assert_eq!(labels(&[0.0, 1e-4], Measure::Amount), ["0", "2.5e-5", "5e-5", "7.5e-5", "1e-4"]);
-        assert_eq!(labels(&[0.71, 0.84], Measure::Share), ["72 %", "75 %", "78 %", "80 %", "82 %", "85 %"]);
+        assert_eq!(labels(&[0.71, 0.84], Measure::Share), ["75 %", "80 %"]);
     }
 
     #[test]

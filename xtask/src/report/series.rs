@@ -25,21 +25,24 @@ impl Series {
         self.points.iter().filter(|p| !p.value.is_finite()).count()
     }
 
-    /// A running mean over about a fortieth of the points. At the start its window grows with the
-    /// steps done, so that a steep first descent isn't flattened.
+    /// A running mean, twice over, within about a fortieth of the points. At the start its window
+    /// grows with the steps done, so that a steep first descent isn't flattened.
     pub(super) fn smoothed(&self) -> Self {
+        let half = self.points.len() / 120;
+        if half == 0 { self.clone() } else { self.mean(half).mean(half) }
+    }
+
+    fn mean(&self, half: usize) -> Self {
         let n = self.points.len();
-        let half = n / 80;
-        if half == 0 {
-            return self.clone();
+        let mut sums = vec![(0.0, 0.0)];
+        for point in &self.points {
+            let (sum, count) = sums[sums.len() - 1];
+            let finite = point.value.is_finite();
+            sums.push(if finite { (sum + point.value, count + 1.0) } else { (sum, count) });
         }
         let mean = |i: usize| {
-            let window = &self.points[i - half.min(i)..n.min(i + half.min(i) + 1)];
-            let (sum, count) = window
-                .iter()
-                .filter(|p| p.value.is_finite())
-                .fold((0.0, 0.0), |(sum, count), p| (sum + p.value, count + 1.0));
-            if self.points[i].value.is_finite() { sum / count } else { f64::NAN }
+            let (from, to) = (sums[i - half.min(i)], sums[n.min(i + half.min(i) + 1)]);
+            if self.points[i].value.is_finite() { (to.0 - from.0) / (to.1 - from.1) } else { f64::NAN }
         };
         Self { points: (0..n).map(|i| Point { value: mean(i), ..self.points[i] }).collect() }
     }

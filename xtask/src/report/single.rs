@@ -83,7 +83,10 @@ fn training(run: &Run) -> String {
     if run.metrics.is_empty() {
         return note("metrics.jsonl is missing or holds no steps yet.");
     }
-    let mut out = curves::losses(run).figure();
+    let mut out = note(
+        "Faint lines are the logged values, bold ones their running mean. Point at a chart to read its values.",
+    );
+    out.push_str(&curves::losses(run).figure());
     out.push_str("<div class=\"charts\">\n");
     for chart in curves::others(run) {
         out.push_str(&chart.figure());

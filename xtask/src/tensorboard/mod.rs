@@ -26,7 +26,7 @@ impl EventWriter {
     /// # Errors
     /// A folder that can't be written, or a full disk.
     pub(crate) fn create(dir: &Path) -> Result<Self> {
-        Self::start(dir, None)
+        Self::start(dir, 0)
     }
 
     /// A new file for a run that goes on: what older files in `dir` hold of `first_step` and the
@@ -35,10 +35,10 @@ impl EventWriter {
     /// # Errors
     /// As [`EventWriter::create`].
     pub(crate) fn resume(dir: &Path, first_step: u64) -> Result<Self> {
-        Self::start(dir, Some(first_step))
+        Self::start(dir, first_step)
     }
 
-    fn start(dir: &Path, first_step: Option<u64>) -> Result<Self> {
+    fn start(dir: &Path, first_step: u64) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io(dir, &e))?;
         // Readers take the files of a folder by name, and a name holds its time: a later file must
         // sort after the earlier ones even within a second or after the clock was set back.
@@ -54,10 +54,10 @@ impl EventWriter {
             }
         };
         let mut writer = Self { path, file: BufWriter::new(file) };
-        writer.write(&event::version(now(), first_step.unwrap_or(0)))?;
-        if let Some(step) = first_step {
-            writer.write(&event::session_start(now(), step))?;
-        }
+        // A fresh run starts a session too: the web interface takes the first start that it sees for
+        // the initial one, and purges at the following ones only.
+        writer.write(&event::version(now(), first_step))?;
+        writer.write(&event::session_start(now(), first_step))?;
         writer.flush()?;
         Ok(writer)
     }

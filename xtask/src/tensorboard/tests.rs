@@ -80,21 +80,21 @@ fn what_is_written_is_read_back() {
     writer.text("recipe", "```toml\nname = \"µ\"\n```", 0).expect("a text");
     writer.flush().expect("a flush");
     let events = records(writer.path());
-    assert_eq!(events.len(), 4);
+    assert_eq!(events.len(), 5);
     assert_eq!(events[0][&3], b"brain.Event:2");
 
-    assert_eq!(number(&events[1][&2]), 300);
-    let scalar = value(&events[1]);
+    assert_eq!(number(&events[2][&2]), 300);
+    let scalar = value(&events[2]);
     assert_eq!(
         (scalar[&1].as_slice(), scalar[&2].as_slice()),
         (&b"loss/pixels"[..], &0.25f32.to_le_bytes()[..])
     );
 
-    let image = fields(&value(&events[2])[&4]);
+    let image = fields(&value(&events[3])[&4]);
     assert_eq!((number(&image[&1]), number(&image[&2])), (200, 640));
     assert_eq!(image[&4], b"not really a PNG");
 
-    let text = value(&events[3]);
+    let text = value(&events[4]);
     assert_eq!(text[&1], b"recipe/text_summary");
     assert_eq!(fields(&text[&8])[&8], "```toml\nname = \"µ\"\n```".as_bytes());
     assert_eq!(fields(&fields(&text[&9])[&1])[&1], b"text");
