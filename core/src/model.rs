@@ -213,14 +213,14 @@ impl Model {
             self.mask_token =
                 Some(self.specs.declare("mask_token", [1, 1, geometry.dim], init.clone(), false));
         }
-        if let Some(noise) = &self.noise {
-            if noise.settings.embedding != LevelEmbedding::None {
-                let width = match noise.settings.embedded_in {
-                    Style::Encoder => geometry.dim,
-                    Style::Decoder => self.decoder.width(),
-                };
-                self.level = Some(LevelEmbedder::new(&mut self.specs, width));
-            }
+        if let Some(noise) = &self.noise
+            && noise.settings.embedding != LevelEmbedding::None
+        {
+            let width = match noise.settings.embedded_in {
+                Style::Encoder => geometry.dim,
+                Style::Decoder => self.decoder.width(),
+            };
+            self.level = Some(LevelEmbedder::new(&mut self.specs, width));
         }
         let mut widths: BTreeMap<String, usize> = BTreeMap::new();
         for (name, objective) in &self.objectives {
@@ -448,10 +448,11 @@ impl Model {
         if let (Some(masked), Some(mask_token)) = (&prepared.masked, self.mask_token) {
             z = masked.choose(&params[mask_token], &z)?;
         }
-        if plan.injection == Injection::Pixels && prepared.noised.is_some() {
-            if let Some(level) = self.level(params, plan, Style::Encoder)? {
-                z = z.add(&level)?;
-            }
+        if plan.injection == Injection::Pixels
+            && prepared.noised.is_some()
+            && let Some(level) = self.level(params, plan, Style::Encoder)?
+        {
+            z = z.add(&level)?;
         }
         self.encoder.assemble(params, &z, prepared.dropped.as_ref().map(|d| &d.keep))
     }

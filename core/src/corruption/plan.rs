@@ -186,10 +186,10 @@ impl CorruptionPlan {
                 ));
             }
         }
-        if let Some(source) = &self.source {
-            if source.len() != n || source.iter().any(|&s| s as usize >= n) {
-                return fail("a source is outside the batch".to_owned());
-            }
+        if let Some(source) = &self.source
+            && (source.len() != n || source.iter().any(|&s| s as usize >= n))
+        {
+            return fail("a source is outside the batch".to_owned());
         }
         Ok(())
     }

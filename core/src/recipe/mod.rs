@@ -270,10 +270,10 @@ fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
         let entry =
             registry::find::<E>(what, &kind).map_err(|e| e.at(sources.place(&format!("{path}.kind"))))?;
         for field in entry.fields() {
-            if !table.contains_key(field.name) {
-                if let Ok(default) = format!("value = {}", field.default).parse::<toml::Table>() {
-                    table.insert(field.name.to_owned(), default["value"].clone());
-                }
+            if !table.contains_key(field.name)
+                && let Ok(default) = format!("value = {}", field.default).parse::<toml::Table>()
+            {
+                table.insert(field.name.to_owned(), default["value"].clone());
             }
         }
         Ok(())

@@ -66,6 +66,9 @@ pub trait Decoder: Send + Sync {
     fn restore(&self, params: &Params, input: &Restorable<'_>) -> Result<Tensor>;
 }
 
+/// Builds a decoder from its table, declaring its parameters.
+pub type BuildDecoder = fn(&Section, &Geometry, Style, &mut ParamSpecs) -> Result<Box<dyn Decoder>>;
+
 /// A built-in decoder in the registry.
 pub struct DecoderEntry {
     /// The `kind` in recipes.
@@ -75,7 +78,7 @@ pub struct DecoderEntry {
     /// The fields of its table.
     pub fields: fn() -> Vec<Field>,
     /// Builds it from its table, declaring its parameters.
-    pub build: fn(&Section, &Geometry, Style, &mut ParamSpecs) -> Result<Box<dyn Decoder>>,
+    pub build: BuildDecoder,
 }
 
 inventory::collect!(DecoderEntry);

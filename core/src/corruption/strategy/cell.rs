@@ -20,7 +20,7 @@ crate::settings! {
 impl Corruption for CellMask {
     fn check(&self, geometry: &Geometry) -> Result<()> {
         let Geometry { patch, height, width, .. } = *geometry;
-        if self.cell % patch == 0 && height % self.cell == 0 && width % self.cell == 0 {
+        if self.cell.is_multiple_of(patch) && height % self.cell == 0 && width % self.cell == 0 {
             return Ok(());
         }
         let fitting: Vec<String> = (1..=height.min(width) / patch)

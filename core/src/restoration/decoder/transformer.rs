@@ -24,7 +24,7 @@ crate::settings! {
 impl TransformerSettings {
     /// Refuses extents that don't divide.
     pub(super) fn check(&self) -> Result<()> {
-        if self.dim % self.heads == 0 && self.dim % 4 == 0 {
+        if self.dim.is_multiple_of(self.heads) && self.dim.is_multiple_of(4) {
             return Ok(());
         }
         Err(Error::user(format!("{} heads and positions do not divide a width of {}", self.heads, self.dim))

@@ -67,7 +67,7 @@ impl Target for Hog {
         let geometry = input.geometry;
         let [b, c, h, w] = input.batch.shape;
         let cell = self.cell(geometry);
-        if geometry.patch % cell != 0 {
+        if !geometry.patch.is_multiple_of(cell) {
             return Err(Error::user(format!("HOG cells of {cell} px do not divide patches of {}", geometry.patch))
                 .mend("choose a divisor"));
         }
