@@ -1,0 +1,156 @@
+//! Every mistake gives one sentence with place, value and mend, and exit status 2.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use crate::driver::{TINY, folder, run, stderr, succeed};
+
+/// The `error:` line of a run that must end with status 2 and hold all of `parts`.
+fn refused(folder: &Path, args: &[&str], parts: &[&str]) {
+    let output = run(folder, args);
+    let text = stderr(&output);
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{args:?}: {text}");
+    for part in parts {
+        assert!(errors[0].contains(part), "{args:?}: no `{part}` in: {}", errors[0]);
+    }
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn recipes() {
+    let folder = folder();
+    let path = folder.path();
+    let write = |name: &str, text: &str| fs::write(path.join(name), text).expect("written");
+    write("key.toml", &TINY.replace("cell = 8", "cel = 8"));
+    refused(path, &["pretrain", "key.toml"], &["key.toml:", "`corruption.cel`", "did you mean `cell`?"]);
+    write("type.toml", &TINY.replace("batch = 16", "batch = \"many\""));
+    refused(path, &["pretrain", "type.toml"], &["type.toml:", "`train.batch`", "many", "write a value like"]);
+    write("range.toml", &TINY.replace("cell = 8", "cell = 8\nratio = 1.5"));
+    refused(path, &["pretrain", "range.toml"], &["range.toml:", "`corruption.ratio`", "1.5", "0.0..=1.0"]);
+    write("toml.toml", "preset = ");
+    refused(path, &["pretrain", "toml.toml"], &["toml.toml:1", "mend the TOML"]);
+    write("preset.toml", "preset = \"mea\"");
+    refused(path, &["pretrain", "preset.toml"], &["preset.toml:1", "`mea`", "did you mean `mae`?"]);
+    refused(path, &["pretrain", "missing.toml"], &["missing.toml", "no such file", "check the path"]);
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "encoder.patch=5"],
+        &["encoder.patch", "patch of 5 px", "choose"],
+    );
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "corruption.cell=6"],
+        &["cell of 6 px", "choose corruption.cell among 4, 8, 16"],
+    );
+    refused(path, &["pretrain", "tiny.toml", "encoder.heads=3"], &["3 heads", "16", "multiple"]);
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "noise.at=block:9"],
+        &["block 9", "3 blocks", "block:0 to block:2"],
+    );
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "train.accumulate=3"],
+        &["train.accumulate", "16", "3", "divisor"],
+    );
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "corruption.kind=rndom"],
+        &["`rndom`", "did you mean `random`?"],
+    );
+    refused(path, &["pretrain", "tiny.toml", "--device", "cuda:0"], &["cuda:0", "choose among cpu"]);
+    refused(path, &["pretrain", "tiny.toml", "--backend", "brn"], &["`brn`", "did you mean `burn`?"]);
+}
+
+#[test]
+fn pictures() {
+    let folder = folder();
+    let path = folder.path();
+    let photos = path.join("photos");
+    let with = |args: &[&'static str]| -> Vec<&'static str> {
+        let mut all =
+            vec!["pretrain", "tiny.toml", "data.name=folder", "data.path=photos", "data.bad_files=0"];
+        all.extend(["data.holdout=0", "train.batch=4", "data.crop_scale=[]"]);
+        all.extend(args);
+        all
+    };
+    refused(path, &with(&[]), &["photos", "no such", "check the path"]);
+    fs::create_dir(&photos).expect("made");
+    refused(path, &with(&[]), &["photos"]);
+
+    // Sound pictures: sheets that the driver draws itself.
+    for i in 0..6 {
+        succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", &format!("photos/{i}.png")]);
+    }
+    let sound = fs::read(photos.join("0.png")).expect("read");
+    fs::write(photos.join("7.png"), &sound[..sound.len() / 2]).expect("written");
+    refused(path, &with(&["train.batch=7"]), &["7.png", "bad_files"]);
+    fs::remove_file(photos.join("7.png")).expect("removed");
+    fs::write(photos.join("8.jpg"), "this is text").expect("written");
+    refused(path, &with(&["train.batch=7"]), &["8.jpg", "bad_files"]);
+    fs::remove_file(photos.join("8.jpg")).expect("removed");
+    refused(path, &with(&["train.batch=64"]), &["64", "6"]);
+}
+
+#[test]
+fn runs_and_checkpoints() {
+    let folder = folder();
+    let path = folder.path();
+    refused(path, &["resume", "nothing"], &["nothing", "holds no run", "pretrain"]);
+    succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "2"]);
+    refused(path, &["pretrain", "tiny.toml", "--out", "run"], &["run", "holds a run already", "--out"]);
+    refused(
+        path,
+        &["eval", "run", "--checkpoint", "gone.safetensors"],
+        &["gone.safetensors", "no such file"],
+    );
+    refused(path, &["eval", "run", "--head", "knnn"], &["`knnn`", "did you mean `knn`?"]);
+
+    let checkpoint = path.join("run/checkpoints/step-000000002.safetensors");
+    let sound = fs::read(&checkpoint).expect("read");
+    fs::write(&checkpoint, &sound[..sound.len() - 100]).expect("written");
+    refused(path, &["resume", "run"], &["step-000000002", "truncated", "older checkpoint"]);
+    fs::write(&checkpoint, b"not a safetensors file at all").expect("written");
+    refused(path, &["resume", "run"], &["step-000000002", "safetensors"]);
+    let foreign = safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView<'_>)>::new(), None)
+        .expect("made");
+    fs::write(&checkpoint, foreign).expect("written");
+    refused(path, &["resume", "run"], &["step-000000002", "no checkpoint of this program", "pretrain"]);
+    fs::write(&checkpoint, &sound).expect("written");
+    refused(path, &["resume", "run", "optimizer.lr=0.5"], &["optimizer.lr", "0.001 -> 0.5", "new run"]);
+    fs::remove_dir_all(path.join("run/checkpoints")).expect("removed");
+    fs::create_dir(path.join("run/checkpoints")).expect("made");
+    refused(path, &["resume", "run"], &["run", "has no checkpoint"]);
+}
+
+/// What the operating system denies is denied to an ordinary user; root is let through everywhere,
+/// so the driver is run as nobody there.
+#[test]
+fn permissions() {
+    const NOBODY: u32 = 65534;
+    let folder = folder();
+    let path = folder.path();
+    let closed = path.join("closed");
+    fs::create_dir(&closed).expect("made");
+    let mode = |path: &Path, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    };
+    mode(path, 0o755);
+    mode(&closed, 0o555);
+    let driver = path.join("driver");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &driver).expect("copied");
+    let is_root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    let mut command = std::process::Command::new(&driver);
+    command.current_dir(path).args(["pretrain", "tiny.toml", "--out", "closed/run"]);
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().expect("the driver starts");
+    let text = stderr(&output);
+    assert!(text.contains("closed/run") && text.contains("permission denied; choose a path"), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+}

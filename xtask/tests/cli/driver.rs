@@ -1,0 +1,68 @@
+//! Runs the driver.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A recipe that trains in a second.
+pub(crate) const TINY: &str = r#"
+preset = "paper"
+name = "tiny"
+[data]
+image_size = 16
+channels = 1
+mean = [0.286]
+std = [0.353]
+workers = 1
+[encoder]
+dim = 16
+depth = 3
+heads = 2
+patch = 4
+[corruption]
+cell = 8
+[optimizer]
+lr = 1e-3
+lr_batch = 0
+[schedule]
+warmup_epochs = 0.0
+[train]
+steps = 30
+batch = 16
+accumulate = 1
+checkpoint_every = 0.01
+samples_every = 100.0
+log_every = 5
+[eval]
+heads = []
+"#;
+
+/// The driver with these arguments, in `folder`.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.current_dir(folder).args(args);
+    command
+}
+
+/// Runs the driver to its end.
+pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).output().expect("the driver starts")
+}
+
+/// Runs the driver, which must succeed.
+pub(crate) fn succeed(folder: &Path, args: &[&str]) -> Output {
+    let output = run(folder, args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    output
+}
+
+/// What it printed for people.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with the tiny recipe as `tiny.toml`.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("tiny.toml"), TINY).expect("the recipe is written");
+    folder
+}
