@@ -20,6 +20,7 @@ pub struct Error {
     place: Option<String>,
     message: String,
     mend: Option<String>,
+    key: Option<&'static str>,
 }
 
 /// The result of everything fallible in this workspace.
@@ -42,7 +43,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, place: None, message: message.into(), mend: None }
+        Self { kind, place: None, message: message.into(), mend: None, key: None }
     }
 
     /// Names the file, line or key. The outermost caller that knows a place adds it in front.
@@ -53,6 +54,23 @@ impl Error {
             None => place.to_string(),
         });
         self
+    }
+
+    /// Names the key of a recipe's table that is at fault; whoever knows the table makes it a place
+    /// with [`Error::locate`].
+    #[must_use]
+    pub fn about(mut self, key: &'static str) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Makes the key at fault a place; an error without one is left alone.
+    #[must_use]
+    pub fn locate(mut self, place: impl FnOnce(&str) -> String) -> Self {
+        match self.key.take() {
+            Some(key) => self.at(place(key)),
+            None => self,
+        }
     }
 
     /// Says what would mend it. The innermost mend is kept: it knows most.

@@ -139,7 +139,7 @@ impl Model {
         let (kind, section) = recipe.corruption.clone().kind()?;
         let entry = registry::find::<CorruptionEntry>("corruption", &kind)?;
         let corruption = (entry.build)(&section)?;
-        corruption.check(&geometry)?;
+        corruption.check(&geometry).map_err(|e| e.locate(|key| recipe.corruption.place(key)))?;
 
         let noise = recipe.noise.as_ref().map(Noise::build).transpose()?;
         let mut objectives = vec![];
@@ -162,7 +162,7 @@ impl Model {
             seed: recipe.run.seed,
         };
         model.check(recipe)?;
-        model.declare_rest()?;
+        model.declare_rest(recipe)?;
         Ok(model)
     }
 
@@ -170,10 +170,13 @@ impl Model {
     fn check(&self, recipe: &Recipe) -> Result<()> {
         let geometry = self.encoder.geometry();
         if self.style == Style::Decoder {
-            self.encoder.check_drop()?;
+            self.encoder.check_drop().map_err(|e| e.locate(|key| recipe.encoder.place(key)))?;
         }
         for (name, objective) in &self.objectives {
             let place = recipe.objective.place(name);
+            objective
+                .check(geometry, self.style == Style::Encoder)
+                .map_err(|e| e.locate(|key| recipe.objective.place(&format!("{name}.{key}"))))?;
             if objective.needs_pixel_noise() && self.noise.is_none() {
                 return Err(Error::user("its target is made of pixel noise, and the recipe has none")
                     .at(place)
@@ -206,7 +209,7 @@ impl Model {
     }
 
     /// Declares mask token, level embedding and prediction heads.
-    fn declare_rest(&mut self) -> Result<()> {
+    fn declare_rest(&mut self, recipe: &Recipe) -> Result<()> {
         let geometry = *self.encoder.geometry();
         let init = Init::TruncatedNormal(0.02);
         if self.style == Style::Encoder {
@@ -231,7 +234,7 @@ impl Model {
                         "head `{}` would need {width} and {} values per token",
                         head.name, head.width
                     ))
-                    .at(format!("`objective.{name}.head`"))
+                    .at(recipe.objective.place(&format!("{name}.head")))
                     .mend("name another head"));
                 }
             }
@@ -420,9 +423,7 @@ impl Model {
         if noise.settings.embedded_in != side {
             return Ok(None);
         }
-        let scale = if noise.settings.embedding == LevelEmbedding::Sigma { 1000.0 } else { 1.0 };
-        let levels: Vec<f32> = plan.level.iter().map(|level| level * scale).collect();
-        embedder.forward(params, &levels).map(Some)
+        embedder.forward(params, &plan.level).map(Some)
     }
 
     /// From patches to the tokens that enter block 0, [B, P + K, D].
@@ -520,7 +521,7 @@ impl Model {
         let injection = self.injection();
         let ranges = self.objectives.iter().filter_map(|(_, o)| o.attention(depth, injection));
         let differentiate = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
-        let observe = (observe && differentiate.is_none()).then(|| first_corrupted_block(injection)..depth);
+        let observe = observe.then(|| first_corrupted_block(injection)..depth);
         AttentionTap { differentiate: differentiate.filter(|_| self.style == Style::Encoder), observe }
     }
 

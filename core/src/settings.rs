@@ -129,7 +129,12 @@ impl Section {
 
     /// The place of one of its keys, for messages.
     pub fn place(&self, key: &str) -> String {
-        self.sources.place(&format!("{}.{key}", self.path))
+        self.sources.place(&self.dotted(key))
+    }
+
+    /// The path of one of its keys; the top of a recipe has no path of its own.
+    fn dotted(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// A table within this one, empty where it is absent.

@@ -86,7 +86,7 @@ pub struct CorruptionPlan {
     pub gain: Vec<f32>,
     /// The standard deviation of the noise, [B, L]; 0 without noise.
     pub noise: Vec<f32>,
-    /// What the level embedding is told, [B]: a time step or a standard deviation.
+    /// What the level embedding is told, [B]: a time step, or 1000 times the standard deviation.
     pub level: Vec<f32>,
     /// Gain and noise for prefix tokens, [B]; only the `released` variant noises these.
     pub prefix: Option<Vec<(f32, f32)>>,

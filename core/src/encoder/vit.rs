@@ -102,7 +102,7 @@ impl Vit {
         let (_, dim, depth, heads) = SIZES
             .into_iter()
             .find(|size| size.0 == settings.size)
-            .ok_or_else(|| unknown_name("size", &settings.size, SIZES.map(|s| s.0)).at("`encoder.size`"))?;
+            .ok_or_else(|| unknown_name("size", &settings.size, SIZES.map(|s| s.0)).about("size"))?;
         let pick = |given: usize, preset: usize| if given == 0 { preset } else { given };
         let geometry = Geometry {
             channels,
@@ -118,6 +118,7 @@ impl Vit {
         let Geometry { dim, heads, prefix, .. } = geometry;
         if settings.position == PositionKind::Sincos && dim % 4 != 0 {
             return Err(Error::user(format!("sine-cosine positions don't fit a width of {dim}"))
+                .about("position")
                 .mend("choose encoder.dim as a multiple of 4"));
         }
         let grid = (geometry.grid_h(), geometry.grid_w());
@@ -257,7 +258,7 @@ impl Encoder for Vit {
             return Ok(());
         }
         Err(Error::user("an encoder that drops tokens can't have a relative position bias")
-            .at("`encoder.relative_bias`")
+            .about("relative_bias")
             .mend("set encoder.relative_bias = false and encoder.position = \"sincos\""))
     }
 }
@@ -269,7 +270,7 @@ inventory::submit! {
         fields: VitSettings::fields,
         build: |section, image, specs| {
             let settings: VitSettings = section.read()?;
-            Ok(Box::new(Vit::new(&settings, image, specs).map_err(|e| e.at(section.place("patch")))?))
+            Ok(Box::new(Vit::new(&settings, image, specs).map_err(|e| e.locate(|key| section.place(key)))?))
         },
     }
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::corruption::{CorruptionPlan, Role};
 use crate::encoder::Probabilities;
-use crate::tensor::{DType, Place, Tensor};
+use crate::tensor::{DType, HostData, HostTensor, Place, Tensor};
 
 /// Weights over attention rows and columns for masked (M) and noised visible tokens (V).
 ///
@@ -31,19 +31,20 @@ impl AttentionStatistics {
         let partner = if plan.roles.contains(&Role::Noised) { Role::Noised } else { Role::Visible };
         let tokens = prefix + plan.tokens;
         let indicator = |wanted: Role| {
-            let mut values = vec![0.0f32; plan.batch * tokens];
+            let mut values = vec![0.0f64; plan.batch * tokens];
             for (image, row) in values.chunks_mut(tokens).enumerate() {
                 for (value, role) in row[prefix..].iter_mut().zip(plan.image(image)) {
-                    *value = f32::from(u8::from(*role == wanted));
+                    *value = f64::from(u8::from(*role == wanted));
                 }
             }
             values
         };
         let (masked, noised) = (indicator(Role::Masked), indicator(partner));
-        let upload = |values: &[f32], scale: f32| {
-            place.floats([plan.batch, 1, tokens, 1], values.iter().map(|v| v * scale).collect(), dtype)
+        let upload = |values: &[f64], scale: f64| {
+            let values = HostData::F64(values.iter().map(|v| v * scale).collect());
+            place.upload(HostTensor::new([plan.batch, 1, tokens, 1], values)?.to_float(dtype)?)
         };
-        let (m, v) = (masked.iter().sum::<f32>(), noised.iter().sum::<f32>());
+        let (m, v) = (masked.iter().sum::<f64>(), noised.iter().sum::<f64>());
         if m == 0.0 || v == 0.0 {
             return Ok(None);
         }

@@ -32,6 +32,16 @@ pub trait Objective: Send + Sync {
         None
     }
 
+    /// Refuses a model that it makes no sense for, before training starts. `mask_tokens_encoded`
+    /// tells whether the encoder sees masked tokens.
+    ///
+    /// # Errors
+    /// Such a model.
+    fn check(&self, geometry: &Geometry, mask_tokens_encoded: bool) -> Result<()> {
+        let _ = (geometry, mask_tokens_encoded);
+        Ok(())
+    }
+
     /// Whether it needs noise on the pixels.
     fn needs_pixel_noise(&self) -> bool {
         false

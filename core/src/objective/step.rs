@@ -8,7 +8,7 @@ use crate::data::Batch;
 use crate::encoder::Probabilities;
 use crate::geometry::Geometry;
 use crate::target::{Target, TargetInput};
-use crate::tensor::{DType, Place, Tensor};
+use crate::tensor::{DType, HostData, HostTensor, Place, Tensor};
 use crate::{Error, Result};
 
 /// Weights that make a sum over tokens the mean over one role.
@@ -33,9 +33,10 @@ impl TokenWeights {
             if count == 0 {
                 return Ok(None);
             }
-            let weight = 1.0 / count as f32;
+            let weight = 1.0 / count as f64;
             let values = plan.roles.iter().map(|&role| if wanted(role) { weight } else { 0.0 }).collect();
-            place.floats([plan.batch, plan.tokens, 1], values, dtype).map(Some)
+            let values = HostTensor::new([plan.batch, plan.tokens, 1], HostData::F64(values))?;
+            place.upload(values.to_float(dtype)?).map(Some)
         };
         Ok(Self {
             masked: mean_over(&|role| role == Role::Masked)?,

@@ -120,6 +120,9 @@ fn merge(below: &mut toml::Table, above: toml::Table) {
                 }
                 merge(base, over);
             }
+            (Some(toml::Value::Table(_)), toml::Value::Boolean(false)) => {
+                below.remove(&key);
+            }
             (_, value) => {
                 below.insert(key, value);
             }

@@ -127,7 +127,7 @@ impl Recipe {
         }
         let top: toml::Table =
             table.iter().filter(|(_, v)| !v.is_table()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let top = Section::new(top, "recipe", sources.clone());
+        let top = Section::new(top, "", sources.clone());
         let recipe = Self {
             run: top.read()?,
             data: section("data").read()?,
@@ -167,6 +167,23 @@ impl Recipe {
             return Err(Error::user("the recipe has no objective")
                 .at(sources.place("objective"))
                 .mend("add a table [objective.NAME] with kind = \"reconstruction\""));
+        }
+        if let Some(bad) = self.schedule.milestones.iter().find(|m| !(0.0..=1.0).contains(*m)) {
+            return Err(Error::user(format!("the milestone {bad} is outside the run"))
+                .at(sources.place("schedule.milestones"))
+                .mend("give shares of the run, as [0.75]"));
+        }
+        for (key, range) in [("crop_scale", &self.data.crop_scale), ("crop_ratio", &self.data.crop_ratio)] {
+            let ordered = match range.as_slice() {
+                [] => key == "crop_scale",
+                [low, high] => *low > 0.0 && low <= high && high.is_finite(),
+                _ => false,
+            };
+            if !ordered {
+                return Err(Error::user(format!("{range:?} is no range"))
+                    .at(sources.place(&format!("data.{key}")))
+                    .mend("give the smallest and the largest value, as [0.67, 1.0]"));
+            }
         }
         let channels = self.data.channels;
         for (key, values) in [("mean", &self.data.mean), ("std", &self.data.std)] {

@@ -27,6 +27,15 @@ pub trait Target: Send + Sync {
     /// Values per token.
     fn width(&self, geometry: &Geometry) -> usize;
 
+    /// Refuses a geometry that it can't serve, before training starts.
+    ///
+    /// # Errors
+    /// Such a geometry.
+    fn check(&self, geometry: &Geometry) -> Result<()> {
+        let _ = geometry;
+        Ok(())
+    }
+
     /// Whether it needs noise on the pixels.
     fn needs_pixel_noise(&self) -> bool {
         false

@@ -13,9 +13,9 @@ settings! {
     /// Linear probe.
     pub struct LinearProbe {
         /// Passes over the training features.
-        epochs: usize = 50, in 1..=10_000;
+        epochs: usize = 30, in 1..=10_000;
         /// Images in a step.
-        batch: usize = 256, in 1..=1_000_000;
+        batch: usize = 512, in 1..=1_000_000;
         /// Learning rates to choose from, on a tenth of the training images.
         rates: Vec<f64> = vec![1e-3, 3e-3, 1e-2];
         /// Weight decay.

@@ -9,7 +9,7 @@ use super::{CorruptionPlan, Injection, PlanRequest, Role};
 use crate::random::{Philox, Stream};
 use crate::restoration::Style;
 use crate::settings::{Field, Section};
-use crate::{Result, registry};
+use crate::{Error, Result, registry};
 
 /// A noise level: a token z becomes `gain * z + noise * eps`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,14 +18,19 @@ pub struct Level {
     pub gain: f32,
     /// The standard deviation of the noise.
     pub noise: f32,
-    /// What a level embedding is told: the time step or the standard deviation.
-    pub condition: f32,
+    /// The time step, for a law that has them.
+    pub time: Option<f32>,
 }
 
 /// The distribution of noise levels, one level drawn per image.
 pub trait NoiseLaw: Send + Sync {
     /// Draws a level.
     fn draw(&self, random: &mut Philox) -> Level;
+
+    /// Whether its levels are those of time steps.
+    fn has_time(&self) -> bool {
+        false
+    }
 }
 
 /// A built-in law in the registry.
@@ -50,7 +55,7 @@ pub enum Combination {
     Conjunctive,
     /// Masked tokens are replaced by noised ones.
     Substitutive,
-    /// Every token is noised, mask and class tokens too (what the released code does).
+    /// Every token is noised; at a block also mask and class tokens (what the released code does).
     Everything,
 }
 
@@ -110,7 +115,14 @@ impl Noise {
         let (kind, law) = section.section("law")?.kind()?;
         let entry =
             registry::find::<NoiseLawEntry>("noise law", &kind).map_err(|e| e.at(law.place("kind")))?;
-        Ok(Self { settings: section.clone().without(&["law"]).read()?, law: (entry.build)(&law)? })
+        let settings: NoiseSettings = section.clone().without(&["law"]).read()?;
+        let law = (entry.build)(&law)?;
+        if settings.embedding == LevelEmbedding::Time && !law.has_time() {
+            return Err(Error::user(format!("the law `{kind}` has no time steps to tell"))
+                .at(section.place("embedding"))
+                .mend("set noise.embedding = \"sigma\" or \"none\""));
+        }
+        Ok(Self { settings, law })
     }
 
     /// Adds noise levels to a plan of roles.
@@ -123,7 +135,11 @@ impl Noise {
             let sample = request.first_sample + image as u64;
             let mut random = Philox::new(request.seed, Stream::Level, request.step, sample);
             let level = self.law.draw(&mut random);
-            plan.level[image] = level.condition;
+            // Deviations are told on the scale of time steps, so that one sinusoid serves both.
+            plan.level[image] = match self.settings.embedding {
+                LevelEmbedding::Time => level.time.unwrap_or(0.0),
+                LevelEmbedding::Sigma | LevelEmbedding::None => 1000.0 * level.noise,
+            };
             prefix.push((level.gain, level.noise));
             let mut eligible: Vec<usize> = (image * plan.tokens..(image + 1) * plan.tokens)
                 .filter(|&i| match combination {

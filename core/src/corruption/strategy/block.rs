@@ -27,7 +27,8 @@ impl Corruption for BlockMask {
             return Ok(());
         }
         Err(Error::user(format!("blocks of {} patches don't fit {} tokens", self.min_patches, geometry.tokens()))
-            .mend("lower corruption.min_patches"))
+            .about("min_patches")
+        .mend("lower corruption.min_patches"))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()> {

@@ -29,7 +29,8 @@ impl Corruption for CellMask {
             .map(|cell| cell.to_string())
             .collect();
         Err(Error::user(format!("a cell of {} px does not fit {height}x{width} px in patches of {patch}", self.cell))
-            .mend(format!("choose corruption.cell among {}", fitting.join(", "))))
+            .about("cell")
+        .mend(format!("choose corruption.cell among {}", fitting.join(", "))))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()> {

@@ -8,7 +8,8 @@ use crate::encoder::Probabilities;
 use crate::objective::{first_corrupted_block, AttentionStatistics, Objective, ObjectiveEntry, StepOutput};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
-use crate::Result;
+use crate::geometry::Geometry;
+use crate::{Error, Result};
 
 /// What is minimised, with M the masked and V the noised tokens, A the row-stochastic attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,6 +45,20 @@ impl Disruption {
 }
 
 impl Objective for Disruption {
+    fn check(&self, geometry: &Geometry, mask_tokens_encoded: bool) -> Result<()> {
+        if !mask_tokens_encoded {
+            return Err(Error::user("the encoder sees no masked tokens whose attention could be kept apart")
+                .about("kind")
+                .mend("set restoration.style = \"encoder\", or drop the objective"));
+        }
+        if self.first_block >= geometry.depth as i64 {
+            return Err(Error::user(format!("block {} is not among the {} blocks", self.first_block, geometry.depth))
+                .about("first_block")
+                .mend(format!("choose -1 to {}", geometry.depth - 1)));
+        }
+        Ok(())
+    }
+
     fn attention(&self, depth: usize, injection: Option<Injection>) -> Option<Range<usize>> {
         (self.form != Form::HardMask && self.weight > 0.0).then(|| self.blocks(depth, injection))
     }

@@ -93,6 +93,10 @@ impl Objective for Reconstruction {
         Some(HeadRequest { name: self.head.clone(), width: self.target.width(geometry) })
     }
 
+    fn check(&self, geometry: &Geometry, _: bool) -> Result<()> {
+        self.target.check(geometry)
+    }
+
     fn needs_pixel_noise(&self) -> bool {
         self.target.needs_pixel_noise()
     }

@@ -63,14 +63,21 @@ impl Target for Hog {
         geometry.channels * per_side * per_side * self.bins
     }
 
+    fn check(&self, geometry: &Geometry) -> Result<()> {
+        let (cell, patch) = (self.cell(geometry), geometry.patch);
+        if patch.is_multiple_of(cell) {
+            return Ok(());
+        }
+        let divisors: Vec<String> = (1..=patch).filter(|d| patch.is_multiple_of(*d)).map(|d| d.to_string()).collect();
+        Err(Error::user(format!("HOG cells of {cell} px do not divide patches of {patch}"))
+            .about("target.cell")
+            .mend(format!("choose a cell among {}", divisors.join(", "))))
+    }
+
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
         let geometry = input.geometry;
         let [b, c, h, w] = input.batch.shape;
         let cell = self.cell(geometry);
-        if !geometry.patch.is_multiple_of(cell) {
-            return Err(Error::user(format!("HOG cells of {cell} px do not divide patches of {}", geometry.patch))
-                .mend("choose a divisor"));
-        }
         let planes: Vec<Vec<f32>> =
             input.batch.pixels.par_chunks(h * w).map(|plane| self.histograms(plane, h, w, cell)).collect();
         let (side, columns, width) = (geometry.patch / cell, w / cell, self.width(geometry));

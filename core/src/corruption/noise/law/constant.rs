@@ -15,7 +15,7 @@ crate::settings! {
 impl NoiseLaw for Constant {
     fn draw(&self, _: &mut Philox) -> Level {
         let sigma = self.sigma as f32;
-        Level { gain: 1.0, noise: sigma, condition: sigma }
+        Level { gain: 1.0, noise: sigma, time: None }
     }
 }
 

@@ -48,7 +48,11 @@ impl NoiseLaw for Schedule {
     fn draw(&self, random: &mut Philox) -> Level {
         let t = self.first + random.below((self.last - self.first + 1) as u32) as usize;
         let signal = self.signal[t];
-        Level { gain: signal.sqrt() as f32, noise: (1.0 - signal).sqrt() as f32, condition: t as f32 }
+        Level { gain: signal.sqrt() as f32, noise: (1.0 - signal).sqrt() as f32, time: Some(t as f32) }
+    }
+
+    fn has_time(&self) -> bool {
+        true
     }
 }
 

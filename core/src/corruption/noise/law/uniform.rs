@@ -18,7 +18,7 @@ crate::settings! {
 impl NoiseLaw for Uniform {
     fn draw(&self, random: &mut Philox) -> Level {
         let sigma = (self.min + random.uniform_f64() * (self.max - self.min)) as f32;
-        Level { gain: 1.0, noise: sigma, condition: sigma }
+        Level { gain: 1.0, noise: sigma, time: None }
     }
 }
 
