@@ -79,6 +79,8 @@ pub struct Task<'a> {
     pub data: &'a dyn TaskData,
     /// How tokens are pooled.
     pub pooling: Pooling,
+    /// The number of blocks that features are taken after.
+    pub blocks: usize,
     /// Seed of what a head draws.
     pub seed: u64,
     features: [OnceCell<Features>; 2],
@@ -94,8 +96,15 @@ impl<'a> Task<'a> {
         params: &'a Params,
         data: &'a dyn TaskData,
         pooling: Pooling,
+        blocks: usize,
         seed: u64,
     ) -> Result<Self> {
+        let depth = encoder.geometry().depth;
+        if blocks > depth {
+            return Err(Error::user(format!("there are {depth} blocks, not {blocks}"))
+                .at("`eval.blocks`")
+                .mend(format!("choose 0 (all) to {depth}")));
+        }
         if pooling == Pooling::Class && encoder.geometry().prefix == 0 {
             return Err(Error::user("the encoder has no class token")
                 .at("`eval.features`")
@@ -106,7 +115,15 @@ impl<'a> Task<'a> {
                 .at("`eval.heads`")
                 .mend("evaluate on data with classes, or set eval.heads = []"));
         }
-        Ok(Self { encoder, params, data, pooling, seed, features: [OnceCell::new(), OnceCell::new()] })
+        Ok(Self {
+            encoder,
+            params,
+            data,
+            pooling,
+            blocks: if blocks == 0 { depth } else { blocks },
+            seed,
+            features: [OnceCell::new(), OnceCell::new()],
+        })
     }
 
     /// The place of the weights.
@@ -135,7 +152,7 @@ impl<'a> Task<'a> {
         for batch in self.data.batches(split)? {
             let batch = batch?;
             let images = place.floats(batch.shape, batch.pixels, self.params.dtype())?;
-            let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?)?;
+            let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
             let pooled = match self.pooling {
                 Pooling::Class => tokens.narrow(1, 0, 1)?,
                 Pooling::Mean => tokens.narrow(1, geometry.prefix, geometry.tokens())?.mean(&[1])?,

@@ -126,6 +126,9 @@ pub(crate) struct Eval {
     /// Another checkpoint than the newest
     #[arg(long)]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// The number of blocks that features are taken after; the recipe's by default
+    #[arg(long)]
+    pub(crate) blocks: Option<usize>,
     /// Leave out the random initialisation
     #[arg(long)]
     pub(crate) no_baseline: bool,

@@ -182,7 +182,8 @@ pub(crate) fn evaluate(
         "class" => Pooling::Class,
         other => return Err(unknown_name("pooling", other, ["mean", "class"]).at("`eval.features`")),
     };
-    let task = Task::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.run.seed)?;
+    let blocks = trainer.recipe.eval.blocks;
+    let task = Task::new(&*trainer.model.encoder, params, data, pooling, blocks, trainer.recipe.run.seed)?;
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;

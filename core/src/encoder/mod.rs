@@ -71,11 +71,12 @@ pub trait Encoder: Send + Sync {
         0.0
     }
 
-    /// Features of clean patches: tokens [B, P + L, D] after the final norm.
-    fn features(&self, params: &Params, patches: &Tensor) -> Result<Tensor> {
+    /// Features of clean patches: tokens [B, P + L, D] after the first `blocks` blocks, with the final
+    /// norm after the last one.
+    fn features(&self, params: &Params, patches: &Tensor, blocks: usize) -> Result<Tensor> {
         let tokens = self.assemble(params, &self.embed(params, patches)?, None)?;
-        let (tokens, _) = self.blocks(params, tokens, 0..self.geometry().depth, &BlockContext::default())?;
-        self.norm(params, &tokens)
+        let (tokens, _) = self.blocks(params, tokens, 0..blocks, &BlockContext::default())?;
+        if blocks == self.geometry().depth { self.norm(params, &tokens) } else { Ok(tokens) }
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{Error, Result};
 
 /// The named sizes: (name, width, blocks, heads).
 const SIZES: [(&str, usize, usize, usize); 7] = [
-    ("nano", 64, 4, 4),
-    ("micro", 128, 6, 4),
+    ("nano", 64, 4, 2),
+    ("micro", 96, 4, 3),
     ("tiny", 192, 12, 3),
     ("small", 384, 12, 6),
     ("base", 768, 12, 12),

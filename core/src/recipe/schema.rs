@@ -132,6 +132,9 @@ crate::settings! {
         baseline: bool = true;
         /// Features: mean (of the patch tokens) or class (the class token).
         features: String = "mean".to_owned();
+        /// The number of blocks that features are taken after; 0 for all, and the final norm. Encoders with a
+        /// light head spend their last blocks on pixels, and carry more in the middle.
+        blocks: usize = 0, in 0..=1024;
         /// Training images whose features are used at most; 0 takes all.
         train_images: usize = 0, in 0..=100_000_000;
         /// Test images at most; 0 takes all.

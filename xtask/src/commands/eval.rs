@@ -13,7 +13,8 @@ use crate::{backends, output};
 
 pub(crate) fn run(args: &Eval) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
-    let stored = folder.recipe(&[])?;
+    let blocks: Vec<String> = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}")).collect();
+    let stored = folder.recipe(&blocks)?;
     let path = match &args.checkpoint {
         Some(path) => path.clone(),
         None => folder.newest_checkpoint()?,
