@@ -1,14 +1,15 @@
 """An independent reference in PyTorch: the models, losses and optimiser as the papers define them.
 
-    python3 reference.py RUN.safetensors [f64]
+    python3 reference.py RUN.safetensors...
 
-RUN holds weights, batches, plans and noise values that the Rust side recorded; its metadata hold the
-resolved recipe. Trains on them and prints {"losses": [...], "scalars": [...], "weights": {...}}.
-Nothing random is drawn here.
+A RUN holds weights, batches, plans and noise values that the Rust side recorded; its metadata hold the
+resolved recipe and the float type. Trains on each and prints a list of {"losses": [...], "scalars": [...],
+"weights": {name: values}}. Nothing random is drawn here.
 """
 
 import json
 import math
+import re
 import sys
 import tomllib
 
@@ -407,7 +408,7 @@ def rate(recipe, step, total, steps_per_epoch):
 
 def decays(name):
     """Matrices decay; norms, biases, gains, tokens and tables don't."""
-    return name.endswith(".weight") and "norm" not in name
+    return re.search(r"(?<!norm)(?<!norm\d)\.weight$", name) is not None
 
 
 def load(path, dtype):
@@ -461,12 +462,17 @@ def train(recipe, weights, steps, dtype):
     return model, losses, scalars
 
 
+def run(path):
+    with safe_open(path, "pt") as file:
+        dtype = {"f32": torch.float32, "f64": torch.float64}[file.metadata()["dtype"]]
+    model, losses, scalars = train(*load(path, dtype), dtype)
+    weights = {name: p.detach().double().flatten().tolist() for name, p in model.named_parameters()}
+    return {"losses": losses, "scalars": scalars, "weights": weights}
+
+
 def main():
     torch.set_num_threads(1)
-    dtype = torch.float64 if "f64" in sys.argv[2:] else torch.float32
-    model, losses, scalars = train(*load(sys.argv[1], dtype), dtype)
-    weights = {name: [p.double().sum().item(), p.double().abs().sum().item()] for name, p in model.named_parameters()}
-    print(json.dumps({"losses": losses, "scalars": scalars, "weights": weights}))
+    print(json.dumps([run(path) for path in sys.argv[1:]]))
 
 
 if __name__ == "__main__":
