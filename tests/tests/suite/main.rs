@@ -1,4 +1,8 @@
 //! What the workspace computes, against definitions, differences and other implementations.
 
 mod gradients;
+mod noise_place;
+mod plans;
 mod pytorch;
+mod recipe_errors;
+mod training;
