@@ -35,7 +35,13 @@ pub struct Worst {
 ///
 /// # Panics
 /// If the model fails, or a parameter without gradient moves the loss.
-pub fn check(model: &Model, values: &[HostTensor], place: &Place, prepared: &Prepared<'_>, most: usize) -> Worst {
+pub fn check(
+    model: &Model,
+    values: &[HostTensor],
+    place: &Place,
+    prepared: &Prepared<'_>,
+    most: usize,
+) -> Worst {
     let params = Params::upload(place, values.to_vec(), DType::F64, DType::F64).unwrap();
     let found = gradients(model, &params, prepared, 0).unwrap().gradients;
     let mut worst = Worst::default();
@@ -59,7 +65,11 @@ pub fn check(model: &Model, values: &[HostTensor], place: &Place, prepared: &Pre
             let slope = slope(model, &params, place, prepared, (index, element), &start);
             let gradient = gradient[element];
             if scale == 0.0 {
-                assert!(slope.abs() < 1e-9, "{} has no gradient, but {element} moves the loss by {slope}", spec.name);
+                assert!(
+                    slope.abs() < 1e-9,
+                    "{} has no gradient, but {element} moves the loss by {slope}",
+                    spec.name
+                );
                 continue;
             }
             let size = gradient.abs().max(slope.abs()).max(0.01 * scale);
@@ -67,7 +77,8 @@ pub fn check(model: &Model, values: &[HostTensor], place: &Place, prepared: &Pre
             worst.compared += 1;
             if error.is_nan() || error > worst.error {
                 worst.error = error;
-                worst.at = format!("{}[{element}]: {gradient:e} backward, {slope:e} by differences", spec.name);
+                worst.at =
+                    format!("{}[{element}]: {gradient:e} backward, {slope:e} by differences", spec.name);
             }
         }
     }

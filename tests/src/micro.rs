@@ -120,8 +120,11 @@ impl Parts<'_> {
 pub fn lively(model: &Model, seed: u64) -> Vec<HostTensor> {
     let initial = model.specs.initial(seed).expect("initial values");
     let spread = |spec: &ParamSpec, (i, value): (usize, HostTensor)| {
-        let deviation =
-            if spec.decay { 0.7 / (spec.shape.dims().last().copied().unwrap_or(1) as f32).sqrt() } else { 0.2 };
+        let deviation = if spec.decay {
+            0.7 / (spec.shape.dims().last().copied().unwrap_or(1) as f32).sqrt()
+        } else {
+            0.2
+        };
         let mut values = value.into_f32();
         let mut noise = vec![0.0; values.len()];
         Philox::new(seed, Stream::Test, 1, i as u64).fill_normal(&mut noise);

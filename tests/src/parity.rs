@@ -1,14 +1,14 @@
 //! Twenty steps of a micro model, with everything that another implementation needs to do the same.
 
-use palimpsest_core::corruption::noise::normal_values;
+use palimpsest_core::DType;
 use palimpsest_core::corruption::CorruptionPlan;
+use palimpsest_core::corruption::noise::normal_values;
 use palimpsest_core::data::Batch;
 use palimpsest_core::model::Model;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::DType;
 
 use crate::batches;
 use crate::files::Named;
@@ -103,8 +103,7 @@ fn record_step(inputs: &mut Named, trainer: &Trainer, batch: &Batch, plan: &Corr
                 "pixels" => [l, geometry.patch_values()],
                 _ => [geometry.prefix + kept, geometry.dim],
             };
-            let values =
-                normal_values(seed, step as u64, batch.first_sample, b, shape[0] * shape[1], draw);
+            let values = normal_values(seed, step as u64, batch.first_sample, b, shape[0] * shape[1], draw);
             put(&format!("eps-{what}"), &[b, shape[0], shape[1]], values);
         }
     }
@@ -124,7 +123,8 @@ fn drop_path(rate: f64, depth: usize, seed: u64, step: u64, batch: &Batch) -> Ve
             let rate = rate * block as f64 / (depth - 1) as f64;
             for branch in 0..2 {
                 let kept = random.uniform_f64() >= rate;
-                factors[(block * 2 + branch) * b + image] = if kept { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
+                factors[(block * 2 + branch) * b + image] =
+                    if kept { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
             }
         }
     }

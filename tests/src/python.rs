@@ -29,5 +29,6 @@ pub fn run(script: &str, arguments: &[&Path]) -> serde_json::Value {
     let output = Command::new("python3").arg(path).args(arguments).output().expect("python3");
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script} failed:\n{text}\n{errors}");
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{script} printed no JSON ({e}):\n{text}\n{errors}"))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{script} printed no JSON ({e}):\n{text}\n{errors}"))
 }

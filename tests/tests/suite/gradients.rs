@@ -58,7 +58,10 @@ fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
         // a step of 2e-3 moves predictions by far less than the rest.
         for prediction in model.forward(&params, &prepared).unwrap().predictions.values() {
             for p in prediction.download().unwrap().into_f64() {
-                assert!(p.abs() > 8.0 || recipe.objective.table().to_string().contains("smooth"), "{name}: {p}");
+                assert!(
+                    p.abs() > 8.0 || recipe.objective.table().to_string().contains("smooth"),
+                    "{name}: {p}"
+                );
             }
         }
     }
@@ -69,7 +72,8 @@ fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
         let parts = gradients(&model, &params, &prepared, blocks).unwrap();
         for ((spec, a), b) in model.specs.specs().iter().zip(&whole.gradients).zip(&parts.gradients) {
             let zeros = vec![0.0; spec.shape.count()];
-            let [a, b] = [a, b].map(|g| g.as_ref().map_or(zeros.clone(), |g| g.download().unwrap().into_f64()));
+            let [a, b] =
+                [a, b].map(|g| g.as_ref().map_or(zeros.clone(), |g| g.download().unwrap().into_f64()));
             let scale = a.iter().fold(1e-9f64, |m, g| m.max(g.abs()));
             let error = a.iter().zip(&b).fold(0.0f64, |m, (a, b)| m.max((a - b).abs() / scale));
             assert!(error < SAME, "{name}: {} with {blocks} blocks recomputed: {error:e}", spec.name);
@@ -186,26 +190,38 @@ fn decoders_and_positions() {
     let masked = reconstruction("it", "masked", "l2", "kind = \"pixels\"");
     let all = pixels();
     let cases = [
-        ("transformer in encoder style", Parts {
-            restoration: "style = \"encoder\"\ndecoder = { kind = \"transformer\", dim = 16, depth = 1, heads = 2 }",
-            objectives: &all,
-            ..ENCODER_STYLE
-        }),
-        ("cross-attention with mask tokens", Parts {
-            restoration: "style = \"decoder\"\ndecoder = { kind = \"cross-attention\", dim = 16, depth = 2, heads = 2 }",
-            objectives: &masked,
-            ..DECODER_STYLE
-        }),
-        ("no class token, learned positions", Parts {
-            encoder: "class_token = false\nrelative_bias = true\nposition = \"learned\"\nlayer_scale = 0.5",
-            objectives: &all,
-            ..ENCODER_STYLE
-        }),
-        ("level told to the decoder", Parts {
-            noise: "at = \"block:1\"\nembedding = \"time\"\nembedded_in = \"decoder\"\nlaw = { kind = \"ddpm\" }",
-            objectives: &all,
-            ..DECODER_STYLE
-        }),
+        (
+            "transformer in encoder style",
+            Parts {
+                restoration: "style = \"encoder\"\ndecoder = { kind = \"transformer\", dim = 16, depth = 1, heads = 2 }",
+                objectives: &all,
+                ..ENCODER_STYLE
+            },
+        ),
+        (
+            "cross-attention with mask tokens",
+            Parts {
+                restoration: "style = \"decoder\"\ndecoder = { kind = \"cross-attention\", dim = 16, depth = 2, heads = 2 }",
+                objectives: &masked,
+                ..DECODER_STYLE
+            },
+        ),
+        (
+            "no class token, learned positions",
+            Parts {
+                encoder: "class_token = false\nrelative_bias = true\nposition = \"learned\"\nlayer_scale = 0.5",
+                objectives: &all,
+                ..ENCODER_STYLE
+            },
+        ),
+        (
+            "level told to the decoder",
+            Parts {
+                noise: "at = \"block:1\"\nembedding = \"time\"\nembedded_in = \"decoder\"\nlaw = { kind = \"ddpm\" }",
+                objectives: &all,
+                ..DECODER_STYLE
+            },
+        ),
         ("no noise", Parts { noise: "", objectives: &all, ..ENCODER_STYLE }),
     ];
     for (name, parts) in cases {

@@ -1,5 +1,7 @@
 //! What the workspace computes, against definitions, differences and other implementations.
 
+mod definitions;
+mod golden;
 mod gradients;
 mod noise_place;
 mod plans;

@@ -1,6 +1,8 @@
 //! Corruption plans: counts, uniformity, purity.
 
-use palimpsest_core::corruption::{self, Corruption, CorruptionEntry, CorruptionPlan, Noise, PlanRequest, Role};
+use palimpsest_core::corruption::{
+    self, Corruption, CorruptionEntry, CorruptionPlan, Noise, PlanRequest, Role,
+};
 use palimpsest_core::geometry::Geometry;
 use palimpsest_core::registry;
 use palimpsest_core::settings::Section;
@@ -59,7 +61,10 @@ fn counts_are_exact() {
                 let plan = masks(kind, &settings, &geometry, 5);
                 for image in 0..5 {
                     let found = masked(plan.image(image));
-                    assert!(found <= want && want <= found + slack, "{kind} {ratio} {rows}x{columns}: {found}, not {want}");
+                    assert!(
+                        found <= want && want <= found + slack,
+                        "{kind} {ratio} {rows}x{columns}: {found}, not {want}"
+                    );
                 }
             }
         }
@@ -71,7 +76,11 @@ fn a_single_token_is_masked_or_not() {
     let one = geometry(1, 1);
     for (kind, extra) in [("random", ""), ("cell", "cell = 4"), ("block", "min_patches = 1")] {
         for (ratio, want) in [(0.0, 0), (1.0, 1)] {
-            assert_eq!(masked(&masks(kind, &format!("ratio = {ratio:?}\n{extra}"), &one, 2).roles), 2 * want, "{kind}");
+            assert_eq!(
+                masked(&masks(kind, &format!("ratio = {ratio:?}\n{extra}"), &one, 2).roles),
+                2 * want,
+                "{kind}"
+            );
         }
     }
     assert_eq!(masked(&masks("none", "", &one, 2).roles), 0);
@@ -109,7 +118,10 @@ fn random_and_cell_masks_are_uniform() {
         let l = geometry.tokens();
         let mut counts = vec![0.0f64; l];
         for roles in plan.roles.chunks(l) {
-            roles.iter().zip(&mut counts).for_each(|(role, count)| *count += f64::from(u8::from(*role == Role::Masked)));
+            roles
+                .iter()
+                .zip(&mut counts)
+                .for_each(|(role, count)| *count += f64::from(u8::from(*role == Role::Masked)));
         }
         let p = masked(plan.image(0)) as f64 / l as f64;
         let n = n as f64;
@@ -144,7 +156,8 @@ fn block_masks_are_symmetric() {
         }
     }
     // And the middle is masked more often than the corner: they are blocks.
-    let count = |token: usize| plan.roles.chunks(rows * columns).filter(|roles| roles[token] == Role::Masked).count();
+    let count =
+        |token: usize| plan.roles.chunks(rows * columns).filter(|roles| roles[token] == Role::Masked).count();
     assert!(count(2 * columns + 4) > count(0) + 1000);
 }
 
@@ -159,22 +172,33 @@ fn noise(settings: &str) -> Noise {
 fn plans_do_not_depend_on_the_split_or_the_order() {
     let geometry = geometry(6, 4);
     let noise = noise(NOISE);
-    for (kind, settings) in
-        [("random", "ratio = 0.6"), ("cell", "ratio = 0.6\ncell = 8"), ("block", "min_patches = 3"), ("none", "")]
-    {
+    for (kind, settings) in [
+        ("random", "ratio = 0.6"),
+        ("cell", "ratio = 0.6\ncell = 8"),
+        ("block", "min_patches = 3"),
+        ("none", ""),
+    ] {
         let strategy = strategy(kind, settings);
         let whole = corruption::plan(&*strategy, Some(&noise), &request(&geometry, 8)).unwrap();
-        for parts in [[7, 6, 5, 4, 3, 2, 1, 0].map(|i| i..i + 1).to_vec(), vec![4..8, 0..4], vec![3..8, 0..3]] {
+        for parts in [[7, 6, 5, 4, 3, 2, 1, 0].map(|i| i..i + 1).to_vec(), vec![4..8, 0..4], vec![3..8, 0..3]]
+        {
             for part in parts {
-                let request =
-                    PlanRequest { batch: part.len(), first_sample: 3 + part.start as u64, ..request(&geometry, 8) };
+                let request = PlanRequest {
+                    batch: part.len(),
+                    first_sample: 3 + part.start as u64,
+                    ..request(&geometry, 8)
+                };
                 let plan = corruption::plan(&*strategy, Some(&noise), &request).unwrap();
                 let tokens = part.start * whole.tokens..part.end * whole.tokens;
                 assert_eq!(plan.roles, whole.roles[tokens.clone()], "{kind} {part:?}");
                 assert_eq!(plan.gain, whole.gain[tokens.clone()], "{kind} {part:?}");
                 assert_eq!(plan.noise, whole.noise[tokens], "{kind} {part:?}");
                 assert_eq!(plan.level, whole.level[part.clone()], "{kind} {part:?}");
-                assert_eq!(plan.prefix.unwrap(), whole.prefix.as_ref().unwrap()[part.clone()], "{kind} {part:?}");
+                assert_eq!(
+                    plan.prefix.unwrap(),
+                    whole.prefix.as_ref().unwrap()[part.clone()],
+                    "{kind} {part:?}"
+                );
             }
         }
     }
@@ -184,7 +208,8 @@ fn plans_do_not_depend_on_the_split_or_the_order() {
 fn plans_differ_by_seed_step_and_sample() {
     let geometry = geometry(6, 6);
     let noise = noise(NOISE);
-    for (kind, settings) in [("random", ""), ("cell", "cell = 8"), ("block", "min_patches = 3"), ("none", "")] {
+    for (kind, settings) in [("random", ""), ("cell", "cell = 8"), ("block", "min_patches = 3"), ("none", "")]
+    {
         let strategy = strategy(kind, settings);
         let plan = |request| corruption::plan(&*strategy, Some(&noise), &request).unwrap();
         let base = request(&geometry, 4);

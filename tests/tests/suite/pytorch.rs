@@ -6,7 +6,7 @@ use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_tests::files::Named;
-use palimpsest_tests::parity::{Recorded, record, recipe};
+use palimpsest_tests::parity::{Recorded, recipe, record};
 use palimpsest_tests::{batches, files, micro, python};
 
 /// The runs that are compared: preset and overrides.
@@ -122,7 +122,8 @@ fn timm_has_the_same_encoder() {
     for (what, error) in answer.as_object().unwrap() {
         let error = error.as_f64().unwrap();
         println!("{what:32} {error:.1e}");
-        // Both sides in f64.
-        assert!(error < 1e-12, "{what}: {error:e}");
+        // Both sides in f64, but timm's frequencies of sines, which are f32.
+        let tolerance = if what.contains("sincos") { 1e-6 } else { 1e-12 };
+        assert!(error < tolerance, "{what}: {error:e}");
     }
 }

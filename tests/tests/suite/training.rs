@@ -51,12 +51,15 @@ fn a_batch_may_be_split() {
         assert!(f64_error < 1e-10, "{preset} in f64: {f64_error:e}");
         let [a, b] = [0, 1].map(|i| {
             let mut trainer = trainer(&recipes[i], DType::F32);
-            let losses: Vec<f64> = train(&mut trainer, &batches, false).iter().map(StepReport::loss).collect();
+            let losses: Vec<f64> =
+                train(&mut trainer, &batches, false).iter().map(StepReport::loss).collect();
             (losses, weights(&trainer))
         });
         let loss = a.0.iter().zip(&b.0).fold(0.0f64, |m, (a, b)| m.max((a - b).abs() / b.abs()));
         let f32_error = worst(&a.1, &b.1);
-        println!("{preset:16} f64 {f64_error:.1e} relative; f32 weights {f32_error:.1e}, losses {loss:.1e} relative");
+        println!(
+            "{preset:16} f64 {f64_error:.1e} relative; f32 weights {f32_error:.1e}, losses {loss:.1e} relative"
+        );
         assert!(loss < 1e-5, "{preset} in f32: losses differ by {loss:e}");
         assert!(f32_error < 1e-3, "{preset} in f32: {f32_error:e}");
     }
@@ -114,10 +117,13 @@ fn the_average_has_its_closed_form() {
         seen.push(weights(&trainer));
     }
     let n = seen.len() - 1;
-    let mut want: Vec<Vec<f64>> = seen[0].iter().map(|w| w.iter().map(|v| decay.powi(n as i32) * v).collect()).collect();
+    let mut want: Vec<Vec<f64>> =
+        seen[0].iter().map(|w| w.iter().map(|v| decay.powi(n as i32) * v).collect()).collect();
     for (k, weights) in seen.iter().enumerate().skip(1) {
         for (want, weights) in want.iter_mut().zip(weights) {
-            want.iter_mut().zip(weights).for_each(|(a, w)| *a += (1.0 - decay) * decay.powi((n - k) as i32) * w);
+            want.iter_mut()
+                .zip(weights)
+                .for_each(|(a, w)| *a += (1.0 - decay) * decay.powi((n - k) as i32) * w);
         }
     }
     let average: Vec<Vec<f64>> =
@@ -136,7 +142,9 @@ fn bf16_is_near_f32() {
             let precision = format!("precision={precision}");
             let mut trainer = trainer(&parity::recipe(preset.name, &[&precision]), DType::F32);
             let reports = train(&mut trainer, &batches::series(5, 8, SHAPE, 9), true);
-            assert!(reports.iter().all(|r| r.loss().is_finite() && r.grad_norm.is_finite() && r.grad_norm > 0.0));
+            assert!(
+                reports.iter().all(|r| r.loss().is_finite() && r.grad_norm.is_finite() && r.grad_norm > 0.0)
+            );
             assert_eq!(trainer.step_count(), 5, "every step was taken");
             assert!(weights(&trainer).iter().flatten().all(|w| w.is_finite()));
             reports.iter().map(StepReport::loss).collect::<Vec<_>>()
@@ -149,7 +157,12 @@ fn bf16_is_near_f32() {
 }
 
 fn metric(report: &StepReport, name: &str) -> f64 {
-    report.scalars.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}: {:?}", report.scalars)).1
+    report
+        .scalars
+        .iter()
+        .find(|(n, _)| n == name)
+        .unwrap_or_else(|| panic!("no {name}: {:?}", report.scalars))
+        .1
 }
 
 const METRICS: [&str; 2] = ["attention/cross_mass", "attention/row_entropy_gap"];
@@ -191,7 +204,10 @@ fn measured_blocks_do_not_depend_on_the_loss() {
     };
     for name in METRICS {
         let values = ["-1", "0", "2"].map(|block| metric(&first(block), name));
-        assert!(values.iter().all(|v| (v - values[0]).abs() < 1e-6), "{name} with first_block -1, 0, 2: {values:?}");
+        assert!(
+            values.iter().all(|v| (v - values[0]).abs() < 1e-6),
+            "{name} with first_block -1, 0, 2: {values:?}"
+        );
     }
 }
 
