@@ -229,9 +229,11 @@ fn plans_differ_by_seed_step_and_sample() {
     }
 }
 
+type Change = fn(&mut CorruptionPlan);
+
 #[test]
 fn broken_plans_are_refused() {
-    let broken: [(&str, fn(&mut CorruptionPlan)); 9] = [
+    let broken: [(&str, Change); 9] = [
         ("roles too short", |p| p.roles.truncate(7)),
         ("gain too long", |p| p.gain.push(1.0)),
         ("level too short", |p| p.level.clear()),
