@@ -1,1 +1,11 @@
-//! Test support.
+//! Test support: micro models, seeded batches, gradient checks, and files that Python reads.
+//!
+//! The tests themselves are in `tests/suite`, the independent references in `python`, and the
+//! values that these made in `golden`.
+
+pub mod batches;
+pub mod differences;
+pub mod files;
+pub mod micro;
+pub mod parity;
+pub mod python;

@@ -1,0 +1,24 @@
+//! Batches of seeded random pictures.
+
+use palimpsest_core::data::Batch;
+use palimpsest_core::random::{Philox, Stream};
+
+/// `images` pictures of standard normal pixels; image i depends on `seed` and `first_sample + i`.
+pub fn noise(images: usize, [c, h, w]: [usize; 3], seed: u64, first_sample: u64) -> Batch {
+    let mut pixels = vec![0.0; images * c * h * w];
+    for (i, image) in pixels.chunks_mut(c * h * w).enumerate() {
+        Philox::new(seed, Stream::Test, 0, first_sample + i as u64).fill_normal(image);
+    }
+    Batch {
+        pixels,
+        shape: [images, c, h, w],
+        labels: vec![-1; images],
+        indices: (0..images).collect(),
+        first_sample,
+    }
+}
+
+/// The batches of `steps` steps, one after another.
+pub fn series(steps: usize, images: usize, shape: [usize; 3], seed: u64) -> Vec<Batch> {
+    (0..steps).map(|step| noise(images, shape, seed, (step * images) as u64)).collect()
+}

@@ -1,0 +1,114 @@
+//! Gradients against central differences.
+
+use palimpsest_core::model::{Model, Prepared};
+use palimpsest_core::params::Params;
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::tensor::{HostData, HostTensor};
+use palimpsest_core::train::gradients;
+use palimpsest_core::{DType, Place, Tensor};
+
+/// Half the distance between the nearer pair of points. The formula is of fourth order, so its
+/// error is about h^4 f^(5) / 30 ~ 1e-12, and rounding adds 1e-15 |f| / h ~ 1e-12: both lie below
+/// the smallest gradients that are resolved.
+const STEP: f64 = 1e-3;
+
+/// The worst of many comparisons.
+#[derive(Debug, Clone, Default)]
+pub struct Worst {
+    /// The largest relative error, see [`check`].
+    pub error: f64,
+    /// Where: parameter, element, both values.
+    pub at: String,
+    /// Elements compared.
+    pub compared: usize,
+    /// Parameters that the loss does not depend on: unused ones, and biases of keys, which shift
+    /// all logits of a softmax alike.
+    pub independent: Vec<String>,
+}
+
+/// Compares the gradient of a step's total loss with differences: every element of parameters with
+/// up to `most` elements, a seeded choice of `most` of the others.
+///
+/// The error of an element is |gradient - difference| over the largest of |gradient|, |difference|
+/// and 1 % of the parameter's largest gradient: an element that is 100 times smaller than its
+/// neighbours is held to their scale, since the loss's rounding is the same for all.
+///
+/// # Panics
+/// If the model fails, or a parameter without gradient moves the loss.
+pub fn check(
+    model: &Model,
+    values: &[HostTensor],
+    place: &Place,
+    prepared: &Prepared<'_>,
+    most: usize,
+) -> Worst {
+    let params = Params::upload(place, values.to_vec(), DType::F64, DType::F64).unwrap();
+    let found = gradients(model, &params, prepared, 0).unwrap().gradients;
+    let mut worst = Worst::default();
+    let largest = |g: &Tensor| g.download().unwrap().into_f64().iter().fold(0.0f64, |m, g| m.max(g.abs()));
+    let overall = found.iter().flatten().map(largest).fold(0.0, f64::max);
+    for (index, spec) in model.specs.specs().iter().enumerate() {
+        let start = params.tensors()[index].download().unwrap().into_f64();
+        let gradient = match &found[index] {
+            Some(gradient) => gradient.download().unwrap().into_f64(),
+            None => vec![0.0; start.len()],
+        };
+        let mut scale = gradient.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        // Nothing but rounding.
+        if scale < 1e-13 * overall {
+            scale = 0.0;
+        }
+        if scale == 0.0 {
+            worst.independent.push(spec.name.clone());
+        }
+        for element in choose(start.len(), most, index) {
+            let slope = slope(model, &params, place, prepared, (index, element), &start);
+            let gradient = gradient[element];
+            if scale == 0.0 {
+                assert!(
+                    slope.abs() < 1e-9,
+                    "{} has no gradient, but {element} moves the loss by {slope}",
+                    spec.name
+                );
+                continue;
+            }
+            let size = gradient.abs().max(slope.abs()).max(0.01 * scale);
+            let error = (gradient - slope).abs() / size;
+            worst.compared += 1;
+            if error.is_nan() || error > worst.error {
+                worst.error = error;
+                worst.at =
+                    format!("{}[{element}]: {gradient:e} backward, {slope:e} by differences", spec.name);
+            }
+        }
+    }
+    worst
+}
+
+fn choose(count: usize, most: usize, index: usize) -> Vec<usize> {
+    if count <= most {
+        return (0..count).collect();
+    }
+    let order = Philox::new(5, Stream::Test, 2, index as u64).permutation(count);
+    order[..most].iter().map(|&i| i as usize).collect()
+}
+
+fn slope(
+    model: &Model,
+    params: &Params,
+    place: &Place,
+    prepared: &Prepared<'_>,
+    (index, element): (usize, usize),
+    start: &[f64],
+) -> f64 {
+    let shape = params.tensors()[index].shape().clone();
+    let loss = |delta: f64| {
+        let mut moved = start.to_vec();
+        moved[element] += delta;
+        let mut tensors = params.tensors().to_vec();
+        tensors[index] = place.upload(HostTensor::new(shape.clone(), HostData::F64(moved)).unwrap()).unwrap();
+        let forward = model.forward(&Params::new(tensors, DType::F64), prepared).unwrap();
+        forward.total().unwrap().item().unwrap()
+    };
+    (8.0 * (loss(STEP) - loss(-STEP)) - (loss(2.0 * STEP) - loss(-2.0 * STEP))) / (12.0 * STEP)
+}
