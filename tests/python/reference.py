@@ -231,7 +231,7 @@ class Model(nn.Module):
     def level(self, step, side):
         if not hasattr(self, "level_embed") or self.level_in != side:
             return 0.0
-        return self.level_embed(step["level"] * (1000.0 if self.noise["embedding"] == "sigma" else 1.0))[:, None]
+        return self.level_embed(step["level"])[:, None]
 
     def positions(self, dtype):
         if hasattr(self, "pos_embed"):

@@ -108,7 +108,10 @@ fn timm_has_the_same_encoder() {
     let batch = batches::noise(3, micro::SHAPE, 4, 0);
     let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
     let images = place.floats(batch.shape, batch.pixels.clone(), DType::F64).unwrap();
-    let features = model.encoder.features(&params, &patchify(&images, model.geometry()).unwrap()).unwrap();
+    let features = model
+        .encoder
+        .features(&params, &patchify(&images, model.geometry()).unwrap(), model.geometry().depth)
+        .unwrap();
     let mut file = Named::new();
     for (spec, value) in model.specs.specs().iter().zip(values) {
         file.insert(format!("weight.{}", spec.name), value);

@@ -288,7 +288,6 @@ fn overrides() {
 
 /// Mistakes that were told without their place, or with another's.
 #[test]
-#[ignore = "core: Model::build and Vit::new lose or mistake the place"]
 fn places_that_were_missing_or_wrong() {
     all(
         "paper",
@@ -332,10 +331,9 @@ fn places_that_were_missing_or_wrong() {
     );
 }
 
-/// Mistakes that are found at the first step or never. The mend's wording is free; the place isn't.
+/// Mistakes that only show when parts are put together. The mend's wording is free; the place isn't.
 #[test]
-#[ignore = "core: accepted when the recipe is read"]
-fn mistakes_that_are_accepted() {
+fn mistakes_across_tables() {
     for (preset, text, place) in [
         (
             "paper",
@@ -346,7 +344,11 @@ fn mistakes_that_are_accepted() {
         ("paper", "[objective.disruption]\nfirst_block = 12", "a.toml:3: `objective.disruption.first_block`"),
         ("paper", "[schedule]\nmilestones = [1.5]", "a.toml:3: `schedule.milestones`"),
         ("paper", "[data]\ncrop_scale = [1.0, 0.2]", "a.toml:3: `data.crop_scale`"),
-        ("paper", "[noise]\nembedding = \"sigma\"", "a.toml:3: `noise.embedding`"),
+        (
+            "paper",
+            "[noise]\nembedding = \"time\"\nlaw = { kind = \"constant\" }",
+            "a.toml:3: `noise.embedding`",
+        ),
     ] {
         let found = error(&format!("preset = \"{preset}\"\n{text}"), &[]);
         assert!(found.starts_with(place), "{found}");

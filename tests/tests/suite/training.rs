@@ -195,7 +195,6 @@ fn attention_is_measured_without_the_loss() {
 
 /// The metrics mean the same whichever blocks the loss looks at.
 #[test]
-#[ignore = "core: Model::tap observes nothing where an objective differentiates"]
 fn measured_blocks_do_not_depend_on_the_loss() {
     let batch = batches::series(1, 8, SHAPE, 10);
     let first = |first_block: &str| {

@@ -63,6 +63,7 @@ impl EventWriter {
     }
 
     /// The file.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
