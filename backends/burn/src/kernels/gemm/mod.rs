@@ -1,8 +1,12 @@
 //! Matrix products on strided memory.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use rayon::prelude::*;
+
 use super::buffer::Shared;
 use super::real::Real;
-use rayon::prelude::*;
 
 /// A matrix in memory: element (i, j) lies at `start + i * row + j * column`.
 #[derive(Clone, Copy)]
@@ -38,6 +42,16 @@ impl<'a, T: Real> Matrix<'a, T> {
         Self { rows: self.columns, columns: self.rows, row: self.column, column: self.row, ..self }
     }
 
+    /// The same matrix, if its elements are of type `U`.
+    #[cfg(target_arch = "x86_64")]
+    fn of<U: Real>(self) -> Option<Matrix<'a, U>> {
+        let Self { data, start, rows, columns, row, column } = self;
+        (T::dtype() == U::dtype()).then(|| {
+            let data = bytemuck::cast_slice(data);
+            Matrix { data, start, rows, columns, row, column }
+        })
+    }
+
     fn part(self, first: usize, rows: usize) -> Self {
         Self { start: self.start + first * self.row, rows, ..self }
     }
@@ -62,6 +76,15 @@ pub(crate) unsafe fn product<T: Real>(
             // SAFETY: the caller answers for the rows of `out`.
             unsafe { std::slice::from_raw_parts_mut(out.add(i * row), b.columns).fill(T::ZERO) };
         }
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(a), Some(b)) = (a.of::<f32>(), b.of::<f32>())
+        && avx2::available()
+    {
+        let target = avx2::Target { out: out.cast(), row, add, scale: scale.wide() as f32 };
+        // SAFETY: the processor has the instructions; the caller answers for `out`.
+        unsafe { avx2::product(target, a, b) };
         return;
     }
     // SAFETY: the constructors checked that the operands lie in their slices; the caller answers
@@ -102,6 +125,16 @@ pub(crate) fn parallel_product<T: Real>(
     let (rows, columns) = (a.rows, b.columns);
     assert_eq!(out.len(), rows * columns);
     if out.is_empty() {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(a), Some(b)) = (a.of::<f32>(), b.of::<f32>())
+        && a.columns > 0
+        && avx2::available()
+    {
+        let finish = |block: &mut [f32]| finish(bytemuck::cast_slice_mut(block));
+        // SAFETY: the processor has the instructions.
+        unsafe { avx2::parallel_product(bytemuck::cast_slice_mut(out), a, b, &finish) };
         return;
     }
     let block = block_rows(rows, columns * a.columns);
