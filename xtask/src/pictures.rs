@@ -75,7 +75,7 @@ impl Painter {
                 let mixed = keep_visible(&pixels, batch, plan, &geometry);
                 columns.push(("restored", pixels));
                 if plan.has_masked() {
-                    columns.push(("restored where masked", mixed));
+                    columns.push(("completed", mixed));
                 }
             }
         }
