@@ -170,6 +170,6 @@ impl Bias {
         let shape = extents(&self.tensor);
         (0..4)
             .filter(|&axis| shape[axis] == 1 && extents(&logits)[axis] != 1)
-            .fold(logits.clone(), |sum, axis| Flex::float_sum_dim(sum, axis))
+            .fold(logits.clone(), Flex::float_sum_dim)
     }
 }

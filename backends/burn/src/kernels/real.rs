@@ -1,5 +1,7 @@
 //! The float types that kernels are written for, and their elementary functions.
 
+#![allow(clippy::excessive_precision, reason = "coefficients as they are published")]
+
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
