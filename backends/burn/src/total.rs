@@ -8,8 +8,8 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn_backend::ops::FloatTensorOps;
 use burn_backend::{Backend, DType as BurnType, Shape, TensorData};
 use burn_flex::{Flex, FlexTensor};
-use rayon::prelude::*;
 
+use crate::kernels::buffer::collect;
 use crate::value::{RecordedTensor, extents};
 
 /// Elements that one task sums.
@@ -41,12 +41,9 @@ impl Total for Flex {
     }
 }
 
-fn in_chunks<E: Sync>(values: &[E], sum: impl Fn(&[E]) -> f64 + Send + Sync) -> f64 {
-    if values.len() <= CHUNK {
-        return sum(values);
-    }
-    let partial: Vec<f64> = values.par_chunks(CHUNK).map(sum).collect();
-    partial.into_iter().sum()
+fn in_chunks<E: Sync>(values: &[E], sum: impl Fn(&[E]) -> f64 + Sync) -> f64 {
+    let chunk = |i: usize| sum(&values[i * CHUNK..values.len().min((i + 1) * CHUNK)]);
+    collect(values.len().div_ceil(CHUNK), chunk).into_iter().sum()
 }
 
 /// The sum of a short slice, in as many accumulators as fill vector registers.

@@ -147,7 +147,7 @@ fn forward<T: Real>(
         )
     };
     let (shared, shared_sums) = (Shared::new(&mut out), Shared::new(&mut sums));
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         let mut scores = logits(sizes, places[0].head(q, task), places[1].head(k, task), bias, task);
         // SAFETY: each task has rows of its own in both results.
         unsafe {
@@ -197,7 +197,7 @@ fn backward<T: Real>(
     // SAFETY: each task writes its own scores.
     let mut dlogits = wants_bias.then(|| unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) });
     let shared_logits = dlogits.as_mut().map(|elements| Shared::new(elements));
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         let [q, k, v] = [places[0].head(q, task), places[1].head(k, task), places[2].head(v, task)];
         let gradient = target.head(dout, task);
         let mut p = logits(sizes, q, k, bias, task);

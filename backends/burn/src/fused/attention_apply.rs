@@ -56,7 +56,7 @@ fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTenso
     // SAFETY: the tasks write every head.
     let mut out = unsafe { unwritten::<T>(sizes.batch * sizes.queries * sizes.dimension()) };
     let shared = Shared::new(&mut out);
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         // SAFETY: each task writes a head of its own.
         unsafe { target.write(shared, task, T::ONE, scores(sizes, p, task), v.head(data, task)) };
     });
@@ -70,7 +70,7 @@ fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor
     // SAFETY: the tasks write every score.
     let mut dp = unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) };
     let shared = Shared::new(&mut dp);
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (target.head(dout, task), v.head(data, task).transposed());
         // SAFETY: each task has scores of its own.
         unsafe { product(shared.at(task * sizes.scores()), sizes.keys, false, T::ONE, a, b) };
@@ -88,7 +88,7 @@ fn value_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     q.clear(&mut dqkv);
     k.clear(&mut dqkv);
     let shared = Shared::new(&mut dqkv);
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (scores(sizes, p, task).transposed(), target.head(dout, task));
         // SAFETY: each task writes a head of its own.
         unsafe { v.write(shared, task, T::ONE, a, b) };

@@ -56,7 +56,7 @@ fn forward<T: Real>(sizes: Sizes, qkv: &FlexTensor, bias: Option<&Bias>) -> Flex
     // SAFETY: the tasks write every score.
     let mut p = unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) };
     let shared = Shared::new(&mut p);
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         // SAFETY: each task has scores of its own.
         unsafe {
             let at = shared.at(task * sizes.scores());
@@ -95,7 +95,7 @@ fn gradients<T: Real>(
     let mut dqkv = unsafe { unwritten::<T>(data.len()) };
     v.clear(&mut dqkv);
     let shared = Shared::new(&mut dqkv);
-    buffer::collect(sizes.tasks(), |task| {
+    buffer::parallel(sizes.tasks(), &|task| {
         let ds = Matrix::new(scores, task * sizes.scores(), sizes.queries, sizes.keys, sizes.keys);
         // SAFETY: each task writes heads of its own.
         unsafe {

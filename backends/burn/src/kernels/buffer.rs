@@ -80,20 +80,40 @@ pub(crate) fn replace<T: Real>(
     tensor(elements, target.layout().shape().clone())
 }
 
-/// Runs `f` on each piece of a slice, in parallel where there are several.
-pub(crate) fn each<T: Real>(elements: &mut [T], piece: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    if elements.len() <= piece {
-        if !elements.is_empty() {
-            f(0, elements);
-        }
+/// Runs `task` for 0..count, in parallel where there are several.
+///
+/// All parallel work comes through here by reference: one instance of the scheduler's code instead
+/// of one per kernel, which took most of this crate's compile time.
+pub(crate) fn parallel(count: usize, task: &(dyn Fn(usize) + Sync)) {
+    if count <= 1 {
+        (0..count).for_each(task);
     } else {
-        elements.par_chunks_mut(piece).enumerate().for_each(|(i, part)| f(i, part));
+        (0..count).into_par_iter().for_each(task);
     }
 }
 
+/// Runs `f` on each piece of a slice, in parallel where there are several.
+pub(crate) fn each<T: Real>(elements: &mut [T], piece: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let count = elements.len();
+    let shared = Shared::new(elements);
+    parallel(count.div_ceil(piece), &|i| {
+        let first = i * piece;
+        // SAFETY: pieces are disjoint and lie in the slice.
+        let part = unsafe { std::slice::from_raw_parts_mut(shared.at(first), piece.min(count - first)) };
+        f(i, part);
+    });
+}
+
 /// Runs `f` for 0..count in parallel, and hands back what it returned, in order.
-pub(crate) fn collect<R: Send>(count: usize, f: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
-    if count <= 1 { (0..count).map(f).collect() } else { (0..count).into_par_iter().map(f).collect() }
+pub(crate) fn collect<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let mut results: Vec<Option<R>> = (0..count).map(|_| None).collect();
+    let shared = Shared::new(&mut results);
+    parallel(count, &|i| {
+        let result = Some(f(i));
+        // SAFETY: each task has a place of its own.
+        unsafe { *shared.at(i) = result };
+    });
+    results.into_iter().flatten().collect()
 }
 
 /// Adds rows of `width` elements up, in their order.
@@ -108,8 +128,15 @@ pub(crate) fn add_up<'a, T: Real>(parts: impl Iterator<Item = &'a [T]>, width: u
 }
 
 /// A slice that several tasks write at places of their own.
-#[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(*mut T);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<T> {}
 
 // SAFETY: the pointer is only used by tasks that keep to disjoint elements, which `at`'s contract
 // demands.

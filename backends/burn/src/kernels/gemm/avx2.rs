@@ -10,10 +10,8 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 
-use rayon::prelude::*;
-
 use super::Matrix;
-use crate::kernels::buffer::{Shared, unwritten};
+use crate::kernels::buffer::{Shared, each, parallel, unwritten};
 
 /// Rows of a tile: with two registers of columns, 12 sums fill the registers but for 4.
 const ROWS: usize = 6;
@@ -86,11 +84,11 @@ pub(super) unsafe fn parallel_product(
     let panel = COLUMNS * b.rows;
     // SAFETY: each panel is packed before it is read.
     let mut panels = unsafe { unwritten::<f32>(columns.div_ceil(COLUMNS) * panel) };
-    panels.par_chunks_mut(panel).enumerate().for_each(|(i, into)| pack_panel(b, i, into));
+    each(&mut panels, panel, |i, into| pack_panel(b, i, into));
     // Few rows are shared out in smaller blocks.
     let rows = if a.rows >= 8 * BLOCK { BLOCK } else { BLOCK / 2 };
     let shared = Shared::new(out);
-    (0..a.rows.div_ceil(rows)).into_par_iter().for_each(|i| {
+    parallel(a.rows.div_ceil(rows), &|i| {
         let first = i * rows;
         let count = rows.min(a.rows - first);
         // SAFETY: blocks of rows are disjoint and lie in `out`.

@@ -3,9 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use rayon::prelude::*;
-
-use super::buffer::Shared;
+use super::buffer::{Shared, parallel};
 use super::real::Real;
 
 /// A matrix in memory: element (i, j) lies at `start + i * row + j * column`.
@@ -149,12 +147,7 @@ pub(crate) fn parallel_product<T: Real>(
             finish(std::slice::from_raw_parts_mut(at, count * columns));
         }
     };
-    let blocks = rows.div_ceil(block);
-    if blocks == 1 {
-        run(0);
-    } else {
-        (0..blocks).into_par_iter().for_each(run);
-    }
+    parallel(rows.div_ceil(block), &run);
 }
 
 /// Rows per block: a power of two of blocks, so that they share out evenly; the fewer the better,
