@@ -15,6 +15,7 @@ fn step(step: u64, scale: f64) -> Op {
 /// torch 2.11:
 /// `p = torch.nn.Parameter(torch.tensor(START)); o = torch.optim.AdamW([p], lr=0.01,
 /// betas=(0.9, 0.95), eps=1e-8, weight_decay=0.05)`, then three steps with `GRADIENTS`.
+#[allow(clippy::excessive_precision, reason = "the digits that PyTorch printed")]
 const TORCH: [f32; 4] = [0.480100155, -1.24856412, 1.98396409, -0.0131006455];
 
 #[test]
