@@ -66,11 +66,18 @@ impl Data {
         let place =
             || if settings.path.is_empty() { "`data.name`".to_owned() } else { "`data.path`".to_owned() };
         let train = open_with_notes(&spec, Split::Train).map_err(|e| e.at(place()))?;
-        let test = open_with_notes(&spec, Split::Test).map_err(|e| e.at(place()))?;
         let mut notes = train.notes;
-        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let test = match open_with_notes(&spec, Split::Test) {
+            Ok(test) => {
+                notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+                test.dataset
+            }
+            // Without heads the test part only serves the sample pictures.
+            Err(_) if recipe.eval.heads.is_empty() => train.dataset.clone(),
+            Err(error) => return Err(error.at(place())),
+        };
         let limits = [recipe.eval.train_images, recipe.eval.test_images];
-        Ok(Self { settings, train: train.dataset, test: test.dataset, notes, limits })
+        Ok(Self { settings, train: train.dataset, test, notes, limits })
     }
 
     /// The training loader.
