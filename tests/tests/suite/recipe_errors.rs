@@ -340,7 +340,7 @@ fn mistakes_across_tables() {
             "[objective.masked]\ntarget = { kind = \"hog\", cell = 5 }",
             "a.toml:3: `objective.masked.target",
         ),
-        ("mae", "[objective.d]\nkind = \"disruption\"", "a.toml:2: `objective.d"),
+        ("mae", "[objective.d]\nkind = \"disruption\"", "a.toml:3: `objective.d.kind`"),
         ("paper", "[objective.disruption]\nfirst_block = 12", "a.toml:3: `objective.disruption.first_block`"),
         ("paper", "[schedule]\nmilestones = [1.5]", "a.toml:3: `schedule.milestones`"),
         ("paper", "[data]\ncrop_scale = [1.0, 0.2]", "a.toml:3: `data.crop_scale`"),
