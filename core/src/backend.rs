@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tensor::{DType, HostTensor, Op, OpKind};
+use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use crate::{Error, Result};
 
 /// A backend's tensor. Only the backend that made it looks inside; a clone shares it.
@@ -22,6 +22,18 @@ impl Handle {
     /// The backend's tensor, if it is a `T`.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.downcast_ref()
+    }
+
+    /// The backend's tensor by value, if it is a `T` and this is its only handle.
+    ///
+    /// # Errors
+    /// Gives the handle back.
+    pub fn into_sole<T: Any + Send + Sync>(self) -> Result<T, Self> {
+        if !self.0.is::<T>() || Arc::strong_count(&self.0) != 1 {
+            return Err(self);
+        }
+        let shared = self.0.downcast::<T>().map_err(Self)?;
+        Arc::try_unwrap(shared).map_err(|shared| Self(shared))
     }
 
     /// The backend's tensor by value where this is its only handle (its memory may then be
@@ -132,6 +144,13 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// No such device, no memory, or a type that the library lacks.
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle>;
+
+    /// The shape and type of a tensor, as the library holds it. Core compares them with what it
+    /// inferred, so that a faulty library is caught at the operation.
+    ///
+    /// # Errors
+    /// A tensor of another backend.
+    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)>;
 
     /// Copies a tensor to the host.
     ///

@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// Go on with a run from its newest checkpoint
     #[command(after_help = "Example:\n  cargo xtask resume runs/mae")]
     Resume(Resume),
+    /// Do a step again that was not finite, and name the first operation where it happened
+    #[command(after_help = "Example:\n  cargo xtask replay runs/paper-micro-1")]
+    Replay(Replay),
     /// Measure a run's encoder on frozen features
     #[command(
         after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json"
@@ -108,6 +111,20 @@ pub(crate) struct Resume {
     /// Overrides of keys that leave the weights alone, as data.workers=4
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// The failed step; by default the newest
+    #[arg(long)]
+    pub(crate) step: Option<u64>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// The findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

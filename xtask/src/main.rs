@@ -11,6 +11,8 @@ mod progress;
 mod report;
 mod session;
 mod tensorboard;
+mod timed;
+mod watched;
 
 use std::process::ExitCode;
 

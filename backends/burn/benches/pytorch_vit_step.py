@@ -17,7 +17,7 @@ torch.manual_seed(0)
 
 SIZES = {
     "ti": dict(batch=8, tokens=197, dim=192, depth=12, heads=3, pixels=768),
-    "quick": dict(batch=64, tokens=64, dim=128, depth=6, heads=4, pixels=48),
+    "quick": dict(batch=32, tokens=36, dim=96, depth=4, heads=3, pixels=16),
 }
 
 

@@ -26,7 +26,8 @@ struct Model {
 }
 
 const TI: Model = Model { batch: 8, tokens: 197, dim: 192, depth: 12, heads: 3, pixels: 768 };
-const QUICK: Model = Model { batch: 64, tokens: 64, dim: 128, depth: 6, heads: 4, pixels: 48 };
+/// recipes/paper-micro.toml: 24 px, patches of 4.
+const QUICK: Model = Model { batch: 32, tokens: 36, dim: 96, depth: 4, heads: 3, pixels: 16 };
 
 /// A parameter with its moments.
 struct Parameter {

@@ -3,11 +3,11 @@
 use burn_backend::Backend as _;
 use burn_flex::{Flex, FlexDevice};
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
-use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind};
+use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
 use crate::panics::caught;
-use crate::value::{RecordedTensor, Value};
+use crate::value::{RecordedTensor, Value, core_type, extents};
 use crate::{convert, execute, fused, memory, recording};
 
 /// burn's Flex engine on the host's processor.
@@ -60,6 +60,11 @@ impl Backend for BurnFlex {
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         Self::check(device)?;
         caught("upload", || Ok(Handle::new(Value::plain(convert::from_host(data)))))
+    }
+
+    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
+        let inner = Value::of(tensor)?.inner();
+        Ok((Shape::new(extents(inner)), core_type(inner.dtype())?))
     }
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {

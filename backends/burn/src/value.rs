@@ -77,6 +77,18 @@ pub(crate) fn burn_type(dtype: DType) -> BurnType {
     }
 }
 
+/// Core's name for a type.
+pub(crate) fn core_type(dtype: BurnType) -> Result<DType> {
+    match dtype {
+        BurnType::F32 => Ok(DType::F32),
+        BurnType::F64 => Ok(DType::F64),
+        BurnType::BF16 => Ok(DType::Bf16),
+        BurnType::I64 => Ok(DType::I64),
+        BurnType::Bool(_) => Ok(DType::Bool),
+        other => Err(Error::failure(format!("burn made a tensor of type {other:?}"))),
+    }
+}
+
 /// The extents as burn holds them.
 pub(crate) fn burn_shape(extents: &[usize]) -> burn_backend::Shape {
     burn_backend::Shape::from(extents.to_vec())

@@ -102,28 +102,42 @@ impl Tensor {
     fn create(place: &Place, op: &Op) -> Result<Self> {
         let signature = infer::infer(op, &[])?;
         let handles = place.backend.execute(op, vec![], place.device)?;
-        Ok(Self::wrap(&place.backend, place.device, handles, signature)?.remove(0))
+        Ok(Self::wrap(&place.backend, (op, place.device), handles, signature)?.remove(0))
     }
 
+    /// Tensors of an operation's results, if they are what was inferred.
     fn wrap(
         backend: &Arc<dyn Backend>,
-        device: Device,
+        (op, device): (&Op, Device),
         handles: Vec<Handle>,
         signature: Vec<(Shape, DType)>,
     ) -> Result<Vec<Self>> {
         if handles.len() != signature.len() {
             return Err(Error::failure(format!(
-                "the backend {} returned {} tensors where {} were due",
+                "{}: the backend {} returned {} tensors where {} were due",
+                op.kind().name(),
                 backend.info().name,
                 handles.len(),
                 signature.len()
             )));
         }
-        Ok(handles
-            .into_iter()
-            .zip(signature)
-            .map(|(handle, (shape, dtype))| Self { backend: backend.clone(), handle, shape, dtype, device })
-            .collect())
+        let tensor = |(handle, due): (Handle, (Shape, DType))| {
+            let found = backend.signature(&handle)?;
+            if found != due {
+                return Err(Error::failure(format!(
+                    "{}: the backend {} returned {}{} where {}{} was due",
+                    op.kind().name(),
+                    backend.info().name,
+                    found.1,
+                    found.0,
+                    due.1,
+                    due.0
+                )));
+            }
+            let (shape, dtype) = due;
+            Ok(Self { backend: backend.clone(), handle, shape, dtype, device })
+        };
+        handles.into_iter().zip(signature).map(tensor).collect()
     }
 
     /// Runs an operation; a fused one that the backend lacks is taken apart.
@@ -160,7 +174,7 @@ impl Tensor {
             return lower::lower(op, &inputs);
         }
         let handles = inputs.into_iter().map(|t| t.handle).collect();
-        Self::wrap(&backend, device, backend.execute(op, handles, device)?, out)
+        Self::wrap(&backend, (op, device), backend.execute(op, handles, device)?, out)
     }
 
     fn one(op: &Op, inputs: &[&Self]) -> Result<Self> {

@@ -200,4 +200,58 @@ impl RunFolder {
         write_atomically(&folder.join("batch.safetensors"), &data)?;
         Ok(folder)
     }
+
+    /// The batch of the failure at `step`, or of the newest: the step (from 1) and what it was fed.
+    ///
+    /// # Errors
+    /// No failure there, or files that were changed.
+    pub fn failure(&self, step: Option<u64>) -> Result<(u64, Batch)> {
+        let root = self.path("failure");
+        let mut steps: Vec<u64> = fs::read_dir(&root)
+            .map(|entries| entries.filter_map(|e| step_of(&e.ok()?.path())).collect())
+            .unwrap_or_default();
+        steps.sort_unstable();
+        let known = || steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let found = match step {
+            None => steps.last().copied(),
+            Some(step) => steps.contains(&step).then_some(step),
+        };
+        let step = found.ok_or_else(|| match step {
+            Some(step) if !steps.is_empty() => Error::user(format!("no failure of step {step} was saved"))
+                .mend(format!("choose among {}", known())),
+            _ => Error::user("no failed step was saved").at(self.root.display()),
+        })?;
+        let folder = root.join(format!("step-{step:09}"));
+        let path = folder.join("report.json");
+        let damaged = |path: &Path| Error::user("does not hold what a failed step saves").at(path.display());
+        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, &e))?;
+        let saved: Saved = serde_json::from_str::<Value>(&text)
+            .and_then(|report| serde_json::from_value(report["batch"].clone()))
+            .map_err(|_| damaged(&path))?;
+        let path = folder.join("batch.safetensors");
+        let bytes = fs::read(&path).map_err(|e| Error::io(&path, &e))?;
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|_| damaged(&path))?;
+        let view = tensors.tensor("pixels").map_err(|_| damaged(&path))?;
+        if view.shape() != saved.shape || saved.indices.len() != saved.shape[0] {
+            return Err(damaged(&path));
+        }
+        let pixels =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let labels = vec![-1; saved.indices.len()];
+        let Saved { shape, indices, first_sample } = saved;
+        Ok((step, Batch { pixels, shape, labels, indices, first_sample }))
+    }
+}
+
+/// A failed step's batch, but its pixels.
+#[derive(serde::Deserialize)]
+struct Saved {
+    shape: [usize; 4],
+    indices: Vec<usize>,
+    first_sample: u64,
+}
+
+/// The number in `step-000000012`.
+fn step_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }

@@ -171,7 +171,9 @@ fn diverged(
     Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", ")))
         .at(folder.root().display())
         .mend(format!(
-            "the weights before the step are checkpointed and its batch and plan are in {}: lower optimizer.lr or set optimizer.clip",
-            saved.display()
+            "lower optimizer.lr or set optimizer.clip. The weights before the step are checkpointed, its batch and plan are in {}; \
+             do it again with: cargo xtask replay {}",
+            saved.display(),
+            folder.root().display()
         )))
 }

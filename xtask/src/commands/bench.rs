@@ -1,5 +1,6 @@
 //! `bench`: where the time of a training step goes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use palimpsest_core::Result;
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::cli::Bench;
 use crate::session::{self, Data};
+use crate::timed::{Spent, Timed};
 use crate::{backends, output};
 
 /// Steps before the clock starts.
@@ -27,9 +29,11 @@ pub(crate) fn run(args: Bench) -> Result<()> {
     if args.data_only {
         return data_only(&mut *source, args.steps, args.json);
     }
-    let place = backends::place(&args.place.backend, args.place.device)?;
+    let mut place = backends::place(&args.place.backend, args.place.device)?;
+    let timed = Arc::new(Timed::new(place.backend));
+    place.backend = timed.clone();
     let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
-    let mut steps = vec![];
+    let mut steps: Vec<Step> = vec![];
     let mut loss = f64::NAN;
     for i in 0..WARM_UP + args.steps {
         let started = Instant::now();
@@ -40,8 +44,9 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         source.recycle(batch);
         let wall = started.elapsed().as_secs_f64();
         loss = report.loss();
+        let backend = timed.take();
         if i >= WARM_UP {
-            steps.push((wall, Phases { data, ..report.phases }));
+            steps.push(Step { wall, phases: Phases { data, ..report.phases }, backend });
         }
     }
     let memory = trainer.place.backend.memory(trainer.place.device);
@@ -54,18 +59,27 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn report(steps: &[(f64, Phases)], trainer: &Trainer, loss: f64, peak: Option<u64>, as_json: bool) {
-    let of = |pick: &dyn Fn(&(f64, Phases)) -> f64| median(steps.iter().map(pick).collect());
-    let wall = of(&|step| step.0);
+struct Step {
+    /// Seconds by the clock.
+    wall: f64,
+    phases: Phases,
+    backend: Spent,
+}
+
+fn report(steps: &[Step], trainer: &Trainer, loss: f64, peak: Option<u64>, as_json: bool) {
+    let of = |pick: &dyn Fn(&Step) -> f64| median(steps.iter().map(pick).collect());
+    let wall = of(&|s| s.wall);
     let phases: [(&str, f64); 5] = [
-        ("data", of(&|s| s.1.data)),
-        ("corruption", of(&|s| s.1.corruption)),
-        ("forward", of(&|s| s.1.forward)),
-        ("backward", of(&|s| s.1.backward)),
-        ("optimiser", of(&|s| s.1.optimiser)),
+        ("data", of(&|s| s.phases.data)),
+        ("corruption", of(&|s| s.phases.corruption)),
+        ("forward", of(&|s| s.phases.forward)),
+        ("backward", of(&|s| s.phases.backward)),
+        ("optimiser", of(&|s| s.phases.optimiser)),
     ];
     let images = trainer.recipe.train.batch as f64 / wall;
     let other = wall - phases.iter().map(|(_, seconds)| seconds).sum::<f64>();
+    let outside = of(&|s| s.wall - s.backend.seconds);
+    let operations = of(&|s| s.backend.operations as f64);
     let mut rows = vec![vec!["phase".to_owned(), "ms".to_owned(), "share".to_owned()]];
     let all = phases.iter().copied().chain([("other", other), ("step", wall)]);
     for (name, seconds) in all {
@@ -80,12 +94,18 @@ fn report(steps: &[(f64, Phases)], trainer: &Trainer, loss: f64, peak: Option<u6
             phases.iter().map(|(name, seconds)| ((*name).to_owned(), json!(seconds))).collect();
         let line = json!({
             "step_seconds": wall, "images_per_second": images, "phases": phases,
+            "outside_backend_seconds": outside, "operations": operations,
             "steps": steps.len(), "peak_bytes": peak, "loss": loss,
         });
         output::line(&line.to_string());
         return;
     }
     output::table(&rows);
+    output::line(&format!(
+        "outside the backend {:.2} ms, {:.1} % of the step; {operations:.0} operations a step",
+        1e3 * outside,
+        100.0 * outside / wall
+    ));
     let peak = peak.map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
     output::line(&format!("{images:.1} images/s, medians of {} steps, peak memory {peak}", steps.len()));
 }

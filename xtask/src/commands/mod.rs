@@ -7,6 +7,7 @@ mod data;
 mod eval;
 mod list;
 mod pretrain;
+mod replay;
 mod report;
 mod resume;
 mod show;
@@ -20,6 +21,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Resume(args) => resume::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(args),

@@ -144,13 +144,35 @@ fn permissions() {
     let driver = path.join("driver");
     fs::copy(env!("CARGO_BIN_EXE_xtask"), &driver).expect("copied");
     let is_root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
-    let mut command = std::process::Command::new(&driver);
-    command.current_dir(path).args(["pretrain", "tiny.toml", "--out", "closed/run"]);
-    if is_root {
-        command.uid(NOBODY).gid(NOBODY);
+    let denied = |args: &[&str], parts: &[&str]| {
+        let mut command = std::process::Command::new(&driver);
+        command.current_dir(path).args(args);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.output().expect("the driver starts");
+        let text = stderr(&output);
+        for part in parts {
+            assert!(text.contains(part), "{args:?}: no `{part}` in: {text}");
+        }
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+    };
+    denied(
+        &["pretrain", "tiny.toml", "--out", "closed/run"],
+        &["closed/run", "permission denied; choose a path"],
+    );
+
+    let photos = path.join("photos");
+    fs::create_dir(&photos).expect("made");
+    for i in 0..4 {
+        succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", &format!("photos/{i}.png")]);
     }
-    let output = command.output().expect("the driver starts");
-    let text = stderr(&output);
-    assert!(text.contains("closed/run") && text.contains("permission denied; choose a path"), "{text}");
-    assert_eq!(output.status.code(), Some(2), "{text}");
+    mode(&photos.join("2.png"), 0o000);
+    let open = path.join("open");
+    fs::create_dir(&open).expect("made");
+    mode(&open, 0o777);
+    let settings = ["data.name=folder", "data.path=photos", "data.holdout=0", "data.bad_files=0"];
+    let mut args = vec!["pretrain", "tiny.toml", "--out", "open/run", "train.batch=4", "data.crop_scale=[]"];
+    args.extend(settings);
+    denied(&args, &["2.png", "ermission denied", "bad_files"]);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_burn::BurnFlex;
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
-use palimpsest_core::tensor::{Op, OpKind};
+use palimpsest_core::tensor::{Op, OpKind, Shape};
 use palimpsest_core::{Backend, DType, HostTensor, Place, Result};
 
 pub(crate) struct Primitives(BurnFlex);
@@ -27,6 +27,10 @@ impl Backend for Primitives {
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         self.0.upload(data, device)
     }
+    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
+        self.0.signature(tensor)
+    }
+
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
         self.0.download(tensor)
     }

@@ -16,7 +16,7 @@ fn step(step: u64, scale: f64) -> Op {
 /// `p = torch.nn.Parameter(torch.tensor(START)); o = torch.optim.AdamW([p], lr=0.01,
 /// betas=(0.9, 0.95), eps=1e-8, weight_decay=0.05)`, then three steps with `GRADIENTS`.
 #[allow(clippy::excessive_precision, reason = "the digits that PyTorch printed")]
-const TORCH: [f32; 4] = [0.480100155, -1.24856412, 1.98396409, -0.0131006455];
+const TORCH: [f32; 4] = [0.480_100_16, -1.248_564_1, 1.983_964_1, -0.013_100_646];
 
 #[test]
 fn three_steps_match_torch() {

@@ -1,0 +1,58 @@
+//! `replay`: does a failed step again, and says where it fails.
+
+use std::sync::Arc;
+
+use palimpsest_core::data::BatchSource;
+use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
+use palimpsest_core::{Error, Result};
+use serde_json::json;
+
+use crate::cli::Replay;
+use crate::session::Data;
+use crate::watched::Watched;
+use crate::{backends, output};
+
+pub(crate) fn run(args: &Replay) -> Result<()> {
+    let folder = RunFolder::open(&args.run)?;
+    let recipe = folder.recipe(&[])?;
+    let (step, batch) = folder.failure(args.step)?;
+    let path = folder.path("checkpoints").join(Checkpoint::file_name(step - 1));
+    if !path.exists() {
+        return Err(Error::user("the checkpoint before the failed step is gone").at(path.display()));
+    }
+    let checkpoint = Checkpoint::read(&path)?;
+    let mut place = backends::place(&args.place.backend, args.place.device)?;
+    // Schedules and plans follow the run's length, which the data set decides.
+    let steps_per_epoch = Data::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
+    let watched = Arc::new(Watched::new(place.backend));
+    place.backend = watched.clone();
+    let mut trainer = Trainer::new(recipe, place, steps_per_epoch)?;
+    trainer.restore(checkpoint)?;
+    let report = trainer.train_step(&batch, true)?;
+    let culprit = watched.culprit();
+    if args.json {
+        let losses: serde_json::Map<String, serde_json::Value> =
+            report.scalars.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();
+        let line = json!({
+            "step": step, "losses": losses, "grad_norm": report.grad_norm.to_string(), "first": culprit,
+        });
+        output::line(&line.to_string());
+        return Ok(());
+    }
+    let mut rows = vec![vec!["step".to_owned(), step.to_string()]];
+    rows.extend(report.scalars.iter().map(|(name, value)| vec![name.clone(), value.to_string()]));
+    rows.push(vec!["grad_norm".to_owned(), report.grad_norm.to_string()]);
+    output::table(&rows);
+    match culprit {
+        Some(c) => output::line(&format!(
+            "the first result that is not finite: operation {} ({}), shape {:?}, {} values; its inputs: {}",
+            c.number,
+            c.operation,
+            c.shape,
+            c.not_finite,
+            c.inputs.join("; ")
+        )),
+        None => output::line("every result is finite on this backend"),
+    }
+    Ok(())
+}
