@@ -25,6 +25,11 @@ impl DType {
         matches!(self, Self::F32 | Self::F64 | Self::Bf16)
     }
 
+    /// The type of a number.
+    pub fn from_code(code: u32) -> Option<Self> {
+        [Self::F32, Self::F64, Self::Bf16, Self::I64, Self::Bool].into_iter().find(|t| *t as u32 == code)
+    }
+
     /// Bytes per element on the host.
     pub fn size(self) -> usize {
         match self {

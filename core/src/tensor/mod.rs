@@ -3,6 +3,7 @@
 //! Rank is dynamic. Every method returns a `Result`; a shape error names the operation and the
 //! shapes. Encoders, objectives and heads are written once against this type.
 
+mod attributes;
 mod dtype;
 mod host;
 mod infer;
@@ -13,6 +14,7 @@ mod shape;
 use std::fmt;
 use std::sync::Arc;
 
+pub use attributes::Attributes;
 pub use dtype::DType;
 pub use host::{HostData, HostTensor};
 pub use op::{Interpolation, Op, OpKind};

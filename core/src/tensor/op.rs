@@ -1,6 +1,8 @@
 //! The op set: primitives that every backend has, and fused operations that core can take apart.
 
+use super::attributes::{Attribute, Attributes, Reader};
 use super::{DType, Shape};
+use crate::Result;
 
 /// How `Interpolate` samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +34,39 @@ macro_rules! ops {
             pub fn kind(&self) -> OpKind {
                 match self { $( Self::$name $( { $( $field: _ ),* } )? => OpKind::$name ),* }
             }
+
+            /// The attributes as numbers.
+            pub fn attributes(&self) -> Attributes {
+                #[allow(unused_mut, reason = "not every operation has attributes")]
+                let mut out = Attributes::default();
+                match self {
+                    $( Self::$name $( { $( $field ),* } )? => { $( $( $field.write(&mut out); )* )? } ),*
+                }
+                out
+            }
+
+            /// The operation of [`Op::attributes`].
+            ///
+            /// # Errors
+            /// Too many, too few, or impossible ones.
+            pub fn from_attributes(kind: OpKind, integers: &[i64], reals: &[f64]) -> Result<Self> {
+                let mut reader = Reader::new(integers, reals);
+                let op = match kind {
+                    $( OpKind::$name => Self::$name $( { $( $field: Attribute::read(&mut reader)? ),* } )? ),*
+                };
+                reader.end()?;
+                Ok(op)
+            }
         }
 
         impl OpKind {
             /// Every operation, primitives first.
             pub const ALL: &'static [Self] = &[ $( Self::$name ),* ];
+
+            /// The operation of a number.
+            pub fn from_code(code: u32) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| *kind as u32 == code)
+            }
 
             /// The name in messages and tables.
             pub fn name(self) -> &'static str {

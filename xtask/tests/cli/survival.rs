@@ -107,7 +107,7 @@ fn a_diverged_step_is_saved() {
     assert!(report["losses"]["loss"].is_string() && report["plan"]["roles"].is_array(), "{report}");
     assert!(failure.join("batch.safetensors").metadata().expect("the batch").len() > 16 * 16 * 16 * 4);
     let replayed = succeed(path, &["replay", "run", "--json"]);
-    let replayed: serde_json::Value = serde_json::from_str(replayed.trim()).expect("JSON");
+    let replayed: serde_json::Value = serde_json::from_slice(&replayed.stdout).expect("JSON");
     assert_eq!(replayed["losses"]["loss"], report["losses"]["loss"], "the same step again");
     assert!(replayed["first"]["operation"].is_string(), "{replayed}");
     let output = run(path, &["replay", "run", "--step", "100000"]);
