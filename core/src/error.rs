@@ -90,6 +90,16 @@ impl Error {
         &self.message
     }
 
+    /// The file, line or key, if one is known.
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// What would mend it, if that is known.
+    pub fn remedy(&self) -> Option<&str> {
+        self.mend.as_deref()
+    }
+
     /// The driver's exit status: 2 for a user's mistake, 1 for a failure, 130 for an interrupt.
     pub fn exit_status(&self) -> u8 {
         match self.kind {

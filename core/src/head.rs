@@ -6,6 +6,7 @@ use crate::backend::NoGrad;
 use crate::data::Batch;
 use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
+use crate::pooling::Pooling;
 use crate::settings::{Field, Section};
 use crate::tensor::{DType, Place};
 use crate::{Error, Result};
@@ -28,16 +29,6 @@ pub trait TaskData {
     /// # Errors
     /// Data that can't be read.
     fn batches(&self, split: TaskSplit) -> Result<Box<dyn Iterator<Item = Result<Batch>> + '_>>;
-}
-
-/// How an image's tokens become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// The mean of the patch tokens.
-    Mean,
-    /// The class token.
-    Class,
 }
 
 /// Frozen features of a split.
@@ -105,11 +96,7 @@ impl<'a> Task<'a> {
                 .at("`eval.blocks`")
                 .mend(format!("choose 0 (all) to {depth}")));
         }
-        if pooling == Pooling::Class && encoder.geometry().prefix == 0 {
-            return Err(Error::user("the encoder has no class token")
-                .at("`eval.features`")
-                .mend("set eval.features = \"mean\""));
-        }
+        pooling.check(encoder.geometry()).map_err(|e| e.at("`eval.features`"))?;
         if data.classes().len() < 2 {
             return Err(Error::user(format!("the data have {} classes", data.classes().len()))
                 .at("`eval.heads`")
@@ -148,15 +135,14 @@ impl<'a> Task<'a> {
         let geometry = self.encoder.geometry();
         let place = self.place();
         let _quiet = NoGrad::new(&*place.backend);
-        let mut features = Features { values: vec![], width: geometry.dim, labels: vec![] };
+        let mut features = Features { values: vec![], width: 0, labels: vec![] };
         for batch in self.data.batches(split)? {
             let batch = batch?;
             let images = place.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
-            let pooled = match self.pooling {
-                Pooling::Class => tokens.narrow(1, 0, 1)?,
-                Pooling::Mean => tokens.narrow(1, geometry.prefix, geometry.tokens())?.mean(&[1])?,
-            };
+            let pooled = self.pooling.pool(&tokens, geometry)?;
+            let [_, width] = pooled.shape().array()?;
+            features.width = width;
             features.values.extend(pooled.cast(DType::F32)?.download()?.into_f32());
             features.labels.extend(&batch.labels);
         }

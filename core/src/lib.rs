@@ -14,6 +14,8 @@ pub mod layer;
 pub mod model;
 pub mod objective;
 pub mod params;
+pub mod plugin;
+pub mod pooling;
 pub mod random;
 pub mod recipe;
 pub mod registry;

@@ -146,6 +146,9 @@ pub(crate) struct Eval {
     /// The number of blocks that features are taken after; the recipe's by default
     #[arg(long)]
     pub(crate) blocks: Option<usize>,
+    /// mean, class or grid:N; the recipe's by default
+    #[arg(long)]
+    pub(crate) features: Option<String>,
     /// Leave out the random initialisation
     #[arg(long)]
     pub(crate) no_baseline: bool,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
-use palimpsest_core::error::unknown_name;
-use palimpsest_core::head::{Pooling, Scores, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{Scores, Task, TaskData, TaskHeadEntry, TaskSplit};
 use palimpsest_core::params::Params;
+use palimpsest_core::pooling::Pooling;
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
@@ -184,11 +184,8 @@ pub(crate) fn evaluate(
     data: &Data,
     heads: &[(String, Section)],
 ) -> Result<Value> {
-    let pooling = match trainer.recipe.eval.features.as_str() {
-        "mean" => Pooling::Mean,
-        "class" => Pooling::Class,
-        other => return Err(unknown_name("pooling", other, ["mean", "class"]).at("`eval.features`")),
-    };
+    let pooling: Pooling =
+        trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
     let blocks = trainer.recipe.eval.blocks;
     let task = Task::new(&*trainer.model.encoder, params, data, pooling, blocks, trainer.recipe.run.seed)?;
     let mut results = Map::new();

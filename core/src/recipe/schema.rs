@@ -130,7 +130,8 @@ crate::settings! {
         heads: Vec<String> = vec!["knn".to_owned(), "linear".to_owned()];
         /// Whether the random initialisation is evaluated too, for comparison.
         baseline: bool = true;
-        /// Features: mean (of the patch tokens) or class (the class token).
+        /// Features: mean (of the patch tokens), class (the class token), or grid:2, grid:4, … (means over a
+        /// grid of that many parts a side, which keeps where things are).
         features: String = "mean".to_owned();
         /// The number of blocks that features are taken after; 0 for all, and the final norm. Encoders with a
         /// light head spend their last blocks on pixels, and carry more in the middle.

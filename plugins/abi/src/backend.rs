@@ -166,10 +166,10 @@ pub struct Table {
     /// The same value without its history.
     pub detach:
         unsafe extern "C" fn(instance: Opaque, tensor: Opaque, plain: *mut Tensor, error: *mut Error) -> u32,
-    /// Gradients of `loss` (which goes over to the library) by leaf; a null handle for none.
+    /// Gradients of `loss` by leaf; a null handle for none. Frees the recorded history.
     pub backward: unsafe extern "C" fn(
         instance: Opaque,
-        loss: Opaque,
+        loss: Input,
         leaves: *const Opaque,
         leaf_count: usize,
         gradients: *mut Tensor,

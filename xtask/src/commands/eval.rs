@@ -13,8 +13,9 @@ use crate::{backends, output};
 
 pub(crate) fn run(args: &Eval) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
-    let blocks: Vec<String> = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}")).collect();
-    let stored = folder.recipe(&blocks)?;
+    let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
+    let features = args.features.iter().map(|features| format!("eval.features={features}"));
+    let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
     let path = match &args.checkpoint {
         Some(path) => path.clone(),
         None => folder.newest_checkpoint()?,

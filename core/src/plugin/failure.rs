@@ -1,0 +1,59 @@
+//! Errors across the C interface: texts in the caller's memory and a code.
+#![allow(unsafe_code, reason = "reads and writes C structs")]
+
+use palimpsest_abi::{self as abi, Code};
+
+use crate::{Error, ErrorKind};
+
+/// Writes an error where the caller wants it; returns its code.
+///
+/// # Safety
+/// `out` is null or points to a writable `abi::Error` of at least this version's size.
+pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Code>) -> u32 {
+    let code = code.unwrap_or(match error.kind() {
+        ErrorKind::User => Code::User,
+        ErrorKind::Failure | ErrorKind::Interrupted => Code::Failure,
+    });
+    // SAFETY: the caller's promise.
+    if let Some(out) = unsafe { out.as_mut() } {
+        out.message_len = copy(error.message(), &mut out.message);
+        out.place_len = copy(error.place().unwrap_or_default(), &mut out.place);
+        out.mend_len = copy(error.remedy().unwrap_or_default(), &mut out.mend);
+    }
+    code as u32
+}
+
+/// Copies as many whole characters as fit.
+fn copy(text: &str, out: &mut [u8]) -> u32 {
+    let end = text.floor_char_boundary(out.len());
+    out[..end].copy_from_slice(&text.as_bytes()[..end]);
+    end as u32
+}
+
+/// The error of a call that returned `code`; `who` names the library.
+pub(super) fn read(code: u32, error: &abi::Error, who: &str) -> Error {
+    let text = |bytes: &[u8], len: u32| {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(len as usize)]).into_owned()
+    };
+    let message = text(&error.message, error.message_len);
+    let mut out = match code {
+        c if c == Code::User as u32 => Error::user(message),
+        c if c == Code::Failure as u32 => Error::failure(message),
+        c if c == Code::Panic as u32 => {
+            Error::failure(format!("the {who} panicked: {message}")).mend("report it to its author")
+        }
+        c if c == Code::Poisoned as u32 => {
+            Error::failure(format!("the {who} panicked earlier and takes no more calls"))
+        }
+        other => Error::failure(format!("the {who} returned the unknown code {other}")),
+    };
+    let place = text(&error.place, error.place_len);
+    if !place.is_empty() {
+        out = out.at(place);
+    }
+    let mend = text(&error.mend, error.mend_len);
+    if !mend.is_empty() {
+        out = out.mend(mend);
+    }
+    out
+}

@@ -1,0 +1,119 @@
+//! Opening a dynamic library and reading its entry.
+#![allow(unsafe_code, reason = "loads foreign code")]
+
+use std::path::{Path, PathBuf};
+
+use palimpsest_abi::{self as abi, Entry};
+
+use crate::{Error, Result};
+
+/// A library that was loaded and whose entry fits. It is never unloaded.
+#[derive(Debug, Clone)]
+pub struct Library {
+    path: PathBuf,
+    entry: &'static Entry,
+}
+
+impl Library {
+    /// Loads a library and checks its entry. Loading runs the library's initialisers: give it only
+    /// files that you trust.
+    ///
+    /// # Errors
+    /// No such file, a library that it needs is missing, no entry, another ABI, another kind.
+    pub fn open(path: &Path, kind: abi::Kind) -> Result<Self> {
+        let path = path.canonicalize().map_err(|_| Error::user("no such library").at(path.display()))?;
+        let at = |error: Error| error.at(path.display());
+        // SAFETY: initialisers of the library run; the user named the file.
+        let library = unsafe { libloading::Library::new(&path) }.map_err(|e| at(cannot_load(&e)))?;
+        // A library stays for the life of the process: its threads and handles may outlive any use.
+        let library = Box::leak(Box::new(library));
+        // SAFETY: the symbol is only read as bytes until its size and version are known.
+        let entry = unsafe { library.get::<*const Entry>(abi::ENTRY_SYMBOL.as_bytes()) }.map_err(|_| {
+            at(Error::user(format!("is no library for Palimpsest: it has no symbol `{}`", abi::ENTRY_SYMBOL))
+                .mend("export it with the macro of palimpsest-core"))
+        })?;
+        let entry: *const Entry = *entry;
+        // SAFETY: the symbol is a static of the library; every version of the struct starts with the
+        // size, the extension chain, major and minor.
+        let (size, major, minor) = unsafe { ((*entry).head.size, (*entry).major, (*entry).minor) };
+        if major != abi::MAJOR {
+            return Err(at(Error::user(format!(
+                "speaks ABI {major}.{minor}, this program {}.{}",
+                abi::MAJOR,
+                abi::MINOR
+            ))
+            .mend("build the library again with this program's headers")));
+        }
+        if size < size_of::<Entry>() {
+            return Err(at(Error::user(format!(
+                "lies about its version: its entry has {size} bytes where ABI {major}.{minor} has {}",
+                size_of::<Entry>()
+            ))
+            .mend("build it again with this program's headers")));
+        }
+        // SAFETY: it has this version's size, and is an immutable static that is never unloaded.
+        let entry = unsafe { &*entry };
+        if entry.kind != kind as u32 {
+            return Err(at(Error::user(format!("is a library of kind {}, not a {kind:?}", entry.kind))));
+        }
+        if entry.unwinds != 1 {
+            return Err(at(Error::user(
+                "was built with panic = \"abort\": a panic in it would end the program",
+            )
+            .mend("build it with panic = \"unwind\"")));
+        }
+        if entry.table.is_null() || entry.table.addr() % align_of::<usize>() != 0 {
+            return Err(at(Error::user("has no table of functions")));
+        }
+        Ok(Self { path, entry })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The ABI version that it was built with.
+    pub fn abi(&self) -> (u32, u32) {
+        (self.entry.major, self.entry.minor)
+    }
+
+    /// The table of functions.
+    ///
+    /// # Errors
+    /// It is smaller than this version's: the library lies about its version.
+    ///
+    /// # Safety
+    /// `T` is the table that the library's kind promises, and starts with a `Head`.
+    pub(super) unsafe fn table<T>(&self) -> Result<&'static T> {
+        // SAFETY: a table starts with its size, and is as immutable and lasting as the entry.
+        let size = unsafe { *self.entry.table.cast::<usize>() };
+        if size < size_of::<T>() {
+            let (major, minor) = self.abi();
+            return Err(Error::user(format!(
+                "lies about its version: its table has {size} bytes where ABI {major}.{minor} has {}",
+                size_of::<T>()
+            ))
+            .at(self.path.display())
+            .mend("build it again with this program's headers"));
+        }
+        // SAFETY: it has the size of a `T`, and the caller's promise.
+        Ok(unsafe { &*self.entry.table.cast::<T>() })
+    }
+}
+
+/// The loader's words as one sentence.
+fn cannot_load(error: &libloading::Error) -> Error {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    // `libx.so: cannot open shared object file: No such file or directory`
+    match text.split_once(": cannot open shared object file") {
+        Some((missing, _)) => Error::user(format!("needs {missing}, which is not on this machine"))
+            .mend(format!("install {missing}, or add its folder to LD_LIBRARY_PATH")),
+        None => Error::user(format!("can't be loaded: {text}")),
+    }
+}

@@ -1,0 +1,355 @@
+//! The host's end: a library's table of functions as a backend.
+#![allow(unsafe_code, reason = "calls C functions of a library")]
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::sync::Arc;
+
+use palimpsest_abi::backend::{Device as CDevice, Info, Input, Memory, Op as COp, Table, Tensor};
+use palimpsest_abi::{self as abi, Code, Head, Kind, Opaque, Str};
+
+use super::{Library, failure, wire};
+use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
+use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use crate::{Device, Error, Result};
+
+/// The most results that an operation has.
+const RESULTS: usize = 4;
+
+/// A backend of a dynamic library.
+#[derive(Debug)]
+pub struct LoadedBackend {
+    opened: Arc<Opened>,
+    info: BackendInfo,
+}
+
+#[derive(Debug)]
+struct Opened {
+    table: &'static Table,
+    instance: Opaque,
+    /// `backend burn`, for messages.
+    who: String,
+}
+
+// SAFETY: the table's contract lets every function be called from any thread.
+unsafe impl Send for Opened {}
+// SAFETY: as above.
+unsafe impl Sync for Opened {}
+
+/// A tensor of the library; given back when it is dropped.
+#[derive(Debug)]
+struct Foreign {
+    opened: Arc<Opened>,
+    handle: Opaque,
+    shape: Shape,
+    dtype: DType,
+}
+
+// SAFETY: a handle is an address that only the library looks behind, and its functions may be called
+// from any thread.
+unsafe impl Send for Foreign {}
+// SAFETY: as above.
+unsafe impl Sync for Foreign {}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // SAFETY: it came from this library and is given back once.
+        unsafe { (self.opened.table.release)(self.opened.instance, self.handle) };
+    }
+}
+
+impl Opened {
+    fn check(&self, code: u32, error: &abi::Error) -> Result<()> {
+        if code == Code::Ok as u32 { Ok(()) } else { Err(failure::read(code, error, &self.who)) }
+    }
+
+    /// What the library wrote as a result.
+    fn adopt(self: &Arc<Self>, tensor: &Tensor) -> Result<Handle> {
+        if tensor.handle.is_null() {
+            return Err(Error::failure(format!("the {} returned no tensor", self.who)));
+        }
+        // Owned first, so that it is given back if its signature is nonsense.
+        let mut foreign = Foreign {
+            opened: self.clone(),
+            handle: tensor.handle,
+            shape: Shape::default(),
+            dtype: DType::F32,
+        };
+        (foreign.shape, foreign.dtype) =
+            wire::signature_in(&tensor.extents, tensor.rank, tensor.dtype).map_err(|e| e.at(&self.who))?;
+        Ok(Handle::new(foreign))
+    }
+}
+
+/// Text of a library.
+fn text(text: Str) -> String {
+    if text.ptr.is_null() || text.len == 0 {
+        return String::new();
+    }
+    // SAFETY: the ABI's strings point to `len` bytes that are never freed.
+    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl LoadedBackend {
+    /// Loads a library and makes its backend.
+    ///
+    /// # Errors
+    /// A library that doesn't fit, or what it needs is missing on this machine.
+    pub fn open(path: &Path) -> Result<Self> {
+        let library = Library::open(path, Kind::Backend)?;
+        // SAFETY: the kind promises this table.
+        let table: &'static Table = unsafe { library.table() }?;
+        let mut instance: Opaque = std::ptr::null_mut();
+        let mut error = abi::Error::new();
+        let mut opened = Opened { table, instance, who: format!("backend of {}", path.display()) };
+        // SAFETY: both point to writable places.
+        let code = unsafe { (table.open)(&raw mut instance, &raw mut error) };
+        opened.check(code, &error)?;
+        opened.instance = instance;
+        let empty = Str::of("");
+        let mut info = Info { head: Head::of::<Info>(), name: empty, version: empty, description: empty };
+        // SAFETY: the instance that was just made, and writable places.
+        let code = unsafe { (table.info)(instance, &raw mut info, &raw mut error) };
+        opened.check(code, &error)?;
+        let info = BackendInfo {
+            name: text(info.name),
+            version: text(info.version),
+            description: text(info.description),
+        };
+        opened.who = format!("backend {}", info.name);
+        Ok(Self { opened: Arc::new(opened), info })
+    }
+
+    fn foreign<'a>(&self, handle: &'a Handle) -> Result<&'a Foreign> {
+        handle.get::<Foreign>().filter(|foreign| Arc::ptr_eq(&foreign.opened, &self.opened)).ok_or_else(
+            || Error::failure(format!("a tensor of another backend was given to the {}", self.opened.who)),
+        )
+    }
+
+    /// A handle as an argument that goes over to the library if it is the only one.
+    fn argument(&self, handle: Handle) -> Result<Argument> {
+        self.foreign(&handle)?;
+        Ok(match handle.into_sole::<Foreign>() {
+            Ok(foreign) => Argument::Given(ManuallyDrop::new(foreign)),
+            Err(handle) => Argument::Lent(handle),
+        })
+    }
+}
+
+/// An input while a call runs.
+enum Argument {
+    /// The library releases it.
+    Given(ManuallyDrop<Foreign>),
+    /// Kept alive until the call returns.
+    Lent(Handle),
+}
+
+impl Argument {
+    fn input(&self) -> Input {
+        let (foreign, given) = match self {
+            Self::Given(foreign) => (Some(&**foreign), 1),
+            Self::Lent(handle) => (handle.get::<Foreign>(), 0),
+        };
+        Input { handle: foreign.map_or(std::ptr::null_mut(), |f| f.handle), given }
+    }
+
+    /// Frees what belongs to the host of a given tensor.
+    fn finish(self) {
+        if let Self::Given(foreign) = self {
+            // The fields are dropped, `Foreign::drop` is not run: the library has released the handle.
+            let foreign = ManuallyDrop::into_inner(foreign);
+            let foreign = std::mem::ManuallyDrop::new(foreign);
+            // SAFETY: `foreign` is not used or dropped afterwards, so each field is read once.
+            unsafe {
+                drop(std::ptr::read(&raw const foreign.opened));
+                drop(std::ptr::read(&raw const foreign.shape));
+            }
+        }
+    }
+}
+
+impl Backend for LoadedBackend {
+    fn info(&self) -> BackendInfo {
+        self.info.clone()
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        let mut found = vec![CDevice { kind: 0, index: 0 }; 64];
+        let mut count = 0;
+        let mut error = abi::Error::new();
+        let Opened { table, instance, .. } = &*self.opened;
+        // SAFETY: room for `found.len()` devices and a count.
+        let code = unsafe {
+            (table.devices)(*instance, found.as_mut_ptr(), found.len(), &raw mut count, &raw mut error)
+        };
+        found.truncate(if code == Code::Ok as u32 { count } else { 0 });
+        found.into_iter().filter_map(|device| wire::device_in(device).ok()).collect()
+    }
+
+    fn supports(&self, op: OpKind, dtype: DType) -> bool {
+        // SAFETY: plain numbers.
+        unsafe { (self.opened.table.supports)(self.opened.instance, op as u32, dtype as u32) != 0 }
+    }
+
+    fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
+        let view = wire::host_out(&data)?;
+        let mut out = Tensor::none();
+        let mut error = abi::Error::new();
+        // SAFETY: `view` shows `data`, which lives until the call returns.
+        let code = unsafe {
+            (self.opened.table.upload)(
+                self.opened.instance,
+                &raw const view,
+                wire::device_out(device),
+                &raw mut out,
+                &raw mut error,
+            )
+        };
+        self.opened.check(code, &error)?;
+        self.opened.adopt(&out)
+    }
+
+    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
+        let foreign = self.foreign(tensor)?;
+        Ok((foreign.shape.clone(), foreign.dtype))
+    }
+
+    fn download(&self, tensor: &Handle) -> Result<HostTensor> {
+        let foreign = self.foreign(tensor)?;
+        let mut bytes = vec![0; foreign.shape.count() * foreign.dtype.size()];
+        let mut error = abi::Error::new();
+        // SAFETY: a lent tensor of this library, and a buffer of its exact size.
+        let code = unsafe {
+            (self.opened.table.download)(
+                self.opened.instance,
+                foreign.handle,
+                bytes.as_mut_ptr(),
+                bytes.len(),
+                &raw mut error,
+            )
+        };
+        self.opened.check(code, &error)?;
+        wire::host_from_bytes(foreign.shape.clone(), foreign.dtype, &bytes)
+    }
+
+    fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
+        // All are checked before the first goes over.
+        for handle in &inputs {
+            self.foreign(handle)?;
+        }
+        let arguments = inputs.into_iter().map(|handle| self.argument(handle)).collect::<Result<Vec<_>>>()?;
+        let inputs: Vec<Input> = arguments.iter().map(Argument::input).collect();
+        let attributes = op.attributes();
+        let call = COp {
+            head: Head::of::<COp>(),
+            kind: op.kind() as u32,
+            results: RESULTS as u32,
+            integers: attributes.integers.as_ptr(),
+            integer_count: attributes.integers.len(),
+            reals: attributes.reals.as_ptr(),
+            real_count: attributes.reals.len(),
+        };
+        let mut results = [Tensor::none(); RESULTS];
+        let mut count = 0;
+        let mut error = abi::Error::new();
+        // SAFETY: every array lives until the call returns; given tensors are not used afterwards.
+        let code = unsafe {
+            (self.opened.table.execute)(
+                self.opened.instance,
+                &raw const call,
+                inputs.as_ptr(),
+                inputs.len(),
+                wire::device_out(device),
+                results.as_mut_ptr(),
+                &raw mut count,
+                &raw mut error,
+            )
+        };
+        arguments.into_iter().for_each(Argument::finish);
+        self.opened.check(code, &error)?;
+        let results = results.get(..count).ok_or_else(|| {
+            Error::failure(format!("{}: the {} returned {count} tensors", op.kind().name(), self.opened.who))
+        })?;
+        // Each is adopted before any error is told, so that none is lost.
+        let adopted: Vec<_> = results.iter().map(|tensor| self.opened.adopt(tensor)).collect();
+        adopted.into_iter().map(|r| r.map_err(|e| e.at(op.kind().name()))).collect()
+    }
+
+    fn track(&self, tensor: &Handle) -> Result<Handle> {
+        let foreign = self.foreign(tensor)?;
+        let mut out = Tensor::none();
+        let mut error = abi::Error::new();
+        // SAFETY: a lent tensor of this library.
+        let code = unsafe {
+            (self.opened.table.track)(self.opened.instance, foreign.handle, &raw mut out, &raw mut error)
+        };
+        self.opened.check(code, &error)?;
+        self.opened.adopt(&out)
+    }
+
+    fn detach(&self, tensor: &Handle) -> Result<Handle> {
+        let foreign = self.foreign(tensor)?;
+        let mut out = Tensor::none();
+        let mut error = abi::Error::new();
+        // SAFETY: a lent tensor of this library.
+        let code = unsafe {
+            (self.opened.table.detach)(self.opened.instance, foreign.handle, &raw mut out, &raw mut error)
+        };
+        self.opened.check(code, &error)?;
+        self.opened.adopt(&out)
+    }
+
+    fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
+        let handles = leaves.iter().map(|leaf| Ok(self.foreign(leaf)?.handle)).collect::<Result<Vec<_>>>()?;
+        let loss = self.argument(loss)?;
+        let mut gradients = vec![Tensor::none(); handles.len()];
+        let mut error = abi::Error::new();
+        // SAFETY: loss and leaves live until the call returns; room for each gradient.
+        let code = unsafe {
+            (self.opened.table.backward)(
+                self.opened.instance,
+                loss.input(),
+                handles.as_ptr(),
+                handles.len(),
+                gradients.as_mut_ptr(),
+                &raw mut error,
+            )
+        };
+        loss.finish();
+        self.opened.check(code, &error)?;
+        let adopted: Vec<_> = gradients
+            .iter()
+            .map(|tensor| (!tensor.handle.is_null()).then(|| self.opened.adopt(tensor)).transpose())
+            .collect();
+        adopted.into_iter().collect()
+    }
+
+    fn set_grad_enabled(&self, enabled: bool) -> bool {
+        // SAFETY: plain numbers.
+        unsafe { (self.opened.table.set_grad_enabled)(self.opened.instance, u32::from(enabled)) != 0 }
+    }
+
+    fn seed(&self, seed: u64) {
+        // SAFETY: plain numbers.
+        unsafe { (self.opened.table.seed)(self.opened.instance, seed) };
+    }
+
+    fn synchronize(&self, device: Device) -> Result<()> {
+        let mut error = abi::Error::new();
+        // SAFETY: a writable error.
+        let code = unsafe {
+            (self.opened.table.synchronize)(self.opened.instance, wire::device_out(device), &raw mut error)
+        };
+        self.opened.check(code, &error)
+    }
+
+    fn memory(&self, device: Device) -> MemoryStats {
+        let mut memory = Memory { head: Head::of::<Memory>(), in_use: -1, peak: -1 };
+        // SAFETY: a writable struct.
+        unsafe {
+            (self.opened.table.memory)(self.opened.instance, wire::device_out(device), &raw mut memory);
+        }
+        MemoryStats { in_use: memory.in_use.try_into().ok(), peak: memory.peak.try_into().ok() }
+    }
+}
