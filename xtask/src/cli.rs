@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// Data sets: what there is, and what the loader and the corruption make of it
     #[command(subcommand)]
     Data(Data),
-    /// Backends: what is built in, and what this machine offers
+    /// Backends: build their libraries, and see what they offer on this machine
     #[command(subcommand)]
     Backend(BackendCommand),
     /// Format, lints and tests, as CI runs them
@@ -68,7 +68,7 @@ pub(crate) enum Command {
 
 #[derive(Args, Clone)]
 pub(crate) struct Where {
-    /// The tensor library
+    /// The tensor library: burn, or the path of a library
     #[arg(long, default_value = "burn")]
     pub(crate) backend: String,
     /// cpu, cuda:0 or wgpu:0
@@ -272,13 +272,22 @@ pub(crate) enum Data {
 
 #[derive(Subcommand)]
 pub(crate) enum BackendCommand {
-    /// Name, version, devices and fused operations of a backend
+    /// Name, version, devices, types and fused operations of a backend
+    #[command(
+        after_help = "Examples:\n  cargo xtask backend check burn\n  cargo xtask backend check path/to/libmine.so --json"
+    )]
     Check {
-        /// The backend
+        /// The backend, or the path of a library
         #[arg(default_value = "burn")]
         name: String,
         /// The answer as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Build the library of a backend
+    #[command(after_help = "Example:\n  cargo xtask backend build burn")]
+    Build {
+        /// The backend
+        name: String,
     },
 }

@@ -11,6 +11,7 @@ mod discrete;
 mod execute;
 mod fused;
 mod kernels;
+mod library;
 mod memory;
 mod panics;
 mod primitive;

@@ -1,4 +1,4 @@
-//! `backend`: what a backend offers on this machine.
+//! `backend`: builds the libraries of backends, and tells what they offer on this machine.
 
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::{DType, Result};
@@ -8,20 +8,36 @@ use crate::cli::BackendCommand;
 use crate::{backends, output};
 
 pub(crate) fn run(command: &BackendCommand) -> Result<()> {
-    let BackendCommand::Check { name, json: as_json } = command;
+    match command {
+        BackendCommand::Check { name, json } => check(name, *json),
+        BackendCommand::Build { name } => {
+            output::line(&backends::build(name)?.display().to_string());
+            Ok(())
+        }
+    }
+}
+
+fn check(name: &str, as_json: bool) -> Result<()> {
     let backend = backends::open(name)?;
     let info = backend.info();
     let devices: Vec<String> = backend.devices().iter().map(ToString::to_string).collect();
+    let types: Vec<&str> = [DType::F32, DType::F64, DType::Bf16]
+        .into_iter()
+        .filter(|&dtype| backend.supports(OpKind::Matmul, dtype))
+        .map(DType::name)
+        .collect();
     let fused: Vec<&str> = OpKind::ALL
         .iter()
         .filter(|kind| kind.is_fused() && backend.supports(**kind, DType::F32))
         .map(|kind| kind.name())
         .collect();
-    if *as_json {
-        output::line(&json!({ "info": info, "devices": devices, "fused": fused }).to_string());
+    if as_json {
+        let line = json!({ "info": info, "devices": devices, "types": types, "fused": fused });
+        output::line(&line.to_string());
     } else {
         output::line(&format!("{} {}: {}", info.name, info.version, info.description));
         output::line(&format!("devices: {}", devices.join(", ")));
+        output::line(&format!("float types: {}", types.join(", ")));
         output::line(&format!("own fused operations: {}", fused.join(", ")));
     }
     Ok(())

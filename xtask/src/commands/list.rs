@@ -21,10 +21,9 @@ fn entries<E: Registered>() -> Vec<(String, String)> {
 
 pub(crate) fn run(args: &List) -> Result<()> {
     let items = match args.kind {
-        ListKind::Backends => backends::NAMES
-            .iter()
-            .map(|name| Ok(((*name).to_owned(), backends::open(name)?.info().description)))
-            .collect::<Result<_>>()?,
+        ListKind::Backends => {
+            backends::KNOWN.iter().map(|b| (b.name.to_owned(), b.summary.to_owned())).collect()
+        }
         ListKind::Recipes => recipes(),
         ListKind::Presets => presets().iter().map(|p| (p.name.to_owned(), p.summary.to_owned())).collect(),
         ListKind::Encoders => entries::<EncoderEntry>(),

@@ -1,6 +1,7 @@
 //! Runs the driver.
 
-use std::path::Path;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A recipe that trains in a second.
@@ -40,7 +41,20 @@ heads = []
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.current_dir(folder).args(args);
+    // The libraries that cargo built with these tests; without this, each driver would ask cargo anew.
+    let burn = library("palimpsest_burn");
+    command.env("PALIMPSEST_BACKENDS", burn.parent().expect("a folder"));
     command
+}
+
+/// A dynamic library of this workspace.
+pub(crate) fn library(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().expect("a folder");
+    let file = format!("{DLL_PREFIX}{name}{DLL_SUFFIX}");
+    let places = [folder.join(&file), folder.join("deps").join(&file)];
+    let newest = |path: &&PathBuf| path.metadata().and_then(|m| m.modified()).ok();
+    let found = places.iter().filter(|path| path.is_file()).max_by_key(newest);
+    found.unwrap_or_else(|| panic!("{file} is not built: cargo test --workspace --release")).clone()
 }
 
 /// Runs the driver to its end.

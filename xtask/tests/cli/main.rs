@@ -1,5 +1,6 @@
 //! The driver as its user runs it.
 
+mod backend_libraries;
 mod bad_input;
 mod driver;
 mod survival;
