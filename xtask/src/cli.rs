@@ -46,6 +46,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cargo xtask bench recipes/paper-micro.toml\n  cargo xtask bench recipes/paper-vit-b-224.toml --synthetic encoder.size=tiny train.batch=8 train.accumulate=1\n  cargo xtask bench recipes/clothing-paper.toml data.path=photos --data-only"
     )]
     Bench(Bench),
+    /// One recipe on several backends in turn: agreement, speed, memory
+    #[command(
+        after_help = "Examples:\n  cargo xtask compare recipes/paper-micro.toml --pytorch\n  cargo xtask compare recipes/paper-vit-b-224.toml --backends burn,path/to/libmine.so --steps 20 train.batch=8"
+    )]
+    Compare(Compare),
+    /// The process of one backend in a comparison
+    #[command(hide = true)]
+    CompareWorker(CompareWorker),
     /// List what recipes are made of
     #[command(after_help = "Example:\n  cargo xtask list corruptions")]
     List(List),
@@ -193,6 +201,47 @@ pub(crate) struct Bench {
     /// Overrides of the recipe, KEY=VALUE
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Compare {
+    /// A recipe file; without one, the quick-start
+    pub(crate) recipe: Option<PathBuf>,
+    /// Backends or paths of libraries; ratios are to the first
+    #[arg(long, value_delimiter = ',', default_value = "burn")]
+    pub(crate) backends: Vec<String>,
+    /// cpu, cuda:0 or wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Optimiser steps of each
+    #[arg(long, default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Steps before it is the next one's turn
+    #[arg(long, default_value_t = 5)]
+    pub(crate) turn: usize,
+    /// First steps that are not timed
+    #[arg(long, default_value_t = 10)]
+    pub(crate) warm_up: usize,
+    /// Add the same recipe in PyTorch, eager and torch.compile
+    #[arg(long)]
+    pub(crate) pytorch: bool,
+    /// The folder of the results; by default results/compare-NAME
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// One JSON summary as the last line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Overrides of the recipe, KEY=VALUE
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareWorker {
+    /// The resolved recipe
+    pub(crate) recipe: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Where,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -21,6 +21,28 @@ pub(crate) fn describe(place: &Place) -> Value {
     })
 }
 
+/// The machine and command line of a comparison.
+pub(crate) fn of_comparison(recipe: &palimpsest_core::recipe::Recipe) -> Value {
+    json!({
+        "palimpsest": env!("CARGO_PKG_VERSION"),
+        "revision": revision(),
+        "recipe_hash": recipe.hash(),
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cpu": cpu_model(),
+        "threads": std::thread::available_parallelism().map_or(1, usize::from),
+        "command": std::env::args().skip(1).collect::<Vec<_>>(),
+        "started": seconds_since_epoch(),
+    })
+}
+
+/// The most bytes of memory that were resident in this process, where the system tells.
+pub(crate) fn peak_resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
 /// Seconds since 1970.
 pub(crate) fn seconds_since_epoch() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())

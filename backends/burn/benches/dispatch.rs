@@ -5,8 +5,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use burn_backend::TensorData;
 use burn_backend::ops::FloatTensorOps;
-use burn_backend::{Backend as _, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use criterion::{Criterion, criterion_group, criterion_main};
 use palimpsest_burn::BurnFlex;

@@ -3,6 +3,7 @@
 mod backend;
 mod bench;
 mod check;
+pub(crate) mod compare;
 mod data;
 mod eval;
 mod list;
@@ -25,6 +26,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::CompareWorker(args) => compare::run_worker(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Data(args) => data::run(args),

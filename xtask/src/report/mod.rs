@@ -1,5 +1,6 @@
 //! The report of one run or several: one HTML file that needs nothing else, not even a network.
 
+mod backends;
 mod chart;
 mod columns;
 mod compare;
@@ -22,10 +23,12 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
+use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
 use self::load::Run;
+use crate::commands::compare::Outcome;
 
 /// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.
 /// What a folder lacks is told in its place and is no error.
@@ -42,6 +45,24 @@ pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     }
+    write_page(out, page)
+}
+
+/// Writes the page of a comparison of backends.
+///
+/// # Errors
+/// A file that can't be written.
+pub(crate) fn write_comparison(
+    out: &Path,
+    recipe: &Recipe,
+    environment: &serde_json::Value,
+    outcomes: &[Outcome],
+    warm_up: usize,
+) -> Result<()> {
+    write_page(out, backends::report(recipe, environment, outcomes, warm_up))
+}
+
+fn write_page(out: &Path, page: String) -> Result<()> {
     // A browser that reloads meanwhile sees a whole page.
     let half = out.with_extension("html.tmp");
     fs::write(&half, page).map_err(|e| Error::io(&half, &e))?;

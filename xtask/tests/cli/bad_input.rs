@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::driver::{TINY, folder, run, stderr, succeed};
+use crate::driver::{TINY, folder, library, run, stderr, succeed};
 
 /// The `error:` line of a run that must end with status 2 and hold all of `parts`.
 fn refused(folder: &Path, args: &[&str], parts: &[&str]) {
@@ -143,6 +143,10 @@ fn permissions() {
     mode(&closed, 0o555);
     let driver = path.join("driver");
     fs::copy(env!("CARGO_BIN_EXE_xtask"), &driver).expect("copied");
+    let packed = path.join("backends");
+    fs::create_dir(&packed).expect("made");
+    let burn = library("palimpsest_burn");
+    fs::copy(&burn, packed.join(burn.file_name().expect("a file"))).expect("copied");
     let is_root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
     let denied = |args: &[&str], parts: &[&str]| {
         let mut command = std::process::Command::new(&driver);

@@ -1,0 +1,117 @@
+//! A contender: a process of its own, which does steps when it is told to.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use palimpsest_core::{Device, Error, Result};
+use serde_json::Value;
+
+use super::{Outcome, Step};
+use crate::output;
+
+/// A running contender.
+pub(super) struct Contender {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    outcome: Outcome,
+}
+
+impl Contender {
+    /// A backend, in a process of this driver.
+    pub(super) fn backend(name: &str, config: &Path, device: Device) -> Result<Self> {
+        // Built here, so that compiling is no part of its start.
+        let backend = crate::backends::open(name)?;
+        if !backend.devices().contains(&device) {
+            crate::backends::place(name, device)?;
+        }
+        let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+        let mut command = Command::new(driver);
+        command.arg("compare-worker").arg(config);
+        command.args(["--backend", name, "--device", &device.to_string()]);
+        Self::start(name, command)
+    }
+
+    /// PyTorch, in a process of Python.
+    pub(super) fn pytorch(mode: &str, inputs: &Path, device: Device) -> Result<Self> {
+        let device = match device {
+            Device::Wgpu(_) => return Err(Error::user("PyTorch has no wgpu device").at("--pytorch")),
+            other => other.to_string(),
+        };
+        let script = inputs.with_file_name("pytorch.py");
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut command = Command::new("python3");
+        command.arg(script).arg(inputs).args([mode, &device, &threads.to_string()]);
+        Self::start(&format!("pytorch-{mode}"), command)
+    }
+
+    fn start(name: &str, mut command: Command) -> Result<Self> {
+        output::note(&format!("starting {name}"));
+        let started = Instant::now();
+        let mut child = command
+            // libgomp's waiting threads spin by default, which would slow whoever's turn it is.
+            .env("OMP_WAIT_POLICY", "passive")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| Error::user(format!("{name} can't be started: {e}")))?;
+        let to = child.stdin.take();
+        let from = child.stdout.take().ok_or_else(|| Error::failure("no pipe"))?;
+        let outcome =
+            Outcome { name: name.to_owned(), description: String::new(), startup: 0.0, steps: vec![] };
+        let mut contender = Self { child, to, from: BufReader::new(from), outcome };
+        let ready: Value = contender.read()?;
+        contender.outcome.startup = started.elapsed().as_secs_f64();
+        let text = |key: &str| ready["info"][key].as_str().unwrap_or_default().to_owned();
+        contender.outcome.description = format!("{} ({})", text("description"), text("version"));
+        Ok(contender)
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let mut line = String::new();
+        let ended = self.from.read_line(&mut line).map_or(true, |bytes| bytes == 0);
+        if ended {
+            let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+            return Err(Error::failure(format!("{} ended early: {status}", self.outcome.name))
+                .mend("its own words are above"));
+        }
+        serde_json::from_str(&line)
+            .map_err(|e| Error::failure(format!("{} said something odd ({e}): {line}", self.outcome.name)))
+    }
+
+    /// Does `count` steps.
+    pub(super) fn advance(&mut self, count: u64) -> Result<()> {
+        if let Some(to) = &mut self.to {
+            // A contender that has ended is told by `read`.
+            drop(writeln!(to, "{count}").and_then(|()| to.flush()));
+        }
+        for _ in 0..count {
+            let step: Step = self.read()?;
+            if !step.loss.is_finite() {
+                return Err(Error::failure(format!(
+                    "{} diverged at step {}: loss {}",
+                    self.outcome.name, step.step, step.loss
+                )));
+            }
+            self.outcome.steps.push(step);
+        }
+        Ok(())
+    }
+
+    /// Name and last loss.
+    pub(super) fn tell(&self) -> String {
+        let last = self.outcome.steps.last();
+        last.map_or_else(String::new, |s| {
+            format!("{} {:.5} ({:.0} ms)", self.outcome.name, s.loss, 1e3 * s.seconds)
+        })
+    }
+
+    /// Ends the process.
+    pub(super) fn finish(mut self) -> Result<Outcome> {
+        self.to = None;
+        self.child.wait().map_err(|e| Error::failure(e.to_string()))?;
+        Ok(self.outcome)
+    }
+}

@@ -1,0 +1,147 @@
+//! `compare`: one recipe on several backends, in turn on the same machine.
+
+mod contender;
+mod inputs;
+pub(crate) mod tables;
+mod worker;
+
+use std::path::PathBuf;
+
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::{Error, Result};
+use serde_json::json;
+
+use self::contender::Contender;
+pub(crate) use self::worker::run as run_worker;
+use crate::cli::Compare;
+use crate::session::{self, Data};
+use crate::{environment, output, report};
+
+/// What a step of a contender told.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(crate) struct Step {
+    /// From 1.
+    pub(crate) step: u64,
+    pub(crate) loss: f64,
+    pub(crate) grad_norm: f64,
+    /// By the clock, data included.
+    pub(crate) seconds: f64,
+    pub(crate) phases: Phases,
+    /// Bytes of resident host memory at most so far.
+    pub(crate) host_peak: Option<u64>,
+    /// Bytes of device memory at most so far.
+    pub(crate) device_peak: Option<u64>,
+}
+
+/// Seconds by phase.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+pub(crate) struct Phases {
+    pub(crate) data: f64,
+    pub(crate) corruption: f64,
+    pub(crate) forward: f64,
+    pub(crate) backward: f64,
+    pub(crate) optimiser: f64,
+}
+
+impl Phases {
+    /// Names and seconds.
+    pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
+        [
+            ("data", self.data),
+            ("corruption", self.corruption),
+            ("forward", self.forward),
+            ("backward", self.backward),
+            ("optimiser", self.optimiser),
+        ]
+    }
+
+    /// What is timed of every contender alike: the step without data and corruption.
+    pub(crate) fn computing(&self) -> f64 {
+        self.forward + self.backward + self.optimiser
+    }
+}
+
+/// A contender's whole run.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Seconds from the process's start to its first step.
+    pub(crate) startup: f64,
+    pub(crate) steps: Vec<Step>,
+}
+
+pub(crate) fn run(args: Compare) -> Result<()> {
+    let (path, mut overrides) = session::split_positional(args.recipe.clone(), args.overrides.clone());
+    overrides.push(format!("train.steps={}", args.steps));
+    // Values that every contender can be given.
+    overrides.push("eval.heads=[]".to_owned());
+    let mut recipe = session::recipe(path.as_deref(), &overrides)?;
+    if recipe.noise.is_some() {
+        overrides.push("noise.values=host".to_owned());
+        recipe = session::recipe(path.as_deref(), &overrides)?;
+    }
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("results").join(format!("compare-{}", recipe.run.name)));
+    std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, &e))?;
+    let config = out.join("config.toml");
+    std::fs::write(&config, recipe.to_toml()).map_err(|e| Error::io(&config, &e))?;
+    let mut contenders = vec![];
+    for backend in &args.backends {
+        contenders.push(Contender::backend(backend, &config, args.device)?);
+    }
+    let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
+    if args.pytorch {
+        inputs::check_python()?;
+        let data = Data::open(&recipe)?;
+        let file = inputs::write(&recipe, &data, args.steps as u64, scratch.path())?;
+        for mode in ["eager", "compile"] {
+            contenders.push(Contender::pytorch(mode, &file, args.device)?);
+        }
+    }
+    if contenders.len() < 2 {
+        output::note("note: one contender alone is compared with nothing; give more --backends or --pytorch");
+    }
+    interleave(&mut contenders, args.steps as u64, args.turn as u64)?;
+    let outcomes: Vec<Outcome> = contenders.into_iter().map(Contender::finish).collect::<Result<_>>()?;
+    let environment = environment::of_comparison(&recipe);
+    tables::write(&out, &recipe, &environment, &outcomes, args.warm_up)?;
+    report::write_comparison(&out.join("report.html"), &recipe, &environment, &outcomes, args.warm_up)?;
+    if args.json {
+        output::line(
+            &json!({ "out": out, "contenders": tables::summary(&outcomes, args.warm_up) }).to_string(),
+        );
+    } else {
+        output::table(&tables::overview(&outcomes, args.warm_up));
+        output::line(&out.join("report.html").display().to_string());
+    }
+    Ok(())
+}
+
+/// Every contender does `turn` steps, then the next; so all see the same machine.
+fn interleave(contenders: &mut [Contender], steps: u64, turn: u64) -> Result<()> {
+    let mut done = 0;
+    while done < steps {
+        let count = turn.clamp(1, steps - done);
+        for contender in contenders.iter_mut() {
+            contender.advance(count)?;
+        }
+        done += count;
+        let losses: Vec<String> = contenders.iter().map(Contender::tell).collect();
+        output::note(&format!("step {done}/{steps}: {}", losses.join(" · ")));
+    }
+    Ok(())
+}
+
+/// The recipe of a comparison, for its header.
+pub(crate) fn gist(recipe: &Recipe) -> String {
+    format!(
+        "{}: {} px, batch {}, {}",
+        recipe.run.name,
+        recipe.data.image_size,
+        recipe.train.batch,
+        if recipe.run.precision == palimpsest_core::recipe::Precision::Bf16 { "bf16" } else { "f32" }
+    )
+}

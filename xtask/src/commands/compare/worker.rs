@@ -1,0 +1,51 @@
+//! The process of one backend in a comparison.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use palimpsest_core::data::BatchSource;
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::train::Trainer;
+use palimpsest_core::{Device, Error, Result};
+use serde_json::json;
+
+use crate::cli::CompareWorker;
+use crate::session::Data;
+use crate::{backends, environment};
+
+pub(crate) fn run(args: &CompareWorker) -> Result<()> {
+    let recipe = Recipe::load(&args.recipe, &[])?;
+    let place = backends::place(&args.place.backend, args.place.device)?;
+    let mut source = Data::open(&recipe)?.loader(&recipe)?;
+    let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
+    let mut out = std::io::stdout();
+    let mut say = |value: serde_json::Value| {
+        writeln!(out, "{value}").and_then(|()| out.flush()).map_err(|e| Error::failure(e.to_string()))
+    };
+    say(json!({ "ready": true, "info": trainer.place.backend.info() }))?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|e| Error::failure(e.to_string()))?;
+        let count: u64 =
+            line.trim().parse().map_err(|_| Error::failure(format!("not a number of steps: {line}")))?;
+        for _ in 0..count {
+            let started = Instant::now();
+            let batch = source.next_batch()?;
+            let data = started.elapsed().as_secs_f64();
+            let mut report = trainer.train_step(&batch, false)?;
+            trainer.place.backend.synchronize(trainer.place.device)?;
+            let seconds = started.elapsed().as_secs_f64();
+            report.phases.data = data;
+            source.recycle(batch);
+            let device_peak = match trainer.place.device {
+                Device::Cpu => None,
+                device => trainer.place.backend.memory(device).peak,
+            };
+            say(json!({
+                "step": report.step, "loss": report.loss(), "grad_norm": report.grad_norm,
+                "seconds": seconds, "phases": report.phases,
+                "host_peak": environment::peak_resident_bytes(), "device_peak": device_peak,
+            }))?;
+        }
+    }
+    Ok(())
+}
