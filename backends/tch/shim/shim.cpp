@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <string>
@@ -46,7 +47,10 @@ const char* palimpsest_tch_error() { return error.c_str(); }
 
 // Whether no other tensor, view or recorded graph shares this tensor's memory.
 int palimpsest_tch_is_sole(const at::Tensor* tensor) {
-  return tensor->use_count() == 1 && tensor->has_storage() && tensor->storage().use_count() == 1;
+  bool sole = tensor->use_count() == 1 && tensor->has_storage() && tensor->storage().use_count() == 1;
+  // A reference that another thread gave up was read before it was; so that it stays before.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return sole;
 }
 
 // One step of AdamW, in place. All four are dense and alike in shape, type and device.
