@@ -1,8 +1,8 @@
-//! The time and memory of a training step of a vision transformer, for comparison with
-//! `benches/pytorch_vit_step.py`, which runs the same model.
+//! The time and memory of a training step of a vision transformer: the model, the command line and
+//! the output of the burn backend's example, for its `benches/compare.py`.
 //!
-//! `vit_step <ti|quick> <fused|probs> <steps>` prints the median and least milliseconds per step,
-//! the peak resident memory in MiB and the last loss.
+//! `vit_step <ti|quick> <fused|probs> <steps> [device]` prints the median and least milliseconds per step,
+//! the peak memory in MiB (resident, or the device's) and the last loss.
 #![allow(clippy::print_stdout)]
 
 use std::sync::Arc;
@@ -144,7 +144,8 @@ fn main() -> Result<()> {
     let model = if argument(1, "ti") == "quick" { QUICK } else { TI };
     let probs = argument(2, "fused") == "probs";
     let steps: u64 = argument(3, "10").parse().expect("a number of steps");
-    let place = Place { backend: Arc::new(Libtorch::new()?), device: Device::Cpu };
+    let device: Device = argument(4, "cpu").parse()?;
+    let place = Place { backend: Arc::new(Libtorch::new()?), device };
     let mut state = parameters(&place, &model)?;
     let x = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1000)?;
     let target = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1001)?;

@@ -6,9 +6,14 @@ use palimpsest_core::backend::Device;
 use palimpsest_core::{DType, HostTensor, Place, Shape, Tensor};
 use palimpsest_tch::Libtorch;
 
-/// Where the tests' tensors live.
+/// Where the tests' tensors live: `PALIMPSEST_TEST_DEVICE`, or the processor.
+pub(crate) fn device() -> Device {
+    std::env::var("PALIMPSEST_TEST_DEVICE").map_or(Device::Cpu, |name| name.parse().unwrap())
+}
+
+/// The backend under test and the device.
 pub(crate) fn place() -> Place {
-    Place { backend: Arc::new(Libtorch::new().unwrap()), device: Device::Cpu }
+    Place { backend: Arc::new(Libtorch::new().unwrap()), device: device() }
 }
 
 /// Elements in row-major order.

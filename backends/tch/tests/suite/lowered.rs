@@ -7,11 +7,13 @@ use palimpsest_core::tensor::{Op, OpKind, Shape};
 use palimpsest_core::{Backend, DType, HostTensor, Place, Result};
 use palimpsest_tch::Libtorch;
 
+use crate::array::device;
+
 pub(crate) struct Primitives(Libtorch);
 
 /// Where tensors live that know primitives only.
 pub(crate) fn primitives() -> Place {
-    Place { backend: Arc::new(Primitives(Libtorch::new().unwrap())), device: Device::Cpu }
+    Place { backend: Arc::new(Primitives(Libtorch::new().unwrap())), device: device() }
 }
 
 impl Backend for Primitives {

@@ -1,9 +1,10 @@
-//! AdamW against torch.optim.AdamW.
+//! AdamW against torch.optim.AdamW and core's lowering.
 
 use palimpsest_core::tensor::Op;
-use palimpsest_core::{DType, Tensor};
+use palimpsest_core::{DType, Place, Tensor};
 
-use crate::array::place;
+use crate::array::{Array, place};
+use crate::lowered::primitives;
 
 const START: [f32; 4] = [0.5, -1.25, 2.0, 0.0];
 const GRADIENTS: [[f32; 4]; 3] = [[0.1, -0.2, 0.3, 0.0], [-0.05, 0.4, 1e-3, 2.0], [0.7, 0.7, -0.7, 1e-8]];
@@ -53,4 +54,42 @@ fn a_step_is_in_place_where_it_may_be() {
     let out = Tensor::apply_owned(&step(1, 1.0), vec![view, zero.clone(), zero.clone(), zero]).unwrap();
     assert!(out[0].download().unwrap().into_f32()[0] < 1.0);
     assert_eq!(whole.download().unwrap().into_f32(), vec![1.0; 70_000]);
+}
+
+#[test]
+fn every_type_and_layout_matches_the_lowering() {
+    // A moment in bfloat16 is rounded to 8 bits; the parameter then differs by that share of the
+    // learning rate at most.
+    for (dtype, tolerance) in [(DType::F64, 1e-14), (DType::F32, 1e-6), (DType::Bf16, 2e-2)] {
+        for shape in [&[3usize, 5][..], &[1], &[], &[0, 4], &[7, 2, 3]] {
+            let arrays = [1, 2, 3, 4].map(|seed| Array::random(shape, seed));
+            // The second moment is an average of squares.
+            let arrays = [arrays[0].clone(), arrays[1].clone(), arrays[2].clone(), arrays[3].map(f64::abs)];
+            let run = |place: &Place, strided: bool| {
+                let tensor =
+                    |a: &Array| if strided { a.strided(place, dtype) } else { a.tensor(place, dtype) };
+                Tensor::apply_owned(&step(3, 0.7), arrays.iter().map(tensor).collect()).unwrap()
+            };
+            let want = run(&primitives(), false);
+            for strided in [false, true] {
+                for (i, (got, want)) in run(&place(), strided).iter().zip(&want).enumerate() {
+                    let what = format!("result {i}, {dtype} {shape:?}, strided: {strided}");
+                    Array::of(got).near(&Array::of(want), tolerance, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_leaves_no_history() {
+    let place = place();
+    let leaf = place.full([3], 1.0, DType::F32).unwrap().track().unwrap();
+    let gradient = leaf.mul(&leaf).unwrap();
+    let zero = || place.full([3], 0.0, DType::F32).unwrap();
+    let out = Tensor::apply_owned(&step(1, 1.0), vec![leaf.clone(), gradient, zero(), zero()]).unwrap();
+    for result in &out {
+        assert!(result.sum_all().unwrap().backward(&[&leaf]).is_err());
+    }
+    assert_eq!(leaf.download().unwrap().into_f32(), [1.0; 3]);
 }
