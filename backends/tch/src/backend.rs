@@ -39,18 +39,16 @@ impl Libtorch {
     }
 
     fn device(&self, device: Device) -> Result<tch::Device> {
-        match (device, torch_device(device)) {
-            (Device::Cuda(index), _) if index >= self.library.cuda_devices => {
-                let why = self.library.no_cuda.as_deref().unwrap_or("there are fewer");
-                Err(Error::user(format!("the tch backend has no device `{device}`: {why}")))
+        let why = match torch_device(device) {
+            Some(tch::Device::Cuda(index)) if index >= self.library.cuda_devices => {
+                self.library.no_cuda.as_deref().unwrap_or("this machine has fewer")
             }
-            (_, Some(device)) => Ok(device),
-            (_, None) => Err(Error::user(format!("the tch backend has no device `{device}`"))),
-        }
-        .map_err(|error| {
-            let names: Vec<String> = self.devices().iter().map(Device::to_string).collect();
-            error.mend(format!("use {}", names.join(" or ")))
-        })
+            Some(device) => return Ok(device),
+            None => "libtorch has none of that kind",
+        };
+        let names: Vec<String> = self.devices().iter().map(Device::to_string).collect();
+        Err(Error::user(format!("the tch backend has no device `{device}`: {why}"))
+            .mend(format!("use {}", names.join(" or "))))
     }
 }
 

@@ -13,9 +13,14 @@ use crate::value::core_type;
 
 /// Runs a fused operation.
 pub(crate) fn run(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    if let Op::AdamwStep { .. } = op {
-        let inputs = <[Tensor; 4]>::try_from(inputs).map_err(|_| wrong_inputs(op))?;
-        return adamw::step(op, inputs);
+    // These may write in place, and take their inputs by value.
+    match op {
+        Op::AdamwStep { .. } => return adamw::step(op, exactly(op, inputs)?),
+        Op::Lerp { weight } => {
+            let [a, b] = exactly(op, inputs)?;
+            return Ok(vec![lerp(a, &b, *weight)?]);
+        }
+        _ => {}
     }
     let output = match (op, inputs.as_slice()) {
         (Op::Linear, [x, weight]) => x.f_linear(weight, None::<&Tensor>)?,
@@ -44,7 +49,6 @@ pub(crate) fn run(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
             logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, ignored, *smoothing)?
         }
         (Op::SumSquares, [x]) => x.f_square()?.f_sum(None::<tch::Kind>)?,
-        (Op::Lerp { weight }, [_, _]) => lerp(inputs, *weight)?,
         _ => return Err(wrong_inputs(op)),
     };
     Ok(vec![output])
@@ -60,14 +64,16 @@ fn row_entropy(p: &Tensor) -> Result<Tensor> {
 
 /// a + weight (b - a), in place where `a` is the only reference to its memory: a moving average of
 /// parameters then allocates nothing.
-fn lerp(inputs: Vec<Tensor>, weight: f64) -> Result<Tensor> {
-    let recorded = inputs.iter().any(Tensor::requires_grad);
-    let mut inputs = inputs.into_iter();
-    let (Some(mut a), Some(b)) = (inputs.next(), inputs.next()) else { unreachable!("matched above") };
+fn lerp(mut a: Tensor, b: &Tensor, weight: f64) -> Result<Tensor> {
+    let recorded = a.requires_grad() || b.requires_grad();
     if !recorded && a.is_contiguous() && shim::is_sole(&a) {
-        let _ = a.f_lerp_(&b, weight)?;
+        let _ = a.f_lerp_(b, weight)?;
         Ok(a)
     } else {
-        Ok(a.f_lerp(&b, weight)?)
+        Ok(a.f_lerp(b, weight)?)
     }
+}
+
+fn exactly<const N: usize>(op: &Op, inputs: Vec<Tensor>) -> Result<[Tensor; N]> {
+    <[Tensor; N]>::try_from(inputs).map_err(|_| wrong_inputs(op))
 }
