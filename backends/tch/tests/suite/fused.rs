@@ -155,12 +155,12 @@ fn large() -> Vec<Case> {
     cases
 }
 
-/// The value and the gradients of a case, all in f32.
-fn pass(case: &Case, place: &Place) -> Vec<Array> {
+/// The value and the gradients of a case, all in one type.
+fn pass(case: &Case, place: &Place, dtype: DType) -> Vec<Array> {
     let leaves: Vec<Tensor> =
-        inputs(case, 3).iter().map(|a| a.tensor(place, DType::F32).track().unwrap()).collect();
+        inputs(case, 3).iter().map(|a| a.tensor(place, dtype).track().unwrap()).collect();
     let out = apply(case, place, &leaves).unwrap();
-    let weights = Array::random(out.shape(), 5).tensor(place, DType::F32);
+    let weights = Array::random(out.shape(), 5).tensor(place, dtype);
     let mut all = vec![Array::of(&out)];
     let loss = out.mul(&weights).unwrap().sum_all().unwrap();
     let gradients = loss.backward(&leaves.iter().collect::<Vec<_>>()).unwrap();
@@ -171,7 +171,7 @@ fn pass(case: &Case, place: &Place) -> Vec<Array> {
 #[test]
 fn a_training_steps_shapes_match_the_lowering() {
     for case in large() {
-        let (got, want) = (pass(&case, &place()), pass(&case, &primitives()));
+        let (got, want) = (pass(&case, &place(), DType::F32), pass(&case, &primitives(), DType::F32));
         for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             // Sums over up to 600 products of numbers near 1, in another order: errors up to about
             // sqrt(600) half-units of a partial sum near 50.
@@ -213,15 +213,33 @@ fn empty_tensors() {
 
 #[test]
 fn bfloat16_is_close_to_f64() {
-    let place = place();
     for case in small() {
-        let arrays = inputs(&case, 7);
-        let tensors =
-            |dtype: DType| -> Vec<Tensor> { arrays.iter().map(|a| a.tensor(&place, dtype)).collect() };
-        let got = Array::of(&apply(&case, &place, &tensors(DType::Bf16)).unwrap());
-        let want = Array::of(&apply(&case, &place, &tensors(DType::F64)).unwrap());
-        // Eight bits of mantissa, through several roundings.
-        got.near(&want, 0.08, &case.name);
+        let (got, want) = (pass(&case, &place(), DType::Bf16), pass(&case, &place(), DType::F64));
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            // Eight bits of mantissa, through several roundings; sums of a few numbers up to `scale`.
+            let scale = want.data.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+            let what = format!("{}, output or gradient {i}", case.name);
+            got.map(|v| v / scale).near(&want.map(|v| v / scale), 0.03, &what);
+        }
+    }
+}
+
+#[test]
+fn a_bias_may_be_wider_than_the_operands() {
+    let place = place();
+    let (qkv, bias) = (Array::random(&[2, 5, 12], 4), Array::random(&[1, 2, 5, 5], 5));
+    let run = |dtype: DType, wide: DType| {
+        let leaf = bias.tensor(&place, wide).track().unwrap();
+        let qkv = qkv.tensor(&place, dtype);
+        let whole = qkv.self_attention(Some(&leaf), 2).unwrap();
+        let halves = qkv.attention_probs(Some(&leaf), 2).unwrap().attention_apply(&qkv, 2).unwrap();
+        Array::of(&whole).near(&Array::of(&halves), 0.03, "whole and in halves");
+        let gradient = whole.sum_all().unwrap().backward(&[&leaf]).unwrap().remove(0).unwrap();
+        assert_eq!(gradient.download().unwrap().dtype(), wide);
+        [Array::of(&whole), Array::of(&gradient)]
+    };
+    for (got, want) in run(DType::Bf16, DType::F32).iter().zip(&run(DType::F64, DType::F64)) {
+        got.near(want, 0.03, "bias in f32, operands in bf16");
     }
 }
 
