@@ -62,7 +62,7 @@ fn checked(folder: &Path) -> Result<String> {
         _ => {
             let found = found.unwrap_or_else(|| "of an unknown version".to_owned());
             let mend =
-                format!("install PyTorch {LIBTORCH_VERSION}, or set LIBTORCH to a libtorch of that version");
+                format!("install torch=={LIBTORCH_VERSION}, or name its lib folder in LD_LIBRARY_PATH");
             Err(Error::user(format!(
                 "libtorch in {} is {found}, but the tch backend needs {LIBTORCH_VERSION}",
                 folder.display()
