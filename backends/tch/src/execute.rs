@@ -1,0 +1,54 @@
+//! From an operation to what runs it, and which operations there are for which types.
+
+use palimpsest_core::Error;
+use palimpsest_core::tensor::{DType, Op, OpKind};
+use tch::Tensor;
+
+use crate::failure::{Failure, Result};
+use crate::value::core_type;
+use crate::{fused, primitive};
+
+/// Whether an operation is defined on tensors of a type. All fused operations have kernels of
+/// libtorch's in all three float types.
+pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
+    match dtype {
+        DType::F32 | DType::F64 | DType::Bf16 => true,
+        DType::I64 if op == OpKind::ScatterAdd => true,
+        DType::I64 | DType::Bool => matches!(
+            op,
+            OpKind::Full
+                | OpKind::Equal
+                | OpKind::Less
+                | OpKind::Where
+                | OpKind::Cast
+                | OpKind::Reshape
+                | OpKind::Permute
+                | OpKind::Narrow
+                | OpKind::Concat
+                | OpKind::Pad
+                | OpKind::Expand
+                | OpKind::Gather
+                | OpKind::IndexSelect
+        ),
+    }
+}
+
+/// Runs an operation. Operations that create a tensor create it on `device`.
+pub(crate) fn execute(op: &Op, inputs: Vec<Tensor>, device: tch::Device) -> Result<Vec<Tensor>> {
+    let dtype = match (op, inputs.first()) {
+        (Op::RandomNormal { dtype, .. } | Op::RandomUniform { dtype, .. }, _) => Some(*dtype),
+        (_, first) => first.map(core_type).transpose()?,
+    };
+    match dtype {
+        Some(dtype) if !supports(op.kind(), dtype) => {
+            Err(Error::failure(format!("{} is not defined on {dtype}", op.kind().name())).into())
+        }
+        _ if op.kind().is_fused() => fused::run(op, inputs),
+        _ => Ok(vec![primitive::run(op, &inputs, device)?]),
+    }
+}
+
+/// The failure of an operation that was given another number of inputs than it takes.
+pub(crate) fn wrong_inputs(op: &Op) -> Failure {
+    Error::failure(format!("{}: wrong number of inputs", op.kind().name())).into()
+}

@@ -1,0 +1,126 @@
+//! What tch has no binding for: this crate's C++ (`shim/shim.cpp`) behind safe functions, and one
+//! function of torch-sys that tch only offers as a closure. All of the crate's unsafe code is here.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use tch::{TchError, Tensor};
+use torch_sys::C_tensor;
+
+/// The constants of a step of AdamW. `shim.cpp` has the same fields in the same order.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Adamw {
+    pub(crate) lr: f64,
+    pub(crate) beta1: f64,
+    pub(crate) beta2: f64,
+    pub(crate) eps: f64,
+    pub(crate) decay: f64,
+    /// The number of the step, from 1.
+    pub(crate) step: f64,
+}
+
+unsafe extern "C" {
+    fn palimpsest_tch_error() -> *const c_char;
+    fn palimpsest_tch_is_sole(tensor: *const C_tensor) -> c_int;
+    fn palimpsest_tch_adamw(
+        parameter: *mut C_tensor,
+        gradient: *const C_tensor,
+        first: *mut C_tensor,
+        second: *mut C_tensor,
+        rates: *const Adamw,
+    ) -> c_int;
+    fn palimpsest_tch_allow_tf32(allowed: c_int) -> c_int;
+    fn palimpsest_tch_cuda_memory(device: c_int, in_use: *mut u64, peak: *mut u64) -> c_int;
+    fn palimpsest_tch_library() -> *const c_char;
+    fn palimpsest_tch_load(path: *const c_char) -> c_int;
+}
+
+/// What the shim says of the status that it returned on this thread.
+fn outcome(status: c_int) -> Result<(), String> {
+    if status == 0 {
+        return Ok(());
+    }
+    // SAFETY: the shim returns a string that lives until this thread calls it again; it is copied here.
+    let text = unsafe { CStr::from_ptr(palimpsest_tch_error()) };
+    Err(text.to_string_lossy().into_owned())
+}
+
+/// Whether no other tensor, view or recorded graph shares this tensor's memory, so that nobody sees
+/// it being written. It stays so while the caller keeps the tensor to itself.
+pub(crate) fn is_sole(tensor: &Tensor) -> bool {
+    // SAFETY: the pointer is to tch's own at::Tensor, alive for the call, which only reads counts.
+    unsafe { palimpsest_tch_is_sole(tensor.as_ptr()) != 0 }
+}
+
+/// A step of AdamW, in place. All four tensors must be dense and alike in shape, type and device.
+pub(crate) fn adamw(
+    parameter: &mut Tensor,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    rates: &Adamw,
+) -> Result<(), TchError> {
+    for other in [gradient, &*first, &*second] {
+        // The kernel takes the parameter's extents and type for all four's without a look.
+        let alike = other.size() == parameter.size()
+            && other.f_kind()? == parameter.f_kind()?
+            && other.device() == parameter.device();
+        if !(alike && other.is_contiguous() && parameter.is_contiguous()) {
+            return Err(TchError::Shape("the parameter, its gradient and its moments differ".to_owned()));
+        }
+    }
+    // SAFETY: four live at::Tensors, checked above to be alike and dense; the three that are written
+    // are borrowed mutably; `Adamw` has the layout of its C++ twin.
+    let status = unsafe {
+        palimpsest_tch_adamw(
+            parameter.as_mut_ptr(),
+            gradient.as_ptr(),
+            first.as_mut_ptr(),
+            second.as_mut_ptr(),
+            rates,
+        )
+    };
+    outcome(status).map_err(TchError::Torch)
+}
+
+/// Whether 32-bit products and convolutions on CUDA may round their operands to TF32.
+pub(crate) fn allow_tf32(allowed: bool) -> Result<(), TchError> {
+    // SAFETY: takes a number, and sets a switch of libtorch's.
+    outcome(unsafe { palimpsest_tch_allow_tf32(c_int::from(allowed)) }).map_err(TchError::Torch)
+}
+
+/// Bytes in use on a CUDA device and their peak; `None` where libtorch has no account of it.
+pub(crate) fn cuda_memory(device: usize) -> Option<(u64, u64)> {
+    let (mut in_use, mut peak) = (0, 0);
+    let device = c_int::try_from(device).ok()?;
+    // SAFETY: two places that may be written, for the time of the call.
+    let status = unsafe { palimpsest_tch_cuda_memory(device, &raw mut in_use, &raw mut peak) };
+    outcome(status).ok().map(|()| (in_use, peak))
+}
+
+/// The file that libtorch was loaded from.
+pub(crate) fn library_path() -> Option<PathBuf> {
+    // SAFETY: the string belongs to the loader's table and lives as long as libtorch is loaded, which
+    // is for good; null is asked for before it is read.
+    unsafe {
+        let path = palimpsest_tch_library();
+        (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(CStr::from_ptr(path).to_bytes())))
+    }
+}
+
+/// Loads a dynamic library for good, its symbols visible to all.
+pub(crate) fn load(path: &Path) -> Result<(), String> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    // SAFETY: a string that ends in 0. The library's initialisers run; callers name only libtorch's
+    // own libraries and CUDA's driver.
+    outcome(unsafe { palimpsest_tch_load(path.as_ptr()) })
+}
+
+/// Switches this thread's recording of gradients; returns the state before.
+pub(crate) fn set_grad_enabled(enabled: bool) -> bool {
+    // SAFETY: takes a number, and sets a thread-local of libtorch's.
+    unsafe { torch_sys::at_grad_set_enabled(c_int::from(enabled)) != 0 }
+}

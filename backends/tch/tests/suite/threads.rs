@@ -1,0 +1,40 @@
+//! Tensors that threads share.
+
+use palimpsest_core::backend::NoGrad;
+use palimpsest_core::{DType, Tensor};
+
+use crate::array::{Array, place};
+
+#[test]
+fn threads_read_one_tensor_and_run_passes_of_their_own() {
+    let place = place();
+    let weight = Array::random(&[32, 16], 1).tensor(&place, DType::F32);
+    let x = Array::random(&[8, 16], 2).tensor(&place, DType::F32);
+    let pass = |weight: &Tensor| {
+        let leaf = weight.track().unwrap();
+        let loss = x.linear(&leaf, None).unwrap().gelu().unwrap().sum_squares().unwrap();
+        let gradient = loss.backward(&[&leaf]).unwrap().remove(0).unwrap();
+        Array::of(&gradient)
+    };
+    let want = pass(&weight);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    pass(&weight).near(&want, 1e-6, "a pass beside others");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn recording_is_switched_per_thread() {
+    let place = place();
+    let leaf = place.full([2], 2.0, DType::F32).unwrap().track().unwrap();
+    let _off = NoGrad::new(place.backend.as_ref());
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(leaf.mul(&leaf).unwrap().sum_all().unwrap().backward(&[&leaf]).is_ok()));
+    });
+    assert!(leaf.mul(&leaf).unwrap().sum_all().unwrap().backward(&[&leaf]).is_err());
+}
