@@ -76,7 +76,7 @@ pub(crate) enum Command {
 
 #[derive(Args, Clone)]
 pub(crate) struct Where {
-    /// The tensor library: burn, or the path of a library
+    /// The tensor library: burn, tch, or the path of a library
     #[arg(long, default_value = "burn")]
     pub(crate) backend: String,
     /// cpu, cuda:0 or wgpu:0
@@ -332,6 +332,12 @@ pub(crate) enum BackendCommand {
         /// The answer as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Fetch what a backend needs (for tch: libtorch, pinned and checked by hash), and build it
+    #[command(after_help = "Example:\n  cargo xtask backend add tch")]
+    Add {
+        /// The backend
+        name: String,
     },
     /// Build the library of a backend
     #[command(after_help = "Example:\n  cargo xtask backend build burn")]

@@ -6,6 +6,7 @@
 mod backend;
 mod convert;
 mod execute;
+mod export;
 mod failure;
 mod fused;
 mod library;

@@ -68,6 +68,20 @@ impl Library {
         Ok(Self { path, entry })
     }
 
+    /// Loads a library that another one needs, for good and for all that come after.
+    ///
+    /// # Errors
+    /// No such file, or a library that it needs is missing.
+    pub fn preload(path: &Path) -> Result<()> {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: initialisers of the library run; the caller trusts the file.
+        let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }
+            .map_err(|e| cannot_load(&e).at(path.display()))?;
+        // Never unloaded.
+        std::mem::forget(library);
+        Ok(())
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,6 +7,7 @@ use std::process::Command;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 
+use super::libtorch;
 use crate::output;
 
 /// A backend of this project.
@@ -15,14 +16,25 @@ pub(crate) struct Known {
     pub(crate) summary: &'static str,
     /// The manifest of a crate that is a workspace of its own; the others belong to this one.
     own_workspace: Option<&'static str>,
+    /// Whether it needs libtorch.
+    libtorch: bool,
 }
 
 /// The backends of this project.
-pub(crate) const KNOWN: [Known; 1] = [Known {
-    name: "burn",
-    summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
-    own_workspace: None,
-}];
+pub(crate) const KNOWN: [Known; 2] = [
+    Known {
+        name: "burn",
+        summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
+        own_workspace: None,
+        libtorch: false,
+    },
+    Known {
+        name: "tch",
+        summary: "libtorch 2.11.0, on the processor and CUDA: cargo xtask backend add tch",
+        own_workspace: Some("backends/tch/Cargo.toml"),
+        libtorch: true,
+    },
+];
 
 /// A folder with libraries, before all other places.
 const FOLDER: &str = "PALIMPSEST_BACKENDS";
@@ -39,6 +51,9 @@ pub(super) fn find(name: &str) -> Result<PathBuf> {
         return Ok(PathBuf::from(name));
     }
     let known = known(name)?;
+    if known.libtorch {
+        libtorch::load()?;
+    }
     let file = known.file_name();
     if let Some(folder) = std::env::var_os(FOLDER) {
         let path = Path::new(&folder).join(&file);
@@ -107,6 +122,9 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
     if let Some(manifest) = known.own_workspace {
         cargo.arg("--manifest-path").arg(root.join(manifest));
         cargo.arg("--target-dir").arg(own_target(known, &beside));
+    }
+    if known.libtorch {
+        libtorch::for_build(&mut cargo)?;
     }
     if path.is_file() {
         cargo.arg("--quiet");

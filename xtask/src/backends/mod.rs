@@ -1,6 +1,7 @@
 //! Backends by name or path: their libraries are found, built where this is a checkout, and loaded.
 
 mod library;
+mod libtorch;
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use palimpsest_core::plugin::LoadedBackend;
 use palimpsest_core::{Backend, Device, Error, Place, Result};
 
 pub(crate) use library::{KNOWN, build};
+pub(crate) use libtorch::fetch as fetch_libtorch;
 
 /// The backend of a name, or of a library's path.
 pub(crate) fn open(name: &str) -> Result<Arc<dyn Backend>> {

@@ -10,6 +10,13 @@ use crate::{backends, output};
 pub(crate) fn run(command: &BackendCommand) -> Result<()> {
     match command {
         BackendCommand::Check { name, json } => check(name, *json),
+        BackendCommand::Add { name } => {
+            if name == "tch" {
+                output::note(&format!("libtorch is in {}", backends::fetch_libtorch()?.display()));
+            }
+            output::line(&backends::build(name)?.display().to_string());
+            Ok(())
+        }
         BackendCommand::Build { name } => {
             output::line(&backends::build(name)?.display().to_string());
             Ok(())

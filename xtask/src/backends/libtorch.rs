@@ -1,0 +1,107 @@
+//! Where libtorch is, for the tch backend: the user's, a fetched one, or Python's.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use palimpsest_core::plugin::Library;
+use palimpsest_core::{Error, Result};
+
+use crate::output;
+
+/// The only version that tch =0.24.0 works with; another loads and computes garbage.
+const VERSION: &str = "2.11.0";
+
+/// Fetches the wheels, pinned and checked by their hashes, and keeps what is needed.
+const FETCH: &str = include_str!("fetch_libtorch.py");
+
+/// The folder that libtorch's `lib` lies in, of the right version.
+pub(super) fn find() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("LIBTORCH") {
+        let folder = PathBuf::from(folder);
+        return checked(&folder).map(|()| folder).map_err(|e| e.at("$LIBTORCH"));
+    }
+    let fetched = cache()?.join("torch");
+    if fetched.join("lib/libtorch_cpu.so").is_file() {
+        return checked(&fetched).map(|()| fetched);
+    }
+    let mend = "cargo xtask backend add tch";
+    let Some(python) = of_python() else {
+        return Err(Error::user(format!(
+            "the tch backend needs libtorch {VERSION}, and neither $LIBTORCH nor python3's torch names one"
+        ))
+        .mend(mend));
+    };
+    checked(&python).map_err(|e| e.mend(mend))?;
+    Ok(python)
+}
+
+/// The version in libtorch's own files; nothing is loaded.
+fn version(folder: &Path) -> Option<String> {
+    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
+        return Some(text.trim().to_owned());
+    }
+    let text = std::fs::read_to_string(folder.join("version.py")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("__version__"))?;
+    line.split(['\'', '"']).nth(1).map(str::to_owned)
+}
+
+fn checked(folder: &Path) -> Result<()> {
+    let found = version(folder);
+    match &found {
+        Some(found) if found.split('+').next() == Some(VERSION) => Ok(()),
+        _ => Err(Error::user(format!(
+            "libtorch in {} is {}, the tch backend needs {VERSION}",
+            folder.display(),
+            found.as_deref().unwrap_or("of an unknown version")
+        ))
+        .mend(format!("name a folder of libtorch {VERSION}, or: cargo xtask backend add tch"))),
+    }
+}
+
+/// The folder of the package `torch` of the python3 on the path; it is found, not imported.
+fn of_python() -> Option<PathBuf> {
+    let code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
+    let output = Command::new("python3").args(["-c", code]).output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    (output.status.success() && folder.is_dir()).then_some(folder)
+}
+
+/// Where a fetched libtorch is kept.
+fn cache() -> Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let base = base.ok_or_else(|| Error::user("neither XDG_CACHE_HOME nor HOME is set"))?;
+    Ok(base.join("palimpsest").join(format!("libtorch-{VERSION}")))
+}
+
+/// Fetches libtorch for the processor into the cache.
+pub(crate) fn fetch() -> Result<PathBuf> {
+    let folder = cache()?;
+    output::note(&format!("fetching libtorch {VERSION} (540 MB) into {}", folder.display()));
+    let status =
+        Command::new("python3").args(["-c", FETCH]).arg(&folder).status().map_err(|e| {
+            Error::user(format!("python3 can't be started: {e}")).mend("install Python with pip")
+        })?;
+    if !status.success() {
+        return Err(Error::failure("libtorch could not be fetched").mend("the reason is above"));
+    }
+    let torch = folder.join("torch");
+    checked(&torch)?;
+    Ok(torch)
+}
+
+/// Tells cargo where libtorch is. Its version was checked, from files that torch-sys doesn't read.
+pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
+    cargo.env("LIBTORCH", find()?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");
+    cargo.env_remove("LIBTORCH_USE_PYTORCH");
+    Ok(())
+}
+
+/// Loads libtorch, so that the backend's library finds it wherever it lies on this machine.
+pub(super) fn load() -> Result<()> {
+    let lib = find()?.join("lib");
+    for name in ["libc10.so", "libtorch_cpu.so"] {
+        Library::preload(&lib.join(name))?;
+    }
+    Ok(())
+}
