@@ -1,0 +1,21 @@
+//! Functions compiled once more for wider registers, chosen where the processor has them.
+
+/// Declares functions over `T: Real` whose bodies are compiled for each of pulp's architectures.
+macro_rules! vectorised {
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident<T: Real>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    )*) => { $(
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name<T: Real>($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)]
+            fn body<T: Real>($($arg: $ty),*) $(-> $ret)? $body
+
+            pulp::Arch::new().dispatch(move || body($($arg),*))
+        }
+    )* };
+}
+
+pub(crate) use vectorised;
