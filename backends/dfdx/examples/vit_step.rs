@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use palimpsest_dfdx::DfdxCpu;
 use palimpsest_core::backend::Device;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_dfdx::DfdxCpu;
 
 /// The sizes of a model.
 struct Model {

@@ -12,7 +12,7 @@ use crate::engine::Hardware;
 use crate::panics::caught;
 use crate::tape::{self, Floats, Node};
 use crate::value::{Value, Var};
-use crate::{convert, execute, fused, memory, recording};
+use crate::{convert, execute, memory, recording};
 
 /// dfdx on a device of type `H`.
 #[derive(Debug)]
@@ -39,7 +39,23 @@ impl Default for DfdxCpu {
     }
 }
 
-#[allow(private_bounds)]
+/// dfdx on the first CUDA device that the process sees.
+#[cfg(feature = "cuda")]
+pub type DfdxCuda = Dfdx<dfdx::tensor::Cuda>;
+
+#[cfg(feature = "cuda")]
+impl DfdxCuda {
+    /// The backend.
+    ///
+    /// # Errors
+    /// There is no device, or no driver.
+    pub fn new() -> Result<Self> {
+        let device = dfdx::tensor::Cuda::try_seed_from_u64(0);
+        device.map(Self::on).map_err(|error| Error::failure(format!("dfdx: {error:?}")))
+    }
+}
+
+#[allow(private_bounds, reason = "methods of this module only")]
 impl<H: Hardware> Dfdx<H> {
     fn on(device: H) -> Self {
         let sampler = Mutex::new(device.seeded(0));
@@ -68,10 +84,11 @@ impl<H: Hardware> Backend for Dfdx<H> {
         vec![self.device.place()]
     }
 
+    /// Fused operations work on slices of host memory; elsewhere core takes them apart.
     fn supports(&self, op: OpKind, dtype: DType) -> bool {
         match dtype {
             DType::Bf16 => false,
-            _ => !op.is_fused() || (H::HOST && dtype.is_float() && fused::supports(op)),
+            _ => !op.is_fused() || (H::HOST && dtype.is_float()),
         }
     }
 

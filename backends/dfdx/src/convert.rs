@@ -38,12 +38,7 @@ pub(crate) fn to_host<H: Hardware>(value: &Value<H>) -> Result<HostTensor> {
 }
 
 /// A tensor of one value.
-pub(crate) fn full<H: Hardware>(
-    device: &H,
-    shape: &Shape,
-    value: f64,
-    dtype: DType,
-) -> Result<Value<H>> {
+pub(crate) fn full<H: Hardware>(device: &H, shape: &Shape, value: f64, dtype: DType) -> Result<Value<H>> {
     Ok(match dtype {
         DType::F32 => Value::F32(Var::plain(Dense::full(device, shape.clone(), value))),
         DType::F64 => Value::F64(Var::plain(Dense::full(device, shape.clone(), value))),

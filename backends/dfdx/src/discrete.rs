@@ -64,8 +64,7 @@ pub(crate) fn run<T: Copy + Default + Send + Sync>(
         }
         Op::Concat { axis } => {
             let all = || std::iter::once(x).chain(rest);
-            let parts: Vec<_> =
-                all().map(|x| (x.data.as_slice(), Around::new(&x.shape, *axis))).collect();
+            let parts: Vec<_> = all().map(|x| (x.data.as_slice(), Around::new(&x.shape, *axis))).collect();
             shape[*axis] = all().map(|x| x.shape[*axis]).sum();
             Discrete::new(joined(&parts), shape)
         }
@@ -139,7 +138,11 @@ pub(crate) fn argmax<E: Real, H: Engine<E>>(x: &Dense<E, H>, axis: usize) -> Dis
 }
 
 /// Indices that sort an axis; equal elements keep their order, NaNs count as largest.
-pub(crate) fn argsort<E: Real, H: Engine<E>>(x: &Dense<E, H>, axis: usize, descending: bool) -> Discrete<i64> {
+pub(crate) fn argsort<E: Real, H: Engine<E>>(
+    x: &Dense<E, H>,
+    axis: usize,
+    descending: bool,
+) -> Discrete<i64> {
     let around = Around::new(x.shape(), axis);
     let elements = x.to_vec();
     let mut out = vec![0; elements.len()];

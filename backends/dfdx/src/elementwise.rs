@@ -79,7 +79,9 @@ pub(crate) fn unary<E: Real, H: Engine<E>>(op: &Op, x: Var<E, H>) -> Option<Var<
         }
         Op::Tanh => {
             let y = x.map(|x| x.tanh());
-            Var::recorded(nodes, y.clone(), |dy, _| [Some(y.map(|y| y.square()).negated().shift(1.0).times(dy))])
+            Var::recorded(nodes, y.clone(), |dy, _| {
+                [Some(y.map(|y| y.square()).negated().shift(1.0).times(dy))]
+            })
         }
         Op::Erf => {
             // dfdx has none.
@@ -112,9 +114,7 @@ pub(crate) fn unary<E: Real, H: Engine<E>>(op: &Op, x: Var<E, H>) -> Option<Var<
             [Some(x.map(|x| x.sin()).negated().times(dy))]
         }),
         Op::AddScalar { value } => Var::recorded(nodes, x.shift(value), |dy, _| [Some(dy)]),
-        Op::MulScalar { value } => {
-            Var::recorded(nodes, x.scale(value), move |dy, _| [Some(dy.scale(value))])
-        }
+        Op::MulScalar { value } => Var::recorded(nodes, x.scale(value), move |dy, _| [Some(dy.scale(value))]),
         Op::PowScalar { value } => Var::recorded(nodes, power(x.clone(), value), move |dy, _| {
             if value == 0.0 {
                 return [Some(dy.scale(0.0))];

@@ -110,12 +110,7 @@ fn draw<H: Hardware>(
     dtype: DType,
     normal: bool,
 ) -> Result<Value<H>> {
-    fn drawn<E: Real, H: Engine<E>>(
-        device: &H,
-        sampler: &H,
-        shape: &Shape,
-        normal: bool,
-    ) -> Value<H> {
+    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &H, shape: &Shape, normal: bool) -> Value<H> {
         let sample = if normal { E::sample_normal } else { E::sample_uniform };
         let elements = sample(sampler, shape.count());
         E::value(Var::plain(Dense::from_vec(device, elements, shape.clone())))
@@ -164,7 +159,9 @@ fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<V
         Op::Permute { axes } => layout::permute(inputs.float()?, axes),
         Op::Narrow { axis, start, len } => layout::narrow(inputs.float()?, *axis, *start, *len),
         Op::Concat { axis } => concat(inputs.floats()?, *axis)?,
-        Op::Pad { axis, before, after, value } => layout::pad(inputs.float()?, *axis, *before, *after, *value),
+        Op::Pad { axis, before, after, value } => {
+            layout::pad(inputs.float()?, *axis, *before, *after, *value)
+        }
         Op::Expand { shape } => layout::expand(inputs.float()?, shape),
         Op::Gather { axis } => index::gather(inputs.float()?, &inputs.integers()?, *axis)?,
         Op::IndexSelect { axis } => index::select(inputs.float()?, &inputs.integers()?, *axis)?,

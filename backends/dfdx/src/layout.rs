@@ -81,8 +81,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
             }
             let shape = x.shape().to_vec();
             let extent = |range: std::ops::Range<usize>| shape[range].iter().product::<usize>();
-            let blocks: Rank4 =
-                (extent(0..to), extent(to..from), shape[from], extent(from + 1..shape.len()));
+            let blocks: Rank4 = (extent(0..to), extent(to..from), shape[from], extent(from + 1..shape.len()));
             order[to..=from].rotate_right(1);
             let mut next = shape.clone();
             next[to..=from].rotate_right(1);
@@ -161,7 +160,12 @@ pub(crate) fn permute<E: Real, H: Engine<E>>(x: Var<E, H>, axes: &[usize]) -> Va
 }
 
 /// A part of an axis.
-pub(crate) fn narrow<E: Real, H: Engine<E>>(x: Var<E, H>, axis: usize, start: usize, len: usize) -> Var<E, H> {
+pub(crate) fn narrow<E: Real, H: Engine<E>>(
+    x: Var<E, H>,
+    axis: usize,
+    start: usize,
+    len: usize,
+) -> Var<E, H> {
     let after = x.dense.shape()[axis] - start - len;
     // dfdx's own derivative assigns where it should add.
     Var::recorded([x.node], x.dense.narrow(axis, start, len), move |dy, _| {

@@ -27,4 +27,6 @@ mod resample;
 mod tape;
 mod value;
 
+#[cfg(feature = "cuda")]
+pub use backend::DfdxCuda;
 pub use backend::{Dfdx, DfdxCpu};

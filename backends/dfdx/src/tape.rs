@@ -40,7 +40,10 @@ pub(crate) type Backward<H> = Box<dyn FnOnce(Floats<H>, &[bool]) -> Vec<Option<F
 enum Origin<H: Hardware> {
     /// Nothing: a tracked leaf.
     Leaf,
-    Operation { parents: Vec<Option<Arc<Node<H>>>>, backward: Backward<H> },
+    Operation {
+        parents: Vec<Option<Arc<Node<H>>>>,
+        backward: Backward<H>,
+    },
     /// An operation whose backward pass has run.
     Spent,
 }
@@ -106,8 +109,7 @@ pub(crate) fn backward<H: Hardware>(
     gradient: Floats<H>,
     wanted: &[&Arc<Node<H>>],
 ) -> Result<Vec<Option<Floats<H>>>> {
-    let mut found: BTreeMap<u64, Option<Floats<H>>> =
-        wanted.iter().map(|node| (node.number, None)).collect();
+    let mut found: BTreeMap<u64, Option<Floats<H>>> = wanted.iter().map(|node| (node.number, None)).collect();
     let mut pending = BTreeMap::from([(root.number, (root, gradient))]);
     // The largest number first: all of a tensor's uses come before what made it.
     while let Some((number, (node, gradient))) = pending.pop_last() {

@@ -52,8 +52,7 @@ pub(super) fn step<E: Real, H: Engine<E>>(
     let [mut p, mut m, mut v] = [p, m.dense, v.dense].map(|x| x.to_vec());
     let piece = pieces::piece(1);
     // One list of pieces of all three, so that each is rewritten by one task.
-    let mut parts: Vec<_> =
-        p.chunks_mut(piece).zip(m.chunks_mut(piece)).zip(v.chunks_mut(piece)).collect();
+    let mut parts: Vec<_> = p.chunks_mut(piece).zip(m.chunks_mut(piece)).zip(v.chunks_mut(piece)).collect();
     pieces::each(&mut parts, 1, &|at, part| {
         for ((p, m), v) in part {
             update(p, &gradient[at * piece..], m, v, rates);

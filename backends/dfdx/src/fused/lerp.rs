@@ -12,9 +12,6 @@ pub(super) fn run<E: Real, H: Engine<E>>(a: Var<E, H>, b: Var<E, H>, weight: f64
         a
     });
     Var::recorded([a.node, b.node], y, move |dy, wanted| {
-        [
-            wanted[0].then(|| dy.clone().scale(1.0 - weight)),
-            wanted[1].then(|| dy.scale(weight)),
-        ]
+        [wanted[0].then(|| dy.clone().scale(1.0 - weight)), wanted[1].then(|| dy.scale(weight))]
     })
 }

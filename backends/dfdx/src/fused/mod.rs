@@ -5,6 +5,7 @@ mod adamw;
 mod attention;
 mod attention_apply;
 mod attention_probs;
+mod cross_entropy;
 mod gelu;
 mod heads;
 mod layer_norm;
@@ -12,21 +13,17 @@ mod lerp;
 mod linear;
 mod residual;
 mod row_entropy;
+mod silu;
 mod softmax;
 mod sum_squares;
 
-use palimpsest_core::tensor::{Op, OpKind};
+use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
 
 use crate::engine::Engine;
 use crate::execute::Inputs;
 use crate::real::Real;
 use crate::value::Var;
-
-/// Whether there are kernels for a fused operation; core takes any other apart.
-pub(crate) fn supports(op: OpKind) -> bool {
-    !matches!(op, OpKind::Silu | OpKind::CrossEntropy)
-}
 
 /// Runs a fused operation.
 ///
@@ -39,6 +36,7 @@ pub(crate) fn run<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Resu
         Op::Softmax => softmax::run(x),
         Op::LayerNorm { eps } => layer_norm::run(x, inputs.float()?, inputs.float()?, *eps),
         Op::Gelu => gelu::run(x),
+        Op::Silu => silu::run(x),
         Op::Attention { heads } => {
             attention::separate(x, inputs.float()?, inputs.float()?, inputs.optional()?, *heads)
         }
@@ -52,6 +50,7 @@ pub(crate) fn run<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Resu
             residual::run(x, y, gain, keep)
         }
         Op::RowEntropy => row_entropy::run(x),
+        Op::CrossEntropy { smoothing } => cross_entropy::run(x, &inputs.integers()?, *smoothing)?,
         Op::SumSquares => sum_squares::run(x),
         Op::Lerp { weight } => lerp::run(x, inputs.float()?, *weight),
         Op::AdamwStep { .. } => {

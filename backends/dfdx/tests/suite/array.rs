@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use palimpsest_dfdx::DfdxCpu;
 use palimpsest_core::backend::Device;
 use palimpsest_core::{DType, HostTensor, Place, Shape, Tensor};
+use palimpsest_dfdx::DfdxCpu;
 
 /// Where the tests' tensors live.
 pub(crate) fn place() -> Place {

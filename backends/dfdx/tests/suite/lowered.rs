@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use palimpsest_dfdx::DfdxCpu;
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{Op, OpKind, Shape};
 use palimpsest_core::{Backend, DType, HostTensor, Place, Result};
+use palimpsest_dfdx::DfdxCpu;
 
 pub(crate) struct Primitives(DfdxCpu);
 
