@@ -39,22 +39,6 @@ impl Default for DfdxCpu {
     }
 }
 
-/// dfdx on the first CUDA device that the process sees.
-#[cfg(feature = "cuda")]
-pub type DfdxCuda = Dfdx<dfdx::tensor::Cuda>;
-
-#[cfg(feature = "cuda")]
-impl DfdxCuda {
-    /// The backend.
-    ///
-    /// # Errors
-    /// There is no device, or no driver.
-    pub fn new() -> Result<Self> {
-        let device = dfdx::tensor::Cuda::try_seed_from_u64(0);
-        device.map(Self::on).map_err(|error| Error::failure(format!("dfdx: {error:?}")))
-    }
-}
-
 #[allow(private_bounds, reason = "methods of this module only")]
 impl<H: Hardware> Dfdx<H> {
     fn on(device: H) -> Self {

@@ -35,17 +35,3 @@ impl Hardware for Cpu {
         Self::seed_from_u64(seed)
     }
 }
-
-/// The first CUDA device that the process sees.
-#[cfg(feature = "cuda")]
-impl Hardware for dfdx::tensor::Cuda {
-    const HOST: bool = false;
-
-    fn place(&self) -> backend::Device {
-        backend::Device::Cuda(0)
-    }
-
-    fn seeded(&self, seed: u64) -> Self {
-        Self::seed_from_u64(seed)
-    }
-}

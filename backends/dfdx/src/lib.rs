@@ -27,6 +27,4 @@ mod resample;
 mod tape;
 mod value;
 
-#[cfg(feature = "cuda")]
-pub use backend::DfdxCuda;
 pub use backend::{Dfdx, DfdxCpu};

@@ -1,6 +1,10 @@
 //! Attention without the probabilities in memory: a score matrix lives as long as its head's task.
 //! The backward pass finds it again from the logarithms of the rows' sums.
 
+use std::sync::Arc;
+
+use palimpsest_core::Shape;
+
 use crate::dense::Dense;
 use crate::engine::Engine;
 use crate::kernels::pieces;
@@ -8,6 +12,7 @@ use crate::kernels::product::{Matrix, matrix, product, turned};
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
+use crate::tape::Node;
 use crate::value::Var;
 
 use super::heads::{Bias, Place, Sizes};
@@ -24,13 +29,13 @@ pub(super) fn separate<E: Real, H: Engine<E>>(
     let places = [sizes.queries, sizes.keys, sizes.keys].map(|rows| Place::alone(sizes, rows));
     let (bias, to_bias) = parts(bias);
     let nodes = vec![q.node, k.node, v.node, to_bias];
-    let operands = [q.dense, k.dense, v.dense];
-    let shapes = operands.clone().map(|x| x.shape().clone());
+    let operands = vec![q.dense, k.dense, v.dense];
+    let shapes: Vec<Shape> = operands.iter().map(|x| x.shape().clone()).collect();
     let saved = Saved { sizes, places, operands, bias };
     let (out, sums) = saved.forward();
     Var::recorded_many(nodes, out.clone(), move |dy, wanted| {
         let tasks = saved.backward(&dy, &out, &sums);
-        let picks: [fn(&Gradients<E>) -> &[E]; 3] = [|t| &t.q, |t| &t.k, |t| &t.v];
+        let picks: [Pick<E>; 3] = [|t| &t.q, |t| &t.k, |t| &t.v];
         let mut gradients = Vec::with_capacity(4);
         for ((shape, place), pick) in shapes.into_iter().zip(saved.places).zip(picks) {
             let mut gradient = vec![E::ZERO; shape.count()];
@@ -53,7 +58,7 @@ pub(super) fn packed<E: Real, H: Engine<E>>(
     let places = [0, 1, 2].map(|which| Place::packed(sizes, which));
     let (bias, to_bias) = parts(bias);
     let nodes = [qkv.node, to_bias];
-    let operands = std::array::from_fn(|_| qkv.dense.clone());
+    let operands = vec![qkv.dense];
     let saved = Saved { sizes, places, operands, bias };
     let (out, sums) = saved.forward();
     Var::recorded(nodes, out.clone(), move |dy, wanted| {
@@ -67,10 +72,10 @@ pub(super) fn packed<E: Real, H: Engine<E>>(
     })
 }
 
-type Node<H> = Option<std::sync::Arc<crate::tape::Node<H>>>;
-
 /// A bias and its place in the history.
-pub(super) fn parts<E: Real, H: Engine<E>>(bias: Option<Var<E, H>>) -> (Option<Bias<E>>, Node<H>) {
+pub(super) fn parts<E: Real, H: Engine<E>>(
+    bias: Option<Var<E, H>>,
+) -> (Option<Bias<E>>, Option<Arc<Node<H>>>) {
     bias.map_or((None, None), |bias| (Some(Bias::new(&bias.dense)), bias.node))
 }
 
@@ -106,8 +111,8 @@ fn logits<E: Real, H: Engine<E>>(
 struct Saved<E: Real, H: Engine<E>> {
     sizes: Sizes,
     places: [Place; 3],
-    /// q, k and v, or three times all in one.
-    operands: [Dense<E, H>; 3],
+    /// q, k and v, or all in one.
+    operands: Vec<Dense<E, H>>,
     bias: Option<Bias<E>>,
 }
 
@@ -119,19 +124,15 @@ struct Gradients<E> {
     logits: Vec<E>,
 }
 
-impl<E: Real, H: Engine<E>> Saved<E, H> {
-    /// The operands' elements; those of a packed tensor are copied once.
-    fn elements(&self) -> Vec<Vec<E>> {
-        let packed = self.sizes.queries == self.sizes.keys
-            && self.operands[0].width() == 3 * self.sizes.heads * self.sizes.width;
-        self.operands[..if packed { 1 } else { 3 }].iter().map(Dense::to_vec).collect()
-    }
+/// One of them.
+type Pick<E> = fn(&Gradients<E>) -> &[E];
 
+impl<E: Real, H: Engine<E>> Saved<E, H> {
     /// The result [b, n, d], and the logarithms of the rows' sums by task.
     fn forward(&self) -> (Dense<E, H>, Vec<Vec<E>>) {
         let Self { sizes, places, bias, .. } = self;
         let device = self.operands[0].device();
-        let elements = self.elements();
+        let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let tasks: Vec<(Vec<E>, Vec<E>)> = pieces::collect(sizes.tasks(), &|task| {
             let q = places[0].head(device, data(0), task, sizes.scale());
@@ -149,7 +150,7 @@ impl<E: Real, H: Engine<E>> Saved<E, H> {
     fn backward(&self, dy: &Dense<E, H>, out: &Dense<E, H>, sums: &[Vec<E>]) -> Vec<Gradients<E>> {
         let Self { sizes, places, bias, .. } = self;
         let device = dy.device();
-        let elements = self.elements();
+        let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let (dy, out) = (dy.to_vec(), out.to_vec());
         let target = Place::alone(*sizes, sizes.queries);

@@ -69,7 +69,7 @@ impl Place {
     }
 
     /// The rows of a task's head.
-    pub(super) fn rows<'a, T>(self, data: &'a [T], task: usize) -> impl Iterator<Item = &'a [T]> {
+    pub(super) fn rows<T>(self, data: &[T], task: usize) -> impl Iterator<Item = &[T]> {
         let sample = task / self.heads * self.rows * self.row;
         let start = sample + self.first + task % self.heads * self.width;
         (0..self.rows).map(move |i| &data[start + i * self.row..][..self.width])

@@ -45,7 +45,7 @@ fn gradients<E: Real, H: Engine<E>>(
     let dweight = wanted[1].then(|| dy.beside(product(turned(gradient), x), weight_shape.clone()));
     let outputs = weight_shape[0];
     let dbias = wanted[2].then(|| {
-        let rows = if outputs == 0 { 0 } else { dy.count() / outputs };
+        let rows = dy.count().checked_div(outputs).unwrap_or(0);
         dy.clone().reshape([rows, outputs]).sum(&[0]).reshape([outputs])
     });
     vec![dx, dweight, dbias]

@@ -13,7 +13,12 @@ macro_rules! vectorised {
             #[allow(clippy::too_many_arguments)]
             fn body<T: Real>($($arg: $ty),*) $(-> $ret)? $body
 
-            pulp::Arch::new().dispatch(move || body($($arg),*))
+            // Only what is inlined is compiled for the architecture.
+            let call = {
+                #[inline(always)]
+                move || body($($arg),*)
+            };
+            pulp::Arch::new().dispatch(call)
         }
     )* };
 }

@@ -60,7 +60,7 @@ fn histories_that_nobody_asks_for_are_freed() {
     // A mebibyte per tensor; a thousand histories of four.
     let forward = |i: usize| {
         let y = leaf.gelu().unwrap().mul(&leaf).unwrap().exp().unwrap().sum_all().unwrap();
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             y.backward(&[&leaf]).unwrap();
         }
     };
