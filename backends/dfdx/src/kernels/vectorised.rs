@@ -1,6 +1,9 @@
 //! Functions compiled once more for wider registers, chosen where the processor has them.
 
 /// Declares functions over `T: Real` whose bodies are compiled for each of pulp's architectures.
+///
+/// Only what is inlined into pulp's entry is, so the call is a type of its own: the code of a
+/// closure's `FnOnce::call_once` stays outside.
 macro_rules! vectorised {
     ($(
         $(#[$doc:meta])*
@@ -13,14 +16,32 @@ macro_rules! vectorised {
             #[allow(clippy::too_many_arguments)]
             fn body<T: Real>($($arg: $ty),*) $(-> $ret)? $body
 
-            // Only what is inlined is compiled for the architecture.
-            let call = {
+            /// The arguments, of types named like them.
+            #[allow(non_camel_case_types)]
+            struct Call<$($arg),*> { $($arg: $arg),* }
+
+            impl<T: Real> pulp::WithSimd for Call<$($ty),*> {
+                type Output = $crate::kernels::vectorised::output!($($ret)?);
+
                 #[inline(always)]
-                move || body($($arg),*)
-            };
-            pulp::Arch::new().dispatch(call)
+                fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+                    body($(self.$arg),*)
+                }
+            }
+
+            pulp::Arch::new().dispatch(Call { $($arg),* })
         }
     )* };
 }
 
-pub(crate) use vectorised;
+/// A function's return type.
+macro_rules! output {
+    () => {
+        ()
+    };
+    ($ret:ty) => {
+        $ret
+    };
+}
+
+pub(crate) use {output, vectorised};
