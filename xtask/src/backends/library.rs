@@ -21,7 +21,7 @@ pub(crate) struct Known {
 }
 
 /// The backends of this project.
-pub(crate) const KNOWN: [Known; 2] = [
+pub(crate) const KNOWN: [Known; 3] = [
     Known {
         name: "burn",
         summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
@@ -33,6 +33,12 @@ pub(crate) const KNOWN: [Known; 2] = [
         summary: "libtorch 2.11.0, on the processor and CUDA: cargo xtask backend add tch",
         own_workspace: Some("backends/tch/Cargo.toml"),
         libtorch: true,
+    },
+    Known {
+        name: "dfdx",
+        summary: "dfdx 0.13, pure Rust, on the processor, with a tape of our own",
+        own_workspace: None,
+        libtorch: false,
     },
 ];
 

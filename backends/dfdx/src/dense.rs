@@ -1,0 +1,113 @@
+//! A tensor of any rank: a flat dfdx tensor beside its shape.
+//!
+//! Elements always lie in row-major order. Views exist only inside an operation, so a reshape is
+//! free and a slice of the elements is the tensor.
+
+use dfdx::shapes::HasShape;
+use dfdx::tensor::Tensor;
+use dfdx::tensor_ops::ReshapeTo;
+use palimpsest_core::Shape;
+
+use crate::engine::Engine;
+use crate::kernels::pieces;
+use crate::kernels::product::Matrix;
+use crate::real::Real;
+
+/// A dfdx tensor of rank 1.
+pub(crate) type Flat<E, H> = Tensor<(usize,), E, H>;
+
+/// A tensor without history. A clone shares the elements.
+#[derive(Clone)]
+pub(crate) struct Dense<E: Real, H: Engine<E>> {
+    flat: Flat<E, H>,
+    shape: Shape,
+}
+
+impl<E: Real, H: Engine<E>> Dense<E, H> {
+    /// A tensor of elements on a device.
+    pub(crate) fn new(flat: Flat<E, H>, shape: Shape) -> Self {
+        debug_assert_eq!(flat.shape().0, shape.count());
+        Self { flat, shape }
+    }
+
+    /// A tensor of host elements.
+    pub(crate) fn from_vec(device: &H, elements: Vec<E>, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        Self { flat: device.tensor_from_vec(elements, (shape.count(),)), shape }
+    }
+
+    /// A tensor of one value.
+    pub(crate) fn full(device: &H, shape: impl Into<Shape>, value: f64) -> Self {
+        let shape = shape.into();
+        Self::from_vec(device, vec![E::of(value); shape.count()], shape)
+    }
+
+    /// A tensor with this one's device.
+    pub(crate) fn beside(&self, elements: Vec<E>, shape: impl Into<Shape>) -> Self {
+        Self::from_vec(self.device(), elements, shape)
+    }
+
+    /// The same elements in another shape.
+    pub(crate) fn reshape(self, shape: impl Into<Shape>) -> Self {
+        Self::new(self.flat, shape.into())
+    }
+
+    /// The extents.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The number of elements.
+    pub(crate) fn count(&self) -> usize {
+        self.flat.shape().0
+    }
+
+    /// The extent of the last axis.
+    pub(crate) fn width(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Where the elements are.
+    pub(crate) fn device(&self) -> &H {
+        self.flat.device()
+    }
+
+    /// The elements in host memory.
+    pub(crate) fn to_vec(&self) -> Vec<E> {
+        let mut elements = vec![E::ZERO; self.count()];
+        if !elements.is_empty() {
+            self.flat.copy_into(&mut elements);
+        }
+        elements
+    }
+
+    /// The elements, as dfdx has them.
+    pub(crate) fn into_flat(self) -> Flat<E, H> {
+        self.flat
+    }
+
+    /// All but the last axis as rows.
+    pub(crate) fn matrix(&self) -> Matrix<E, H> {
+        let width = self.width();
+        let rows = self.shape.iter().rev().skip(1).product::<usize>();
+        self.flat.clone().reshape_like(&(rows, width))
+    }
+
+    /// Rewrites the elements in host memory, whole rows of `width` at a time and in parallel; `f`
+    /// gets the place of a piece's first element.
+    pub(crate) fn rewrite(self, width: usize, f: &(dyn Fn(usize, &mut [E]) + Sync)) -> Self {
+        let mut elements = self.to_vec();
+        pieces::each(&mut elements, pieces::piece(width), f);
+        let device = self.device().clone();
+        Self::from_vec(&device, elements, self.shape)
+    }
+
+    /// Applies a function of flat dfdx tensors; nothing is asked of dfdx where there are no
+    /// elements.
+    pub(crate) fn map(self, f: impl FnOnce(Flat<E, H>) -> Flat<E, H>) -> Self {
+        if self.count() == 0 {
+            return self;
+        }
+        Self { flat: f(self.flat), shape: self.shape }
+    }
+}

@@ -1,0 +1,280 @@
+//! From an operation on values to the code that runs it.
+
+use std::sync::{Mutex, PoisonError};
+
+use palimpsest_core::tensor::{DType, Op};
+use palimpsest_core::{Error, Result, Shape};
+
+use crate::dense::Dense;
+use crate::engine::{Engine, Hardware};
+use crate::real::Real;
+use crate::reduce::Around;
+use crate::value::{Discrete, Value, Var};
+use crate::{convert, discrete, elementwise, fused, index, layout, product, recording, reduce, resample};
+
+/// An operation's inputs.
+pub(crate) struct Inputs<H: Hardware> {
+    name: &'static str,
+    values: std::vec::IntoIter<Value<H>>,
+}
+
+impl<H: Hardware> Inputs<H> {
+    /// The next input, which must hold floats of type `E`.
+    pub(crate) fn float<E: Real>(&mut self) -> Result<Var<E, H>>
+    where
+        H: Engine<E>,
+    {
+        self.optional()?.ok_or_else(|| Error::failure(format!("{}: an input is missing", self.name)))
+    }
+
+    /// The next input, if there is one.
+    pub(crate) fn optional<E: Real>(&mut self) -> Result<Option<Var<E, H>>>
+    where
+        H: Engine<E>,
+    {
+        let Some(value) = self.values.next() else { return Ok(None) };
+        match E::of_value(value) {
+            Some(x) if recording::enabled() => Ok(Some(x)),
+            Some(x) => Ok(Some(Var::plain(x.dense))),
+            None => Err(Error::failure(format!("{}: needs {} tensors", self.name, E::DTYPE))),
+        }
+    }
+
+    /// The next input, which must hold integers.
+    pub(crate) fn integers(&mut self) -> Result<Discrete<i64>> {
+        discrete::integers(self.name, self.values.next().as_ref())
+    }
+
+    fn truths(&mut self) -> Result<Discrete<bool>> {
+        match self.values.next() {
+            Some(Value::Bool(x)) => Ok(x),
+            _ => Err(Error::failure(format!("{}: needs truth values", self.name))),
+        }
+    }
+
+    /// The floats that are left.
+    fn floats<E: Real>(&mut self) -> Result<Vec<Var<E, H>>>
+    where
+        H: Engine<E>,
+    {
+        let mut all = Vec::new();
+        while let Some(x) = self.optional()? {
+            all.push(x);
+        }
+        Ok(all)
+    }
+}
+
+/// Runs an operation.
+///
+/// # Errors
+/// Inputs that it is not defined on.
+pub(crate) fn execute<H: Hardware>(
+    device: &H,
+    sampler: &Mutex<H>,
+    op: &Op,
+    inputs: Vec<Value<H>>,
+) -> Result<Vec<Value<H>>> {
+    let name = op.kind().name();
+    match op {
+        Op::Full { shape, value, dtype } => return Ok(vec![convert::full(device, shape, *value, *dtype)?]),
+        Op::RandomNormal { shape, dtype } | Op::RandomUniform { shape, dtype } => {
+            let normal = matches!(op, Op::RandomNormal { .. });
+            return Ok(vec![draw(device, sampler, shape, *dtype, normal)?]);
+        }
+        _ => {}
+    }
+    if let Op::Cast { dtype } = op {
+        let value = inputs.into_iter().next();
+        let value = value.ok_or_else(|| Error::failure(format!("{name}: an input is missing")))?;
+        let value = if recording::enabled() { value } else { value.with_node(None) };
+        return Ok(vec![convert::cast(device, value, *dtype)?]);
+    }
+    // The type that it runs on: that of the branches of `where`, else that of the first input.
+    let first = inputs.get(usize::from(matches!(op, Op::Where)));
+    let dtype = first.map(|value| value.signature().1);
+    let values = inputs.into_iter();
+    match dtype {
+        Some(DType::F32) => floats::<f32, H>(op, Inputs { name, values }),
+        Some(DType::F64) => floats::<f64, H>(op, Inputs { name, values }),
+        Some(DType::I64) => Ok(vec![whole(op, Inputs { name, values })?]),
+        Some(DType::Bool) => Ok(vec![truths(op, Inputs { name, values })?]),
+        _ => Err(Error::failure(format!("{name}: an input is missing"))),
+    }
+}
+
+fn draw<H: Hardware>(
+    device: &H,
+    sampler: &Mutex<H>,
+    shape: &Shape,
+    dtype: DType,
+    normal: bool,
+) -> Result<Value<H>> {
+    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &H, shape: &Shape, normal: bool) -> Value<H> {
+        let sample = if normal { E::sample_normal } else { E::sample_uniform };
+        let elements = sample(sampler, shape.count());
+        E::value(Var::plain(Dense::from_vec(device, elements, shape.clone())))
+    }
+    let sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
+    match dtype {
+        DType::F32 => Ok(drawn::<f32, H>(device, &sampler, shape, normal)),
+        DType::F64 => Ok(drawn::<f64, H>(device, &sampler, shape, normal)),
+        DType::Bf16 => Err(convert::no_bf16()),
+        DType::I64 | DType::Bool => Err(Error::failure(format!("random values of type {dtype}"))),
+    }
+}
+
+fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
+    let name = op.kind().name();
+    if op.kind().is_fused() {
+        return Ok(fused::run(op, inputs)?.into_iter().map(E::value).collect());
+    }
+    let y = match op {
+        Op::Where => {
+            let condition = inputs.truths()?;
+            choose(&condition, inputs.float()?, inputs.float()?)
+        }
+        Op::Equal | Op::Less => {
+            let (a, b): (Var<E, H>, Var<E, H>) = (inputs.float()?, inputs.float()?);
+            let less = matches!(op, Op::Less);
+            let (left, right) = (a.dense.to_vec(), b.dense.to_vec());
+            let truths = discrete::compare(less, (&left, a.dense.shape()), (&right, b.dense.shape()));
+            return Ok(vec![Value::Bool(truths)]);
+        }
+        Op::Argmax { axis } => {
+            return Ok(vec![Value::Int(discrete::argmax(&inputs.float::<E>()?.dense, *axis))]);
+        }
+        Op::Argsort { axis, descending } => {
+            let x = inputs.float::<E>()?;
+            return Ok(vec![Value::Int(discrete::argsort(&x.dense, *axis, *descending))]);
+        }
+        Op::Add | Op::Sub | Op::Mul | Op::Div => {
+            let (a, b): (Var<E, H>, Var<E, H>) = (inputs.float()?, inputs.float()?);
+            elementwise::binary(op, a, b).ok_or_else(|| unknown(name))?
+        }
+        Op::Sum { axes } => reduce::sum(inputs.float()?, axes),
+        Op::Mean { axes } => reduce::mean(inputs.float()?, axes),
+        Op::Max { axis } => reduce::max(inputs.float()?, *axis),
+        Op::Reshape { shape } => layout::reshape(inputs.float()?, shape),
+        Op::Permute { axes } => layout::permute(inputs.float()?, axes),
+        Op::Narrow { axis, start, len } => layout::narrow(inputs.float()?, *axis, *start, *len),
+        Op::Concat { axis } => concat(inputs.floats()?, *axis)?,
+        Op::Pad { axis, before, after, value } => {
+            layout::pad(inputs.float()?, *axis, *before, *after, *value)
+        }
+        Op::Expand { shape } => layout::expand(inputs.float()?, shape),
+        Op::Gather { axis } => index::gather(inputs.float()?, &inputs.integers()?, *axis)?,
+        Op::IndexSelect { axis } => index::select(inputs.float()?, &inputs.integers()?, *axis)?,
+        Op::ScatterAdd { axis } => {
+            let (x, indices) = (inputs.float()?, inputs.integers()?);
+            index::scatter_add(x, &indices, inputs.float()?, *axis)?
+        }
+        Op::Matmul => product::matmul(inputs.float()?, inputs.float()?),
+        Op::Conv2d { stride, padding } => {
+            product::conv2d(inputs.float()?, inputs.float()?, *stride, *padding)
+        }
+        Op::Interpolate { height, width, mode } => {
+            resample::interpolate(inputs.float()?, *height, *width, *mode)
+        }
+        _ => elementwise::unary(op, inputs.float()?).ok_or_else(|| unknown(name))?,
+    };
+    Ok(vec![E::value::<H>(y)])
+}
+
+fn unknown(name: &str) -> Error {
+    Error::failure(format!("{name} is not known to the dfdx backend"))
+}
+
+fn choose<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Var<E, H>) -> Var<E, H> {
+    let (left, right) = (a.dense.shape().clone(), b.dense.shape().clone());
+    let (elements, out) =
+        discrete::choose(condition, (&a.dense.to_vec(), &left), (&b.dense.to_vec(), &right));
+    let y = a.dense.beside(elements, out.clone());
+    let condition = condition.clone();
+    Var::recorded([a.node, b.node], y, move |dy, wanted| {
+        let elements = dy.to_vec();
+        let (zero, scalar) = ([E::ZERO], Shape::default());
+        let part = |first: bool, shape: &Shape| {
+            let (full, none) = ((elements.as_slice(), &out), (zero.as_slice(), &scalar));
+            let (a, b) = if first { (full, none) } else { (none, full) };
+            dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape)
+        };
+        [wanted[0].then(|| part(true, &left)), wanted[1].then(|| part(false, &right))]
+    })
+}
+
+fn concat<E: Real, H: Engine<E>>(parts: Vec<Var<E, H>>, axis: usize) -> Result<Var<E, H>> {
+    let first = parts.first().ok_or_else(|| Error::failure("concat: an input is missing"))?;
+    let mut shape = first.dense.shape().to_vec();
+    let lens: Vec<usize> = parts.iter().map(|part| part.dense.shape()[axis]).collect();
+    shape[axis] = lens.iter().sum();
+    let elements: Vec<Vec<E>> = parts.iter().map(|part| part.dense.to_vec()).collect();
+    let slices: Vec<(&[E], Around)> = elements
+        .iter()
+        .zip(&parts)
+        .map(|(elements, part)| (elements.as_slice(), Around::new(part.dense.shape(), axis)))
+        .collect();
+    let dense = first.dense.beside(layout::joined(&slices), shape);
+    let nodes = parts.into_iter().map(|part| part.node).collect();
+    Ok(Var::recorded_many(nodes, dense, move |dy, wanted| {
+        let mut start = 0;
+        let part = |(&len, &wanted): (&usize, &bool)| {
+            let part = wanted.then(|| dy.clone().narrow(axis, start, len));
+            start += len;
+            part
+        };
+        lens.iter().zip(wanted).map(part).collect()
+    }))
+}
+
+fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
+    if matches!(op, Op::Where) {
+        let condition = inputs.truths()?;
+        let (a, b) = (inputs.integers()?, inputs.integers()?);
+        let (data, shape) = discrete::choose(&condition, (&a.data, &a.shape), (&b.data, &b.shape));
+        return Ok(Value::Int(Discrete::new(data, shape)));
+    }
+    let x = inputs.integers()?;
+    Ok(match op {
+        Op::Equal | Op::Less => {
+            let y = inputs.integers()?;
+            let less = matches!(op, Op::Less);
+            Value::Bool(discrete::compare(less, (&x.data, &x.shape), (&y.data, &y.shape)))
+        }
+        Op::ScatterAdd { axis } => {
+            Value::Int(discrete::scatter_add(&x, &inputs.integers()?, &inputs.integers()?, *axis)?)
+        }
+        _ => {
+            let mut rest = Vec::new();
+            while let Some(Value::Int(x)) = inputs.values.next() {
+                rest.push(x);
+            }
+            Value::Int(discrete::run(op, &x, &rest, rest.first(), |x| x as i64)?)
+        }
+    })
+}
+
+fn truths<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
+    let x = inputs.truths()?;
+    Ok(Value::Bool(match op {
+        Op::Where => {
+            let (a, b) = (inputs.truths()?, inputs.truths()?);
+            let (data, shape) = discrete::choose(&x, (&a.data, &a.shape), (&b.data, &b.shape));
+            Discrete::new(data, shape)
+        }
+        Op::Equal | Op::Less => {
+            let y = inputs.truths()?;
+            discrete::compare(matches!(op, Op::Less), (&x.data, &x.shape), (&y.data, &y.shape))
+        }
+        Op::Gather { .. } | Op::IndexSelect { .. } => {
+            discrete::run(op, &x, &[], Some(&inputs.integers()?), |x| x != 0.0)?
+        }
+        _ => {
+            let mut rest = Vec::new();
+            while let Some(Value::Bool(x)) = inputs.values.next() {
+                rest.push(x);
+            }
+            discrete::run(op, &x, &rest, None, |x| x != 0.0)?
+        }
+    }))
+}

@@ -1,0 +1,160 @@
+//! Where the heads of queries, keys, values and their gradients lie in a tensor.
+
+use palimpsest_core::Shape;
+
+use crate::dense::Dense;
+use crate::engine::Engine;
+use crate::kernels::pieces;
+use crate::kernels::product::{Matrix, matrix};
+use crate::real::Real;
+
+/// The sizes of an attention operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) heads: usize,
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    /// Elements per head.
+    pub(super) width: usize,
+}
+
+impl Sizes {
+    /// Sizes by queries [b, n, d] and keys [b, m, d].
+    pub(super) fn separate(q: &Shape, k: &Shape, heads: usize) -> Self {
+        Self { batch: q[0], heads, queries: q[1], keys: k[1], width: q[2] / heads }
+    }
+
+    /// Sizes by packed queries, keys and values [b, n, 3 d].
+    pub(super) fn packed(qkv: &Shape, heads: usize) -> Self {
+        Self { batch: qkv[0], heads, queries: qkv[1], keys: qkv[1], width: qkv[2] / (3 * heads) }
+    }
+
+    /// Independent tasks: one per sample and head.
+    pub(super) fn tasks(self) -> usize {
+        self.batch * self.heads
+    }
+
+    /// Elements of a score matrix.
+    pub(super) fn scores(self) -> usize {
+        self.queries * self.keys
+    }
+
+    /// The factor on the logits.
+    pub(super) fn scale(self) -> f64 {
+        (self.width as f64).sqrt().recip()
+    }
+}
+
+/// The place of one of q, k, v in a tensor: where it begins, and the distance between rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    first: usize,
+    row: usize,
+    rows: usize,
+    width: usize,
+    heads: usize,
+}
+
+impl Place {
+    /// A tensor [b, rows, d] of its own.
+    pub(super) fn alone(sizes: Sizes, rows: usize) -> Self {
+        Self { first: 0, row: sizes.heads * sizes.width, rows, width: sizes.width, heads: sizes.heads }
+    }
+
+    /// Queries (0), keys (1) or values (2) of a packed tensor.
+    pub(super) fn packed(sizes: Sizes, which: usize) -> Self {
+        let d = sizes.heads * sizes.width;
+        Self { first: which * d, row: 3 * d, ..Self::alone(sizes, sizes.queries) }
+    }
+
+    /// The rows of a task's head.
+    pub(super) fn rows<T>(self, data: &[T], task: usize) -> impl Iterator<Item = &[T]> {
+        let sample = task / self.heads * self.rows * self.row;
+        let start = sample + self.first + task % self.heads * self.width;
+        (0..self.rows).map(move |i| &data[start + i * self.row..][..self.width])
+    }
+
+    /// A copy of a task's head, times `scale`.
+    pub(super) fn head<E: Real, H: Engine<E>>(
+        self,
+        device: &H,
+        data: &[E],
+        task: usize,
+        scale: f64,
+    ) -> Matrix<E, H> {
+        let mut head = Vec::with_capacity(self.rows * self.width);
+        for row in self.rows(data, task) {
+            head.extend_from_slice(row);
+        }
+        if scale != 1.0 {
+            for x in &mut head {
+                *x *= E::of(scale);
+            }
+        }
+        matrix(device, head, self.rows, self.width)
+    }
+
+    /// Puts the heads of all tasks to their places; `head` picks one from a task's results.
+    pub(super) fn assemble<E: Real, R: Sync>(self, out: &mut [E], tasks: &[R], head: fn(&R) -> &[E]) {
+        let size = self.rows * self.row;
+        pieces::each(out, size, &|at, sample| {
+            for h in 0..self.heads {
+                let start = self.first + h * self.width;
+                let head = head(&tasks[at / size.max(1) * self.heads + h]);
+                for (row, x) in sample.chunks_exact_mut(self.row).zip(head.chunks_exact(self.width)) {
+                    row[start..start + self.width].copy_from_slice(x);
+                }
+            }
+        });
+    }
+}
+
+/// An additive bias that broadcasts to [b, h, n, m].
+#[derive(Clone)]
+pub(super) struct Bias<E> {
+    data: Vec<E>,
+    shape: Shape,
+    strides: [usize; 4],
+}
+
+impl<E: Real> Bias<E> {
+    /// # Panics
+    /// It has not four axes.
+    pub(super) fn new<H: Engine<E>>(bias: &Dense<E, H>) -> Self {
+        let shape = bias.shape().clone();
+        let strides = shape.strides();
+        let strides = std::array::from_fn(|axis| if shape[axis] == 1 { 0 } else { strides[axis] });
+        Self { data: bias.to_vec(), shape, strides }
+    }
+
+    /// Adds a task's part to its logits.
+    pub(super) fn add(&self, sizes: Sizes, task: usize, logits: &mut [E]) {
+        let [sample, head, row, column] = self.strides;
+        for (i, logits) in logits.chunks_exact_mut(sizes.keys).enumerate() {
+            let start = task / sizes.heads * sample + task % sizes.heads * head + i * row;
+            if column == 0 {
+                for x in logits {
+                    *x += self.data[start];
+                }
+            } else {
+                for (x, &bias) in logits.iter_mut().zip(&self.data[start..]) {
+                    *x += bias;
+                }
+            }
+        }
+    }
+
+    /// The gradient of the bias, from those of the tasks' logits.
+    pub(super) fn gradient<H: Engine<E>, R>(
+        &self,
+        device: &H,
+        sizes: Sizes,
+        tasks: &[R],
+        logits: fn(&R) -> &[E],
+    ) -> Dense<E, H> {
+        let all = tasks.iter().flat_map(|task| logits(task).iter().copied()).collect();
+        let full = [sizes.batch, sizes.heads, sizes.queries, sizes.keys];
+        Dense::from_vec(device, all, full).sum_to(&self.shape)
+    }
+}

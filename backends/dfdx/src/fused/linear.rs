@@ -1,0 +1,62 @@
+//! x weight^T + bias
+
+use palimpsest_core::Shape;
+
+use crate::dense::Dense;
+use crate::engine::Engine;
+use crate::kernels::pieces;
+use crate::kernels::product::{Matrix, product, turned};
+use crate::kernels::vectorised::vectorised;
+use crate::real::Real;
+use crate::value::Var;
+
+pub(super) fn run<E: Real, H: Engine<E>>(
+    x: Var<E, H>,
+    weight: Var<E, H>,
+    bias: Option<Var<E, H>>,
+) -> Var<E, H> {
+    let (bias, to_bias) = bias.map_or((None, None), |bias| (Some(bias.dense), bias.node));
+    let nodes = vec![x.node, weight.node, to_bias];
+    let (x, weight) = (x.dense, weight.dense);
+    let mut shape = x.shape().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = weight.shape()[0];
+    }
+    let (rows, columns) = (x.matrix(), weight.matrix());
+    let mut y = product(rows.clone(), turned(columns.clone()));
+    if let Some(bias) = bias {
+        let bias = bias.to_vec();
+        pieces::each(&mut y, pieces::piece(bias.len()), &|_, part| add_to_rows(part, &bias));
+    }
+    let (before, outputs) = (x.shape().clone(), weight.shape().clone());
+    Var::recorded_many(nodes, x.beside(y, shape), move |dy, wanted| {
+        gradients(&dy, (rows, &before), (columns, &outputs), wanted)
+    })
+}
+
+fn gradients<E: Real, H: Engine<E>>(
+    dy: &Dense<E, H>,
+    (x, x_shape): (Matrix<E, H>, &Shape),
+    (weight, weight_shape): (Matrix<E, H>, &Shape),
+    wanted: &[bool],
+) -> Vec<Option<Dense<E, H>>> {
+    let gradient = dy.matrix();
+    let dx = wanted[0].then(|| dy.beside(product(gradient.clone(), weight), x_shape.clone()));
+    let dweight = wanted[1].then(|| dy.beside(product(turned(gradient), x), weight_shape.clone()));
+    let outputs = weight_shape[0];
+    let dbias = wanted[2].then(|| {
+        let rows = dy.count().checked_div(outputs).unwrap_or(0);
+        dy.clone().reshape([rows, outputs]).sum(&[0]).reshape([outputs])
+    });
+    vec![dx, dweight, dbias]
+}
+
+vectorised! {
+    fn add_to_rows<T: Real>(rows: &mut [T], bias: &[T]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (y, &b) in row.iter_mut().zip(bias) {
+                *y += b;
+            }
+        }
+    }
+}

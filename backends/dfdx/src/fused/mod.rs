@@ -1,0 +1,62 @@
+//! Fused operations: a forward and a backward pass of their own, each in as few passes over memory
+//! as the mathematics allows. Products run on dfdx's matrices; the rest works on host slices.
+
+mod adamw;
+mod attention;
+mod attention_apply;
+mod attention_probs;
+mod cross_entropy;
+mod gelu;
+mod heads;
+mod layer_norm;
+mod lerp;
+mod linear;
+mod residual;
+mod row_entropy;
+mod silu;
+mod softmax;
+mod sum_squares;
+
+use palimpsest_core::tensor::Op;
+use palimpsest_core::{Error, Result};
+
+use crate::engine::Engine;
+use crate::execute::Inputs;
+use crate::real::Real;
+use crate::value::Var;
+
+/// Runs a fused operation.
+///
+/// # Errors
+/// Inputs that it is not defined on.
+pub(crate) fn run<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Var<E, H>>> {
+    let x = inputs.float()?;
+    let y = match op {
+        Op::Linear => linear::run(x, inputs.float()?, inputs.optional()?),
+        Op::Softmax => softmax::run(x),
+        Op::LayerNorm { eps } => layer_norm::run(x, inputs.float()?, inputs.float()?, *eps),
+        Op::Gelu => gelu::run(x),
+        Op::Silu => silu::run(x),
+        Op::Attention { heads } => {
+            attention::separate(x, inputs.float()?, inputs.float()?, inputs.optional()?, *heads)
+        }
+        Op::SelfAttention { heads } => attention::packed(x, inputs.optional()?, *heads),
+        Op::AttentionProbs { heads } => attention_probs::run(x, inputs.optional()?, *heads),
+        Op::AttentionApply { heads } => attention_apply::run(x, inputs.float()?, *heads),
+        Op::Residual { gain, keep } => {
+            let y = inputs.float()?;
+            let gain = if *gain { inputs.optional()? } else { None };
+            let keep = if *keep { inputs.optional()? } else { None };
+            residual::run(x, y, gain, keep)
+        }
+        Op::RowEntropy => row_entropy::run(x),
+        Op::CrossEntropy { smoothing } => cross_entropy::run(x, &inputs.integers()?, *smoothing)?,
+        Op::SumSquares => sum_squares::run(x),
+        Op::Lerp { weight } => lerp::run(x, inputs.float()?, *weight),
+        Op::AdamwStep { .. } => {
+            return adamw::step(op, x.dense, [inputs.float()?, inputs.float()?, inputs.float()?]);
+        }
+        _ => return Err(Error::failure(format!("{} has no fused kernel", op.kind().name()))),
+    };
+    Ok(vec![y])
+}
