@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// Backends: build their libraries, and see what they offer on this machine
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Pack driver, backends and recipes for a machine without Rust and network
+    #[command(after_help = "Example:\n  cargo xtask dist --backends burn,tch,dfdx --out palimpsest.tar.gz")]
+    Dist(Dist),
     /// Format, lints and tests, as CI runs them
     Check,
     /// Pass every test
@@ -237,6 +240,19 @@ pub(crate) struct Compare {
 }
 
 #[derive(Args)]
+pub(crate) struct Dist {
+    /// The backends to pack
+    #[arg(long, value_delimiter = ',', default_value = "burn,dfdx")]
+    pub(crate) backends: Vec<String>,
+    /// The archive to write
+    #[arg(long, default_value = "palimpsest.tar.gz")]
+    pub(crate) out: PathBuf,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct CompareWorker {
     /// The resolved recipe
     pub(crate) recipe: PathBuf,
@@ -326,9 +342,8 @@ pub(crate) enum BackendCommand {
         after_help = "Examples:\n  cargo xtask backend check burn\n  cargo xtask backend check path/to/libmine.so --json"
     )]
     Check {
-        /// The backend, or the path of a library
-        #[arg(default_value = "burn")]
-        name: String,
+        /// A backend or the path of a library; all that are known by default
+        name: Option<String>,
         /// The answer as JSON
         #[arg(long)]
         json: bool,

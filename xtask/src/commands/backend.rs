@@ -9,7 +9,8 @@ use crate::{backends, output};
 
 pub(crate) fn run(command: &BackendCommand) -> Result<()> {
     match command {
-        BackendCommand::Check { name, json } => check(name, *json),
+        BackendCommand::Check { name: Some(name), json } => check(name, *json),
+        BackendCommand::Check { name: None, json } => check_all(*json),
         BackendCommand::Add { name } => {
             if name == "tch" {
                 output::note(&format!("libtorch is in {}", backends::fetch_libtorch()?.display()));
@@ -22,6 +23,30 @@ pub(crate) fn run(command: &BackendCommand) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// What each known backend offers here, or why it can't be used.
+fn check_all(as_json: bool) -> Result<()> {
+    let mut rows = vec![];
+    let mut answers = serde_json::Map::new();
+    for known in &backends::KNOWN {
+        let (ok, told) = match backends::open(known.name) {
+            Ok(backend) => {
+                let info = backend.info();
+                let devices: Vec<String> = backend.devices().iter().map(ToString::to_string).collect();
+                (true, format!("{} on {}", info.version, devices.join(", ")))
+            }
+            Err(error) => (false, error.to_string()),
+        };
+        answers.insert(known.name.to_owned(), json!({ "usable": ok, "told": told }));
+        rows.push(vec![known.name.to_owned(), if ok { "yes" } else { "no" }.to_owned(), told]);
+    }
+    if as_json {
+        output::line(&json!(answers).to_string());
+    } else {
+        output::table(&rows);
+    }
+    Ok(())
 }
 
 fn check(name: &str, as_json: bool) -> Result<()> {

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 pub(crate) mod compare;
 mod data;
+mod dist;
 mod eval;
 mod list;
 mod pretrain;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<()> {
         Command::Show(args) => show::run(&args),
         Command::Data(args) => data::run(args),
         Command::Backend(args) => backend::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Check => check::check(),
         Command::Test => check::test(),
     }

@@ -44,7 +44,8 @@ pub(super) fn report(recipe: &Recipe, environment: &Value, outcomes: &[Outcome],
 fn series(outcome: &Outcome, value: impl Fn(usize) -> f64) -> Series {
     let point = |(i, step): (usize, &crate::commands::compare::Step)| Point {
         step: step.step as f64,
-        epoch: step.step as f64,
+        // So that the axis counts steps.
+        epoch: f64::NAN,
         value: value(i),
     };
     Series { points: outcome.steps.iter().enumerate().map(point).collect() }

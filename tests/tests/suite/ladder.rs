@@ -1,0 +1,197 @@
+//! The parity ladder: the same weights, plans and noise on every backend, from a block to a hundred steps, each
+//! library loaded through the C table as the driver loads it. Single operations are the business of each
+//! backend's own suite.
+//!
+//! All rungs compare f32 with the burn backend in this process. Backends add the same numbers in other orders;
+//! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use palimpsest_core::model::Model;
+use palimpsest_core::params::Params;
+use palimpsest_core::plugin::{Library, LoadedBackend};
+use palimpsest_core::recipe::{Recipe, presets};
+use palimpsest_core::train::{Trainer, gradients};
+use palimpsest_core::{DType, Device, Place};
+use palimpsest_tests::batches;
+use palimpsest_tests::micro::{self, SHAPE};
+
+/// Tokens after three blocks: a few hundred sums in a row.
+const FORWARD: f64 = 5e-6;
+/// A loss is a mean of thousands of terms, whose errors cancel.
+const LOSS: f64 = 2e-6;
+/// A parameter's gradient, by its norm: the sums of the forward pass once more, over the batch.
+const GRADIENT: f64 = 5e-5;
+/// Each step feeds the last one's rounding back; a hundred steps at a falling rate stay far below what a
+/// different mask would change (1e-2).
+const CURVE: f64 = 1e-3;
+const STEPS: usize = 100;
+const BATCH: usize = 8;
+
+/// The libraries beside this test: the folder of cargo's output is two levels up.
+fn library(name: &str) -> Option<PathBuf> {
+    let test = std::env::current_exe().expect("this test");
+    let deps = test.parent().expect("deps");
+    let release = deps.parent().expect("release");
+    let file = format!("{DLL_PREFIX}palimpsest_{name}{DLL_SUFFIX}");
+    let own = release.parent().expect("target").join(name).join("release");
+    [release, deps, &own].into_iter().map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// libtorch's own libraries, where python3 has them.
+fn libtorch() -> Option<PathBuf> {
+    let code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
+    let output = std::process::Command::new("python3").args(["-c", code]).output().ok()?;
+    let folder = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join("lib");
+    folder.is_dir().then_some(folder)
+}
+
+/// The backends that are climbed with: burn through the C table must be there, and dfdx; tch where it was built.
+fn contenders() -> Vec<(&'static str, Place)> {
+    let mut found = vec![];
+    for name in ["burn", "dfdx", "tch"] {
+        let path = match library(name) {
+            Some(path) => path,
+            None if name == "tch" => {
+                eprintln!("tch: passed over, its library is not built");
+                continue;
+            }
+            None => panic!("the library of {name} is not built: cargo test --workspace --release"),
+        };
+        if name == "tch" {
+            let Some(folder) = libtorch() else { continue };
+            for part in ["libc10.so", "libtorch_cpu.so"] {
+                Library::preload(&folder.join(part)).unwrap();
+            }
+        }
+        let backend = LoadedBackend::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        found.push((name, Place { backend: Arc::new(backend), device: Device::Cpu }));
+    }
+    found
+}
+
+/// |a - b| over the norm of a.
+fn apart(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let scale = norm(&mut a.iter().copied());
+    let gap = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+    if scale == 0.0 { gap } else { gap / scale }
+}
+
+fn recipe(preset: &str) -> Recipe {
+    micro::preset(
+        preset,
+        &[
+            "train.steps=100",
+            "train.batch=8",
+            "schedule.warmup_epochs=1",
+            "optimizer.lr=1e-3",
+            "optimizer.lr_batch=0",
+        ],
+    )
+}
+
+/// Tokens after each number of blocks, without corruption.
+fn tokens(recipe: &Recipe, place: &Place) -> Vec<Vec<f64>> {
+    let model = Model::build(recipe).unwrap();
+    let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
+    let batch = batches::noise(BATCH, SHAPE, 5, 0);
+    let images = place.floats(batch.shape, batch.pixels, DType::F32).unwrap();
+    let patches = palimpsest_core::encoder::patchify(&images, model.geometry()).unwrap();
+    let depth = model.geometry().depth;
+    (1..=depth)
+        .map(|blocks| {
+            let tokens = model.encoder.features(&params, &patches, blocks).unwrap();
+            tokens.download().unwrap().into_f64()
+        })
+        .collect()
+}
+
+/// Losses by name and gradients by parameter of one corrupted batch.
+fn one_pass(recipe: &Recipe, place: &Place) -> (Vec<(String, f64)>, Vec<Option<Vec<f64>>>) {
+    let model = Model::build(recipe).unwrap();
+    let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
+    let batch = batches::noise(BATCH, SHAPE, 5, 0);
+    let plan = model.plan(&batch, 0, 0.0).unwrap();
+    let prepared = model.prepare(place, DType::F32, &batch, &plan, (0, true, true)).unwrap();
+    let found = gradients(&model, &params, &prepared, 0).unwrap();
+    let losses = found.scalars.iter().map(|(name, value)| (name.clone(), value.item().unwrap())).collect();
+    let values = |t: palimpsest_core::Tensor| t.download().unwrap().into_f64();
+    (losses, found.gradients.into_iter().map(|g| g.map(values)).collect())
+}
+
+fn curve(recipe: &Recipe, place: &Place) -> Vec<f64> {
+    let mut trainer = Trainer::new(recipe.clone(), place.clone(), 10).unwrap();
+    let batches = batches::series(STEPS, BATCH, SHAPE, 11);
+    batches.iter().map(|batch| trainer.train_step(batch, false).unwrap().loss()).collect()
+}
+
+#[test]
+fn blocks_and_encoder() {
+    let burn = micro::place();
+    for preset in ["paper", "mae"] {
+        let recipe = recipe(preset);
+        let due = tokens(&recipe, &burn);
+        for (name, place) in contenders() {
+            for (blocks, (due, found)) in due.iter().zip(tokens(&recipe, &place)).enumerate() {
+                let gap = apart(due, &found);
+                assert!(gap <= FORWARD, "{name}, {preset}, after {} blocks: {gap:e}", blocks + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn objectives_and_gradients() {
+    let burn = micro::place();
+    let contenders = contenders();
+    for preset in presets() {
+        let recipe = recipe(preset.name);
+        let (losses, gradients) = one_pass(&recipe, &burn);
+        for (name, place) in &contenders {
+            let (found, found_gradients) = one_pass(&recipe, place);
+            for ((what, due), (_, loss)) in losses.iter().zip(&found) {
+                // Entropies are differences from ln T, which is about 3: their own size is no scale.
+                let gap = (due - loss).abs() / due.abs().max(1.0);
+                assert!(gap <= LOSS, "{name}, {}, {what}: {loss} for {due}", preset.name);
+            }
+            for (i, (due, found)) in gradients.iter().zip(&found_gradients).enumerate() {
+                match (due, found) {
+                    (Some(due), Some(found)) => {
+                        // A gradient that is zero but for rounding has no scale of its own.
+                        let scale = due.iter().map(|v| v * v).sum::<f64>().sqrt();
+                        let gap = apart(due, found) * if scale < 1e-6 { scale } else { 1.0 };
+                        assert!(gap <= GRADIENT, "{name}, {}, parameter {i}: {gap:e}", preset.name);
+                    }
+                    (None, None) => {}
+                    _ => panic!("{name}, {}, parameter {i}: a gradient on one side alone", preset.name),
+                }
+            }
+        }
+    }
+}
+
+/// The first step is the rung of one optimiser step: the second loss sees it.
+#[test]
+fn one_step_and_a_hundred() {
+    let burn = micro::place();
+    let contenders = contenders();
+    for preset in ["paper", "mae", "maskdit"] {
+        let recipe = recipe(preset);
+        let due = curve(&recipe, &burn);
+        for (name, place) in &contenders {
+            let found = curve(&recipe, place);
+            let gaps: Vec<f64> = due.iter().zip(&found).map(|(a, b)| (a - b).abs() / a.abs()).collect();
+            let worst = gaps.iter().copied().fold(0.0, f64::max);
+            println!("{name}, {preset}: second loss {:.1e}, worst of {STEPS} {worst:.1e}", gaps[1]);
+            assert!(gaps[1] <= 10.0 * LOSS, "{name}, {preset}: one step on {:e}", gaps[1]);
+            assert!(worst <= CURVE, "{name}, {preset}: {worst:e}");
+            if *name == "burn" {
+                assert!(worst == 0.0, "the C table changes burn's own numbers: {worst:e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `dist`: one archive for a machine without Rust and network.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use palimpsest_core::{Error, Result};
+use serde_json::json;
+
+use crate::cli::Dist;
+use crate::{backends, output};
+
+/// What the archive says to its reader.
+const README: &str = "Palimpsest, packed for a machine without Rust.\n\n\
+    ./palimpsest backend check        what this machine offers\n\
+    ./palimpsest pretrain             the quick-start, on the embedded data\n\
+    ./palimpsest compare recipes/paper-micro.toml --backends burn,dfdx\n\
+    ./palimpsest help                 the rest\n\n\
+    The tch backend takes libtorch 2.11.0 from $LIBTORCH or from python3's torch.\n\
+    Where a page says `cargo xtask`, write `./palimpsest`.\n";
+
+pub(crate) fn run(args: &Dist) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
+    let folder = scratch.path().join("palimpsest");
+    let library_folder = folder.join("backends");
+    fs::create_dir_all(&library_folder).map_err(|e| Error::io(&library_folder, &e))?;
+    let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+    copy_stripped(&driver, &folder.join("palimpsest"))?;
+    for name in &args.backends {
+        let library = backends::build(name)?;
+        let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
+        copy_stripped(&library, &library_folder.join(file))?;
+    }
+    copy_folder(&root.join("recipes"), &folder.join("recipes"))?;
+    let readme = folder.join("README.txt");
+    fs::write(&readme, README).map_err(|e| Error::io(&readme, &e))?;
+    pack(&folder, &args.out)?;
+    let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
+    if args.json {
+        let line = json!({ "archive": args.out, "bytes": bytes, "backends": args.backends });
+        output::line(&line.to_string());
+    } else {
+        output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));
+    }
+    Ok(())
+}
+
+/// Copies a program or library without its symbols, where the machine has `strip`.
+fn copy_stripped(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map_err(|e| Error::io(from, &e))?;
+    // What exports must stay, so only what no loader reads goes.
+    let stripped = Command::new("strip").arg("--strip-unneeded").arg(to).status();
+    if !stripped.is_ok_and(|status| status.success()) {
+        output::note(&format!("note: {} is packed with its symbols, as there is no strip", to.display()));
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).map_err(|e| Error::io(to, &e))?;
+    for entry in fs::read_dir(from).map_err(|e| Error::io(from, &e))? {
+        let path = entry.map_err(|e| Error::io(from, &e))?.path();
+        let Some(name) = path.file_name() else { continue };
+        fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, &e))?;
+    }
+    Ok(())
+}
+
+/// A gzipped tar file; it appears whole or not at all.
+fn pack(folder: &Path, out: &Path) -> Result<()> {
+    if let Some(parent) = out.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(|e| Error::io(parent, &e))?;
+    }
+    let half = PathBuf::from(format!("{}.tmp", out.display()));
+    let written = || -> std::io::Result<()> {
+        let mut archive = tar::Builder::new(GzEncoder::new(File::create(&half)?, Compression::best()));
+        archive.append_dir_all("palimpsest", folder)?;
+        archive.into_inner()?.finish()?.sync_all()
+    };
+    written().and_then(|()| fs::rename(&half, out)).map_err(|e| {
+        fs::remove_file(&half).ok();
+        Error::io(out, &e)
+    })
+}
