@@ -2,6 +2,7 @@
 //! burn alone. `cargo bench -p palimpsest-burn --bench dispatch`
 #![allow(missing_docs)]
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use burn_flex::{Flex, FlexDevice};
 use criterion::{Criterion, criterion_group, criterion_main};
 use palimpsest_burn::BurnFlex;
 use palimpsest_core::backend::Device;
+use palimpsest_core::plugin::LoadedBackend;
 use palimpsest_core::{DType, Place};
 
 fn dispatch(c: &mut Criterion) {
@@ -19,6 +21,13 @@ fn dispatch(c: &mut Criterion) {
     let place = Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu };
     let a = place.full([4].as_slice(), 1.0, DType::F32).unwrap();
     group.bench_function("core", |b| b.iter(|| black_box(a.add(&a).unwrap())));
+
+    // The library lies beside this benchmark, in cargo's folder.
+    let here = std::env::current_exe().unwrap();
+    let library = here.with_file_name(format!("{DLL_PREFIX}palimpsest_burn{DLL_SUFFIX}"));
+    let loaded = Place { backend: Arc::new(LoadedBackend::open(&library).unwrap()), device: Device::Cpu };
+    let c = loaded.full([4].as_slice(), 1.0, DType::F32).unwrap();
+    group.bench_function("core, through the C table", |b| b.iter(|| black_box(c.add(&c).unwrap())));
 
     let data = TensorData::new(vec![1.0_f32; 4], [4]);
     let raw = Flex::float_from_data(data, &FlexDevice);
