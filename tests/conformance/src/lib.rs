@@ -1,0 +1,10 @@
+//! Whether a backend does what core's operations promise.
+//!
+//! Every operation is [called](cases) on a backend and compared with a [reference](reference) of plain loops in
+//! f64; gradients are compared with central differences of that reference. No tensor library is among the
+//! dependencies: the backend comes in as core's trait.
+
+pub mod array;
+pub mod case;
+pub mod cases;
+pub mod reference;
