@@ -5,6 +5,14 @@
 //! dependencies: the backend comes in as core's trait.
 
 pub mod array;
+pub mod autograd;
 pub mod case;
 pub mod cases;
+pub mod forward;
+pub mod gradient;
+pub mod layout;
+pub mod outcome;
+pub mod random;
 pub mod reference;
+pub mod subject;
+pub mod tolerance;
