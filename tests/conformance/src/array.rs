@@ -26,11 +26,12 @@ impl Array {
     /// Reproducible values in (-2, 2) that don't repeat.
     pub fn random(shape: &[usize], seed: u64) -> Self {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678;
-        Self::build(shape, |_| {
+        let data = (0..shape.iter().product()).map(|_| {
             // Knuth's linear congruential generator; its upper bits are good enough for test data.
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             4.0 * ((state >> 11) as f64 / (1u64 << 53) as f64) - 2.0
-        })
+        });
+        Self { shape: shape.to_vec(), data: data.collect() }
     }
 
     /// The number of dimensions.

@@ -11,6 +11,7 @@ use crate::outcome::Outcome;
 use crate::random;
 use crate::reference;
 use crate::subject::{Subject, Support, call};
+use crate::taken_apart::taken_apart;
 use crate::tolerance::{error, limit};
 
 const TYPES: [DType; 5] = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool];
@@ -36,21 +37,35 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
 fn try_case(subject: &mut Subject<'_>, case: &Case, dtype: DType) -> Vec<Outcome> {
     // What takes nothing can be called in one way only.
     let ways = if case.inputs.is_empty() { &Passing::ALL[..1] } else { &Passing::ALL[..] };
-    let try_way = |&passing: &Passing| {
-        let (error, failure) = match subject.guard(|place| compare(place, case, passing)) {
-            Ok(error) => (error, None),
-            Err(error) => (f64::INFINITY, Some(error.to_string())),
-        };
-        Outcome {
-            operation: case.op.kind().name(),
-            dtype,
-            case: format!("{}, {}", case.title(), passing.name()),
-            error,
-            limit: limit(&case.op, dtype),
-            failure,
-        }
+    let mut outcomes: Vec<Outcome> = ways
+        .iter()
+        .map(|&passing| {
+            let result = subject.guard(|place| compare(place, case, passing));
+            outcome(case, dtype, passing.name(), result)
+        })
+        .collect();
+    let kind = case.op.kind();
+    // Core's lowering must mean the same as the backend's own kernel.
+    if kind.is_fused() && subject.support(kind, dtype) == Support::Native {
+        let result = subject.guard(|place| compare(&taken_apart(place), case, Passing::Kept));
+        outcomes.push(outcome(case, dtype, "taken apart", result));
+    }
+    outcomes
+}
+
+fn outcome(case: &Case, dtype: DType, how: &str, result: Result<f64>) -> Outcome {
+    let (error, failure) = match result {
+        Ok(error) => (error, None),
+        Err(error) => (f64::INFINITY, Some(error.to_string())),
     };
-    ways.iter().map(try_way).collect()
+    Outcome {
+        operation: case.op.kind().name(),
+        dtype,
+        case: format!("{}, {how}", case.title()),
+        error,
+        limit: limit(&case.op, dtype),
+        failure,
+    }
 }
 
 /// The largest error of the results.

@@ -1,6 +1,6 @@
 //! Ways to lay the same tensor out in the backend's memory, and to pass it.
 
-use palimpsest_core::{Place, Result, Tensor};
+use palimpsest_core::{DType, Place, Result, Tensor};
 
 use crate::array::Array;
 use crate::case::Input;
@@ -68,7 +68,7 @@ pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid
             let shape: Vec<usize> = array.shape.iter().rev().copied().collect();
             Array::build(&shape, |i| array.at(&i.iter().rev().copied().collect::<Vec<_>>()))
         }
-        Passing::Narrowed => surrounded(array).rounded(input.dtype),
+        Passing::Narrowed => surrounded(array, wrong(input.dtype)),
         Passing::Expanded if array.shape[0] == 0 => array.clone(),
         Passing::Expanded => Array::build(&[&[1], &array.shape[1..]].concat(), |i| array.at(i)),
     };
@@ -88,8 +88,18 @@ pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid
     Ok(Laid { tensor, kept: Some((whole, base)) })
 }
 
+/// A value that no result may depend on.
+fn wrong(dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 | DType::F64 | DType::Bf16 => f64::NAN,
+        // No index.
+        DType::I64 => -77.0,
+        DType::Bool => 1.0,
+    }
+}
+
 /// The elements with others around them along the last axis, and in front along the first.
-fn surrounded(array: &Array) -> Array {
+fn surrounded(array: &Array, by: f64) -> Array {
     let last = array.rank() - 1;
     let front = usize::from(last > 0);
     let mut shape = array.shape.clone();
@@ -103,7 +113,7 @@ fn surrounded(array: &Array) -> Array {
                 index[last] -= 1;
                 array.at(&index)
             }
-            _ => f64::NAN,
+            _ => by,
         }
     })
 }

@@ -15,4 +15,6 @@ pub mod outcome;
 pub mod random;
 pub mod reference;
 pub mod subject;
+mod taken_apart;
+pub mod timing;
 pub mod tolerance;
