@@ -51,6 +51,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cargo xtask compare recipes/paper-micro.toml --pytorch\n  cargo xtask compare recipes/paper-vit-b-224.toml --backends burn,path/to/libmine.so --steps 20 train.batch=8"
     )]
     Compare(Compare),
+    /// Try every operation of backends against references: values, gradients, speed
+    #[command(
+        after_help = "Examples:\n  cargo xtask conform\n  cargo xtask conform --backends burn,path/to/libmine.so --mode grad\n  cargo xtask conform --op layer-norm --json"
+    )]
+    Conform(Conform),
     /// The process of one backend in a comparison
     #[command(hide = true)]
     CompareWorker(CompareWorker),
@@ -237,6 +242,37 @@ pub(crate) struct Compare {
     /// Overrides of the recipe, KEY=VALUE
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConformMode {
+    /// Values against references in f64
+    Test,
+    /// Gradients against central differences
+    Grad,
+    /// Times at the sizes of ViT-Ti/16
+    Perf,
+    /// What runs natively, taken apart, or not at all
+    Support,
+}
+
+#[derive(Args)]
+pub(crate) struct Conform {
+    /// Backends or paths of libraries
+    #[arg(long, value_delimiter = ',', default_value = "burn")]
+    pub(crate) backends: Vec<String>,
+    /// cpu, cuda:0 or wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// What is tried
+    #[arg(long, value_enum, default_value_t = ConformMode::Test)]
+    pub(crate) mode: ConformMode,
+    /// One operation alone
+    #[arg(long)]
+    pub(crate) op: Option<String>,
+    /// The result as JSON, one line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

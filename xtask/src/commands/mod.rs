@@ -4,6 +4,7 @@ mod backend;
 mod bench;
 mod check;
 pub(crate) mod compare;
+mod conform;
 mod data;
 mod dist;
 mod eval;
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<()> {
         Command::Bench(args) => bench::run(args),
         Command::Compare(args) => compare::run(args),
         Command::CompareWorker(args) => compare::run_worker(&args),
+        Command::Conform(args) => conform::run(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Data(args) => data::run(args),

@@ -2,5 +2,6 @@
 
 mod backend_libraries;
 mod bad_input;
+mod conform;
 mod driver;
 mod survival;

@@ -1,0 +1,107 @@
+//! Mode `test`: values against the references.
+
+use palimpsest_core::tensor::OpKind;
+use palimpsest_core::{DType, Error, Place, Result};
+
+use crate::array::Array;
+use crate::case::{Case, Input};
+use crate::cases::{cases, is_defined};
+use crate::layout::{Passing, lay};
+use crate::outcome::Outcome;
+use crate::random;
+use crate::reference;
+use crate::subject::{Subject, Support, call};
+use crate::taken_apart::taken_apart;
+use crate::tolerance::{error, limit};
+
+const TYPES: [DType; 5] = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool];
+
+/// Tries an operation on every type that the backend has it for. Every operation must be there for f32.
+pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for dtype in TYPES {
+        let must = dtype == DType::F32;
+        if !is_defined(kind, dtype) || (!must && subject.support(kind, dtype) == Support::Missing) {
+            continue;
+        }
+        if matches!(kind, OpKind::RandomNormal | OpKind::RandomUniform) {
+            outcomes.extend(random::test(subject, kind, dtype));
+        }
+        for case in cases(kind, dtype) {
+            outcomes.extend(try_case(subject, &case, dtype));
+        }
+    }
+    outcomes
+}
+
+fn try_case(subject: &mut Subject<'_>, case: &Case, dtype: DType) -> Vec<Outcome> {
+    // What takes nothing can be called in one way only.
+    let ways = if case.inputs.is_empty() { &Passing::ALL[..1] } else { &Passing::ALL[..] };
+    let mut outcomes: Vec<Outcome> = ways
+        .iter()
+        .map(|&passing| {
+            let result = subject.guard(|place| compare(place, case, passing));
+            outcome(case, dtype, passing.name(), result)
+        })
+        .collect();
+    let kind = case.op.kind();
+    // Core's lowering must mean the same as the backend's own kernel.
+    if kind.is_fused() && subject.support(kind, dtype) == Support::Native {
+        let result = subject.guard(|place| compare(&taken_apart(place), case, Passing::Kept));
+        outcomes.push(outcome(case, dtype, "taken apart", result));
+    }
+    outcomes
+}
+
+fn outcome(case: &Case, dtype: DType, how: &str, result: Result<f64>) -> Outcome {
+    let (error, failure) = match result {
+        Ok(error) => (error, None),
+        Err(error) => (f64::INFINITY, Some(error.to_string())),
+    };
+    Outcome {
+        operation: case.op.kind().name(),
+        dtype,
+        case: format!("{}, {how}", case.title()),
+        error,
+        limit: limit(&case.op, dtype),
+        failure,
+    }
+}
+
+/// The largest error of the results.
+fn compare(place: &Place, case: &Case, passing: Passing) -> Result<f64> {
+    let inputs: Vec<Input> = case
+        .inputs
+        .iter()
+        .map(|input| Input { array: passing.elements(&input.array), dtype: input.dtype })
+        .collect();
+    let arrays: Vec<Array> = inputs.iter().map(|input| input.array.clone()).collect();
+    let want = reference::evaluate(&case.op, &arrays)
+        .ok_or_else(|| Error::failure("a random operation has no reference"))?;
+    let (mut tensors, mut kept) = (Vec::new(), Vec::new());
+    for input in &inputs {
+        let laid = lay(place, input, passing)?;
+        tensors.push(laid.tensor);
+        kept.push(laid.kept);
+    }
+    let got = call(place, &case.op, tensors)?;
+    for (i, kept) in kept.into_iter().enumerate() {
+        let Some((tensor, before)) = kept else { continue };
+        if !Array::of(tensor.download()?).same(&before) {
+            return Err(Error::failure(format!("input {i}, which is still in use, was written over")));
+        }
+    }
+    if got.len() != want.len() {
+        return Err(Error::failure(format!("{} results where {} are due", got.len(), want.len())));
+    }
+    let mut worst = 0.0f64;
+    for (got, want) in got.into_iter().zip(&want) {
+        let got = Array::of(got);
+        if got.shape != want.shape {
+            let shapes = format!("shape {:?} where {:?} is due", got.shape, want.shape);
+            return Err(Error::failure(shapes));
+        }
+        worst = worst.max(error(&got, want));
+    }
+    Ok(worst)
+}

@@ -1,0 +1,64 @@
+//! `conform`: every operation of a backend against references.
+
+mod correctness;
+mod perf;
+mod support;
+
+use palimpsest_conformance::subject::Subject;
+use palimpsest_core::error::unknown_name;
+use palimpsest_core::tensor::OpKind;
+use palimpsest_core::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::cli::{Conform, ConformMode};
+use crate::{backends, output};
+
+pub(crate) fn run(args: &Conform) -> Result<()> {
+    let kinds = operations(args.op.as_deref())?;
+    let mut reports = Vec::new();
+    let mut failures = Vec::new();
+    for name in &args.backends {
+        let open = || backends::place(name, args.device);
+        let mut subject = Subject::new(&open)?;
+        let info = subject.place().backend.info();
+        if !args.json {
+            output::line(&format!("{} {} on {}", info.name, info.version, args.device));
+        }
+        let (result, failed) = match args.mode {
+            ConformMode::Test | ConformMode::Grad => correctness::run(&mut subject, &kinds, args),
+            ConformMode::Perf => perf::run(&mut subject, &kinds, args.json),
+            ConformMode::Support => support::run(&subject, &kinds, args.json),
+        };
+        if !args.json {
+            output::line("");
+        }
+        if !failed.is_empty() {
+            failures.push(format!("{} of {}", failed.join(", "), info.name));
+        }
+        reports.push(json!({
+            "backend": info,
+            "library": name,
+            "device": args.device.to_string(),
+            "passed": failed.is_empty(),
+            "operations": result,
+        }));
+    }
+    if args.json {
+        output::line(&Value::Array(reports).to_string());
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failure(format!("these operations fail: {}", failures.join("; "))))
+    }
+}
+
+/// The operation of a name, or all.
+fn operations(name: Option<&str>) -> Result<Vec<OpKind>> {
+    let Some(name) = name else { return Ok(OpKind::ALL.to_vec()) };
+    let names = || OpKind::ALL.iter().map(|kind| kind.name());
+    match OpKind::ALL.iter().find(|kind| kind.name() == name) {
+        Some(&kind) => Ok(vec![kind]),
+        None => Err(unknown_name("operation", name, names().collect::<Vec<_>>()).at("--op")),
+    }
+}
