@@ -11,6 +11,13 @@ pub(super) fn lower(op: &Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     };
     let out = match op {
         Op::Linear => {
+            if let [width] = *x.shape().dims() {
+                // A product needs rows.
+                let mut row = vec![x.reshape([1, width])?];
+                row.extend(rest.iter().cloned());
+                let out = rest[0].shape()[0];
+                return Ok(vec![Tensor::apply(op, &row)?.remove(0).reshape([out])?]);
+            }
             let y = x.matmul(&rest[0].permute(&[1, 0])?)?;
             match rest.get(1) {
                 Some(bias) => y.add(bias)?,
@@ -19,6 +26,10 @@ pub(super) fn lower(op: &Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         }
         Op::Softmax => {
             let last = x.rank() - 1;
+            if x.shape()[last] == 0 {
+                // Rows without entries, which have no maximum.
+                return Ok(vec![x.clone()]);
+            }
             // The maximum only shifts the logits: no gradient flows through it.
             let e = x.sub(&x.detach()?.max(last)?)?.exp()?;
             e.div(&e.sum(&[last])?)?

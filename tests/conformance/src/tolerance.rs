@@ -44,7 +44,8 @@ enum Roundings {
     Few,
     /// A function that libraries approximate, often with vector code good to some units in the last place.
     Function,
-    /// A sum of up to some thousand terms, in any order.
+    /// A sum of up to some thousand terms, in any order. Equal terms that are added one after another are all
+    /// rounded the same way: that is the worst.
     Sum,
     /// Several sums and functions one after another.
     Chain,
@@ -117,7 +118,7 @@ pub fn limit(op: &Op, dtype: DType) -> f64 {
         (DType::Bf16, Roundings::Chain) => 16.0,
         (_, Roundings::Few) => 4.0,
         (_, Roundings::Function) => 32.0,
-        (_, Roundings::Sum) => 64.0,
+        (_, Roundings::Sum) => 512.0,
         (_, Roundings::Chain) => 128.0,
     };
     count * rounding(dtype)
