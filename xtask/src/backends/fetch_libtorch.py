@@ -41,7 +41,7 @@ def main():
         pip += ["--python-version", "312", "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_25_x86_64"]
         pip += ["--platform", "manylinux_2_17_x86_64"]
         wheels = scratch / "wheels"
-        subprocess.run([*pip, "--dest", wheels, "--requirement", wanted], check=True)
+        subprocess.run([*pip, "--dest", wheels, "--quiet", "--requirement", wanted], check=True)
         whole = scratch / "whole"
         for wheel in sorted(wheels.iterdir()):
             with zipfile.ZipFile(wheel) as archive:
