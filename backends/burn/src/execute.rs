@@ -47,8 +47,16 @@ fn full(shape: &Shape, value: f64, dtype: DType) -> FlexTensor {
 }
 
 fn random(shape: &Shape, dtype: DType, distribution: Distribution) -> Value {
-    let dtype = FloatDType::from(burn_type(dtype));
-    Value::Plain(Flex::float_random(burn_shape(shape), distribution, &FlexDevice, dtype))
+    let kind = FloatDType::from(burn_type(dtype));
+    let mut drawn = Flex::float_random(burn_shape(shape), distribution, &FlexDevice, kind);
+    if dtype == DType::Bf16 && matches!(distribution, Distribution::Uniform(..)) {
+        // burn rounds to the nearest, which may be 1; this is the next below.
+        drawn = Flex::float_clamp_max(
+            drawn,
+            Scalar::Float(1.0 - f64::from(f32::from(half::bf16::EPSILON)) / 2.0),
+        );
+    }
+    Value::Plain(drawn)
 }
 
 fn discrete_run(op: &Op, inputs: Vec<Value>, truths: bool) -> Result<Value> {

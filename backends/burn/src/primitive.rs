@@ -23,6 +23,9 @@ impl<B> Engine for B where
 
 /// The part of a tensor from `start` on along an axis.
 pub(crate) fn slices(shape: &[usize], axis: usize, start: usize, len: usize) -> Vec<Slice> {
+    let others = shape.iter().enumerate().filter(|(i, _)| *i != axis);
+    // A view of nothing starts at the front: burn-flex reads from where a view starts, be it beyond the end.
+    let start = if len == 0 || others.into_iter().any(|(_, &extent)| extent == 0) { 0 } else { start };
     shape
         .iter()
         .enumerate()

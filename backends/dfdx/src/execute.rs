@@ -112,7 +112,8 @@ fn draw<H: Hardware>(
 ) -> Result<Value<H>> {
     fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &H, shape: &Shape, normal: bool) -> Value<H> {
         let sample = if normal { E::sample_normal } else { E::sample_uniform };
-        let elements = sample(sampler, shape.count());
+        // dfdx indexes into what it draws, also where that is nothing.
+        let elements = if shape.count() == 0 { vec![] } else { sample(sampler, shape.count()) };
         E::value(Var::plain(Dense::from_vec(device, elements, shape.clone())))
     }
     let sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);

@@ -77,10 +77,11 @@ impl<'a> Subject<'a> {
                 text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message");
             Err(Error::failure(format!("panicked: {text}")))
         });
-        if result.is_err() && self.place.floats([], vec![0.0], DType::F32).is_err() {
-            if let Ok(place) = (self.open)() {
-                self.place = place;
-            }
+        if result.is_err()
+            && self.place.floats([], vec![0.0], DType::F32).is_err()
+            && let Ok(place) = (self.open)()
+        {
+            self.place = place;
         }
         result
     }

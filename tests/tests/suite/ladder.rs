@@ -4,6 +4,7 @@
 //!
 //! All rungs compare f32 with the burn backend in this process. Backends add the same numbers in other orders;
 //! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tells what was passed over, and the gaps")]
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
@@ -110,8 +111,11 @@ fn tokens(recipe: &Recipe, place: &Place) -> Vec<Vec<f64>> {
         .collect()
 }
 
+/// Losses by name, and gradients by parameter.
+type Pass = (Vec<(String, f64)>, Vec<Option<Vec<f64>>>);
+
 /// Losses by name and gradients by parameter of one corrupted batch.
-fn one_pass(recipe: &Recipe, place: &Place) -> (Vec<(String, f64)>, Vec<Option<Vec<f64>>>) {
+fn one_pass(recipe: &Recipe, place: &Place) -> Pass {
     let model = Model::build(recipe).unwrap();
     let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);

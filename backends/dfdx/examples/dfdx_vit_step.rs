@@ -1,8 +1,8 @@
 //! The time and memory of a training step of a vision transformer, for comparison with
-//! `vit_step` of the burn backend and `backends/burn/benches/pytorch_vit_step.py`, which run the same
+//! `dfdx_vit_step` of the burn backend and `backends/burn/benches/pytorch_vit_step.py`, which run the same
 //! model.
 //!
-//! `vit_step <ti|quick> <fused|probs> <steps>` prints the median and least milliseconds per step,
+//! `dfdx_vit_step <ti|quick> <fused|probs> <steps>` prints the median and least milliseconds per step,
 //! the peak resident memory in MiB and the last loss.
 #![allow(clippy::print_stdout)]
 
