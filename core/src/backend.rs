@@ -135,9 +135,9 @@ pub trait Backend: Send + Sync {
     /// The devices that this machine offers.
     fn devices(&self) -> Vec<Device>;
 
-    /// Whether `execute` takes `op` on tensors of `dtype`. Every primitive must be supported for
-    /// f32; a fused operation that is denied is lowered by core.
-    fn supports(&self, op: OpKind, dtype: DType) -> bool;
+    /// Whether `execute` takes `op` on tensors of `dtype` on `device`: a library may have kernels of
+    /// its own on one device only. Every primitive must be supported for f32; a fused operation that is denied is lowered by core.
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool;
 
     /// Copies a tensor to a device.
     ///

@@ -86,8 +86,8 @@ impl Backend for Watched {
         self.inner.devices()
     }
 
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
-        self.inner.supports(op, dtype)
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        self.inner.supports(op, dtype, device)
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {

@@ -53,7 +53,7 @@ impl Backend for BurnFlex {
         vec![Device::Cpu]
     }
 
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
+    fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
         !op.is_fused() || fused::supports(op, dtype)
     }
 

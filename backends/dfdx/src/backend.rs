@@ -69,7 +69,7 @@ impl<H: Hardware> Backend for Dfdx<H> {
     }
 
     /// Fused operations work on slices of host memory; elsewhere core takes them apart.
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
+    fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
         match dtype {
             DType::Bf16 => false,
             _ => !op.is_fused() || (H::HOST && dtype.is_float()),

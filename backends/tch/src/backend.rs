@@ -65,7 +65,7 @@ impl Backend for Libtorch {
         std::iter::once(Device::Cpu).chain((0..self.library.cuda_devices).map(Device::Cuda)).collect()
     }
 
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
+    fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
         execute::supports(op, dtype)
     }
 

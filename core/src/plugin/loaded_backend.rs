@@ -187,9 +187,10 @@ impl Backend for LoadedBackend {
         found.into_iter().filter_map(|device| wire::device_in(device).ok()).collect()
     }
 
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        let device = wire::device_out(device);
         // SAFETY: plain numbers.
-        unsafe { (self.opened.table.supports)(self.opened.instance, op as u32, dtype as u32) != 0 }
+        unsafe { (self.opened.table.supports)(self.opened.instance, op as u32, dtype as u32, device) != 0 }
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {

@@ -198,11 +198,15 @@ unsafe extern "C" fn devices(
     unsafe { guard(instance, error, work) }
 }
 
-unsafe extern "C" fn supports(instance: Opaque, op: u32, dtype: u32) -> u32 {
-    let (Some(op), Some(dtype)) = (OpKind::from_code(op), DType::from_code(dtype)) else { return 0 };
+unsafe extern "C" fn supports(instance: Opaque, op: u32, dtype: u32, device: abi::Device) -> u32 {
+    let (Some(op), Some(dtype), Ok(device)) =
+        (OpKind::from_code(op), DType::from_code(dtype), wire::device_in(device))
+    else {
+        return 0;
+    };
     let mut answer = false;
     let work = |instance: &'static Instance| {
-        answer = instance.backend.supports(op, dtype);
+        answer = instance.backend.supports(op, dtype, device);
         Ok(())
     };
     // SAFETY: the host passes what `open` made.

@@ -172,7 +172,7 @@ impl Tensor {
         let signatures: Vec<_> = inputs.iter().map(|t| (&t.shape, t.dtype)).collect();
         let out = infer::infer(op, &signatures)?;
         let (backend, device) = (first.backend.clone(), first.device);
-        if op.kind().is_fused() && !backend.supports(op.kind(), first.dtype) {
+        if op.kind().is_fused() && !backend.supports(op.kind(), first.dtype, device) {
             return lower::lower(op, &inputs);
         }
         let handles = inputs.into_iter().map(|t| t.handle).collect();

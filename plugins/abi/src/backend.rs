@@ -131,8 +131,8 @@ pub struct Table {
         count: *mut usize,
         error: *mut Error,
     ) -> u32,
-    /// 1 if `execute` takes the operation on tensors of the type.
-    pub supports: unsafe extern "C" fn(instance: Opaque, op: u32, dtype: u32) -> u32,
+    /// 1 if `execute` takes the operation on tensors of the type on the device.
+    pub supports: unsafe extern "C" fn(instance: Opaque, op: u32, dtype: u32, device: Device) -> u32,
     /// Copies to a device.
     pub upload: unsafe extern "C" fn(
         instance: Opaque,

@@ -52,7 +52,7 @@ impl<'a> Subject<'a> {
 
     /// How it says to run an operation on a type.
     pub fn support(&self, kind: OpKind, dtype: DType) -> Support {
-        let native = |kind: OpKind| self.place.backend.supports(kind, dtype);
+        let native = |kind: OpKind| self.place.backend.supports(kind, dtype, self.place.device);
         // No lowering draws random numbers.
         let needed =
             |kind: &OpKind| !kind.is_fused() && !matches!(kind, OpKind::RandomNormal | OpKind::RandomUniform);

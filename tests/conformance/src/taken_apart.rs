@@ -14,8 +14,8 @@ pub(crate) fn taken_apart(place: &Place) -> Place {
 struct Primitives(Arc<dyn Backend>);
 
 impl Backend for Primitives {
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
-        !op.is_fused() && self.0.supports(op, dtype)
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        !op.is_fused() && self.0.supports(op, dtype, device)
     }
     fn info(&self) -> BackendInfo {
         self.0.info()

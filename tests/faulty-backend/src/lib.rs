@@ -40,7 +40,7 @@ impl Backend for Faulty {
     fn devices(&self) -> Vec<Device> {
         vec![Device::Cpu]
     }
-    fn supports(&self, op: OpKind, _: DType) -> bool {
+    fn supports(&self, op: OpKind, _: DType, _: Device) -> bool {
         !op.is_fused()
     }
     fn upload(&self, data: HostTensor, _: Device) -> Result<Handle> {

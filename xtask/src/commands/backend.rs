@@ -1,7 +1,7 @@
 //! `backend`: builds the libraries of backends, and tells what they offer on this machine.
 
 use palimpsest_core::tensor::OpKind;
-use palimpsest_core::{DType, Result};
+use palimpsest_core::{Backend, DType, Device, Result};
 use serde_json::json;
 
 use crate::cli::BackendCommand;
@@ -49,28 +49,41 @@ fn check_all(as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// What a backend has on one device.
+#[derive(serde::Serialize)]
+struct Offer {
+    device: String,
+    /// Float types that it multiplies matrices of.
+    types: Vec<&'static str>,
+    /// Fused operations with a kernel of its own, for f32.
+    fused: Vec<&'static str>,
+}
+
+fn offer(backend: &dyn Backend, device: Device) -> Offer {
+    let types = [DType::F32, DType::F64, DType::Bf16].into_iter();
+    let fused = OpKind::ALL.iter().filter(|kind| kind.is_fused());
+    Offer {
+        device: device.to_string(),
+        types: types.filter(|&t| backend.supports(OpKind::Matmul, t, device)).map(DType::name).collect(),
+        fused: fused
+            .filter(|&&kind| backend.supports(kind, DType::F32, device))
+            .map(|kind| kind.name())
+            .collect(),
+    }
+}
+
 fn check(name: &str, as_json: bool) -> Result<()> {
     let backend = backends::open(name)?;
     let info = backend.info();
-    let devices: Vec<String> = backend.devices().iter().map(ToString::to_string).collect();
-    let types: Vec<&str> = [DType::F32, DType::F64, DType::Bf16]
-        .into_iter()
-        .filter(|&dtype| backend.supports(OpKind::Matmul, dtype))
-        .map(DType::name)
-        .collect();
-    let fused: Vec<&str> = OpKind::ALL
-        .iter()
-        .filter(|kind| kind.is_fused() && backend.supports(**kind, DType::F32))
-        .map(|kind| kind.name())
-        .collect();
+    let offers: Vec<Offer> = backend.devices().into_iter().map(|device| offer(&*backend, device)).collect();
     if as_json {
-        let line = json!({ "info": info, "devices": devices, "types": types, "fused": fused });
-        output::line(&line.to_string());
-    } else {
-        output::line(&format!("{} {}: {}", info.name, info.version, info.description));
-        output::line(&format!("devices: {}", devices.join(", ")));
-        output::line(&format!("float types: {}", types.join(", ")));
-        output::line(&format!("own fused operations: {}", fused.join(", ")));
+        output::line(&json!({ "info": info, "devices": offers }).to_string());
+        return Ok(());
+    }
+    output::line(&format!("{} {}: {}", info.name, info.version, info.description));
+    for Offer { device, types, fused } in offers {
+        output::line(&format!("{device}: {}", types.join(", ")));
+        output::line(&format!("  own fused operations: {}", fused.join(", ")));
     }
     Ok(())
 }

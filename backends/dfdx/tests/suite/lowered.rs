@@ -21,8 +21,8 @@ impl Backend for Primitives {
     fn devices(&self) -> Vec<Device> {
         self.0.devices()
     }
-    fn supports(&self, op: OpKind, dtype: DType) -> bool {
-        !op.is_fused() && self.0.supports(op, dtype)
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        !op.is_fused() && self.0.supports(op, dtype, device)
     }
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         self.0.upload(data, device)

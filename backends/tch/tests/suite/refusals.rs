@@ -95,9 +95,9 @@ fn everything_is_supported_on_floats() {
     let backend = place().backend;
     for &op in OpKind::ALL {
         for dtype in [DType::F32, DType::F64, DType::Bf16] {
-            assert!(backend.supports(op, dtype), "{op:?} {dtype}");
+            assert!(backend.supports(op, dtype, Device::Cpu), "{op:?} {dtype}");
         }
-        assert!(!(op.is_fused() && backend.supports(op, DType::I64)), "{op:?} on integers");
+        assert!(!(op.is_fused() && backend.supports(op, DType::I64, Device::Cpu)), "{op:?} on integers");
     }
 }
 
