@@ -198,7 +198,7 @@ unsafe extern "C" fn devices(
     unsafe { guard(instance, error, work) }
 }
 
-unsafe extern "C" fn supports(instance: Opaque, op: u32, dtype: u32, device: abi::Device) -> u32 {
+unsafe extern "C" fn supports(instance: Opaque, op: u32, dtype: u32, device: CDevice) -> u32 {
     let (Some(op), Some(dtype), Ok(device)) =
         (OpKind::from_code(op), DType::from_code(dtype), wire::device_in(device))
     else {

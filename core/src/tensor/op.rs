@@ -347,3 +347,14 @@ impl OpKind {
         self as u32 >= 100
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plug_ins_know_the_same_numbers() {
+        let ours: Vec<(u32, &str)> = OpKind::ALL.iter().map(|&kind| (kind as u32, kind.name())).collect();
+        assert_eq!(ours, palimpsest_abi::op::ALL);
+    }
+}

@@ -13,13 +13,15 @@
 #![no_std]
 
 pub mod backend;
+pub mod corruption;
+pub mod op;
 
 use core::ffi::c_void;
 
 /// Libraries of another major version are refused.
 pub const MAJOR: u32 = 1;
 /// Grows when fields or functions are added.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 /// What every struct starts with.
 #[repr(C)]
@@ -144,6 +146,8 @@ pub type Opaque = *mut c_void;
 pub enum Kind {
     /// A tensor library: `table` is a [`backend::Table`].
     Backend = 1,
+    /// A corruption strategy: `table` is a [`corruption::Table`].
+    Corruption = 2,
 }
 
 /// The data symbol that a library exports as [`ENTRY_SYMBOL`].
