@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::backend::NoGrad;
 use crate::corruption::noise::{LevelEmbedding, NoiseValues, normal_values};
 use crate::corruption::{
-    self, Corruption, CorruptionEntry, CorruptionPlan, Injection, Noise, PlanRequest, Role,
+    self, Application, Corruption, CorruptionPlan, Injection, Noise, Observation, PlanRequest, Role,
 };
 use crate::data::Batch;
 use crate::encoder::{
@@ -46,6 +47,7 @@ pub struct Model {
     pub corruption: Box<dyn Corruption>,
     /// Noise, if the recipe has any.
     pub noise: Option<Noise>,
+    injection: Option<Injection>,
     style: Style,
     mask_token: Option<ParamId>,
     level: Option<LevelEmbedder>,
@@ -69,6 +71,7 @@ pub struct NamedLoss {
 /// What a step computes before anything is differentiated: the batch and plan as tensors.
 pub struct Prepared<'a> {
     batch: &'a Batch,
+    step: u64,
     /// The plan.
     pub plan: &'a CorruptionPlan,
     /// Clean patches [B, L, C*p*p].
@@ -137,11 +140,12 @@ impl Model {
         let decoder = (entry.build)(&section, &geometry, style, &mut specs)?;
 
         let (kind, section) = recipe.corruption.clone().kind()?;
-        let entry = registry::find::<CorruptionEntry>("corruption", &kind)?;
-        let corruption = (entry.build)(&section)?;
+        let corruption = corruption::find(&kind)?.build(&section)?;
         corruption.check(&geometry).map_err(|e| e.locate(|key| recipe.corruption.place(key)))?;
 
         let noise = recipe.noise.as_ref().map(Noise::build).transpose()?;
+        let noise_at = noise.as_ref().map(|noise| noise.settings.at);
+        let injection = corruption.injection(noise_at)?.or(noise_at);
         let mut objectives = vec![];
         for name in recipe.objective.sections() {
             let (kind, section) = recipe.objective.section(&name)?.kind()?;
@@ -153,6 +157,7 @@ impl Model {
             specs,
             corruption,
             noise,
+            injection,
             style,
             mask_token: None,
             level: None,
@@ -177,7 +182,7 @@ impl Model {
             objective
                 .check(geometry, self.style == Style::Encoder)
                 .map_err(|e| e.locate(|key| recipe.objective.place(&format!("{name}.{key}"))))?;
-            if objective.needs_pixel_noise() && self.noise.is_none() {
+            if objective.needs_pixel_noise() && self.injection.is_none() {
                 return Err(Error::user("its target is made of pixel noise, and the recipe has none")
                     .at(place)
                     .mend("add a table [noise]"));
@@ -188,18 +193,19 @@ impl Model {
                     .mend("set on = \"masked\""));
             }
         }
-        let Some(noise) = &self.noise else { return Ok(()) };
-        let place = || recipe.noise.as_ref().map_or_else(String::new, |section| section.place("at"));
-        match noise.settings.at {
+        let place = || recipe.noise.as_ref().unwrap_or(&recipe.corruption).place("at");
+        let substitutive = self
+            .noise
+            .as_ref()
+            .is_some_and(|noise| noise.settings.combination == corruption::noise::Combination::Substitutive);
+        let Some(injection) = self.injection else { return Ok(()) };
+        match injection {
             Injection::Block(k) if k >= geometry.depth => {
                 Err(Error::user(format!("block {k} is not among the {} blocks", geometry.depth))
                     .at(place())
                     .mend(format!("choose block:0 to block:{}", geometry.depth - 1)))
             }
-            Injection::Block(_) | Injection::Embedding
-                if self.style == Style::Decoder
-                    && noise.settings.combination == corruption::noise::Combination::Substitutive =>
-            {
+            Injection::Block(_) | Injection::Embedding if self.style == Style::Decoder && substitutive => {
                 Err(Error::user("an encoder that drops masked tokens can't noise them")
                     .at(place())
                     .mend("set noise.at = \"pixels\" or restoration.style = \"encoder\""))
@@ -257,9 +263,9 @@ impl Model {
         self.encoder.geometry()
     }
 
-    /// Where noise enters, if the recipe has any.
+    /// Where noise, or a strategy's operations, enter, if the recipe has any.
     pub fn injection(&self) -> Option<Injection> {
-        self.noise.as_ref().map(|noise| noise.settings.at)
+        self.injection
     }
 
     /// The prediction heads and their linear layers' names.
@@ -267,20 +273,74 @@ impl Model {
         self.heads.keys().map(String::as_str)
     }
 
-    /// The plan of a batch at a step.
+    /// The plan of a batch at a step. `scores` are those of [`Model::scores`].
     ///
     /// # Errors
     /// The strategy's failure.
-    pub fn plan(&self, batch: &Batch, step: u64, progress: f32) -> Result<CorruptionPlan> {
-        let request = PlanRequest {
+    pub fn plan(
+        &self,
+        batch: &Batch,
+        step: u64,
+        progress: f32,
+        scores: Option<&[f32]>,
+    ) -> Result<CorruptionPlan> {
+        let request = PlanRequest { progress, scores, ..self.request(batch, step) };
+        corruption::plan(&*self.corruption, self.noise.as_ref(), &request)
+    }
+
+    fn request(&self, batch: &Batch, step: u64) -> PlanRequest<'_> {
+        PlanRequest {
             geometry: self.geometry(),
             batch: batch.len(),
             seed: self.seed,
             step,
             first_sample: batch.first_sample,
-            progress,
+            progress: 0.0,
+            scores: None,
+        }
+    }
+
+    /// The scores [B, L] of a strategy that looks at features before it plans; `None` for one that
+    /// doesn't. No gradient is recorded.
+    ///
+    /// # Errors
+    /// The backend's or the strategy's failure.
+    pub fn scores(&self, params: &Params, batch: &Batch) -> Result<Option<Vec<f32>>> {
+        let Some(observation) = self.corruption.observes()? else { return Ok(None) };
+        let place = params.place();
+        let _quiet = NoGrad::new(&*place.backend);
+        let images = place.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
+        let observed = self.observe(params, &patchify(&images, self.geometry())?, observation)?;
+        let scores = self.corruption.score(&observed, self.geometry())?.cast(DType::F32)?;
+        Ok(Some(scores.download()?.into_f32()))
+    }
+
+    /// What a strategy looks at, of clean patches [B, L, C*p*p].
+    fn observe(&self, params: &Params, patches: &Tensor, observation: Observation) -> Result<Tensor> {
+        let depth = self.geometry().depth;
+        let numbered = |block: i32| {
+            let from_front = if block < 0 { depth as i64 + i64::from(block) } else { i64::from(block) };
+            usize::try_from(from_front).ok().filter(|&block| block < depth).ok_or_else(|| {
+                Error::user(format!("the strategy looks at block {block} of an encoder with {depth} blocks"))
+                    .at("`corruption.kind`")
+            })
         };
-        corruption::plan(&*self.corruption, self.noise.as_ref(), &request)
+        let enter = || self.encoder.assemble(params, &self.encoder.embed(params, patches)?, None);
+        let run = |tokens, range, observe| {
+            let tap = AttentionTap { differentiate: None, observe };
+            self.encoder.blocks(params, tokens, range, &BlockContext { bias: None, drop_path: None, tap })
+        };
+        match observation {
+            Observation::Pixels => Ok(patches.clone()),
+            Observation::Embedding => self.encoder.embed(params, patches),
+            Observation::Features(block) => Ok(run(enter()?, 0..numbered(block)? + 1, None)?.0),
+            Observation::Attention(block) => {
+                let block = numbered(block)?;
+                let (_, mut probs) = run(enter()?, 0..block + 1, Some(block..block + 1))?;
+                let last = probs.pop().ok_or_else(|| Error::failure("the encoder gave no attention"))?;
+                Ok(last.values)
+            }
+        }
     }
 
     /// Uploads what a step needs that no gradient flows through. `training` draws drop path;
@@ -312,10 +372,25 @@ impl Model {
         let pixel_noise =
             plan.injection == Injection::Pixels || self.objectives.iter().any(|(_, o)| o.needs_pixel_noise());
         let (mut noised, mut noise) = (None, None);
-        if pixel_noise && self.noise.is_some() {
+        if pixel_noise && self.injection.is_some() {
             let shape = [b, l, geometry.patch_values()];
             let values = self.noise_values(place, dtype, batch, step, shape, PIXEL_DRAW)?;
-            noised = Some(patches.mul(&factor(&plan.gain)?)?.add(&values.mul(&factor(&plan.noise)?)?)?);
+            let (gain, scaled) = (factor(&plan.gain)?, values.mul(&factor(&plan.noise)?)?);
+            let applied = match plan.injection {
+                Injection::Pixels => self.corruption.apply(&Application {
+                    request: PlanRequest { progress: plan.progress, ..self.request(batch, step) },
+                    plan,
+                    tokens: &patches,
+                    prefix: 0,
+                    kept: None,
+                    noise: plan.has_noise().then_some([&gain, &scaled]),
+                })?,
+                _ => None,
+            };
+            noised = Some(match applied {
+                Some(applied) => applied,
+                None => patches.mul(&gain)?.add(&scaled)?,
+            });
             noise = Some(values);
         }
         let masked_somewhere = plan.has_masked();
@@ -345,6 +420,7 @@ impl Model {
             .transpose()?;
         Ok(Prepared {
             batch,
+            step,
             plan,
             patches,
             noised,
@@ -461,7 +537,17 @@ impl Model {
     /// Noise and its embedded level on tokens.
     fn inject(&self, params: &Params, tokens: Tensor, prepared: &Prepared<'_>) -> Result<Tensor> {
         let mut tokens = tokens;
-        if let Some(applied) = self.corruption.apply(&tokens, prepared.plan)? {
+        let plan = prepared.plan;
+        let at_block = matches!(plan.injection, Injection::Block(_));
+        let application = Application {
+            request: PlanRequest { progress: plan.progress, ..self.request(prepared.batch, prepared.step) },
+            plan,
+            tokens: &tokens,
+            prefix: if at_block { self.geometry().prefix } else { 0 },
+            kept: prepared.dropped.as_ref().filter(|_| at_block).map(|dropped| &dropped.keep),
+            noise: prepared.token_noise.as_ref().map(|[gain, noise]| [gain, noise]),
+        };
+        if let Some(applied) = self.corruption.apply(&application)? {
             tokens = applied;
         } else if let Some([gain, noise]) = &prepared.token_noise {
             tokens = tokens.mul(gain)?.add(noise)?;
@@ -485,7 +571,7 @@ impl Model {
     ) -> Result<(Tensor, Vec<Probabilities>)> {
         let tap = self.tap(prepared.observe);
         let injection = match prepared.plan.injection {
-            Injection::Block(k) if self.noise.is_some() && range.contains(&k) => Some(k),
+            Injection::Block(k) if self.injection.is_some() && range.contains(&k) => Some(k),
             _ => None,
         };
         // Runs of blocks between which something changes.

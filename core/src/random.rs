@@ -27,6 +27,8 @@ pub enum Stream {
     Head = 8,
     /// Tests and benchmarks.
     Test = 9,
+    /// What a plug-in draws on tensors.
+    Plugin = 10,
 }
 
 /// A Philox-4x32-10 stream for one (seed, stream, step, sample).

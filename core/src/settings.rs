@@ -159,6 +159,12 @@ impl Section {
         self.table.keys().cloned().collect()
     }
 
+    /// The same place with other keys.
+    #[must_use]
+    pub fn with_table(&self, table: toml::Table) -> Self {
+        Self { table, ..self.clone() }
+    }
+
     /// Without some keys, which are read elsewhere.
     #[must_use]
     pub fn without(mut self, keys: &[&str]) -> Self {

@@ -14,6 +14,9 @@ use palimpsest_core::Device;
     after_help = "Start here:\n  cargo xtask pretrain                 the quick-start on the embedded data\n  cargo xtask list recipes\n  cargo xtask show corruption cell"
 )]
 pub(crate) struct Cli {
+    /// A plug-in: its library, its manifest, or a folder of manifests; may be given several times
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) plugin: Vec<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

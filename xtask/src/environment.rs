@@ -1,10 +1,11 @@
 //! What a run was made with: `env.json`.
 
 use palimpsest_core::Place;
+use palimpsest_core::plugin::PluginIdentity;
 use serde_json::{Value, json};
 
 /// Revision, versions, machine and command line.
-pub(crate) fn describe(place: &Place) -> Value {
+pub(crate) fn describe(place: &Place, plugin: Option<&PluginIdentity>) -> Value {
     let info = place.backend.info();
     json!({
         "palimpsest": env!("CARGO_PKG_VERSION"),
@@ -17,7 +18,7 @@ pub(crate) fn describe(place: &Place) -> Value {
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "command": std::env::args().skip(1).collect::<Vec<_>>(),
         "started": seconds_since_epoch(),
-        "plugins": [],
+        "plugins": plugin.into_iter().collect::<Vec<_>>(),
     })
 }
 

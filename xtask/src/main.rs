@@ -7,6 +7,7 @@ mod environment;
 mod observer;
 mod output;
 mod pictures;
+mod plugins;
 mod progress;
 mod report;
 mod session;
@@ -21,7 +22,8 @@ use clap::Parser;
 fn main() -> ExitCode {
     palimpsest_core::plugin::report_aborts();
     palimpsest_heads::link();
-    match commands::dispatch(cli::Cli::parse()) {
+    let cli = cli::Cli::parse();
+    match plugins::install(cli.plugin).and_then(|()| commands::dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

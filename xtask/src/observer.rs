@@ -100,7 +100,7 @@ impl Observer for Watcher<'_> {
     fn samples(&mut self, trainer: &Trainer, folder: &RunFolder) -> Result<()> {
         let step = trainer.step_count();
         let path = folder.path(&format!("samples/step-{step:09}.png"));
-        let plan = trainer.model.plan(&self.samples, 0, 0.0)?;
+        let plan = trainer.plan_at(&self.samples, 0, 0.0)?;
         let weights = trainer.evaluated_params();
         let weights = Some((&weights, &trainer.place, 0));
         self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;

@@ -3,15 +3,22 @@
 //! A strategy decides; the host applies its decision with its own operations on its own tape, so
 //! that every strategy runs on every backend with correct gradients.
 
+mod application;
+mod catalog;
 pub mod noise;
+mod observation;
 mod plan;
 pub mod strategy;
 
+pub use application::Application;
+pub use catalog::{Kind, find, install, kinds};
 pub use noise::Noise;
+pub use observation::Observation;
 pub use plan::{CorruptionPlan, Injection, PlanRequest, Role};
 
 use crate::Result;
 use crate::geometry::Geometry;
+use crate::plugin::PluginIdentity;
 use crate::settings::{Field, Section};
 use crate::tensor::Tensor;
 
@@ -33,14 +40,56 @@ pub trait Corruption: Send + Sync {
     /// A failure of the strategy's own.
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()>;
 
-    /// Corrupts tokens [B, N, D] at the injection point by composing tensor operations, for a
-    /// strategy that depends on features. `None` leaves the application to the host.
+    /// Where noise of the strategy's own, or its `apply`, enters; `None` if it has neither.
+    /// `noise` is where the recipe's `[noise]` enters, if it has any.
+    ///
+    /// # Errors
+    /// Two places in one recipe.
+    fn injection(&self, noise: Option<Injection>) -> Result<Option<Injection>> {
+        let _ = noise;
+        Ok(None)
+    }
+
+    /// Corrupts tokens at the injection point by composing tensor operations. `None` leaves the
+    /// application of the plan's noise to the host. A pure function: it may be called again for the
+    /// same batch, when blocks are recomputed.
     ///
     /// # Errors
     /// A failure of the strategy's own.
-    fn apply(&self, tokens: &Tensor, plan: &CorruptionPlan) -> Result<Option<Tensor>> {
-        let _ = (tokens, plan);
+    fn apply(&self, application: &Application<'_>) -> Result<Option<Tensor>> {
+        let _ = application;
         Ok(None)
+    }
+
+    /// What the strategy looks at before it plans, for one that is guided by features.
+    ///
+    /// # Errors
+    /// A failure of the strategy's own.
+    fn observes(&self) -> Result<Option<Observation>> {
+        Ok(None)
+    }
+
+    /// Scores [B, L] of what it observes; they come back in the request of the plan. No gradient
+    /// flows through them.
+    ///
+    /// # Errors
+    /// A failure of the strategy's own.
+    fn score(&self, observed: &Tensor, geometry: &Geometry) -> Result<Tensor> {
+        let _ = (observed, geometry);
+        Err(crate::Error::failure("the strategy has no scores"))
+    }
+
+    /// Whether it needs tensors, not only plans: it has `apply` or `observes`.
+    ///
+    /// # Errors
+    /// A failure of the strategy's own.
+    fn works_on_tensors(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The plug-in that it comes from.
+    fn plugin(&self) -> Option<&PluginIdentity> {
+        None
     }
 }
 
@@ -68,6 +117,10 @@ pub fn plan(
     request: &PlanRequest<'_>,
 ) -> Result<CorruptionPlan> {
     let mut plan = CorruptionPlan::identity(request.batch, request.geometry.tokens());
+    plan.progress = request.progress;
+    if let Some(injection) = strategy.injection(noise.map(|noise| noise.settings.at))? {
+        plan.injection = injection;
+    }
     strategy.plan(request, &mut plan)?;
     if let Some(noise) = noise {
         noise.plan(request, &mut plan);

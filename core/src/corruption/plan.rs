@@ -69,6 +69,8 @@ pub struct PlanRequest<'a> {
     pub first_sample: u64,
     /// How much of the run is done, 0 to 1.
     pub progress: f32,
+    /// What the strategy's `score` gave for this batch, [B, L], where it observes.
+    pub scores: Option<&'a [f32]>,
 }
 
 /// What happens to each token of a batch of `batch` images with `tokens` patches each.
@@ -97,6 +99,8 @@ pub struct CorruptionPlan {
     /// The token that each token is taken from before anything else, as `image * L + position`,
     /// [B, L]; `None` leaves all in place.
     pub source: Option<Vec<u32>>,
+    /// How much of the run was done, 0 to 1.
+    pub progress: f32,
 }
 
 impl CorruptionPlan {
@@ -113,6 +117,7 @@ impl CorruptionPlan {
             injection: Injection::Embedding,
             substitutive: false,
             source: None,
+            progress: 0.0,
         }
     }
 

@@ -92,6 +92,12 @@ impl Library {
         (self.entry.major, self.entry.minor)
     }
 
+    /// What it was built with, in its own words.
+    pub fn built_with(&self) -> &'static str {
+        // SAFETY: the entry's text is a static of a library that is never unloaded.
+        unsafe { super::parameter::text(self.entry.built_with, "build") }.unwrap_or_default()
+    }
+
     /// The table of functions.
     ///
     /// # Errors
@@ -100,19 +106,46 @@ impl Library {
     /// # Safety
     /// `T` is the table that the library's kind promises, and starts with a `Head`.
     pub(super) unsafe fn table<T>(&self) -> Result<&'static T> {
-        // SAFETY: a table starts with its size, and is as immutable and lasting as the entry.
-        let size = unsafe { *self.entry.table.cast::<usize>() };
-        if size < size_of::<T>() {
-            let (major, minor) = self.abi();
-            return Err(Error::user(format!(
-                "lies about its version: its table has {size} bytes where ABI {major}.{minor} has {}",
-                size_of::<T>()
-            ))
-            .at(self.path.display())
-            .mend("build it again with this program's headers"));
-        }
+        self.table_size(size_of::<T>())?;
         // SAFETY: it has the size of a `T`, and the caller's promise.
         Ok(unsafe { &*self.entry.table.cast::<T>() })
+    }
+
+    /// A copy of the table of functions of a library that may be of an older minor version: what it
+    /// doesn't have is zero.
+    ///
+    /// # Errors
+    /// It is smaller than `least`, the table's size in the first version.
+    ///
+    /// # Safety
+    /// As for [`Library::table`]; zero is a value of every field behind `least`.
+    pub(super) unsafe fn table_since<T: Copy>(&self, least: usize) -> Result<T> {
+        let size = self.table_size(least)?.min(size_of::<T>());
+        let mut table = std::mem::MaybeUninit::<T>::zeroed();
+        // SAFETY: both have `size` bytes; the fields behind are zero, which the caller allows.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.entry.table.cast::<u8>(),
+                table.as_mut_ptr().cast::<u8>(),
+                size,
+            );
+            Ok(table.assume_init())
+        }
+    }
+
+    /// The size that the table says it has.
+    fn table_size(&self, least: usize) -> Result<usize> {
+        // SAFETY: a table starts with its size, and is as immutable and lasting as the entry.
+        let size = unsafe { *self.entry.table.cast::<usize>() };
+        if size >= least {
+            return Ok(size);
+        }
+        let (major, minor) = self.abi();
+        Err(Error::user(format!(
+            "lies about its version: its table has {size} bytes where ABI {major}.{minor} has {least}"
+        ))
+        .at(self.path.display())
+        .mend("build it again with this program's headers"))
     }
 }
 

@@ -3,14 +3,27 @@
 
 mod abort;
 mod failure;
+mod identity;
+mod installed;
 mod library;
 mod loaded_backend;
+mod loaded_strategy;
+mod manifest;
+mod operations;
+mod parameter;
 mod served_backend;
+mod strategy_library;
 mod wire;
 
 pub use abort::report_aborts;
+pub use identity::PluginIdentity;
+pub use installed::{Installed, discover};
 pub use library::Library;
 pub use loaded_backend::LoadedBackend;
+pub use loaded_strategy::LoadedStrategy;
+pub use manifest::{LibraryFile, MANIFEST_SUFFIX, Manifest, platform, sha256};
 #[doc(hidden)]
 pub use palimpsest_abi as abi;
+pub use parameter::{Parameter, Setting};
 pub use served_backend::{ServedBackend, backend_table};
+pub use strategy_library::StrategyLibrary;

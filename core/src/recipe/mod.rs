@@ -15,14 +15,14 @@ pub use schema::{
     DataSettings, EvalSettings, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings, TrainSettings,
 };
 
-use crate::corruption::CorruptionEntry;
+use crate::corruption;
 use crate::corruption::noise::NoiseLawEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
 use crate::objective::ObjectiveEntry;
 use crate::registry::{self, Registered};
 use crate::restoration::DecoderEntry;
-use crate::settings::{Section, Settings, Sources};
+use crate::settings::{Field, Section, Settings, Sources};
 use crate::target::TargetEntry;
 use crate::{Error, Result};
 
@@ -283,10 +283,18 @@ fn flatten(table: &toml::Table) -> Vec<(String, String)> {
 /// Fills the defaults of every table with a `kind` from the registry.
 fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
     fn fill<E: Registered>(what: &str, table: &mut toml::Table, path: &str, sources: &Sources) -> Result<()> {
+        let fields = |kind: &str| Ok(registry::find::<E>(what, kind)?.fields());
+        fill_fields(fields, table, path, sources)
+    }
+    fn fill_fields(
+        fields: impl Fn(&str) -> Result<Vec<Field>>,
+        table: &mut toml::Table,
+        path: &str,
+        sources: &Sources,
+    ) -> Result<()> {
         let Some(toml::Value::String(kind)) = table.get("kind").cloned() else { return Ok(()) };
-        let entry =
-            registry::find::<E>(what, &kind).map_err(|e| e.at(sources.place(&format!("{path}.kind"))))?;
-        for field in entry.fields() {
+        let fields = fields(&kind).map_err(|e| e.at(sources.place(&format!("{path}.kind"))))?;
+        for field in fields {
             if !table.contains_key(field.name)
                 && let Ok(default) = format!("value = {}", field.default).parse::<toml::Table>()
             {
@@ -301,8 +309,12 @@ fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
     if let Some(encoder) = inner(table, "encoder") {
         fill::<EncoderEntry>("encoder", encoder, "encoder", sources)?;
     }
-    if let Some(corruption) = inner(table, "corruption") {
-        fill::<CorruptionEntry>("corruption", corruption, "corruption", sources)?;
+    if let Some(table) = inner(table, "corruption") {
+        fill_fields(|kind| corruption::find(kind)?.fields(), table, "corruption", sources)?;
+        // A plug-in's short name becomes its id, which stays unambiguous.
+        if let Some(Ok(kind)) = table.get("kind").and_then(toml::Value::as_str).map(corruption::find) {
+            table.insert("kind".to_owned(), kind.name().to_owned().into());
+        }
     }
     if let Some(law) = inner(table, "noise").and_then(|noise| inner(noise, "law")) {
         fill::<NoiseLawEntry>("noise law", law, "noise.law", sources)?;

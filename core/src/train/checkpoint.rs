@@ -9,6 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::params::{ParamSpec, match_names};
+use crate::plugin::PluginIdentity;
 use crate::tensor::{HostData, HostTensor};
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ pub struct CheckpointState {
     pub recipe: String,
     /// The backend that trained it.
     pub backend: String,
+    /// The plug-in whose corruption it was trained with.
+    pub plugin: Option<PluginIdentity>,
 }
 
 /// A checkpoint in memory.
@@ -62,13 +65,17 @@ impl Checkpoint {
     /// A full disk or a folder that can't be written; nothing half-written stays.
     pub fn write(&self, path: &Path) -> Result<()> {
         let state = &self.state;
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("step".to_owned(), state.step.to_string()),
             ("recipe_hash".to_owned(), state.recipe_hash.clone()),
             ("recipe".to_owned(), state.recipe.clone()),
             ("backend".to_owned(), state.backend.clone()),
         ]);
+        if let Some(plugin) = &state.plugin {
+            let text = serde_json::to_string(plugin).map_err(|e| Error::failure(e.to_string()))?;
+            metadata.insert("plugin".to_owned(), text);
+        }
         let bytes: Vec<(Dtype, Vec<u8>)> = self.tensors.iter().map(|(_, tensor)| to_bytes(tensor)).collect();
         let mut views = vec![];
         for ((name, tensor), (dtype, bytes)) in self.tensors.iter().zip(&bytes) {
@@ -119,6 +126,10 @@ impl Checkpoint {
             recipe_hash: field("recipe_hash")?,
             recipe: field("recipe")?,
             backend: field("backend")?,
+            plugin: info
+                .get("plugin")
+                .map(|text| serde_json::from_str(text).map_err(|_| foreign("has a broken `plugin`")))
+                .transpose()?,
         };
         let file = SafeTensors::deserialize(&data).map_err(|e| broken(e.to_string()))?;
         let mut tensors = vec![];

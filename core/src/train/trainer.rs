@@ -10,6 +10,7 @@ use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
 use crate::model::Model;
 use crate::params::Params;
+use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
 use crate::tensor::{DType, HostTensor, Op, Place, Tensor};
 use crate::{Error, Result};
@@ -161,7 +162,16 @@ impl Trainer {
     /// The strategy's failure.
     pub fn plan(&self, batch: &Batch) -> Result<CorruptionPlan> {
         let progress = self.step as f32 / self.total_steps.max(1) as f32;
-        self.model.plan(batch, self.step, progress)
+        self.plan_at(batch, self.step, progress)
+    }
+
+    /// The plan of a batch at any step, by the weights as they are.
+    ///
+    /// # Errors
+    /// The strategy's failure.
+    pub fn plan_at(&self, batch: &Batch, step: u64, progress: f32) -> Result<CorruptionPlan> {
+        let scores = self.model.scores(&self.params(), batch)?;
+        self.model.plan(batch, step, progress, scores.as_deref())
     }
 
     /// One optimiser step on a batch. Nothing changes where a loss or gradient is not finite: the
@@ -256,6 +266,7 @@ impl Trainer {
             recipe_hash: self.recipe.hash(),
             recipe: self.recipe.to_toml(),
             backend: self.place.backend.info().name,
+            plugin: self.model.corruption.plugin().cloned(),
         };
         Ok(Checkpoint { state, tensors })
     }
@@ -274,6 +285,17 @@ impl Trainer {
                 changes.join(", ")
             ))
             .mend("undo the change, or start a new run"));
+        }
+        let ours = self.model.corruption.plugin();
+        if state.plugin.as_ref() != ours {
+            let name =
+                |plugin: Option<&PluginIdentity>| plugin.map_or("none".to_owned(), ToString::to_string);
+            return Err(Error::user(format!(
+                "the checkpoint was trained with the plug-in {}, and this is {}",
+                name(state.plugin.as_ref()),
+                name(ours)
+            ))
+            .mend("give the library that it was trained with, by --plugin, or start a new run"));
         }
         let step = state.step;
         let upload = |values: Vec<HostTensor>, place: &Place| -> Result<Vec<Tensor>> {

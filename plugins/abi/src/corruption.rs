@@ -347,6 +347,9 @@ pub struct Table {
 // SAFETY: a table is an immutable static of a library that is never unloaded.
 #[allow(unsafe_code)]
 unsafe impl Sync for Table {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Send for Table {}
 
 const _: () = {
     use core::mem::offset_of;

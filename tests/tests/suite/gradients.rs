@@ -50,7 +50,7 @@ fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
     let mut values = micro::lively(&model, 3);
     let shifted = away_from_kinks(recipe, &model, &mut values);
     let batch = batches::noise(3, SHAPE, 21, 40);
-    let plan = model.plan(&batch, 7, 0.5).unwrap();
+    let plan = model.plan(&batch, 7, 0.5, None).unwrap();
     let prepared = model.prepare(&place, DType::F64, &batch, &plan, (7, training, true)).unwrap();
     let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
     if shifted {

@@ -119,7 +119,7 @@ fn one_pass(recipe: &Recipe, place: &Place) -> Pass {
     let model = Model::build(recipe).unwrap();
     let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
-    let plan = model.plan(&batch, 0, 0.0).unwrap();
+    let plan = model.plan(&batch, 0, 0.0, None).unwrap();
     let prepared = model.prepare(place, DType::F32, &batch, &plan, (0, true, true)).unwrap();
     let found = gradients(&model, &params, &prepared, 0).unwrap();
     let losses = found.scalars.iter().map(|(name, value)| (name.clone(), value.item().unwrap())).collect();

@@ -49,7 +49,7 @@ impl Transparent {
     }
 
     fn plan(&self) -> CorruptionPlan {
-        self.model.plan(&batches::noise(IMAGES, SHAPE, 5, 10), STEP, 0.0).unwrap()
+        self.model.plan(&batches::noise(IMAGES, SHAPE, 5, 10), STEP, 0.0, None).unwrap()
     }
 }
 

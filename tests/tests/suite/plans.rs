@@ -28,7 +28,7 @@ fn strategy(kind: &str, settings: &str) -> Box<dyn Corruption> {
 }
 
 fn request(geometry: &Geometry, batch: usize) -> PlanRequest<'_> {
-    PlanRequest { geometry, batch, seed: 1, step: 2, first_sample: 3, progress: 0.0 }
+    PlanRequest { geometry, batch, seed: 1, step: 2, first_sample: 3, progress: 0.0, scores: None }
 }
 
 fn masks(kind: &str, settings: &str, geometry: &Geometry, batch: usize) -> CorruptionPlan {
@@ -275,7 +275,7 @@ proptest! {
         let noise = noise(&format!("combination = \"{combination}\"\nshare = {share:?}\nlaw = {{ {law} }}"));
         let strategy = strategy(kind, &settings);
         strategy.check(&geometry).unwrap();
-        let request = PlanRequest { geometry: &geometry, batch, seed, step, first_sample, progress: 0.5 };
+        let request = PlanRequest { geometry: &geometry, batch, seed, step, first_sample, progress: 0.5, scores: None };
         let bare = corruption::plan(&*strategy, None, &request).unwrap();
         let plan = corruption::plan(&*strategy, Some(&noise), &request).unwrap();
         prop_assert!(plan.check().is_ok());

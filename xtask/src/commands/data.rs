@@ -1,14 +1,15 @@
 //! `data`: readers, and a look at what the loader and the corruption produce.
 
-use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
+use palimpsest_core::params::Params;
+use palimpsest_core::{DType, Device, Result};
 use serde_json::json;
 
 use crate::cli::Data as Command;
-use crate::output;
 use crate::pictures::Painter;
 use crate::session::{self, Data};
+use crate::{backends, output};
 
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
@@ -36,7 +37,16 @@ pub(crate) fn run(command: Command) -> Result<()> {
             let batch = loader.next_batch()?;
             loader.take_warnings().iter().for_each(|warning| output::note(&format!("warning: {warning}")));
             let model = Model::build(&recipe)?;
-            let plan = model.plan(&batch, 0, 0.0)?;
+            let scores = match model.corruption.observes()? {
+                // The weights before training: there are no others yet.
+                Some(_) => {
+                    let values = model.specs.initial(recipe.run.seed)?;
+                    let place = backends::place("burn", Device::Cpu)?;
+                    model.scores(&Params::upload(&place, values, DType::F32, DType::F32)?, &batch)?
+                }
+                None => None,
+            };
+            let plan = model.plan(&batch, 0, 0.0, scores.as_deref())?;
             let (mean, std) = data.normalisation();
             Painter { mean, std }.write(&out, &model, &batch, &plan, None)?;
             output::line(&out.display().to_string());

@@ -1,7 +1,7 @@
 //! `list`: what recipes are made of.
 
 use palimpsest_core::Result;
-use palimpsest_core::corruption::CorruptionEntry;
+use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::NoiseLawEntry;
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::head::TaskHeadEntry;
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &List) -> Result<()> {
         ListKind::Recipes => recipes(),
         ListKind::Presets => presets().iter().map(|p| (p.name.to_owned(), p.summary.to_owned())).collect(),
         ListKind::Encoders => entries::<EncoderEntry>(),
-        ListKind::Corruptions => entries::<CorruptionEntry>(),
+        ListKind::Corruptions => corruption::kinds()
+            .iter()
+            .map(|kind| (kind.name().to_owned(), kind.summary().to_owned()))
+            .collect(),
         ListKind::Noise => entries::<NoiseLawEntry>(),
         ListKind::Decoders => entries::<DecoderEntry>(),
         ListKind::Targets => entries::<TargetEntry>(),

@@ -17,11 +17,11 @@ mod show;
 
 use palimpsest_core::Result;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 
 /// Runs the command that was asked for.
-pub(crate) fn dispatch(cli: Cli) -> Result<()> {
-    match cli.command {
+pub(crate) fn dispatch(command: Command) -> Result<()> {
+    match command {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Resume(args) => resume::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -33,7 +33,11 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         return Ok(());
     }
     let root = args.out.unwrap_or_else(|| free_folder(&trainer.recipe));
-    let folder = RunFolder::create(&root, &trainer.recipe, &environment::describe(&trainer.place))?;
+    let folder = RunFolder::create(
+        &root,
+        &trainer.recipe,
+        &environment::describe(&trainer.place, trainer.model.corruption.plugin()),
+    )?;
     output::note(&format!("run folder {}", folder.root().display()));
     train_and_report(&mut trainer, &mut loader, &data, &folder, args.json)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use palimpsest_core::Result;
-use palimpsest_core::corruption::CorruptionEntry;
+use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &Show) -> Result<()> {
     let name = args.name.as_str();
     let (summary, fields) = match args.kind {
         ShowKind::Encoder => part::<EncoderEntry>("encoder", name)?,
-        ShowKind::Corruption => part::<CorruptionEntry>("corruption", name)?,
+        ShowKind::Corruption => {
+            let kind = corruption::find(name)?;
+            (kind.summary().to_owned(), kind.fields()?)
+        }
         ShowKind::Noise => part::<NoiseLawEntry>("noise law", name)?,
         ShowKind::Decoder => part::<DecoderEntry>("decoder", name)?,
         ShowKind::Target => part::<TargetEntry>("target", name)?,

@@ -29,7 +29,7 @@ impl Contender {
         }
         let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
         let mut command = Command::new(driver);
-        command.arg("compare-worker").arg(config);
+        command.arg("compare-worker").arg(config).args(crate::plugins::options());
         command.args(["--backend", name, "--device", &device.to_string()]);
         Self::start(name, command)
     }

@@ -38,11 +38,18 @@ pub(super) fn check_python() -> Result<()> {
 /// Writes the file and the scripts.
 pub(super) fn write(recipe: &Recipe, data: &Data, steps: u64, folder: &Path) -> Result<PathBuf> {
     let model = Model::build(recipe)?;
+    if let Some(plugin) = model.corruption.plugin()
+        && model.corruption.works_on_tensors()?
+    {
+        return Err(Error::user(format!("PyTorch can't replay the operations of {plugin}"))
+            .at("--pytorch")
+            .mend("leave --pytorch out"));
+    }
     let mut source = data.loader(recipe)?;
     let mut recording = Recording::new(&model, &model.specs.initial(recipe.run.seed)?);
     for step in 0..steps {
         let batch = source.next_batch()?;
-        let plan = model.plan(&batch, step, step as f32 / steps as f32)?;
+        let plan = model.plan(&batch, step, step as f32 / steps as f32, None)?;
         recording.add_step((&model, recipe), step, &batch, &plan)?;
         source.recycle(batch);
         if recording.bytes() > MOST && step + 1 < steps {

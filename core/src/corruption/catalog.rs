@@ -1,0 +1,106 @@
+//! One name space for built-in strategies and plug-ins.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Corruption, CorruptionEntry};
+use crate::error::unknown_name;
+use crate::plugin::Installed;
+use crate::settings::{Field, Section};
+use crate::{Error, Result, registry};
+
+/// The plug-ins of this process.
+static PLUGINS: RwLock<Vec<Arc<Installed>>> = RwLock::new(Vec::new());
+
+/// Makes plug-ins known by their names. Those of the same id that were known before are replaced.
+pub fn install(plugins: Vec<Installed>) {
+    let mut known = PLUGINS.write().unwrap_or_else(PoisonError::into_inner);
+    for plugin in plugins {
+        known.retain(|other| other.id() != plugin.id());
+        known.push(Arc::new(plugin));
+    }
+}
+
+/// A strategy of the catalogue.
+pub enum Kind {
+    /// One that is compiled in.
+    BuiltIn(&'static CorruptionEntry),
+    /// One of a dynamic library, not loaded yet.
+    Plugin(Arc<Installed>),
+}
+
+impl Kind {
+    /// The `kind` in recipes.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(entry) => entry.name,
+            Self::Plugin(plugin) => plugin.id(),
+        }
+    }
+
+    /// One line for people.
+    pub fn summary(&self) -> &str {
+        match self {
+            Self::BuiltIn(entry) => entry.summary,
+            Self::Plugin(plugin) => plugin.summary(),
+        }
+    }
+
+    /// The fields of its table. Loads a plug-in.
+    ///
+    /// # Errors
+    /// A library that can't be loaded.
+    pub fn fields(&self) -> Result<Vec<Field>> {
+        match self {
+            Self::BuiltIn(entry) => Ok((entry.fields)()),
+            Self::Plugin(plugin) => Ok(plugin.load()?.fields()),
+        }
+    }
+
+    /// Builds it from its table. Loads a plug-in.
+    ///
+    /// # Errors
+    /// A mistake in the table, or a library that can't be loaded.
+    pub fn build(&self, section: &Section) -> Result<Box<dyn Corruption>> {
+        match self {
+            Self::BuiltIn(entry) => (entry.build)(section),
+            Self::Plugin(plugin) => plugin.load()?.build(section),
+        }
+    }
+}
+
+/// All strategies, built-ins first, by name. Loads nothing.
+pub fn kinds() -> Vec<Kind> {
+    let built_in = registry::all::<CorruptionEntry>().into_iter().map(Kind::BuiltIn);
+    let known = PLUGINS.read().unwrap_or_else(PoisonError::into_inner);
+    let mut plugins: Vec<_> = known.iter().cloned().collect();
+    plugins.sort_by(|a, b| a.id().cmp(b.id()));
+    built_in.chain(plugins.into_iter().map(Kind::Plugin)).collect()
+}
+
+/// The strategy called `name`: a built-in, a plug-in's id, or the last part of one.
+///
+/// # Errors
+/// None of that name; the message gives the nearest. A short name of several plug-ins.
+pub fn find(name: &str) -> Result<Kind> {
+    let (mut exact, mut short, mut names) = (None, vec![], vec![]);
+    for kind in kinds() {
+        names.push(kind.name().to_owned());
+        if kind.name() == name {
+            exact = Some(kind);
+        } else if matches!(kind, Kind::Plugin(_)) && kind.name().rsplit('.').next() == Some(name) {
+            short.push(kind);
+        }
+    }
+    if let Some(kind) = exact {
+        return Ok(kind);
+    }
+    match short.len() {
+        1 => Ok(short.remove(0)),
+        0 => Err(unknown_name("corruption", name, names.iter().map(String::as_str))),
+        _ => {
+            let ids: Vec<&str> = short.iter().map(Kind::name).collect();
+            Err(Error::user(format!("`{name}` is the short name of {}", ids.join(" and ")))
+                .mend("write the whole id"))
+        }
+    }
+}
