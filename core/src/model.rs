@@ -174,6 +174,11 @@ impl Model {
     /// Checks what no part can see alone.
     fn check(&self, recipe: &Recipe) -> Result<()> {
         let geometry = self.encoder.geometry();
+        if self.corruption.mixes() && recipe.train.accumulate > 1 {
+            return Err(Error::user("the strategy mixes images, so a batch can't be split")
+                .at("`train.accumulate`")
+                .mend("set train.accumulate = 1 and train.batch to what fits"));
+        }
         if self.style == Style::Decoder {
             self.encoder.check_drop().map_err(|e| e.locate(|key| recipe.encoder.place(key)))?;
         }

@@ -79,6 +79,12 @@ pub trait Corruption: Send + Sync {
         Err(crate::Error::failure("the strategy has no scores"))
     }
 
+    /// Whether an image's corruption depends on the other images of its batch, so that a batch can't
+    /// be split.
+    fn mixes(&self) -> bool {
+        false
+    }
+
     /// Whether it needs tensors, not only plans: it has `apply` or `observes`.
     ///
     /// # Errors

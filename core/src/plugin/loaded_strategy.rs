@@ -99,6 +99,12 @@ impl LoadedStrategy {
             return Err(self.faulty("puts noise on tokens and doesn't say so in its capabilities".to_owned()));
         }
         plan.check().map_err(|e| self.faulty(format!("failed: {}", e.message())))?;
+        let strays = |(to, &from): (usize, &u32)| to / plan.tokens != from as usize / plan.tokens;
+        if !self.says(abi::MIXES) && plan.source.iter().flatten().enumerate().any(strays) {
+            return Err(self.faulty(
+                "takes tokens from other images and doesn't say so in its capabilities".to_owned(),
+            ));
+        }
         if self.says(abi::EQUAL_COUNTS) {
             plan.kept().map_err(|e| self.faulty(format!("promised equal counts: {}", e.message())))?;
         }
@@ -305,6 +311,10 @@ impl Corruption for LoadedStrategy {
             )));
         }
         Ok(result)
+    }
+
+    fn mixes(&self) -> bool {
+        self.says(abi::MIXES)
     }
 
     fn works_on_tensors(&self) -> Result<bool> {
