@@ -101,9 +101,8 @@ impl LoadedStrategy {
         plan.check().map_err(|e| self.faulty(format!("failed: {}", e.message())))?;
         let strays = |(to, &from): (usize, &u32)| to / plan.tokens != from as usize / plan.tokens;
         if !self.says(abi::MIXES) && plan.source.iter().flatten().enumerate().any(strays) {
-            return Err(self.faulty(
-                "takes tokens from other images and doesn't say so in its capabilities".to_owned(),
-            ));
+            return Err(self
+                .faulty("takes tokens from other images and doesn't say so in its capabilities".to_owned()));
         }
         if self.says(abi::EQUAL_COUNTS) {
             plan.kept().map_err(|e| self.faulty(format!("promised equal counts: {}", e.message())))?;

@@ -48,7 +48,11 @@ impl Corruption for BandNoise {
         for mut image in plan.images() {
             image.random().choose(request.tokens, masked).iter().for_each(|&token| image.mask(token));
             // Every patch that is not masked carries noise, which `apply` makes.
-            image.roles_mut().iter_mut().filter(|role| **role == Role::Visible).for_each(|role| *role = Role::Noised);
+            image
+                .roles_mut()
+                .iter_mut()
+                .filter(|role| **role == Role::Visible)
+                .for_each(|role| *role = Role::Noised);
         }
         Ok(())
     }

@@ -155,7 +155,7 @@ mod tests {
             [Colour::White, Colour::Red, Colour::Blue, Colour::Green].map(clustering);
         // Half of the neighbours are masked by chance; the standard error is below 0.01.
         assert!((white - 0.5).abs() < 0.03, "{white}");
-        assert!(red > 0.75 && green > 0.6 && blue < 0.4, "{red} {green} {blue}");
+        assert!(red > 0.75 && green > 0.6 && blue < 0.45, "{red} {green} {blue}");
         assert!(red > green);
     }
 

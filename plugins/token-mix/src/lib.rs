@@ -41,7 +41,7 @@ impl Corruption for TokenMix {
         let cells = request.tokens / (self.cell * self.cell);
         let filled = (self.ratio * cells as f64).round() as usize;
         // A ring through the batch: no image is filled from itself, unless it is alone.
-        let step = if batch > 1 { 1 + request.random(0, Stream::Plugin).below(batch - 1) } else { 0 };
+        let step = if batch > 1 { 1 + request.random(0, Stream::Own(0)).below(batch - 1) } else { 0 };
         for index in 0..batch {
             let other = (index + step) % batch;
             for cell in plan.image(index).random().choose(cells, filled) {
