@@ -84,12 +84,14 @@ pub fn kinds() -> Vec<Kind> {
 pub fn find(name: &str) -> Result<Kind> {
     let (mut exact, mut short, mut names) = (None, vec![], vec![]);
     for kind in kinds() {
-        names.push(kind.name().to_owned());
+        // Built-ins have no dots in their names.
+        let last = kind.name().rsplit('.').next().unwrap_or_default().to_owned();
         if kind.name() == name {
             exact = Some(kind);
-        } else if matches!(kind, Kind::Plugin(_)) && kind.name().rsplit('.').next() == Some(name) {
+        } else if last == name {
             short.push(kind);
         }
+        names.push(last);
     }
     if let Some(kind) = exact {
         return Ok(kind);

@@ -27,12 +27,12 @@ const LOSS: f64 = 2e-6;
 const GRADIENT: f64 = 5e-5;
 /// Each step feeds the last one's rounding back; fifty times what a hundred steps showed (2e-7), and far below what
 /// a different mask would change (1e-2).
-const CURVE: f64 = 1e-5;
+pub(super) const CURVE: f64 = 1e-5;
 const STEPS: usize = 100;
 const BATCH: usize = 8;
 
 /// The libraries beside this test: the folder of cargo's output is two levels up.
-fn library(name: &str) -> Option<PathBuf> {
+pub(super) fn library(name: &str) -> Option<PathBuf> {
     let test = std::env::current_exe().expect("this test");
     let deps = test.parent().expect("deps");
     let release = deps.parent().expect("release");
@@ -50,7 +50,7 @@ fn libtorch() -> Option<PathBuf> {
 }
 
 /// The backends that are climbed with: burn through the C table must be there, and dfdx; tch where it was built.
-fn contenders() -> Vec<(&'static str, Place)> {
+pub(super) fn contenders() -> Vec<(&'static str, Place)> {
     let mut found = vec![];
     for name in ["burn", "dfdx", "tch"] {
         let path = match library(name) {
@@ -74,7 +74,7 @@ fn contenders() -> Vec<(&'static str, Place)> {
 }
 
 /// |a - b| over the norm of a.
-fn apart(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn apart(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let scale = norm(&mut a.iter().copied());

@@ -6,6 +6,7 @@ mod gradients;
 mod ladder;
 mod noise_place;
 mod plans;
+mod plugins;
 mod pytorch;
 mod recipe_errors;
 mod training;
