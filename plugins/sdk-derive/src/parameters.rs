@@ -23,7 +23,10 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         Fields::Named(fields) => fields.named.iter().collect(),
         Fields::Unit => Vec::new(),
         Fields::Unnamed(fields) => {
-            return Err(Error::new_spanned(fields, "a parameter needs a name: write `struct Name { field: type }`"));
+            return Err(Error::new_spanned(
+                fields,
+                "a parameter needs a name: write `struct Name { field: type }`",
+            ));
         }
     };
     let mut made = Vec::new();
@@ -85,7 +88,10 @@ fn parameter(i: usize, field: &Field) -> Result<Made> {
         return Err(Error::new_spanned(&ident, "a parameter's name has lower case letters, digits and `_`"));
     }
     if RESERVED.contains(&name.as_str()) {
-        return Err(Error::new_spanned(&ident, format!("`{name}` is a key of every recipe: choose another name")));
+        return Err(Error::new_spanned(
+            &ident,
+            format!("`{name}` is a key of every recipe: choose another name"),
+        ));
     }
     let doc = crate::docs::line(&field.attrs);
     if doc.is_empty() {
@@ -120,8 +126,10 @@ fn parameter(i: usize, field: &Field) -> Result<Made> {
             let high_or = high.map_or_else(|| quote!(<#ty>::MAX), |high| quote!(#high));
             // The bounds of i64 are no bounds; usize is wider than what crosses.
             let text = quote!(#ty).to_string();
-            let min = if low.is_none() && text == "i64" { quote!(f64::NEG_INFINITY) } else { quote!(MIN as f64) };
-            let max = if high.is_none() && text != "u32" { quote!(f64::INFINITY) } else { quote!(MAX as f64) };
+            let min =
+                if low.is_none() && text == "i64" { quote!(f64::NEG_INFINITY) } else { quote!(MIN as f64) };
+            let max =
+                if high.is_none() && text != "u32" { quote!(f64::INFINITY) } else { quote!(MAX as f64) };
             let message = format!("the default of `{name}` is outside its range");
             made(
                 quote! {{
@@ -163,7 +171,10 @@ fn parameter(i: usize, field: &Field) -> Result<Made> {
                     _ => false,
                 };
                 if !listed {
-                    return Err(Error::new_spanned(&default, format!("the default of `{name}` is not one of its choices")));
+                    return Err(Error::new_spanned(
+                        &default,
+                        format!("the default of `{name}` is not one of its choices"),
+                    ));
                 }
             }
             made(

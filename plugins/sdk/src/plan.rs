@@ -145,7 +145,9 @@ impl<'a> Plan<'a> {
             let first = counts.next().unwrap_or_default();
             if let Some((image, count)) = (1..).zip(counts).find(|&(_, count)| count != first) {
                 return broken(
-                    format!("image {image} has {count} masked tokens and image 0 has {first}, against EQUAL_COUNTS"),
+                    format!(
+                        "image {image} has {count} masked tokens and image 0 has {first}, against EQUAL_COUNTS"
+                    ),
                     "mask equal numbers, or remove EQUAL_COUNTS",
                 );
             }

@@ -1,12 +1,12 @@
 //! What an author implements.
 
+use crate::Result;
 use crate::application::Application;
 use crate::geometry::Geometry;
 use crate::parameters::Parameters;
 use crate::plan::Plan;
 use crate::request::PlanRequest;
 use crate::tensor::Tensor;
-use crate::Result;
 
 /// A corruption strategy.
 ///

@@ -166,7 +166,11 @@ fn arguments_are_checked() {
     let argument = |name, value| [Argument { name: Str::of(name), value }];
     for (name, given, want) in [
         ("ratio", Value { real: 1.5, ..value() }, "ratio|1.5 is out of range|choose a value from 0 to 1"),
-        ("ratio", Value { real: f64::NAN, ..value() }, "ratio|NaN is out of range|choose a value from 0 to 1"),
+        (
+            "ratio",
+            Value { real: f64::NAN, ..value() },
+            "ratio|NaN is out of range|choose a value from 0 to 1",
+        ),
         ("rato", value(), "|unknown parameter `rato`|use one of: ratio, mood"),
         (
             "mood",

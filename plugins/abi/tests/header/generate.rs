@@ -112,11 +112,16 @@ fn c_names(line: &str, names: &HashMap<String, String>) -> String {
 
 /// The `//!` lines of a source.
 fn module_docs(source: &str) -> Vec<&str> {
-    source.lines().filter_map(|line| line.strip_prefix("//!").map(|text| text.strip_prefix(' ').unwrap_or(text))).collect()
+    source
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!").map(|text| text.strip_prefix(' ').unwrap_or(text)))
+        .collect()
 }
 
 fn preamble() -> String {
-    let mut out = String::from("/*\n * Palimpsest's C interface for dynamic libraries, in one file to copy into your project.\n *\n");
+    let mut out = String::from(
+        "/*\n * Palimpsest's C interface for dynamic libraries, in one file to copy into your project.\n *\n",
+    );
     let mut section = |title: &str, source: &str| {
         if !title.is_empty() {
             let _ = writeln!(out, " *\n * {title}");
@@ -125,7 +130,9 @@ fn preamble() -> String {
             let plain = line.replace(['`'], "").replace("[Head]", "PalimpsestHead");
             let plain = plain.replace("[Code]", "PalimpsestCode").replace("[MAJOR]", "PALIMPSEST_MAJOR");
             let plain = plain.replace("[MINOR]", "PALIMPSEST_MINOR").replace("[Ops]", "PalimpsestOps");
-            let plain = plain.replace("#[repr(C)]", "C").replace("[crate::backend::HostTensor]", "PalimpsestHostTensor");
+            let plain = plain
+                .replace("#[repr(C)]", "C")
+                .replace("[crate::backend::HostTensor]", "PalimpsestHostTensor");
             out.push_str(format!(" * {plain}").trim_end());
             out.push('\n');
         }

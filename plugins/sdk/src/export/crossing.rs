@@ -58,7 +58,9 @@ pub(super) unsafe fn read<T: Crossing>(from: *const T) -> Result<T> {
     let size = unsafe { (*from.cast::<Head>()).size };
     if size < T::LEAST {
         let (name, least) = (T::NAME, T::LEAST);
-        return Err(Error::failure(format!("the host's {name} has {size} bytes; at least {least} are needed")));
+        return Err(Error::failure(format!(
+            "the host's {name} has {size} bytes; at least {least} are needed"
+        )));
     }
     let mut out = MaybeUninit::<T>::zeroed();
     // SAFETY: both have these bytes. Every field of 1.0 is copied, and the others may be zero.

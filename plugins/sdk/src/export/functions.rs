@@ -230,7 +230,9 @@ unsafe fn read_request<'a>(request: *const c::PlanRequest) -> Result<PlanRequest
     let (batch, tokens) = (raw.batch as usize, raw.tokens as usize);
     if tokens != geometry.tokens() {
         let Geometry { grid_h, grid_w, .. } = geometry;
-        return Err(Error::failure(format!("the host asks for {tokens} tokens on a grid of {grid_h} x {grid_w}")));
+        return Err(Error::failure(format!(
+            "the host asks for {tokens} tokens on a grid of {grid_h} x {grid_w}"
+        )));
     }
     let mut out = PlanRequest {
         geometry,

@@ -131,7 +131,10 @@ const fn check_id(id: &str) {
     while i < bytes.len() {
         match bytes[i] {
             b'.' => {
-                assert!(part > 0, "ID has an empty part: write a reverse domain name as org.example.blue-noise");
+                assert!(
+                    part > 0,
+                    "ID has an empty part: write a reverse domain name as org.example.blue-noise"
+                );
                 dots += 1;
                 part = 0;
             }
@@ -140,10 +143,7 @@ const fn check_id(id: &str) {
         }
         i += 1;
     }
-    assert!(
-        dots > 0 && part > 0,
-        "ID is no reverse domain name: write one as org.example.blue-noise"
-    );
+    assert!(dots > 0 && part > 0, "ID is no reverse domain name: write one as org.example.blue-noise");
 }
 
 /// A strategy's table as a static.
@@ -151,15 +151,12 @@ const fn check_id(id: &str) {
 #[macro_export]
 macro_rules! __strategy_table {
     ($strategy:ty) => {{
-        use $crate::export::{self as exported, abi::corruption};
         #[allow(unused_imports, reason = "one of each pair is shadowed")]
         use exported::{WithoutApply as _, WithoutObserve as _};
+        use $crate::export::{self as exported, abi::corruption};
         type Parts = exported::Parts<$strategy>;
-        static DESCRIPTION: corruption::Description = exported::description::<$strategy>(
-            env!("CARGO_PKG_VERSION"),
-            Parts::APPLY,
-            Parts::OBSERVE,
-        );
+        static DESCRIPTION: corruption::Description =
+            exported::description::<$strategy>(env!("CARGO_PKG_VERSION"), Parts::APPLY, Parts::OBSERVE);
         static TABLE: corruption::Table =
             exported::table::<$strategy>(&DESCRIPTION, Parts::APPLY, Parts::OBSERVE);
         &TABLE

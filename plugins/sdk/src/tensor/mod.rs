@@ -139,8 +139,7 @@ impl<'call> Tensor<'call> {
             let table = &self.ops.call.table;
             let mut error = abi::Error::new();
             // SAFETY: `Call`'s promise; `data` has room for `bytes`.
-            let code =
-                unsafe { (table.download)(table.context, self.handle, data, bytes, &raw mut error) };
+            let code = unsafe { (table.download)(table.context, self.handle, data, bytes, &raw mut error) };
             failure::read(code, &error)
         })
     }
@@ -223,7 +222,10 @@ impl<'call> Ops<'call> {
     fn upload(self, dtype: DType, shape: &[usize], data: *const u8, bytes: usize) -> Result<Tensor<'call>> {
         let mut extents = [0; MAX_RANK];
         if shape.len() > MAX_RANK {
-            return Err(Error::failure(format!("a tensor of rank {}; at most {MAX_RANK} cross", shape.len())));
+            return Err(Error::failure(format!(
+                "a tensor of rank {}; at most {MAX_RANK} cross",
+                shape.len()
+            )));
         }
         for (to, &from) in extents.iter_mut().zip(shape) {
             *to = from as u64;
@@ -240,8 +242,7 @@ impl<'call> Ops<'call> {
         let mut result = abi::backend::Tensor::none();
         let mut error = abi::Error::new();
         // SAFETY: `Call`'s promise; the caller lends `bytes` at `data`.
-        let code =
-            unsafe { (table.upload)(table.context, &raw const host, &raw mut result, &raw mut error) };
+        let code = unsafe { (table.upload)(table.context, &raw const host, &raw mut result, &raw mut error) };
         failure::read(code, &error)?;
         Tensor::from_raw(self, &result)
     }

@@ -142,7 +142,9 @@ impl Case {
         })?;
         let scores = host.take(&out)?;
         if scores.shape != [self.batch, self.geometry.tokens()] {
-            return Err(Error::failure(format!("scores of shape {:?}", scores.shape)).mend("make them [B, L]"));
+            return Err(
+                Error::failure(format!("scores of shape {:?}", scores.shape)).mend("make them [B, L]")
+            );
         }
         Ok(scores)
     }
@@ -230,7 +232,9 @@ impl Planned {
             let (a, s) = (self.gain[i], self.noise[i]);
             let (image, token) = (i / self.tokens, i % self.tokens);
             if !a.is_finite() || !s.is_finite() || s < 0.0 {
-                return Err(Error::failure(format!("token {token} of image {image} has gain {a}, noise {s}")));
+                return Err(Error::failure(format!(
+                    "token {token} of image {image} has gain {a}, noise {s}"
+                )));
             }
             if *role == Role::Visible && (a, s) != (1.0, 0.0) {
                 return Err(Error::failure(format!("visible token {token} of image {image} has noise")));
@@ -257,7 +261,10 @@ impl<T: Corruption> Instance<T> {
         failure::read(code, &error).map_err(|e| {
             if code == Code::Panic as u32 {
                 let message = &error.message[..error.message_len as usize];
-                return Error::failure(format!("the strategy panicked: {}", String::from_utf8_lossy(message)));
+                return Error::failure(format!(
+                    "the strategy panicked: {}",
+                    String::from_utf8_lossy(message)
+                ));
             }
             e
         })

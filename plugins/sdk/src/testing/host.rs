@@ -22,7 +22,8 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(case: &Case) -> Self {
-        let random = Random { seed: case.seed, step: case.step, first_sample: case.first_sample, batch: case.batch };
+        let random =
+            Random { seed: case.seed, step: case.step, first_sample: case.first_sample, batch: case.batch };
         Self { arrays: RefCell::default(), random }
     }
 

@@ -36,9 +36,9 @@ mod operations;
 pub use array::Array;
 pub use case::{Case, Planned};
 
+use crate::Result;
 use crate::geometry::Geometry;
 use crate::strategy::Corruption;
-use crate::Result;
 
 /// The plan of a batch at the run's first step; [`Case`] varies more.
 ///

@@ -77,7 +77,8 @@ fn apply(kind: u32, inputs: &[Array], with: &mut Attributes<'_>, random: &Random
         op::RANDOM_NORMAL | op::RANDOM_UNIFORM => {
             let (shape, dtype) = (with.list()?, with.dtype()?);
             let whole = shape.first() != Some(&random.batch);
-            let (parts, count) = if whole { (1, shape.iter().product()) } else { (shape[0], shape[1..].iter().product()) };
+            let (parts, count) =
+                if whole { (1, shape.iter().product()) } else { (shape[0], shape[1..].iter().product()) };
             let mut data = Vec::new();
             for image in 0..parts {
                 let mut random = random.of(image, Stream::Own(u16::MAX));
@@ -124,7 +125,11 @@ fn apply(kind: u32, inputs: &[Array], with: &mut Attributes<'_>, random: &Random
                 let index = indices.data[if select { at[axis] } else { i }] as usize;
                 let mut from = at.to_vec();
                 from[axis] = index;
-                if index < x.shape[axis] { Ok(x.data[flat(&x.shape, &from)]) } else { fail(format!("the index {index} is outside")) }
+                if index < x.shape[axis] {
+                    Ok(x.data[flat(&x.shape, &from)])
+                } else {
+                    fail(format!("the index {index} is outside"))
+                }
             })
         }
         op::SCATTER_ADD => {
@@ -361,7 +366,8 @@ fn conv2d(x: &Array, weight: &Array, stride: usize, padding: usize) -> Result<Ar
     let out = |n: usize, k: usize| (n + 2 * padding - k) / stride + 1;
     build(x.dtype, &[b, o, out(h, kh), out(w, kw)], |at, _| {
         let mut sum = 0.0;
-        for (channel, i, j) in (0..c).flat_map(|c| (0..kh).flat_map(move |i| (0..kw).map(move |j| (c, i, j)))) {
+        for (channel, i, j) in (0..c).flat_map(|c| (0..kh).flat_map(move |i| (0..kw).map(move |j| (c, i, j))))
+        {
             let (row, column) = (at[2] * stride + i, at[3] * stride + j);
             if (padding..padding + h).contains(&row) && (padding..padding + w).contains(&column) {
                 sum += x.data[flat(&x.shape, &[at[0], channel, row - padding, column - padding])]
@@ -379,7 +385,8 @@ fn broadcast(a: &Array, b: &Array, dtype: DType, f: impl Fn(f64, f64) -> f64) ->
 /// The shape that two broadcast to.
 fn shape_of(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
     let rank = a.len().max(b.len());
-    let extent = |shape: &[usize], i: usize| if i + shape.len() < rank { 1 } else { shape[i + shape.len() - rank] };
+    let extent =
+        |shape: &[usize], i: usize| if i + shape.len() < rank { 1 } else { shape[i + shape.len() - rank] };
     (0..rank)
         .map(|i| match (extent(a, i), extent(b, i)) {
             (x, y) if x == y => Ok(x),
@@ -393,7 +400,8 @@ fn shape_of(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 /// The value that a broadcast tensor has at a position of the larger shape.
 fn value(x: &Array, at: &[usize]) -> f64 {
     let skip = at.len() - x.shape.len();
-    let own: Vec<usize> = x.shape.iter().zip(&at[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect();
+    let own: Vec<usize> =
+        x.shape.iter().zip(&at[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect();
     x.data[flat(&x.shape, &own)]
 }
 
@@ -420,7 +428,8 @@ fn build(dtype: DType, shape: &[usize], mut f: impl FnMut(&[usize], usize) -> Re
 /// Replaces each lane along an axis; all get the same length.
 fn lanes(x: &Array, axis: usize, dtype: DType, mut f: impl FnMut(&[f64]) -> Vec<f64>) -> Array {
     let n = x.shape[axis];
-    let (outer, inner): (usize, usize) = (x.shape[..axis].iter().product(), x.shape[axis + 1..].iter().product());
+    let (outer, inner): (usize, usize) =
+        (x.shape[..axis].iter().product(), x.shape[axis + 1..].iter().product());
     let made: Vec<Vec<f64>> = (0..outer * inner)
         .map(|lane| {
             let (o, i) = (lane / inner, lane % inner);
