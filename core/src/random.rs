@@ -27,8 +27,10 @@ pub enum Stream {
     Head = 8,
     /// Tests and benchmarks.
     Test = 9,
-    /// What a plug-in draws on tensors.
-    Plugin = 10,
+    /// What the host draws on tensors for a plug-in.
+    Operation = 10,
+    /// Plug-ins' own draws: they have this number and all above it.
+    Plugin = 256,
 }
 
 /// A Philox-4x32-10 stream for one (seed, stream, step, sample).
@@ -78,10 +80,10 @@ impl Philox {
     /// If `n` is 0.
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "below(0) has no value");
-        let threshold = n.wrapping_neg() % n;
         loop {
             let product = u64::from(self.next_u32()) * u64::from(n);
-            if product as u32 >= threshold {
+            // The remainder is below n: only then the division can matter.
+            if product as u32 >= n || product as u32 >= n.wrapping_neg() % n {
                 return (product >> 32) as u32;
             }
         }
@@ -105,6 +107,18 @@ impl Philox {
                 *second = b;
             }
         }
+    }
+
+    /// `k` different numbers of 0..n: the last ones of [`Philox::permutation`], which is not done to its end.
+    ///
+    /// # Panics
+    /// If `k` is above `n`.
+    pub fn choose(&mut self, n: usize, k: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        for i in (n - k..n).rev().filter(|&i| i > 0) {
+            order.swap(i, self.below(i as u32 + 1) as usize);
+        }
+        order.split_off(n - k)
     }
 
     /// A uniform permutation of 0..n (Fisher-Yates).
@@ -176,5 +190,22 @@ mod tests {
         assert_ne!(base, first(Stream::Mask, 1, 0));
         assert_ne!(base, first(Stream::Mask, 0, 1));
         assert_eq!(base, first(Stream::Mask, 0, 0));
+    }
+
+    /// The same draws are pinned in plugins/sdk/src/random.rs; they were computed by a program of its own in Python.
+    #[test]
+    fn plug_ins_draw_the_same() {
+        let stream = |stream| Philox::new(0x0123_4567_89AB_CDEF, stream, (1 << 40) + 7, (1 << 33) + 5);
+        for (of, want) in [
+            (Stream::Mask, [0x6ce6_b9f3, 0xfb3d_7a0c, 0x0166_7dd4, 0xc98d_abe2, 0xee27_3d9d, 0xae9f_2d8c]),
+            (Stream::Plugin, [0x0b17_306f, 0xdd87_e2a7, 0x7514_291b, 0xf04a_4bd1, 0x9fe6_f490, 0x2b94_4756]),
+        ] {
+            let mut random = stream(of);
+            assert_eq!(std::array::from_fn(|_| random.next_u32()), want);
+        }
+        assert_eq!(stream(Stream::Mask).permutation(12), [9, 1, 3, 6, 11, 2, 4, 8, 7, 0, 10, 5]);
+        // Through logf, sinf and cosf, whose last bit is the platform's.
+        let (a, b) = stream(Stream::Mask).normal_pair();
+        assert!((a - 1.045510).abs() < 1e-6 && (b - (-0.122700)).abs() < 1e-6, "{a} {b}");
     }
 }

@@ -6,6 +6,7 @@
 pub mod batches;
 pub mod differences;
 pub mod files;
+pub mod libraries;
 pub mod micro;
 pub mod parity;
 pub mod python;

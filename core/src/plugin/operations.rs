@@ -119,10 +119,10 @@ impl Operations {
         if shape.dims().first() == Some(&self.batch) && count > 0 {
             for (image, out) in values.chunks_mut(count / self.batch).enumerate() {
                 let sample = self.first_sample + image as u64;
-                fill(&mut Philox::new(seed, Stream::Plugin, self.step, sample), out);
+                fill(&mut Philox::new(seed, Stream::Operation, self.step, sample), out);
             }
         } else {
-            fill(&mut Philox::new(seed, Stream::Plugin, self.step, u64::from(u32::MAX)), &mut values);
+            fill(&mut Philox::new(seed, Stream::Operation, self.step, u64::from(u32::MAX)), &mut values);
         }
         self.place.floats(shape.clone(), values, dtype)
     }

@@ -65,7 +65,10 @@ impl Corruption for ColourNoise {
             let mut noise = vec![0.0; request.tokens];
             image.random().fill_normal(&mut noise);
             let noise = self.filtered(noise, &fine, &coarse);
-            order.sort_unstable_by(|&a, &b| noise[b].total_cmp(&noise[a]).then(a.cmp(&b)));
+            if (1..request.tokens).contains(&masked) {
+                let stronger = |a: &usize, b: &usize| noise[*b].total_cmp(&noise[*a]).then(a.cmp(b));
+                order.select_nth_unstable_by(masked - 1, stronger);
+            }
             order[..masked].iter().for_each(|&token| image.mask(token));
         }
         Ok(())
@@ -88,40 +91,40 @@ impl ColourNoise {
     }
 }
 
-/// A Gaussian filter on a torus of `rows` x `columns`.
+/// A Gaussian filter on a torus of `rows` x `columns`: a circulant matrix for each axis.
 struct Gaussian {
-    along_rows: Vec<f32>,
-    along_columns: Vec<f32>,
+    rows: Vec<Vec<f32>>,
+    columns: Vec<Vec<f32>>,
 }
 
 impl Gaussian {
     fn new(sigma: f64, [rows, columns]: [usize; 2]) -> Self {
-        Self { along_rows: Self::kernel(sigma, rows), along_columns: Self::kernel(sigma, columns) }
+        Self { rows: Self::circulant(sigma, rows), columns: Self::circulant(sigma, columns) }
     }
 
-    /// Weights by the distance round a circle of `n`, with sum 1. Three turns suffice: a wider filter is
+    /// Weights by the distance round a circle of `n`, each row with sum 1. Three turns suffice: a wider filter is
     /// as good as flat.
-    fn kernel(sigma: f64, n: usize) -> Vec<f32> {
+    fn circulant(sigma: f64, n: usize) -> Vec<Vec<f32>> {
         let weight = |x: f64| (-0.5 * (x / sigma).powi(2)).exp();
         let turns = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0];
         let wrapped = |i: usize| turns.iter().map(|turn| weight(i as f64 + turn * n as f64)).sum::<f64>();
         let weights: Vec<f64> = (0..n).map(wrapped).collect();
         let total: f64 = weights.iter().sum();
-        weights.into_iter().map(|w| (w / total) as f32).collect()
+        (0..n).map(|i| (0..n).map(|j| (weights[(i + n - j) % n] / total) as f32).collect()).collect()
     }
 
     fn blur(&self, values: &[f32]) -> Vec<f32> {
-        let (rows, columns) = (self.along_rows.len(), self.along_columns.len());
+        let columns = self.columns.len();
         let mut rowwise = vec![0.0; values.len()];
         for (from, to) in values.chunks(columns).zip(rowwise.chunks_mut(columns)) {
-            for (i, out) in to.iter_mut().enumerate() {
-                *out = (0..columns).map(|j| from[j] * self.along_columns[(i + columns - j) % columns]).sum();
+            // The matrix is symmetric, so its rows serve as columns.
+            for (value, weights) in from.iter().zip(&self.columns) {
+                to.iter_mut().zip(weights).for_each(|(out, weight)| *out += weight * value);
             }
         }
         let mut blurred = vec![0.0; values.len()];
-        for (i, out) in blurred.chunks_mut(columns).enumerate() {
-            for (j, row) in rowwise.chunks(columns).enumerate() {
-                let weight = self.along_rows[(i + rows - j) % rows];
+        for (out, weights) in blurred.chunks_mut(columns).zip(&self.rows) {
+            for (row, weight) in rowwise.chunks(columns).zip(weights) {
                 out.iter_mut().zip(row).for_each(|(out, value)| *out += weight * value);
             }
         }

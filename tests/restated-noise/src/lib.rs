@@ -20,8 +20,8 @@ impl Corruption for Restated {
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {
         let kept = (request.tokens as f64 * (1.0 - self.ratio) + 1e-9) as usize;
         for mut image in plan.images() {
-            let order = image.random().permutation(request.tokens);
-            order[kept..].iter().for_each(|&token| image.mask(token));
+            let masked = image.random().choose(request.tokens, request.tokens - kept);
+            masked.into_iter().for_each(|token| image.mask(token));
         }
         Ok(())
     }

@@ -6,7 +6,6 @@
 //! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tells what was passed over, and the gaps")]
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, Device, Place};
 use palimpsest_tests::batches;
+use palimpsest_tests::libraries::library;
 use palimpsest_tests::micro::{self, SHAPE};
 
 /// Tokens after three blocks: a few hundred sums in a row.
@@ -30,16 +30,6 @@ const GRADIENT: f64 = 5e-5;
 pub(super) const CURVE: f64 = 1e-5;
 const STEPS: usize = 100;
 const BATCH: usize = 8;
-
-/// The libraries beside this test: the folder of cargo's output is two levels up.
-pub(super) fn library(name: &str) -> Option<PathBuf> {
-    let test = std::env::current_exe().expect("this test");
-    let deps = test.parent().expect("deps");
-    let release = deps.parent().expect("release");
-    let file = format!("{DLL_PREFIX}palimpsest_{name}{DLL_SUFFIX}");
-    let own = release.parent().expect("target").join(name).join("release");
-    [release, deps, &own].into_iter().map(|folder| folder.join(&file)).find(|path| path.is_file())
-}
 
 /// libtorch's own libraries, where python3 has them.
 fn libtorch() -> Option<PathBuf> {

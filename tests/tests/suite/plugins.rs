@@ -13,9 +13,10 @@ use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, Place};
 use palimpsest_tests::batches;
 use palimpsest_tests::differences::check;
+use palimpsest_tests::libraries::library;
 use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
 
-use super::ladder::{CURVE, apart, contenders, library};
+use super::ladder::{CURVE, apart, contenders};
 
 /// Fourth-order differences in f64; a wrong term shows as 1e-2 or more.
 const DIFFERENCES: f64 = 1e-5;

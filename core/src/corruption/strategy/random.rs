@@ -20,9 +20,9 @@ impl Corruption for RandomMask {
         let kept = (tokens as f64 * (1.0 - self.ratio) + 1e-9) as usize;
         for image in 0..plan.batch {
             let sample = request.first_sample + image as u64;
-            let order = Philox::new(request.seed, Stream::Mask, request.step, sample).permutation(tokens);
+            let mut random = Philox::new(request.seed, Stream::Mask, request.step, sample);
             let roles = plan.image_mut(image);
-            for &token in &order[kept..] {
+            for token in random.choose(tokens, tokens - kept) {
                 roles[token as usize] = Role::Masked;
             }
         }

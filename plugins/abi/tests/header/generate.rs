@@ -81,7 +81,9 @@ fn items(source: &str) -> impl Iterator<Item = (&str, bool)> {
 /// With the C names in doc comments, and without Rust's links.
 fn documented(source: &str, names: &HashMap<String, String>) -> String {
     let mut out = String::new();
-    for line in source.lines() {
+    // Inner attributes and docs may stand at the top of a file alone.
+    let inner = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
+    for line in source.lines().filter(inner) {
         if line.trim_start().starts_with("///") {
             out.push_str(&c_names(line, names));
         } else {
