@@ -7,6 +7,8 @@
 
 mod backend;
 mod convert;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
 mod discrete;
 mod elementwise;
@@ -25,7 +27,10 @@ mod real;
 mod recording;
 mod reduce;
 mod resample;
+mod sampler;
+mod seat;
+mod session;
 mod tape;
 mod value;
 
-pub use backend::{Dfdx, DfdxCpu};
+pub use backend::Dfdx;

@@ -46,7 +46,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
         for &axis in axes {
             out[axis] = 1;
         }
-        let device = self.device().clone();
+        let device = self.device();
         if self.count() == 0 {
             return Self::full(&device, out, 0.0);
         }
