@@ -33,8 +33,7 @@ impl Dfdx {
     pub fn new() -> Self {
         let sampler = Sampler::new();
         let cpu = Session::new(Cpu::seed_from_u64(0), sampler.clone());
-        let mut seats: Vec<Box<dyn Seated>> =
-            vec![Box::new(Seat::new(Device::Cpu, cpu, sampler.clone()))];
+        let mut seats: Vec<Box<dyn Seated>> = vec![Box::new(Seat::new(Device::Cpu, cpu, sampler.clone()))];
         let no_cuda = match gpu(&sampler) {
             Ok(seat) => {
                 seats.push(seat);

@@ -39,7 +39,12 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     /// A tensor of one value.
     pub(crate) fn full(device: &H, shape: impl Into<Shape>, value: f64) -> Self {
         let shape = shape.into();
-        Self::from_vec(device, vec![E::of(value); shape.count()], shape)
+        let count = shape.count();
+        if H::HOST || count == 0 {
+            return Self::from_vec(device, vec![E::of(value); count], shape);
+        }
+        let zeros = Self::new(device.zeros_like(&(count,)), shape);
+        if value == 0.0 { zeros } else { zeros.shift(value) }
     }
 
     /// A tensor with this one's device.

@@ -209,13 +209,18 @@ fn concat<E: Real, H: Engine<E>>(parts: Vec<Var<E, H>>, axis: usize) -> Result<V
     let mut shape = first.dense.shape().to_vec();
     let lens: Vec<usize> = parts.iter().map(|part| part.dense.shape()[axis]).collect();
     shape[axis] = lens.iter().sum();
-    let elements: Vec<Vec<E>> = parts.iter().map(|part| part.dense.to_vec()).collect();
-    let slices: Vec<(&[E], Around)> = elements
-        .iter()
-        .zip(&parts)
-        .map(|(elements, part)| (elements.as_slice(), Around::new(part.dense.shape(), axis)))
-        .collect();
-    let dense = first.dense.beside(layout::joined(&slices), shape);
+    let dense = match H::HOST {
+        true => {
+            let elements: Vec<Vec<E>> = parts.iter().map(|part| part.dense.to_vec()).collect();
+            let slices: Vec<(&[E], Around)> = elements
+                .iter()
+                .zip(&parts)
+                .map(|(elements, part)| (elements.as_slice(), Around::new(part.dense.shape(), axis)))
+                .collect();
+            first.dense.beside(layout::joined(&slices), shape)
+        }
+        false => Dense::joined_there(parts.iter().map(|part| part.dense.clone()), axis),
+    };
     let nodes = parts.into_iter().map(|part| part.node).collect();
     Ok(Var::recorded_many(nodes, dense, move |dy, wanted| {
         let mut start = 0;

@@ -21,6 +21,7 @@ mod index;
 mod kernels;
 mod layout;
 mod memory;
+mod on_device;
 mod panics;
 mod product;
 mod real;

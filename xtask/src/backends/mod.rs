@@ -5,6 +5,7 @@ mod libtorch;
 mod toolkit;
 mod wheels;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use palimpsest_core::plugin::{Library, LoadedBackend};
@@ -74,17 +75,23 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
 }
 
 /// Loads NVIDIA's libraries from where pip puts them, if they are there: a backend that asks for them
-/// by name then has them, with no folder to be told. What it finds by itself is asked for first.
+/// by name then has them, with no folder to be told. What the loader finds by itself comes first.
 fn offer_libraries() {
     let names = ["libcublasLt.so.13", "libcublas.so.13", "libnvrtc.so.13"];
     let missing: Vec<&str> =
-        names.into_iter().filter(|name| Library::preload(std::path::Path::new(name)).is_err()).collect();
+        names.into_iter().filter(|name| Library::preload(Path::new(name)).is_err()).collect();
     if missing.is_empty() {
         return;
     }
     let Some(folder) = toolkit::of_python() else { return };
-    for name in missing {
+    // NVRTC asks for this one by name when it first compiles; the name has the minor version in it.
+    let builtins = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let builtins = builtins.filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libnvrtc-builtins.so.")
+    });
+    for path in missing.iter().map(|name| folder.join(name)).chain(builtins) {
         // Where it fails, the backend says what it needs.
-        drop(Library::preload(&folder.join(name)));
+        drop(Library::preload(&path));
     }
 }

@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.json {
-        let line = json!({ "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda });
+        let line =
+            json!({ "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda });
         output::line(&line.to_string());
     } else {
         output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));

@@ -3,10 +3,11 @@
 //! a library that is loaded then; it comes before any library in the linker's eyes.
 
 /// Defines functions of NVIDIA's names. Each forwards to the one in `$library`; with `= hook` the
-/// hook is called with the real function and the arguments.
+/// hook is called with the real function and the arguments; with `or nothing of n` nothing is called
+/// where the argument `n` is 0.
 macro_rules! forward {
     ($library:expr; $sys:ident; $(
-        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) -> $status:ty $(= $hook:path)?;
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) -> $status:ty $(= $hook:path)? $(, or nothing of $bytes:ident)?;
     )*) => {$(
         // The types are those that cudarc calls it with.
         const _: unsafe extern "C" fn($($ty),*) -> $status = $sys::$name;
@@ -22,6 +23,9 @@ macro_rules! forward {
                 // give it, but for the status: a newer library has codes that the enum lacks.
                 Some(unsafe { std::mem::transmute::<*const std::ffi::c_void, Function>(function) })
             });
+            $(if $bytes == 0 {
+                return <$status as crate::cuda::status::Status>::of(0);
+            })?
             let Some(function) = *found else {
                 return <$status as crate::cuda::status::Status>::MISSING;
             };

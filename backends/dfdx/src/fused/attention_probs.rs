@@ -10,7 +10,11 @@ use super::attention::{parts, probabilities};
 use super::heads::{Place, Sizes};
 use super::softmax;
 
-pub(super) fn run<E: Real, H: HostEngine<E>>(qkv: Var<E, H>, bias: Option<Var<E, H>>, heads: usize) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(
+    qkv: Var<E, H>,
+    bias: Option<Var<E, H>>,
+    heads: usize,
+) -> Var<E, H> {
     let shape = qkv.dense.shape().clone();
     let sizes = Sizes::packed(&shape, heads);
     let places = [0, 1].map(|which| Place::packed(sizes, which));

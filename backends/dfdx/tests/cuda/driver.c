@@ -19,7 +19,7 @@ static int find(Address at, size_t bytes) {
 }
 
 static char *memory(Address at, size_t bytes) {
-    if (find(at, bytes) < 0) {
+    if (!bytes || find(at, bytes) < 0) {
         fprintf(stderr, "mock driver: %zu bytes at %llx are not allocated\n", bytes, (unsigned long long)at);
         abort();
     }
