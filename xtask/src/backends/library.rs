@@ -18,27 +18,32 @@ pub(crate) struct Known {
     own_workspace: Option<&'static str>,
     /// Whether it needs libtorch.
     libtorch: bool,
+    /// Whether its CUDA variant is compiled with NVIDIA's compiler.
+    toolkit: bool,
 }
 
 /// The backends of this project.
 pub(crate) const KNOWN: [Known; 3] = [
     Known {
         name: "burn",
-        summary: "burn's Flex engine, pure Rust, on the processor: nothing to install; on CUDA: cargo xtask backend build burn --cuda",
+        summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
         own_workspace: None,
         libtorch: false,
+        toolkit: false,
     },
     Known {
         name: "tch",
         summary: "libtorch 2.11.0, on the processor and CUDA: cargo xtask backend add tch",
         own_workspace: Some("backends/tch/Cargo.toml"),
         libtorch: true,
+        toolkit: false,
     },
     Known {
         name: "dfdx",
-        summary: "dfdx 0.13, pure Rust, on the processor, with a tape of our own; on CUDA: cargo xtask backend build dfdx --cuda",
+        summary: "dfdx 0.13, pure Rust, on the processor, with a tape of our own, and CUDA: cargo xtask backend build dfdx --cuda",
         own_workspace: None,
         libtorch: false,
+        toolkit: true,
     },
 ];
 
@@ -151,6 +156,18 @@ pub(super) fn way_to_cuda(name: &str) -> WayToCuda {
     }
 }
 
+/// Fetches what building it takes and is not on this machine.
+pub(crate) fn prepare(name: &str, variant: Variant) -> Result<()> {
+    let known = known(name)?;
+    if known.libtorch {
+        libtorch::prepare()?;
+    }
+    if known.toolkit && variant == Variant::Cuda {
+        toolkit::prepare()?;
+    }
+    Ok(())
+}
+
 /// Builds the library of a backend from this checkout, and says where it is.
 pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     let known = known(name)?;
@@ -172,7 +189,13 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     }
     if variant == Variant::Cuda && known.has_cuda_apart() {
         cargo.args(["--features", "cuda"]);
-        toolkit::for_build(&mut cargo)?;
+        // burn's bindings: a driver for CUDA 13.0 has all of their functions.
+        if std::env::var_os("CUDARC_CUDA_VERSION").is_none() {
+            cargo.env("CUDARC_CUDA_VERSION", "13000");
+        }
+        if known.toolkit {
+            toolkit::for_build(&mut cargo)?;
+        }
     }
     if known.libtorch {
         libtorch::for_build(&mut cargo)?;

@@ -89,6 +89,14 @@ pub(crate) fn fetch() -> Result<PathBuf> {
     Ok(torch)
 }
 
+/// Fetches it where there is none and nobody names one.
+pub(super) fn prepare() -> Result<()> {
+    if std::env::var_os("LIBTORCH").is_none() && find(Variant::Plain).is_err() {
+        fetch()?;
+    }
+    Ok(())
+}
+
 /// Tells cargo where libtorch is. Its version was checked, from files that torch-sys doesn't read.
 pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
     cargo.env("LIBTORCH", find(Variant::Plain)?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");

@@ -12,7 +12,7 @@ use palimpsest_core::plugin::{Library, LoadedBackend};
 use palimpsest_core::{Backend, Device, Error, Place, Result};
 
 use library::WayToCuda;
-pub(crate) use library::{KNOWN, build};
+pub(crate) use library::{KNOWN, build, prepare};
 pub(crate) use libtorch::fetch as fetch_libtorch;
 pub(crate) use toolkit::fetch as fetch_toolkit;
 

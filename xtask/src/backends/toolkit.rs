@@ -26,6 +26,14 @@ pub(crate) fn fetch() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Fetches it where nobody names one.
+pub(super) fn prepare() -> Result<()> {
+    match std::env::var_os("CUDA_PATH") {
+        Some(_) => Ok(()),
+        None => fetch().map(|_| ()),
+    }
+}
+
 /// It appears there whole or not at all.
 fn fetched() -> Result<PathBuf> {
     cache(&format!("cuda-{VERSION}"))
@@ -33,10 +41,6 @@ fn fetched() -> Result<PathBuf> {
 
 /// Tells cargo of the toolkit: $CUDA_PATH's, or the fetched one.
 pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
-    // burn's bindings: a driver for CUDA 13.0 has all of their functions.
-    if std::env::var_os("CUDARC_CUDA_VERSION").is_none() {
-        cargo.env("CUDARC_CUDA_VERSION", "13000");
-    }
     if let Some(own) = std::env::var_os("CUDA_PATH").map(PathBuf::from) {
         for part in ["include/cuda.h", "bin/nvcc"] {
             if !own.join(part).is_file() {

@@ -43,10 +43,8 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
     copy_stripped(&driver, &folder.join("palimpsest"))?;
     let variant = if args.cuda { Variant::Cuda } else { Variant::Plain };
-    if args.cuda && std::env::var_os("CUDA_PATH").is_none() {
-        backends::fetch_toolkit()?;
-    }
     for name in &args.backends {
+        backends::prepare(name, variant)?;
         let library = backends::build(name, variant)?;
         let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
         copy_stripped(&library, &library_folder.join(file))?;

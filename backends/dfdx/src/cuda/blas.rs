@@ -1,6 +1,6 @@
 //! Matrix products, libcublas.
 #![allow(unsafe_code, reason = "calls and exports C functions")]
-#![allow(non_snake_case, reason = "NVIDIA's names")]
+#![allow(non_snake_case, clippy::too_many_arguments, reason = "NVIDIA's functions")]
 
 use std::ffi::{c_int, c_longlong};
 
