@@ -17,10 +17,13 @@ use crate::sampler::Sampler;
 use crate::seat::Workplace;
 use crate::session::Session;
 
+/// Something to do on the thread.
+type Job = Box<dyn FnOnce(&Session<Cuda>) + Send>;
+
 /// What the thread is told.
 pub(super) enum Message {
     /// Do this.
-    Work(Box<dyn FnOnce(&Session<Cuda>) + Send>),
+    Work(Job),
     /// Nobody holds this number any more.
     Release(u64),
     /// End.
