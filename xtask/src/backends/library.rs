@@ -95,6 +95,10 @@ pub(super) fn find(name: &str, variant: Variant) -> Result<PathBuf> {
     if let Some(built) = both.iter().find(|path| path.is_file()) {
         return Ok(built.clone());
     }
+    if beside.join("backends").is_dir() {
+        return Err(Error::user(format!("the backend {name} is not in this archive"))
+            .mend("take one that was made with it: cargo xtask dist --backends …"));
+    }
     Err(Error::user(format!("the library of the backend {name} is not built"))
         .at(built.display())
         .mend(format!("cargo xtask backend build {name}")))

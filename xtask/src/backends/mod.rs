@@ -71,7 +71,11 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
         (None, WayToCuda::Maybe(mend)) => mend,
         (None, _) => choose,
     };
-    Err(Error::user(format!("{here}: {}", reason.message())).at("--device").mend(mend))
+    let text = match reason.message() {
+        whole if whole.contains(&device.to_string()) => whole.to_owned(),
+        part => format!("{here}: {part}"),
+    };
+    Err(Error::user(text).at("--device").mend(mend))
 }
 
 /// Loads NVIDIA's libraries from where pip puts them, if they are there: a backend that asks for them
