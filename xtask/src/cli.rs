@@ -77,7 +77,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Backend(BackendCommand),
     /// Pack driver, backends and recipes for a machine without Rust and network
-    #[command(after_help = "Example:\n  cargo xtask dist --backends burn,tch,dfdx --out palimpsest.tar.gz")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask dist --backends burn,tch,dfdx --out palimpsest.tar.gz\n  cargo xtask dist --cuda --backends burn,tch,dfdx     for a machine with a GPU"
+    )]
     Dist(Dist),
     /// Format, lints and tests, as CI runs them
     Check,
@@ -283,6 +285,9 @@ pub(crate) struct Dist {
     /// The backends to pack
     #[arg(long, value_delimiter = ',', default_value = "burn,dfdx")]
     pub(crate) backends: Vec<String>,
+    /// With CUDA; what it takes to compile is fetched, and no GPU is needed
+    #[arg(long)]
+    pub(crate) cuda: bool,
     /// The archive to write
     #[arg(long, default_value = "palimpsest.tar.gz")]
     pub(crate) out: PathBuf,
@@ -387,16 +392,24 @@ pub(crate) enum BackendCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Fetch what a backend needs (for tch: libtorch, pinned and checked by hash), and build it
-    #[command(after_help = "Example:\n  cargo xtask backend add tch")]
+    /// Fetch what a backend needs and build it, or fetch what CUDA variants are compiled with;
+    /// pinned and checked by hash
+    #[command(
+        after_help = "Examples:\n  cargo xtask backend add tch       libtorch for the processor, 540 MB\n  cargo xtask backend add cuda      NVIDIA's compiler, 105 MB; no GPU is needed"
+    )]
     Add {
-        /// The backend
+        /// The backend, or cuda
         name: String,
     },
     /// Build the library of a backend
-    #[command(after_help = "Example:\n  cargo xtask backend build burn")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask backend build burn\n  cargo xtask backend build dfdx --cuda     after: cargo xtask backend add cuda"
+    )]
     Build {
         /// The backend
         name: String,
+        /// With CUDA; no GPU is needed
+        #[arg(long)]
+        cuda: bool,
     },
 }

@@ -13,7 +13,7 @@ use palimpsest_core::backend::Device;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{DType, Place, Result, Tensor};
-use palimpsest_dfdx::DfdxCpu;
+use palimpsest_dfdx::Dfdx;
 
 /// The sizes of a model.
 struct Model {
@@ -145,7 +145,7 @@ fn main() -> Result<()> {
     let model = if argument(1, "ti") == "quick" { QUICK } else { TI };
     let probs = argument(2, "fused") == "probs";
     let steps: u64 = argument(3, "10").parse().expect("a number of steps");
-    let place = Place { backend: Arc::new(DfdxCpu::new()), device: Device::Cpu };
+    let place = Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu };
     let mut state = parameters(&place, &model)?;
     let x = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1000)?;
     let target = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1001)?;

@@ -1,147 +1,129 @@
-//! The backend as core sees it.
+//! The backend as core sees it: the host's processor and, with the feature `cuda`, a GPU.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
 
 use dfdx::tensor::Cpu;
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
-use crate::dense::Dense;
-use crate::engine::Hardware;
-use crate::panics::caught;
-use crate::tape::{self, Floats, Node};
-use crate::value::{Value, Var};
-use crate::{convert, execute, memory, recording};
+use crate::recording;
+use crate::sampler::Sampler;
+use crate::seat::{Seat, Seated};
+use crate::session::Session;
 
-/// dfdx on a device of type `H`.
-#[derive(Debug)]
-pub struct Dfdx<H> {
-    device: H,
-    /// The generator of random values, apart: seeding makes a new device.
-    sampler: Mutex<H>,
+/// dfdx on all devices that it has here.
+pub struct Dfdx {
+    /// The processor is the first.
+    seats: Vec<Box<dyn Seated>>,
+    sampler: Sampler,
+    /// Why there is no GPU among them.
+    no_cuda: Option<Error>,
 }
 
-/// dfdx on the host's processor.
-pub type DfdxCpu = Dfdx<Cpu>;
-
-impl DfdxCpu {
-    /// The backend.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::on(Cpu::seed_from_u64(0))
+impl fmt::Debug for Dfdx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dfdx").field("devices", &self.devices()).finish_non_exhaustive()
     }
 }
 
-impl Default for DfdxCpu {
+impl Dfdx {
+    /// The backend. A GPU is only looked for; it is set up when it is first used.
+    #[must_use]
+    pub fn new() -> Self {
+        let sampler = Sampler::new();
+        let cpu = Session::new(Cpu::seed_from_u64(0), sampler.clone());
+        let mut seats: Vec<Box<dyn Seated>> = vec![Box::new(Seat::new(Device::Cpu, cpu, sampler.clone()))];
+        let no_cuda = match gpu(&sampler) {
+            Ok(seat) => {
+                seats.push(seat);
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        Self { seats, sampler, no_cuda }
+    }
+
+    fn on(&self, device: Device) -> Result<&dyn Seated> {
+        if let Some(seat) = self.seats.iter().find(|seat| seat.device() == device) {
+            return Ok(&**seat);
+        }
+        match (&self.no_cuda, device) {
+            (Some(reason), Device::Cuda(_)) => Err(reason.clone()),
+            _ => {
+                let own: Vec<String> = self.devices().iter().map(ToString::to_string).collect();
+                Err(Error::user(format!("the dfdx backend has no device `{device}`"))
+                    .mend(format!("use {}", own.join(" or "))))
+            }
+        }
+    }
+
+    /// Where a tensor is. One of another backend is refused there.
+    fn of(&self, tensor: &Handle) -> &dyn Seated {
+        &**self.seats.iter().find(|seat| seat.owns(tensor)).unwrap_or(&self.seats[0])
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn gpu(sampler: &Sampler) -> Result<Box<dyn Seated>> {
+    crate::cuda::seat(sampler)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn gpu(_sampler: &Sampler) -> Result<Box<dyn Seated>> {
+    // The mend depends on who built it.
+    Err(Error::user("this library of the dfdx backend was built without CUDA"))
+}
+
+impl Default for Dfdx {
     fn default() -> Self {
         Self::new()
     }
 }
 
-#[allow(private_bounds, reason = "methods of this module only")]
-impl<H: Hardware> Dfdx<H> {
-    fn on(device: H) -> Self {
-        let sampler = Mutex::new(device.seeded(0));
-        Self { device, sampler }
-    }
-
-    fn check(&self, device: Device) -> Result<()> {
-        if device == self.device.place() {
-            return Ok(());
-        }
-        let own = self.device.place();
-        Err(Error::user(format!("the dfdx backend has no device `{device}`")).mend(format!("use {own}")))
-    }
-}
-
-impl<H: Hardware> Backend for Dfdx<H> {
+impl Backend for Dfdx {
     fn info(&self) -> BackendInfo {
-        BackendInfo {
-            name: "dfdx".to_owned(),
-            version: "0.13.0".to_owned(),
-            description: format!("dfdx on {} below a tape and fused operations", self.device.place()),
-        }
+        let description = match self.seats.len() {
+            1 => "dfdx on the processor below a tape and fused operations",
+            _ => "dfdx on the processor and CUDA below a tape; fused operations on the processor",
+        };
+        BackendInfo { description: description.to_owned(), ..self.seats[0].info() }
     }
 
     fn devices(&self) -> Vec<Device> {
-        vec![self.device.place()]
+        self.seats.iter().map(|seat| seat.device()).collect()
     }
 
-    /// Fused operations work on slices of host memory; elsewhere core takes them apart.
-    fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
-        match dtype {
-            DType::Bf16 => false,
-            _ => !op.is_fused() || (H::HOST && dtype.is_float()),
-        }
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        self.on(device).is_ok_and(|seat| seat.supports(op, dtype, device))
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
-        self.check(device)?;
-        caught("upload", || Ok(Handle::new(convert::from_host(&self.device, data)?)))
+        self.on(device)?.upload(data, device)
     }
 
     fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
-        let (shape, dtype) = Value::<H>::of(tensor)?.signature();
-        Ok((shape.clone(), dtype))
+        self.of(tensor).signature(tensor)
     }
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
-        caught("download", || convert::to_host(Value::<H>::of(tensor)?))
+        self.of(tensor).download(tensor)
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
-        self.check(device)?;
-        caught(op.kind().name(), || {
-            let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>>>()?;
-            let outputs = execute::execute(&self.device, &self.sampler, op, inputs)?;
-            Ok(outputs.into_iter().map(Handle::new).collect())
-        })
+        self.on(device)?.execute(op, inputs, device)
     }
 
     fn track(&self, tensor: &Handle) -> Result<Handle> {
-        let value = Value::<H>::of(tensor)?;
-        if !value.signature().1.is_float() {
-            return Err(Error::failure("track: gradients need floats"));
-        }
-        Ok(Handle::new(value.clone().with_node(Some(Node::leaf()))))
+        self.of(tensor).track(tensor)
     }
 
     fn detach(&self, tensor: &Handle) -> Result<Handle> {
-        let value = Value::<H>::of(tensor)?;
-        Ok(match value.node() {
-            Some(_) => Handle::new(value.clone().with_node(None)),
-            None => tensor.clone(),
-        })
+        self.of(tensor).detach(tensor)
     }
 
     fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
-        caught("backward", || {
-            let loss = Value::<H>::take(loss)?;
-            let Some(root) = loss.node().map(Arc::clone) else {
-                return Err(Error::failure("backward: the loss descends from no tracked tensor"));
-            };
-            let shape = loss.signature().0.clone();
-            let one = match &loss {
-                Value::F64(_) => Floats::F64(Dense::full(&self.device, shape, 1.0)),
-                _ => Floats::F32(Dense::full(&self.device, shape, 1.0)),
-            };
-            // Nothing but the tape holds on to the history.
-            drop(loss);
-            let node = |leaf: &&Handle| {
-                let node = Value::<H>::of(leaf)?.node();
-                node.map(Arc::clone).ok_or_else(|| Error::failure("backward: a leaf is not tracked"))
-            };
-            let nodes = leaves.iter().map(node).collect::<Result<Vec<_>>>()?;
-            let found = tape::backward(root, one, &nodes.iter().collect::<Vec<_>>())?;
-            let handle = |gradient: Floats<H>| {
-                Handle::new(match gradient {
-                    Floats::F32(x) => Value::F32(Var::plain(x)),
-                    Floats::F64(x) => Value::F64(Var::plain(x)),
-                })
-            };
-            Ok(found.into_iter().map(|gradient| gradient.map(handle)).collect())
-        })
+        self.of(&loss).backward(loss, leaves)
     }
 
     fn set_grad_enabled(&self, enabled: bool) -> bool {
@@ -149,15 +131,14 @@ impl<H: Hardware> Backend for Dfdx<H> {
     }
 
     fn seed(&self, seed: u64) {
-        *self.sampler.lock().unwrap_or_else(PoisonError::into_inner) = self.device.seeded(seed);
+        self.sampler.seed(seed);
     }
 
     fn synchronize(&self, device: Device) -> Result<()> {
-        self.check(device)?;
-        self.device.try_synchronize().map_err(|error| Error::failure(format!("dfdx: {error:?}")))
+        self.on(device)?.synchronize(device)
     }
 
-    fn memory(&self, _device: Device) -> MemoryStats {
-        memory::stats()
+    fn memory(&self, device: Device) -> MemoryStats {
+        self.on(device).map_or_else(|_| MemoryStats::default(), |seat| seat.memory(device))
     }
 }

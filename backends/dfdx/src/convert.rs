@@ -79,7 +79,7 @@ fn float<A: Real, B: Real, H: Engine<A> + Engine<B>>(x: Var<A, H>) -> Var<B, H> 
 
 fn changed<A: Real, B: Real, H: Engine<A> + Engine<B>>(x: &Dense<A, H>) -> Dense<B, H> {
     let elements = x.to_vec().into_iter().map(|x| B::of(x.wide())).collect();
-    Dense::from_vec(x.device(), elements, x.shape().clone())
+    Dense::from_vec(&x.device(), elements, x.shape().clone())
 }
 
 fn whole<E: Real, H: Hardware>(x: &[E], shape: &Shape, dtype: DType) -> Value<H> {

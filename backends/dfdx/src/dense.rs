@@ -19,7 +19,7 @@ pub(crate) type Flat<E, H> = Tensor<(usize,), E, H>;
 /// A tensor without history. A clone shares the elements.
 #[derive(Clone)]
 pub(crate) struct Dense<E: Real, H: Engine<E>> {
-    flat: Flat<E, H>,
+    kept: H::Kept<E>,
     shape: Shape,
 }
 
@@ -27,29 +27,36 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     /// A tensor of elements on a device.
     pub(crate) fn new(flat: Flat<E, H>, shape: Shape) -> Self {
         debug_assert_eq!(flat.shape().0, shape.count());
-        Self { flat, shape }
+        Self { kept: H::keep(flat), shape }
     }
 
     /// A tensor of host elements.
     pub(crate) fn from_vec(device: &H, elements: Vec<E>, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        Self { flat: device.tensor_from_vec(elements, (shape.count(),)), shape }
+        Self::new(device.tensor_from_vec(elements, (shape.count(),)), shape)
     }
 
     /// A tensor of one value.
     pub(crate) fn full(device: &H, shape: impl Into<Shape>, value: f64) -> Self {
         let shape = shape.into();
-        Self::from_vec(device, vec![E::of(value); shape.count()], shape)
+        let count = shape.count();
+        if H::HOST || count == 0 {
+            return Self::from_vec(device, vec![E::of(value); count], shape);
+        }
+        let zeros = Self::new(device.zeros_like(&(count,)), shape);
+        if value == 0.0 { zeros } else { zeros.shift(value) }
     }
 
     /// A tensor with this one's device.
     pub(crate) fn beside(&self, elements: Vec<E>, shape: impl Into<Shape>) -> Self {
-        Self::from_vec(self.device(), elements, shape)
+        Self::from_vec(&self.device(), elements, shape)
     }
 
     /// The same elements in another shape.
     pub(crate) fn reshape(self, shape: impl Into<Shape>) -> Self {
-        Self::new(self.flat, shape.into())
+        let shape = shape.into();
+        debug_assert_eq!(self.count(), shape.count());
+        Self { kept: self.kept, shape }
     }
 
     /// The extents.
@@ -59,7 +66,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
 
     /// The number of elements.
     pub(crate) fn count(&self) -> usize {
-        self.flat.shape().0
+        self.shape.count()
     }
 
     /// The extent of the last axis.
@@ -68,29 +75,29 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     }
 
     /// Where the elements are.
-    pub(crate) fn device(&self) -> &H {
-        self.flat.device()
+    pub(crate) fn device(&self) -> H {
+        H::lend(&self.kept).device().clone()
     }
 
     /// The elements in host memory.
     pub(crate) fn to_vec(&self) -> Vec<E> {
         let mut elements = vec![E::ZERO; self.count()];
         if !elements.is_empty() {
-            self.flat.copy_into(&mut elements);
+            H::lend(&self.kept).copy_into(&mut elements);
         }
         elements
     }
 
     /// The elements, as dfdx has them.
     pub(crate) fn into_flat(self) -> Flat<E, H> {
-        self.flat
+        H::give(self.kept)
     }
 
     /// All but the last axis as rows.
     pub(crate) fn matrix(&self) -> Matrix<E, H> {
         let width = self.width();
         let rows = self.shape.iter().rev().skip(1).product::<usize>();
-        self.flat.clone().reshape_like(&(rows, width))
+        H::lend(&self.kept).reshape_like(&(rows, width))
     }
 
     /// Rewrites the elements in host memory, whole rows of `width` at a time and in parallel; `f`
@@ -98,7 +105,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     pub(crate) fn rewrite(self, width: usize, f: &(dyn Fn(usize, &mut [E]) + Sync)) -> Self {
         let mut elements = self.to_vec();
         pieces::each(&mut elements, pieces::piece(width), f);
-        let device = self.device().clone();
+        let device = self.device();
         Self::from_vec(&device, elements, self.shape)
     }
 
@@ -108,6 +115,6 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
         if self.count() == 0 {
             return self;
         }
-        Self { flat: f(self.flat), shape: self.shape }
+        Self::new(f(H::give(self.kept)), self.shape)
     }
 }

@@ -2,36 +2,93 @@
 
 use dfdx::tensor::{Cpu, Synchronize};
 use dfdx::tensor_ops::Device;
-use palimpsest_core::backend;
+use palimpsest_core::Result;
+use palimpsest_core::tensor::Op;
 
+use crate::dense::Flat;
+use crate::execute::Inputs;
+use crate::fused;
 use crate::real::Real;
+use crate::value::Var;
 
 /// A device that has dfdx's operations on elements of type `E`.
 pub(crate) trait Engine<E: Real>: Device<E> + Hardware {}
 
 impl<E: Real, H: Hardware + Device<E>> Engine<E> for H {}
 
+/// A device whose tensors the kernels of this crate may take to many threads.
+pub(crate) trait HostEngine<E: Real>: Engine<E> + Send + Sync {}
+
+impl<E: Real, H: Engine<E> + Send + Sync> HostEngine<E> for H {}
+
 /// A device with both float types.
-pub(crate) trait Hardware: Device<f32> + Device<f64> + Synchronize + Send + Sync {
+pub(crate) trait Hardware: Device<f32> + Device<f64> + Synchronize {
     /// Whether its memory is the host's: then kernels of this crate work on slices, and a copy to
     /// the host costs no more than one on the device.
     const HOST: bool;
 
-    /// Its name and number in recipes.
-    fn place(&self) -> backend::Device;
+    /// How a tensor is held where any thread may come by. A clone shares the elements.
+    type Kept<E: Real>: Clone + Send + Sync + 'static
+    where
+        Self: Device<E>;
 
-    /// A device like it whose random generator starts from `seed`.
-    fn seeded(&self, seed: u64) -> Self;
+    /// Holds a tensor.
+    fn keep<E: Real>(flat: Flat<E, Self>) -> Self::Kept<E>
+    where
+        Self: Device<E>;
+
+    /// The tensor; it shares the elements.
+    fn lend<E: Real>(kept: &Self::Kept<E>) -> Flat<E, Self>
+    where
+        Self: Device<E>;
+
+    /// The tensor; the elements are its own where nobody else holds them.
+    fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
+    where
+        Self: Device<E>;
+
+    /// Runs a fused operation.
+    ///
+    /// # Errors
+    /// Inputs that it is not defined on, or a device that has none.
+    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
+    where
+        Self: Device<E>;
 }
 
 impl Hardware for Cpu {
     const HOST: bool = true;
 
-    fn place(&self) -> backend::Device {
-        backend::Device::Cpu
+    type Kept<E: Real>
+        = Flat<E, Self>
+    where
+        Self: Device<E>;
+
+    fn keep<E: Real>(flat: Flat<E, Self>) -> Self::Kept<E>
+    where
+        Self: Device<E>,
+    {
+        flat
     }
 
-    fn seeded(&self, seed: u64) -> Self {
-        Self::seed_from_u64(seed)
+    fn lend<E: Real>(kept: &Self::Kept<E>) -> Flat<E, Self>
+    where
+        Self: Device<E>,
+    {
+        kept.clone()
+    }
+
+    fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
+    where
+        Self: Device<E>,
+    {
+        kept
+    }
+
+    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
+    where
+        Self: Device<E>,
+    {
+        fused::run(op, inputs)
     }
 }

@@ -1,7 +1,6 @@
 //! From an operation on values to the code that runs it.
 
-use std::sync::{Mutex, PoisonError};
-
+use dfdx::tensor::Cpu;
 use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
@@ -9,8 +8,9 @@ use crate::dense::Dense;
 use crate::engine::{Engine, Hardware};
 use crate::real::Real;
 use crate::reduce::Around;
+use crate::sampler::Sampler;
 use crate::value::{Discrete, Value, Var};
-use crate::{convert, discrete, elementwise, fused, index, layout, product, recording, reduce, resample};
+use crate::{convert, discrete, elementwise, index, layout, product, recording, reduce, resample};
 
 /// An operation's inputs.
 pub(crate) struct Inputs<H: Hardware> {
@@ -71,7 +71,7 @@ impl<H: Hardware> Inputs<H> {
 /// Inputs that it is not defined on.
 pub(crate) fn execute<H: Hardware>(
     device: &H,
-    sampler: &Mutex<H>,
+    sampler: &Sampler,
     op: &Op,
     inputs: Vec<Value<H>>,
 ) -> Result<Vec<Value<H>>> {
@@ -105,18 +105,18 @@ pub(crate) fn execute<H: Hardware>(
 
 fn draw<H: Hardware>(
     device: &H,
-    sampler: &Mutex<H>,
+    sampler: &Sampler,
     shape: &Shape,
     dtype: DType,
     normal: bool,
 ) -> Result<Value<H>> {
-    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &H, shape: &Shape, normal: bool) -> Value<H> {
+    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &Cpu, shape: &Shape, normal: bool) -> Value<H> {
         let sample = if normal { E::sample_normal } else { E::sample_uniform };
         // dfdx indexes into what it draws, also where that is nothing.
         let elements = if shape.count() == 0 { vec![] } else { sample(sampler, shape.count()) };
         E::value(Var::plain(Dense::from_vec(device, elements, shape.clone())))
     }
-    let sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
+    let sampler = sampler.lock();
     match dtype {
         DType::F32 => Ok(drawn::<f32, H>(device, &sampler, shape, normal)),
         DType::F64 => Ok(drawn::<f64, H>(device, &sampler, shape, normal)),
@@ -128,7 +128,7 @@ fn draw<H: Hardware>(
 fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
     let name = op.kind().name();
     if op.kind().is_fused() {
-        return Ok(fused::run(op, inputs)?.into_iter().map(E::value).collect());
+        return Ok(H::fused::<E>(op, inputs)?.into_iter().map(E::value).collect());
     }
     let y = match op {
         Op::Where => {
@@ -209,13 +209,18 @@ fn concat<E: Real, H: Engine<E>>(parts: Vec<Var<E, H>>, axis: usize) -> Result<V
     let mut shape = first.dense.shape().to_vec();
     let lens: Vec<usize> = parts.iter().map(|part| part.dense.shape()[axis]).collect();
     shape[axis] = lens.iter().sum();
-    let elements: Vec<Vec<E>> = parts.iter().map(|part| part.dense.to_vec()).collect();
-    let slices: Vec<(&[E], Around)> = elements
-        .iter()
-        .zip(&parts)
-        .map(|(elements, part)| (elements.as_slice(), Around::new(part.dense.shape(), axis)))
-        .collect();
-    let dense = first.dense.beside(layout::joined(&slices), shape);
+    let dense = match H::HOST {
+        true => {
+            let elements: Vec<Vec<E>> = parts.iter().map(|part| part.dense.to_vec()).collect();
+            let slices: Vec<(&[E], Around)> = elements
+                .iter()
+                .zip(&parts)
+                .map(|(elements, part)| (elements.as_slice(), Around::new(part.dense.shape(), axis)))
+                .collect();
+            first.dense.beside(layout::joined(&slices), shape)
+        }
+        false => Dense::joined_there(parts.iter().map(|part| part.dense.clone()), axis),
+    };
     let nodes = parts.into_iter().map(|part| part.node).collect();
     Ok(Var::recorded_many(nodes, dense, move |dy, wanted| {
         let mut start = 0;

@@ -3,13 +3,13 @@
 use palimpsest_core::plugin::ServedBackend;
 use palimpsest_core::{Backend, Result};
 
-use crate::DfdxCpu;
+use crate::Dfdx;
 
 struct Library;
 
 impl ServedBackend for Library {
     fn open() -> Result<Box<dyn Backend>> {
-        Ok(Box::new(DfdxCpu::new()))
+        Ok(Box::new(Dfdx::new()))
     }
 }
 

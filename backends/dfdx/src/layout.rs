@@ -95,6 +95,9 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
 
     /// `len` entries of an axis from `start` on.
     pub(crate) fn narrow(self, axis: usize, start: usize, len: usize) -> Self {
+        if !H::HOST {
+            return self.narrow_there(axis, start, len);
+        }
         let mut out = self.shape().to_vec();
         out[axis] = len;
         let part = narrowed(&self.to_vec(), Around::new(self.shape(), axis), start, len);
@@ -103,6 +106,9 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
 
     /// Entries of `value` before and behind an axis.
     pub(crate) fn pad(self, axis: usize, before: usize, after: usize, value: f64) -> Self {
+        if !H::HOST {
+            return self.pad_there(axis, before, after, value);
+        }
         let mut out = self.shape().to_vec();
         out[axis] += before + after;
         let padded = padded(&self.to_vec(), Around::new(self.shape(), axis), before, after, E::of(value));

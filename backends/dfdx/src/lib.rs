@@ -7,6 +7,8 @@
 
 mod backend;
 mod convert;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
 mod discrete;
 mod elementwise;
@@ -19,13 +21,17 @@ mod index;
 mod kernels;
 mod layout;
 mod memory;
+mod on_device;
 mod panics;
 mod product;
 mod real;
 mod recording;
 mod reduce;
 mod resample;
+mod sampler;
+mod seat;
+mod session;
 mod tape;
 mod value;
 
-pub use backend::{Dfdx, DfdxCpu};
+pub use backend::Dfdx;

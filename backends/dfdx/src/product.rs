@@ -32,7 +32,7 @@ fn multiply<E: Real, H: Engine<E>>(
     shape.extend([m, n]);
     let count = shape.iter().product::<usize>();
     if count == 0 || a.count() == 0 {
-        return Dense::full(a.device(), shape, 0.0);
+        return Dense::full(&a.device(), shape, 0.0);
     }
     let out = batch(a, turn_a).matmul(batch(b, turn_b));
     Dense::new(out.reshape_like(&(count,)), shape.into())

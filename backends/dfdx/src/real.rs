@@ -6,11 +6,11 @@ use std::iter::Sum;
 use std::ops::Neg;
 
 use dfdx::shapes::Dtype;
-use dfdx::tensor::Tensor;
+use dfdx::tensor::{Cpu, SampleTensor, Tensor};
 use palimpsest_core::tensor::{DType, HostData};
 
 use crate::dense::Dense;
-use crate::engine::{Engine, Hardware};
+use crate::engine::Engine;
 use crate::tape::Floats;
 use crate::value::{Value, Var};
 
@@ -36,10 +36,10 @@ pub(crate) trait Real: Dtype + Sum + Neg<Output = Self> {
     /// The normal distribution function and its density; absolute errors below 1.1e-7 for f32.
     fn normal(self) -> (Self, Self);
 
-    /// Standard normal values from the device's generator.
-    fn sample_normal<H: Hardware>(device: &H, count: usize) -> Vec<Self>;
-    /// Uniform values in [0, 1) from the device's generator.
-    fn sample_uniform<H: Hardware>(device: &H, count: usize) -> Vec<Self>;
+    /// Standard normal values from the host's generator.
+    fn sample_normal(sampler: &Cpu, count: usize) -> Vec<Self>;
+    /// Uniform values in [0, 1) from the host's generator.
+    fn sample_uniform(sampler: &Cpu, count: usize) -> Vec<Self>;
 
     /// Elements as the host holds them.
     fn host(elements: Vec<Self>) -> HostData;
@@ -57,13 +57,13 @@ macro_rules! typed {
     ($variant:ident) => {
         const DTYPE: DType = DType::$variant;
 
-        fn sample_normal<H: Hardware>(device: &H, count: usize) -> Vec<Self> {
-            let drawn: Tensor<(usize,), Self, H> = device.sample_normal_like(&(count,));
+        fn sample_normal(sampler: &Cpu, count: usize) -> Vec<Self> {
+            let drawn: Tensor<(usize,), Self, Cpu> = sampler.sample_normal_like(&(count,));
             drawn.as_vec()
         }
 
-        fn sample_uniform<H: Hardware>(device: &H, count: usize) -> Vec<Self> {
-            let drawn: Tensor<(usize,), Self, H> = device.sample_uniform_like(&(count,));
+        fn sample_uniform(sampler: &Cpu, count: usize) -> Vec<Self> {
+            let drawn: Tensor<(usize,), Self, Cpu> = sampler.sample_uniform_like(&(count,));
             drawn.as_vec()
         }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 
-use super::libtorch;
+use super::{Variant, libtorch, toolkit};
 use crate::output;
 
 /// A backend of this project.
@@ -18,6 +18,8 @@ pub(crate) struct Known {
     own_workspace: Option<&'static str>,
     /// Whether it needs libtorch.
     libtorch: bool,
+    /// Whether its CUDA variant is compiled with NVIDIA's compiler.
+    toolkit: bool,
 }
 
 /// The backends of this project.
@@ -27,18 +29,21 @@ pub(crate) const KNOWN: [Known; 3] = [
         summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
         own_workspace: None,
         libtorch: false,
+        toolkit: false,
     },
     Known {
         name: "tch",
         summary: "libtorch 2.11.0, on the processor and CUDA: cargo xtask backend add tch",
         own_workspace: Some("backends/tch/Cargo.toml"),
         libtorch: true,
+        toolkit: false,
     },
     Known {
         name: "dfdx",
-        summary: "dfdx 0.13, pure Rust, on the processor, with a tape of our own",
+        summary: "dfdx 0.13, pure Rust, on the processor, with a tape of our own, and CUDA: cargo xtask backend build dfdx --cuda",
         own_workspace: None,
         libtorch: false,
+        toolkit: true,
     },
 ];
 
@@ -46,19 +51,25 @@ pub(crate) const KNOWN: [Known; 3] = [
 const FOLDER: &str = "PALIMPSEST_BACKENDS";
 
 impl Known {
+    /// Whether it has CUDA in a library of its own; libtorch's serves both.
+    fn has_cuda_apart(&self) -> bool {
+        !self.libtorch
+    }
+
     fn file_name(&self) -> String {
         format!("{DLL_PREFIX}palimpsest_{}{DLL_SUFFIX}", self.name)
     }
 }
 
-/// The library of a name, or of a path.
-pub(super) fn find(name: &str) -> Result<PathBuf> {
+/// The library of a name, or of a path. From cargo the CUDA variant is only taken if it was built:
+/// that takes minutes, and is not what everybody wants who names a device.
+pub(super) fn find(name: &str, variant: Variant) -> Result<PathBuf> {
     if name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(DLL_SUFFIX) {
         return Ok(PathBuf::from(name));
     }
     let known = known(name)?;
     if known.libtorch {
-        libtorch::load()?;
+        libtorch::load(variant)?;
     }
     let file = known.file_name();
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -76,11 +87,17 @@ pub(super) fn find(name: &str) -> Result<PathBuf> {
     }
     // `cargo xtask` tells where cargo is: a checkout, whose sources may have changed.
     if std::env::var_os("CARGO").is_some() {
-        return build(name);
+        let there = variant == Variant::Cuda && built(known, variant, &beside).is_file();
+        return build(name, if there { variant } else { Variant::Plain });
     }
-    let built = built(known, &beside);
-    if built.is_file() {
-        return Ok(built);
+    let both = [built(known, variant, &beside), built(known, Variant::Plain, &beside)];
+    let [_, built] = &both;
+    if let Some(built) = both.iter().find(|path| path.is_file()) {
+        return Ok(built.clone());
+    }
+    if beside.join("backends").is_dir() {
+        return Err(Error::user(format!("the backend {name} is not in this archive"))
+            .mend("take one that was made with it: cargo xtask dist --backends …"));
     }
     Err(Error::user(format!("the library of the backend {name} is not built"))
         .at(built.display())
@@ -101,19 +118,62 @@ fn executable_folder() -> Result<PathBuf> {
 }
 
 /// Where cargo puts the library.
-fn built(known: &Known, beside: &Path) -> PathBuf {
-    match known.own_workspace {
+fn built(known: &Known, variant: Variant, beside: &Path) -> PathBuf {
+    match own_target(known, variant, beside) {
         None => beside.join(known.file_name()),
-        Some(_) => own_target(known, beside).join("release").join(known.file_name()),
+        Some(target) => target.join("release").join(known.file_name()),
     }
 }
 
-fn own_target(known: &Known, beside: &Path) -> PathBuf {
-    beside.parent().unwrap_or(beside).join(known.name)
+/// The target folder, where it is not the driver's: another one's features would have all that is
+/// shared built again and again.
+fn own_target(known: &Known, variant: Variant, beside: &Path) -> Option<PathBuf> {
+    let target = beside.parent().unwrap_or(beside);
+    match (known.own_workspace, variant) {
+        (Some(_), _) => Some(target.join(known.name)),
+        (None, Variant::Cuda) => Some(target.join("cuda")),
+        (None, Variant::Plain) => None,
+    }
+}
+
+/// What to do for CUDA where the loaded library of a backend lacks it.
+pub(super) enum WayToCuda {
+    /// Nothing that this program knows of.
+    None,
+    /// The library was built without CUDA: this builds it.
+    Build(String),
+    /// It may have been built without.
+    Maybe(String),
+}
+
+/// How the CUDA variant of a backend of this project is had.
+pub(super) fn way_to_cuda(name: &str) -> WayToCuda {
+    let Some(known) = KNOWN.iter().find(|known| known.name == name && known.has_cuda_apart()) else {
+        return WayToCuda::None;
+    };
+    if std::env::var_os("CARGO").is_none() || std::env::var_os(FOLDER).is_some() {
+        return WayToCuda::Maybe("take an archive that was made with cargo xtask dist --cuda".to_owned());
+    }
+    match executable_folder() {
+        Ok(beside) if built(known, Variant::Cuda, &beside).is_file() => WayToCuda::None,
+        _ => WayToCuda::Build(format!("cargo xtask backend build {name} --cuda")),
+    }
+}
+
+/// Fetches what building it takes and is not on this machine.
+pub(crate) fn prepare(name: &str, variant: Variant) -> Result<()> {
+    let known = known(name)?;
+    if known.libtorch {
+        libtorch::prepare()?;
+    }
+    if known.toolkit && variant == Variant::Cuda {
+        toolkit::prepare()?;
+    }
+    Ok(())
 }
 
 /// Builds the library of a backend from this checkout, and says where it is.
-pub(crate) fn build(name: &str) -> Result<PathBuf> {
+pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     let known = known(name)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     if !root.join("Cargo.toml").is_file() {
@@ -122,12 +182,24 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
             .mend("run cargo xtask in a checkout"));
     }
     let beside = executable_folder()?;
-    let path = built(known, &beside);
+    let path = built(known, variant, &beside);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--release", "--package", &format!("palimpsest-{name}")]);
     if let Some(manifest) = known.own_workspace {
         cargo.arg("--manifest-path").arg(root.join(manifest));
-        cargo.arg("--target-dir").arg(own_target(known, &beside));
+    }
+    if let Some(target) = own_target(known, variant, &beside) {
+        cargo.arg("--target-dir").arg(target);
+    }
+    if variant == Variant::Cuda && known.has_cuda_apart() {
+        cargo.args(["--features", "cuda"]);
+        // burn's bindings: a driver for CUDA 13.0 has all of their functions.
+        if std::env::var_os("CUDARC_CUDA_VERSION").is_none() {
+            cargo.env("CUDARC_CUDA_VERSION", "13000");
+        }
+        if known.toolkit {
+            toolkit::for_build(&mut cargo)?;
+        }
     }
     if known.libtorch {
         libtorch::for_build(&mut cargo)?;
@@ -135,7 +207,8 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         cargo.arg("--quiet");
     } else {
-        output::note(&format!("building the backend {name}; the first time takes minutes"));
+        let with = if variant == Variant::Cuda { " with CUDA" } else { "" };
+        output::note(&format!("building the backend {name}{with}; the first time takes minutes"));
     }
     let status = cargo.status().map_err(|e| {
         Error::user(format!("can't run cargo: {e}")).mend("install Rust, or use a packed archive")

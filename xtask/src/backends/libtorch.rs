@@ -6,6 +6,8 @@ use std::process::Command;
 use palimpsest_core::plugin::Library;
 use palimpsest_core::{Error, Result};
 
+use super::Variant;
+use super::wheels::{self, cache};
 use crate::output;
 
 /// The only version that tch =0.24.0 works with; another loads and computes garbage.
@@ -14,25 +16,31 @@ const VERSION: &str = "2.11.0";
 /// Fetches the wheels, pinned and checked by their hashes, and keeps what is needed.
 const FETCH: &str = include_str!("fetch_libtorch.py");
 
-/// The folder that libtorch's `lib` lies in, of the right version.
-pub(super) fn find() -> Result<PathBuf> {
+/// The folder that libtorch's `lib` lies in, of the right version. For CUDA, one that has its part for
+/// CUDA is better than one that hasn't.
+fn find(variant: Variant) -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("LIBTORCH") {
         let folder = PathBuf::from(folder);
         return checked(&folder).map(|()| folder).map_err(|e| e.at("$LIBTORCH"));
     }
-    let fetched = cache()?.join("torch");
-    if fetched.join("lib/libtorch_cpu.so").is_file() {
-        return checked(&fetched).map(|()| fetched);
-    }
-    let mend = "cargo xtask backend add tch";
-    let Some(python) = of_python() else {
+    let packed = std::env::var_os("CARGO").is_none();
+    let mend = match packed {
+        true => format!("python3 -m pip install torch=={VERSION}, or name a folder of it in LIBTORCH"),
+        false => "cargo xtask backend add tch".to_owned(),
+    };
+    let fetched = cache(&cached()).map(|folder| folder.join("torch"));
+    let fetched = fetched.ok().filter(|folder| folder.join("lib/libtorch_cpu.so").is_file());
+    let all = [fetched, of_python()];
+    let best = |folder: &&PathBuf| variant == Variant::Plain || folder.join("lib/libtorch_cuda.so").is_file();
+    let mut found = all.iter().flatten();
+    let Some(folder) = found.clone().find(best).or_else(|| found.next()) else {
         return Err(Error::user(format!(
             "the tch backend needs libtorch {VERSION}, and neither $LIBTORCH nor python3's torch names one"
         ))
         .mend(mend));
     };
-    checked(&python).map_err(|e| e.mend(mend))?;
-    Ok(python)
+    checked(folder).map_err(|e| e.mend(mend))?;
+    Ok(folder.clone())
 }
 
 /// The version in libtorch's own files; nothing is loaded.
@@ -66,40 +74,39 @@ fn of_python() -> Option<PathBuf> {
     (output.status.success() && folder.is_dir()).then_some(folder)
 }
 
-/// Where a fetched libtorch is kept.
-fn cache() -> Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    let base = base.ok_or_else(|| Error::user("neither XDG_CACHE_HOME nor HOME is set"))?;
-    Ok(base.join("palimpsest").join(format!("libtorch-{VERSION}")))
+/// The name of a fetched libtorch in the cache.
+fn cached() -> String {
+    format!("libtorch-{VERSION}")
 }
 
 /// Fetches libtorch for the processor into the cache.
 pub(crate) fn fetch() -> Result<PathBuf> {
-    let folder = cache()?;
+    let folder = cache(&cached())?;
     output::note(&format!("fetching libtorch {VERSION} (540 MB) into {}", folder.display()));
-    let status =
-        Command::new("python3").args(["-c", FETCH]).arg(&folder).status().map_err(|e| {
-            Error::user(format!("python3 can't be started: {e}")).mend("install Python with pip")
-        })?;
-    if !status.success() {
-        return Err(Error::failure("libtorch could not be fetched").mend("the reason is above"));
-    }
+    wheels::fetch("libtorch", FETCH, &folder)?;
     let torch = folder.join("torch");
     checked(&torch)?;
     Ok(torch)
 }
 
+/// Fetches it where there is none and nobody names one.
+pub(super) fn prepare() -> Result<()> {
+    if std::env::var_os("LIBTORCH").is_none() && find(Variant::Plain).is_err() {
+        fetch()?;
+    }
+    Ok(())
+}
+
 /// Tells cargo where libtorch is. Its version was checked, from files that torch-sys doesn't read.
 pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
-    cargo.env("LIBTORCH", find()?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");
+    cargo.env("LIBTORCH", find(Variant::Plain)?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");
     cargo.env_remove("LIBTORCH_USE_PYTORCH");
     Ok(())
 }
 
 /// Loads libtorch, so that the backend's library finds it wherever it lies on this machine.
-pub(super) fn load() -> Result<()> {
-    let lib = find()?.join("lib");
+pub(super) fn load(variant: Variant) -> Result<()> {
+    let lib = find(variant)?.join("lib");
     for name in ["libc10.so", "libtorch_cpu.so"] {
         Library::preload(&lib.join(name))?;
     }

@@ -2,18 +2,36 @@
 
 mod library;
 mod libtorch;
+mod toolkit;
+mod wheels;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use palimpsest_core::plugin::LoadedBackend;
+use palimpsest_core::plugin::{Library, LoadedBackend};
 use palimpsest_core::{Backend, Device, Error, Place, Result};
 
-pub(crate) use library::{KNOWN, build};
+use library::WayToCuda;
+pub(crate) use library::{KNOWN, build, prepare};
 pub(crate) use libtorch::fetch as fetch_libtorch;
+pub(crate) use toolkit::fetch as fetch_toolkit;
+
+/// Which library of a backend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// What needs nothing to be built.
+    Plain,
+    /// With CUDA.
+    Cuda,
+}
 
 /// The backend of a name, or of a library's path.
 pub(crate) fn open(name: &str) -> Result<Arc<dyn Backend>> {
-    let backend = LoadedBackend::open(&library::find(name)?)?;
+    open_variant(name, Variant::Plain)
+}
+
+fn open_variant(name: &str, variant: Variant) -> Result<Arc<dyn Backend>> {
+    let backend = LoadedBackend::open(&library::find(name, variant)?)?;
     let found = backend.info().name;
     if KNOWN.iter().any(|known| known.name == name) && found != name {
         return Err(Error::user(format!("the library of the backend {name} calls itself {found}"))
@@ -25,13 +43,59 @@ pub(crate) fn open(name: &str) -> Result<Arc<dyn Backend>> {
 
 /// A device of a backend.
 pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
-    let backend = open(name)?;
+    let cuda = matches!(device, Device::Cuda(_));
+    let backend = open_variant(name, if cuda { Variant::Cuda } else { Variant::Plain })?;
     let devices = backend.devices();
     if devices.contains(&device) {
+        if cuda {
+            offer_libraries();
+        }
         return Ok(Place { backend, device });
     }
     let list: Vec<String> = devices.iter().map(ToString::to_string).collect();
-    Err(Error::user(format!("the backend {name} has no device {device} on this machine"))
-        .at("--device")
-        .mend(format!("choose among {}", list.join(", "))))
+    let here = format!("the backend {name} has no device {device} on this machine");
+    let choose = format!("choose among {}", list.join(", "));
+    if !cuda {
+        return Err(Error::user(here).at("--device").mend(choose));
+    }
+    let way = library::way_to_cuda(name);
+    if let WayToCuda::Build(mend) = way {
+        return Err(Error::user(format!("{here}: it was built without CUDA")).at("--device").mend(mend));
+    }
+    // The library knows whether it lacks the code, the driver or the GPU.
+    let Err(reason) = backend.synchronize(device) else {
+        return Err(Error::user(here).at("--device").mend(choose));
+    };
+    let mend = match (reason.remedy(), way) {
+        (Some(mend), _) => mend.to_owned(),
+        (None, WayToCuda::Maybe(mend)) => mend,
+        (None, _) => choose,
+    };
+    let text = match reason.message() {
+        whole if whole.contains(&device.to_string()) => whole.to_owned(),
+        part => format!("{here}: {part}"),
+    };
+    Err(Error::user(text).at("--device").mend(mend))
+}
+
+/// Loads NVIDIA's libraries from where pip puts them, if they are there: a backend that asks for them
+/// by name then has them, with no folder to be told. What the loader finds by itself comes first.
+fn offer_libraries() {
+    let names = ["libcublasLt.so.13", "libcublas.so.13", "libnvrtc.so.13"];
+    let missing: Vec<&str> =
+        names.into_iter().filter(|name| Library::preload(Path::new(name)).is_err()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let Some(folder) = toolkit::of_python() else { return };
+    // NVRTC asks for this one by name when it first compiles; the name has the minor version in it.
+    let builtins = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let builtins = builtins.filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libnvrtc-builtins.so.")
+    });
+    for path in missing.iter().map(|name| folder.join(name)).chain(builtins) {
+        // Where it fails, the backend says what it needs.
+        drop(Library::preload(&path));
+    }
 }

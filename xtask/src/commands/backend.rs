@@ -4,6 +4,7 @@ use palimpsest_core::tensor::OpKind;
 use palimpsest_core::{Backend, DType, Device, Result};
 use serde_json::json;
 
+use crate::backends::Variant;
 use crate::cli::BackendCommand;
 use crate::{backends, output};
 
@@ -11,18 +12,25 @@ pub(crate) fn run(command: &BackendCommand) -> Result<()> {
     match command {
         BackendCommand::Check { name: Some(name), json } => check(name, *json),
         BackendCommand::Check { name: None, json } => check_all(*json),
+        BackendCommand::Add { name } if name == "cuda" => {
+            output::line(&backends::fetch_toolkit()?.display().to_string());
+            Ok(())
+        }
         BackendCommand::Add { name } => {
             if name == "tch" {
                 output::note(&format!("libtorch is in {}", backends::fetch_libtorch()?.display()));
             }
-            output::line(&backends::build(name)?.display().to_string());
-            Ok(())
+            build(name, Variant::Plain)
         }
-        BackendCommand::Build { name } => {
-            output::line(&backends::build(name)?.display().to_string());
-            Ok(())
+        BackendCommand::Build { name, cuda } => {
+            build(name, if *cuda { Variant::Cuda } else { Variant::Plain })
         }
     }
+}
+
+fn build(name: &str, variant: Variant) -> Result<()> {
+    output::line(&backends::build(name, variant)?.display().to_string());
+    Ok(())
 }
 
 /// What each known backend offers here, or why it can't be used.

@@ -9,17 +9,30 @@ use flate2::write::GzEncoder;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
+use crate::backends::Variant;
 use crate::cli::Dist;
 use crate::{backends, output};
 
 /// What the archive says to its reader.
-const README: &str = "Palimpsest, packed for a machine without Rust.\n\n\
-    ./palimpsest backend check        what this machine offers\n\
-    ./palimpsest pretrain             the quick-start, on the embedded data\n\
-    ./palimpsest compare recipes/paper-micro.toml --backends burn,dfdx\n\
-    ./palimpsest help                 the rest\n\n\
-    The tch backend takes libtorch 2.11.0 from $LIBTORCH or from python3's torch.\n\
-    Where a page says `cargo xtask`, write `./palimpsest`.\n";
+fn readme(backends: &[String], cuda: bool) -> String {
+    let with = if cuda { " with NVIDIA's driver 580 or newer" } else { "" };
+    let mut text = format!(
+        "Palimpsest, packed for a machine without Rust{with}.\n\n\
+         ./palimpsest backend check        what this machine offers\n\
+         ./palimpsest pretrain             the quick-start, on the embedded data\n\
+         ./palimpsest compare recipes/paper-micro.toml --backends {}\n\
+         ./palimpsest help                 the rest\n\n",
+        backends.join(",")
+    );
+    if backends.iter().any(|name| name == "tch") {
+        text += "The tch backend takes libtorch 2.11.0 from $LIBTORCH or from python3's torch.\n";
+    }
+    if cuda {
+        text += "For a GPU write --device cuda:0. burn and dfdx take cuBLAS and NVRTC of CUDA 13 from the system,\n\
+                 LD_LIBRARY_PATH, or python3's PyTorch.\n";
+    }
+    text + "Where a page says `cargo xtask`, write `./palimpsest`.\n"
+}
 
 pub(crate) fn run(args: &Dist) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
@@ -29,18 +42,21 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     fs::create_dir_all(&library_folder).map_err(|e| Error::io(&library_folder, &e))?;
     let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
     copy_stripped(&driver, &folder.join("palimpsest"))?;
+    let variant = if args.cuda { Variant::Cuda } else { Variant::Plain };
     for name in &args.backends {
-        let library = backends::build(name)?;
+        backends::prepare(name, variant)?;
+        let library = backends::build(name, variant)?;
         let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
         copy_stripped(&library, &library_folder.join(file))?;
     }
     copy_folder(&root.join("recipes"), &folder.join("recipes"))?;
-    let readme = folder.join("README.txt");
-    fs::write(&readme, README).map_err(|e| Error::io(&readme, &e))?;
+    let page = folder.join("README.txt");
+    fs::write(&page, readme(&args.backends, args.cuda)).map_err(|e| Error::io(&page, &e))?;
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.json {
-        let line = json!({ "archive": args.out, "bytes": bytes, "backends": args.backends });
+        let line =
+            json!({ "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda });
         output::line(&line.to_string());
     } else {
         output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));

@@ -61,7 +61,7 @@ fn recipes() {
         &["pretrain", "tiny.toml", "corruption.kind=rndom"],
         &["`rndom`", "did you mean `random`?"],
     );
-    refused(path, &["pretrain", "tiny.toml", "--device", "cuda:0"], &["cuda:0", "choose among cpu"]);
+    refused(path, &["pretrain", "tiny.toml", "--device", "cuda:0"], &["cuda:0", "has no device"]);
     refused(path, &["pretrain", "tiny.toml", "--backend", "brn"], &["`brn`", "did you mean `burn`?"]);
 }
 

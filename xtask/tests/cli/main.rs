@@ -3,5 +3,6 @@
 mod backend_libraries;
 mod bad_input;
 mod conform;
+mod cuda;
 mod driver;
 mod survival;

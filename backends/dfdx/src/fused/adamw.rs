@@ -4,7 +4,7 @@ use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
@@ -28,7 +28,7 @@ struct Rates<T> {
 ///
 /// # Errors
 /// `op` is another operation.
-pub(super) fn step<E: Real, H: Engine<E>>(
+pub(super) fn step<E: Real, H: HostEngine<E>>(
     op: &Op,
     p: Dense<E, H>,
     [g, m, v]: [Var<E, H>; 3],
@@ -47,7 +47,7 @@ pub(super) fn step<E: Real, H: Engine<E>>(
         root: E::of((1.0 - beta2.powf(step as f64)).sqrt()),
         eps: E::of(eps),
     };
-    let (shape, device) = (p.shape().clone(), p.device().clone());
+    let (shape, device) = (p.shape().clone(), p.device());
     let gradient = g.dense.to_vec();
     let [mut p, mut m, mut v] = [p, m.dense, v.dense].map(|x| x.to_vec());
     let piece = pieces::piece(1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use palimpsest_core::Shape;
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, matrix, product, turned};
 use crate::kernels::row;
@@ -18,7 +18,7 @@ use crate::value::Var;
 use super::heads::{Bias, Place, Sizes};
 
 /// Attention of queries to keys and values in tensors of their own.
-pub(super) fn separate<E: Real, H: Engine<E>>(
+pub(super) fn separate<E: Real, H: HostEngine<E>>(
     q: Var<E, H>,
     k: Var<E, H>,
     v: Var<E, H>,
@@ -48,7 +48,7 @@ pub(super) fn separate<E: Real, H: Engine<E>>(
 }
 
 /// Self-attention of packed queries, keys and values.
-pub(super) fn packed<E: Real, H: Engine<E>>(
+pub(super) fn packed<E: Real, H: HostEngine<E>>(
     qkv: Var<E, H>,
     bias: Option<Var<E, H>>,
     heads: usize,
@@ -73,14 +73,14 @@ pub(super) fn packed<E: Real, H: Engine<E>>(
 }
 
 /// A bias and its place in the history.
-pub(super) fn parts<E: Real, H: Engine<E>>(
+pub(super) fn parts<E: Real, H: HostEngine<E>>(
     bias: Option<Var<E, H>>,
 ) -> (Option<Bias<E>>, Option<Arc<Node<H>>>) {
     bias.map_or((None, None), |bias| (Some(Bias::new(&bias.dense)), bias.node))
 }
 
 /// softmax(scale q k^T + bias) of one task's heads, and the logarithms of the rows' sums.
-pub(super) fn probabilities<E: Real, H: Engine<E>>(
+pub(super) fn probabilities<E: Real, H: HostEngine<E>>(
     sizes: Sizes,
     task: usize,
     scaled_q: Matrix<E, H>,
@@ -93,7 +93,7 @@ pub(super) fn probabilities<E: Real, H: Engine<E>>(
     (scores, sums)
 }
 
-fn logits<E: Real, H: Engine<E>>(
+fn logits<E: Real, H: HostEngine<E>>(
     sizes: Sizes,
     task: usize,
     scaled_q: Matrix<E, H>,
@@ -108,7 +108,7 @@ fn logits<E: Real, H: Engine<E>>(
 }
 
 /// What the backward pass needs.
-struct Saved<E: Real, H: Engine<E>> {
+struct Saved<E: Real, H: HostEngine<E>> {
     sizes: Sizes,
     places: [Place; 3],
     /// q, k and v, or all in one.
@@ -127,11 +127,11 @@ struct Gradients<E> {
 /// One of them.
 type Pick<E> = fn(&Gradients<E>) -> &[E];
 
-impl<E: Real, H: Engine<E>> Saved<E, H> {
+impl<E: Real, H: HostEngine<E>> Saved<E, H> {
     /// The result [b, n, d], and the logarithms of the rows' sums by task.
     fn forward(&self) -> (Dense<E, H>, Vec<Vec<E>>) {
         let Self { sizes, places, bias, .. } = self;
-        let device = self.operands[0].device();
+        let device = &self.operands[0].device();
         let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let tasks: Vec<(Vec<E>, Vec<E>)> = pieces::collect(sizes.tasks(), &|task| {
@@ -149,7 +149,7 @@ impl<E: Real, H: Engine<E>> Saved<E, H> {
 
     fn backward(&self, dy: &Dense<E, H>, out: &Dense<E, H>, sums: &[Vec<E>]) -> Vec<Gradients<E>> {
         let Self { sizes, places, bias, .. } = self;
-        let device = dy.device();
+        let device = &dy.device();
         let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let (dy, out) = (dy.to_vec(), out.to_vec());
@@ -178,7 +178,7 @@ impl<E: Real, H: Engine<E>> Saved<E, H> {
 
     fn bias_gradient(&self, dy: &Dense<E, H>, tasks: &[Gradients<E>]) -> Option<Dense<E, H>> {
         let bias = self.bias.as_ref()?;
-        Some(bias.gradient(dy.device(), self.sizes, tasks, |task| &task.logits))
+        Some(bias.gradient(&dy.device(), self.sizes, tasks, |task| &task.logits))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attention probabilities applied to packed values.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{matrix, product, turned};
 use crate::real::Real;
@@ -8,13 +8,13 @@ use crate::value::Var;
 
 use super::heads::{Place, Sizes};
 
-pub(super) fn run<E: Real, H: Engine<E>>(p: Var<E, H>, qkv: Var<E, H>, heads: usize) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(p: Var<E, H>, qkv: Var<E, H>, heads: usize) -> Var<E, H> {
     let nodes = [p.node, qkv.node];
     let (p, qkv) = (p.dense, qkv.dense);
     let shapes = [p.shape().clone(), qkv.shape().clone()];
     let sizes = Sizes::packed(&shapes[1], heads);
     let (values, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
-    let device = qkv.device().clone();
+    let device = qkv.device();
     let (n, m, scores) = (sizes.queries, sizes.keys, sizes.scores());
     let probabilities = p.to_vec();
     let elements = qkv.to_vec();

@@ -1,6 +1,6 @@
 //! Attention probabilities of packed queries and keys, for losses that look at them.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{matrix, product, turned};
 use crate::real::Real;
@@ -10,7 +10,11 @@ use super::attention::{parts, probabilities};
 use super::heads::{Place, Sizes};
 use super::softmax;
 
-pub(super) fn run<E: Real, H: Engine<E>>(qkv: Var<E, H>, bias: Option<Var<E, H>>, heads: usize) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(
+    qkv: Var<E, H>,
+    bias: Option<Var<E, H>>,
+    heads: usize,
+) -> Var<E, H> {
     let shape = qkv.dense.shape().clone();
     let sizes = Sizes::packed(&shape, heads);
     let places = [0, 1].map(|which| Place::packed(sizes, which));
@@ -18,7 +22,7 @@ pub(super) fn run<E: Real, H: Engine<E>>(qkv: Var<E, H>, bias: Option<Var<E, H>>
     let nodes = [qkv.node, to_bias];
     let qkv = qkv.dense;
     let elements = qkv.to_vec();
-    let device = qkv.device().clone();
+    let device = qkv.device();
     let scores = sizes.scores();
     let mut p = vec![E::ZERO; sizes.tasks() * scores];
     pieces::each(&mut p, scores, &|at, part| {

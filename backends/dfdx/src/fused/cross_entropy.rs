@@ -2,7 +2,7 @@
 
 use palimpsest_core::{Error, Result};
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
@@ -11,7 +11,7 @@ use crate::value::{Discrete, Var};
 
 /// # Errors
 /// A label is no class.
-pub(super) fn run<E: Real, H: Engine<E>>(
+pub(super) fn run<E: Real, H: HostEngine<E>>(
     logits: Var<E, H>,
     labels: &Discrete<i64>,
     smoothing: f64,

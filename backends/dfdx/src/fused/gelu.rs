@@ -1,11 +1,11 @@
 //! x Phi(x), with the exact normal distribution function. dfdx's own has a wrong derivative.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(x: Var<E, H>) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(x: Var<E, H>) -> Var<E, H> {
     let y = x.dense.clone().rewrite(1, &|_, part| forward(part));
     let x_dense = x.dense;
     Var::recorded([x.node], y, move |dy, _| {

@@ -3,7 +3,7 @@
 use palimpsest_core::Shape;
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, matrix};
 use crate::real::Real;
@@ -76,7 +76,7 @@ impl Place {
     }
 
     /// A copy of a task's head, times `scale`.
-    pub(super) fn head<E: Real, H: Engine<E>>(
+    pub(super) fn head<E: Real, H: HostEngine<E>>(
         self,
         device: &H,
         data: &[E],
@@ -121,7 +121,7 @@ pub(super) struct Bias<E> {
 impl<E: Real> Bias<E> {
     /// # Panics
     /// It has not four axes.
-    pub(super) fn new<H: Engine<E>>(bias: &Dense<E, H>) -> Self {
+    pub(super) fn new<H: HostEngine<E>>(bias: &Dense<E, H>) -> Self {
         let shape = bias.shape().clone();
         let strides = shape.strides();
         let strides = std::array::from_fn(|axis| if shape[axis] == 1 { 0 } else { strides[axis] });
@@ -146,7 +146,7 @@ impl<E: Real> Bias<E> {
     }
 
     /// The gradient of the bias, from those of the tasks' logits.
-    pub(super) fn gradient<H: Engine<E>, R>(
+    pub(super) fn gradient<H: HostEngine<E>, R>(
         &self,
         device: &H,
         sizes: Sizes,

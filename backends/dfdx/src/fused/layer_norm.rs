@@ -1,14 +1,14 @@
 //! Normalisation over the last axis, times gain, plus bias.
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(
+pub(super) fn run<E: Real, H: HostEngine<E>>(
     x: Var<E, H>,
     gain: Var<E, H>,
     bias: Var<E, H>,
@@ -24,7 +24,7 @@ pub(super) fn run<E: Real, H: Engine<E>>(
 
 /// The gradients of the input, the gain and the bias. A row's mean and deviation are found again:
 /// that costs less than to keep them.
-fn gradients<E: Real, H: Engine<E>>(
+fn gradients<E: Real, H: HostEngine<E>>(
     dy: &Dense<E, H>,
     x: &Dense<E, H>,
     gain: &[E],

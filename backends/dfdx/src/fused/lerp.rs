@@ -1,10 +1,10 @@
 //! a + weight (b - a)
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(a: Var<E, H>, b: Var<E, H>, weight: f64) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(a: Var<E, H>, b: Var<E, H>, weight: f64) -> Var<E, H> {
     let other = b.dense.into_flat();
     let y = a.dense.map(|mut a| {
         // In a's memory where no one else holds it.

@@ -3,14 +3,14 @@
 use palimpsest_core::Shape;
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, product, turned};
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(
+pub(super) fn run<E: Real, H: HostEngine<E>>(
     x: Var<E, H>,
     weight: Var<E, H>,
     bias: Option<Var<E, H>>,
@@ -34,7 +34,7 @@ pub(super) fn run<E: Real, H: Engine<E>>(
     })
 }
 
-fn gradients<E: Real, H: Engine<E>>(
+fn gradients<E: Real, H: HostEngine<E>>(
     dy: &Dense<E, H>,
     (x, x_shape): (Matrix<E, H>, &Shape),
     (weight, weight_shape): (Matrix<E, H>, &Shape),

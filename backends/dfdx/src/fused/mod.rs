@@ -20,7 +20,7 @@ mod sum_squares;
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::execute::Inputs;
 use crate::real::Real;
 use crate::value::Var;
@@ -29,7 +29,7 @@ use crate::value::Var;
 ///
 /// # Errors
 /// Inputs that it is not defined on.
-pub(crate) fn run<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Var<E, H>>> {
+pub(crate) fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Var<E, H>>> {
     let x = inputs.float()?;
     let y = match op {
         Op::Linear => linear::run(x, inputs.float()?, inputs.optional()?),

@@ -1,13 +1,13 @@
 //! A residual branch with LayerScale and drop path: x + y * gain * keep.
 
 use crate::dense::Dense;
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
 /// x and y [b, n, d], gain [d], keep [b, 1, 1].
-pub(super) fn run<E: Real, H: Engine<E>>(
+pub(super) fn run<E: Real, H: HostEngine<E>>(
     x: Var<E, H>,
     y: Var<E, H>,
     gain: Option<Var<E, H>>,
@@ -58,7 +58,7 @@ pub(super) fn run<E: Real, H: Engine<E>>(
     })
 }
 
-fn keep_tensor<E: Real, H: Engine<E>>(beside: &Dense<E, H>, keep: &[E]) -> Dense<E, H> {
+fn keep_tensor<E: Real, H: HostEngine<E>>(beside: &Dense<E, H>, keep: &[E]) -> Dense<E, H> {
     beside.beside(keep.to_vec(), [keep.len(), 1, 1])
 }
 

@@ -1,13 +1,13 @@
 //! -sum p ln p over the last axis, kept; 0 ln 0 = 0.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(p: Var<E, H>) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(p: Var<E, H>) -> Var<E, H> {
     let x = p.dense;
     let n = x.width();
     let mut shape = x.shape().to_vec();

@@ -1,12 +1,12 @@
 //! Softmax over the last axis.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(x: Var<E, H>) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(x: Var<E, H>) -> Var<E, H> {
     let n = x.dense.width();
     let y = x.dense.rewrite(n, &|_, part| forward(part, n));
     Var::recorded([x.node], y.clone(), move |dy, _| {

@@ -1,13 +1,13 @@
 //! The sum of squares, added up in f64.
 
-use crate::engine::Engine;
+use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::row;
 use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
-pub(super) fn run<E: Real, H: Engine<E>>(x: Var<E, H>) -> Var<E, H> {
+pub(super) fn run<E: Real, H: HostEngine<E>>(x: Var<E, H>) -> Var<E, H> {
     let dense = x.dense;
     let elements = dense.to_vec();
     let piece = pieces::piece(1);

