@@ -1,8 +1,11 @@
 //! What a run was made with: `env.json`.
 
-use palimpsest_core::Place;
 use palimpsest_core::plugin::PluginIdentity;
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::{Device, Place};
 use serde_json::{Value, json};
+
+use crate::gpu::Gpu;
 
 /// Revision, versions, machine and command line.
 pub(crate) fn describe(place: &Place, plugin: Option<&PluginIdentity>) -> Value {
@@ -18,16 +21,19 @@ pub(crate) fn describe(place: &Place, plugin: Option<&PluginIdentity>) -> Value 
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "command": std::env::args().skip(1).collect::<Vec<_>>(),
         "started": seconds_since_epoch(),
+        "gpu": Gpu::of(place.device).map(|gpu| gpu.facts()),
         "plugins": plugin.into_iter().collect::<Vec<_>>(),
     })
 }
 
-/// The machine and command line of a comparison.
-pub(crate) fn of_comparison(recipe: &palimpsest_core::recipe::Recipe) -> Value {
+/// The machine and command line of a comparison on a device, with its card where it is one.
+pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) -> Value {
     json!({
         "palimpsest": env!("CARGO_PKG_VERSION"),
         "revision": revision(),
         "recipe_hash": recipe.hash(),
+        "device": device.to_string(),
+        "gpu": gpu.map(Gpu::facts),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),

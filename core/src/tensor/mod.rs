@@ -23,6 +23,16 @@ pub use shape::Shape;
 use crate::backend::{Backend, Device, Handle};
 use crate::{Error, Result};
 
+impl Op {
+    /// Shapes and types of the results on inputs of these.
+    ///
+    /// # Errors
+    /// Inputs that don't fit the operation.
+    pub fn infer(&self, inputs: &[(&Shape, DType)]) -> Result<Vec<(Shape, DType)>> {
+        infer::infer(self, inputs)
+    }
+}
+
 /// A shared handle to a tensor of some backend. Cloning is cheap.
 #[derive(Clone)]
 pub struct Tensor {

@@ -3,6 +3,7 @@
 use palimpsest_core::tensor::{Op, OpKind};
 use palimpsest_core::{DType, Error, Place, Result};
 
+use crate::adamw;
 use crate::array::Array;
 use crate::case::{Case, Input};
 use crate::cases::{cases, is_defined};
@@ -27,6 +28,9 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
         if matches!(kind, OpKind::RandomNormal | OpKind::RandomUniform) {
             outcomes.extend(random::test(subject, kind, dtype));
         }
+        if kind == OpKind::AdamwStep && dtype == DType::F32 {
+            outcomes.extend(adamw::test(subject));
+        }
         for case in cases(kind, dtype) {
             if lacks_target(subject, &case.op) {
                 continue;
@@ -38,14 +42,12 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
 }
 
 /// Whether it casts to a type that the backend lacks.
-fn lacks_target(subject: &Subject<'_>, op: &Op) -> bool {
+pub(crate) fn lacks_target(subject: &Subject<'_>, op: &Op) -> bool {
     matches!(*op, Op::Cast { dtype } if subject.support(OpKind::Cast, dtype) == Support::Missing)
 }
 
 fn try_case(subject: &mut Subject<'_>, case: &Case, dtype: DType) -> Vec<Outcome> {
-    // What takes nothing can be called in one way only.
-    let ways = if case.inputs.is_empty() { &Passing::ALL[..1] } else { &Passing::ALL[..] };
-    let mut outcomes: Vec<Outcome> = ways
+    let mut outcomes: Vec<Outcome> = Passing::ways(case.inputs.len())
         .iter()
         .map(|&passing| {
             let result = subject.guard(|place| compare(place, case, passing));
@@ -87,8 +89,8 @@ fn compare(place: &Place, case: &Case, passing: Passing) -> Result<f64> {
     let want = reference::evaluate(&case.op, &arrays)
         .ok_or_else(|| Error::failure("a random operation has no reference"))?;
     let (mut tensors, mut kept) = (Vec::new(), Vec::new());
-    for input in &inputs {
-        let laid = lay(place, input, passing)?;
+    for (i, input) in inputs.iter().enumerate() {
+        let laid = lay(place, input, passing.of_input(i))?;
         tensors.push(laid.tensor);
         kept.push(laid.kept);
     }

@@ -18,11 +18,51 @@ pub enum Passing {
     Narrowed,
     /// A view that repeats one entry of the first axis.
     Expanded,
+    /// The first input is the last handle, the others are kept.
+    FirstGiven,
+    /// The first input is kept, the others are last handles.
+    RestGiven,
+    /// The first input is a permuted view, the others are dense.
+    FirstPermuted,
+    /// The first input is dense, the others are permuted views.
+    RestPermuted,
 }
 
 impl Passing {
-    /// All ways.
-    pub const ALL: [Self; 5] = [Self::Kept, Self::Given, Self::Permuted, Self::Narrowed, Self::Expanded];
+    /// The ways to pass so many inputs.
+    pub fn ways(inputs: usize) -> &'static [Self] {
+        const ALL: [Passing; 9] = [
+            Passing::Kept,
+            Passing::Given,
+            Passing::Permuted,
+            Passing::Narrowed,
+            Passing::Expanded,
+            Passing::FirstGiven,
+            Passing::RestGiven,
+            Passing::FirstPermuted,
+            Passing::RestPermuted,
+        ];
+        match inputs {
+            // What takes nothing can be called in one way only.
+            0 => &ALL[..1],
+            1 => &ALL[..5],
+            _ => &ALL,
+        }
+    }
+
+    /// The way of one input.
+    pub(crate) fn of_input(self, which: usize) -> Self {
+        match (self, which) {
+            (Self::FirstGiven, 0) => Self::Given,
+            (Self::FirstPermuted, 0) => Self::Permuted,
+            (Self::FirstGiven | Self::FirstPermuted, _) | (Self::RestGiven | Self::RestPermuted, 0) => {
+                Self::Kept
+            }
+            (Self::RestGiven, _) => Self::Given,
+            (Self::RestPermuted, _) => Self::Permuted,
+            (other, _) => other,
+        }
+    }
 
     /// The word in reports.
     pub fn name(self) -> &'static str {
@@ -32,6 +72,10 @@ impl Passing {
             Self::Permuted => "permuted",
             Self::Narrowed => "narrowed",
             Self::Expanded => "expanded",
+            Self::FirstGiven => "the first given",
+            Self::RestGiven => "all but the first given",
+            Self::FirstPermuted => "the first permuted",
+            Self::RestPermuted => "all but the first permuted",
         }
     }
 
@@ -56,13 +100,12 @@ pub(crate) struct Laid {
     pub(crate) kept: Option<(Tensor, Array)>,
 }
 
-/// Lays out the elements that [`Passing::elements`] gave.
+/// Lays out the elements that [`Passing::elements`] gave, in a way that [`Passing::of_input`] gave.
 pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid> {
     let upload = |array: &Array| place.upload(array.host(input.dtype)?);
     let array = &input.array;
     let rank = array.rank();
     let base = match passing {
-        Passing::Kept | Passing::Given => array.clone(),
         _ if rank == 0 => array.clone(),
         Passing::Permuted => {
             let shape: Vec<usize> = array.shape.iter().rev().copied().collect();
@@ -71,11 +114,11 @@ pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid
         Passing::Narrowed => surrounded(array, wrong(input.dtype)),
         Passing::Expanded if array.shape[0] == 0 => array.clone(),
         Passing::Expanded => Array::build(&[&[1], &array.shape[1..]].concat(), |i| array.at(i)),
+        _ => array.clone(),
     };
     let whole = upload(&base)?;
     let tensor = match passing {
         Passing::Given => return Ok(Laid { tensor: whole, kept: None }),
-        Passing::Kept => whole.clone(),
         _ if rank == 0 => whole.clone(),
         Passing::Permuted => whole.permute(&(0..rank).rev().collect::<Vec<_>>())?,
         Passing::Narrowed => whole.narrow(rank - 1, 1, array.shape[rank - 1])?.narrow(
@@ -84,6 +127,7 @@ pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid
             array.shape[0],
         )?,
         Passing::Expanded => whole.expand(array.shape.as_slice())?,
+        _ => whole.clone(),
     };
     Ok(Laid { tensor, kept: Some((whole, base)) })
 }

@@ -2,8 +2,10 @@
 //!
 //! Every operation is [called](cases) on a backend and compared with a [reference](reference) of plain loops in
 //! f64; gradients are compared with central differences of that reference. No tensor library is among the
-//! dependencies: the backend comes in as core's trait.
+//! dependencies: the backend comes in as core's trait. `cargo xtask conform` tries a loaded library, and each
+//! backend's own tests try theirs in process, by [`suite`].
 
+mod adamw;
 pub mod array;
 pub mod autograd;
 pub mod case;
@@ -15,6 +17,8 @@ pub mod outcome;
 pub mod random;
 pub mod reference;
 pub mod subject;
+pub mod suite;
 mod taken_apart;
 pub mod timing;
 pub mod tolerance;
+pub mod training;

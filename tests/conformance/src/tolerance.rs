@@ -125,9 +125,14 @@ pub fn limit(op: &Op, dtype: DType) -> f64 {
 }
 
 /// The largest error of a gradient in a type: in f64 that of the central differences themselves, whose
-/// remainder and rounding at a step of 2e-3 are near 1e-10; in f32 that of a chain of sums.
+/// remainder and rounding at a step of 2e-3 are near 1e-10; in f32 that of a chain of sums; in bfloat16 some
+/// roundings more than forward, as the upstream gradient is rounded on its way too.
 pub fn gradient_limit(dtype: DType) -> f64 {
-    if dtype == DType::F64 { 1e-6 } else { 1e-4 }
+    match dtype {
+        DType::F64 => 1e-6,
+        DType::Bf16 => 16.0 * rounding(dtype),
+        _ => 1e-4,
+    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use palimpsest_core::Result;
-use palimpsest_core::data::{Batch, BatchSource};
-use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::recipe::Recipe;
+use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Phases, Trainer};
 use serde_json::json;
 
 use crate::cli::Bench;
 use crate::session::{self, Data};
+use crate::synthetic::Synthetic;
 use crate::timed::{Spent, Timed};
 use crate::{backends, output};
 
@@ -126,49 +125,4 @@ fn data_only(source: &mut dyn BatchSource, steps: usize, as_json: bool) -> Resul
         output::line(&format!("{rate:.1} images/s from the loader alone ({images} images)"));
     }
     Ok(())
-}
-
-/// One batch of normal values, again and again.
-struct Synthetic {
-    batch: Batch,
-    step: u64,
-}
-
-impl Synthetic {
-    fn new(recipe: &Recipe) -> Self {
-        let size = recipe.data.image_size;
-        let shape = [recipe.train.batch, recipe.data.channels, size, size];
-        let mut pixels = vec![0.0; shape.iter().product()];
-        Philox::new(recipe.run.seed, Stream::Test, 0, 0).fill_normal(&mut pixels);
-        let batch = Batch {
-            pixels,
-            shape,
-            labels: vec![-1; shape[0]],
-            indices: (0..shape[0]).collect(),
-            first_sample: 0,
-        };
-        Self { batch, step: 0 }
-    }
-}
-
-impl BatchSource for Synthetic {
-    fn next_batch(&mut self) -> Result<Batch> {
-        let mut batch = self.batch.clone();
-        batch.first_sample = self.step * batch.len() as u64;
-        self.step += 1;
-        Ok(batch)
-    }
-
-    fn seek(&mut self, step: u64) -> Result<()> {
-        self.step = step;
-        Ok(())
-    }
-
-    fn steps_per_epoch(&self) -> u64 {
-        1000
-    }
-
-    fn skipped(&self) -> u64 {
-        0
-    }
 }

@@ -1,17 +1,17 @@
 //! The page of a comparison of backends.
 
 use palimpsest_core::recipe::Recipe;
-use serde_json::Value;
 
 use super::chart::{Chart, Curve, Stroke, colour};
 use super::html::{details, esc, note, page, section, table};
 use super::scale::Measure;
 use super::series::{Point, Series};
 use crate::commands::compare::tables::{EXPLANATION, differences, overview};
-use crate::commands::compare::{Outcome, gist};
+use crate::commands::compare::{Comparison, Outcome, gist};
 
 /// The whole page.
-pub(super) fn report(recipe: &Recipe, environment: &Value, outcomes: &[Outcome], warm_up: usize) -> String {
+pub(super) fn report(comparison: &Comparison) -> String {
+    let Comparison { recipe, environment, outcomes, .. } = comparison;
     let title =
         format!("Comparison of {}", outcomes.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", "));
     let mut body = format!(
@@ -19,7 +19,7 @@ pub(super) fn report(recipe: &Recipe, environment: &Value, outcomes: &[Outcome],
         esc(&title),
         esc(gist(recipe))
     );
-    let mut rows = overview(outcomes, warm_up);
+    let mut rows = overview(comparison);
     let heads: Vec<String> = rows.remove(0).iter().map(esc).collect();
     let rows: Vec<Vec<String>> = rows
         .into_iter()
@@ -32,7 +32,7 @@ pub(super) fn report(recipe: &Recipe, environment: &Value, outcomes: &[Outcome],
         .collect();
     body.push_str(&section("Figures", &(table("results", &heads, &rows) + &note(EXPLANATION))));
     body.push_str(&section("Agreement", &(losses(outcomes).figure() + &gaps(outcomes).figure())));
-    body.push_str(&section("Speed", &(times(outcomes, recipe).figure() + &split(outcomes, warm_up))));
+    body.push_str(&section("Speed", &(times(outcomes, recipe).figure() + &split(comparison))));
     let told: Vec<Vec<String>> = outcomes.iter().map(|o| vec![esc(&o.name), esc(&o.description)]).collect();
     let heads = ["contender", "what it is"].map(str::to_owned);
     body.push_str(&section("Contenders", &table("results", &heads, &told)));
@@ -95,8 +95,8 @@ fn times(outcomes: &[Outcome], recipe: &Recipe) -> Chart {
 }
 
 /// The median step of each, split.
-fn split(outcomes: &[Outcome], warm_up: usize) -> String {
-    let figures = crate::commands::compare::tables::summary(outcomes, warm_up);
+fn split(comparison: &Comparison) -> String {
+    let figures = crate::commands::compare::tables::summary(comparison);
     let most = figures.iter().map(|f| f.step_ms + f.preparing_ms).fold(f64::MIN_POSITIVE, f64::max);
     let parts = ["preparing", "forward", "backward", "optimiser"];
     let mut heads = vec![String::new()];

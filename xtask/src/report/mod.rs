@@ -23,12 +23,11 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
-use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
 use self::load::Run;
-use crate::commands::compare::Outcome;
+use crate::commands::compare::Comparison;
 
 /// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.
 /// What a folder lacks is told in its place and is no error.
@@ -52,14 +51,8 @@ pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
 ///
 /// # Errors
 /// A file that can't be written.
-pub(crate) fn write_comparison(
-    out: &Path,
-    recipe: &Recipe,
-    environment: &serde_json::Value,
-    outcomes: &[Outcome],
-    warm_up: usize,
-) -> Result<()> {
-    write_page(out, backends::report(recipe, environment, outcomes, warm_up))
+pub(crate) fn write_comparison(out: &Path, comparison: &Comparison) -> Result<()> {
+    write_page(out, backends::report(comparison))
 }
 
 fn write_page(out: &Path, page: String) -> Result<()> {

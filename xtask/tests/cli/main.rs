@@ -2,6 +2,7 @@
 
 mod backend_libraries;
 mod bad_input;
+mod compare;
 mod conform;
 mod cuda;
 mod driver;

@@ -1,11 +1,7 @@
-//! The backend against references written here in plain Rust.
+//! What is this backend's own; `conformance` has what every backend must do.
 
-mod array;
-mod autograd;
-mod fused;
-mod gradients;
-mod lowered;
-mod optimiser;
-mod primitives;
+mod place;
+mod refusals;
+mod sums;
 mod tape;
 mod upstream;

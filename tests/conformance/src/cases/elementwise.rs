@@ -7,7 +7,7 @@ use super::make::{Make, truths};
 use crate::array::Array;
 use crate::case::{Case, Input};
 
-/// Small shapes; the gradients are compared on the first three.
+/// Small shapes; the gradients are compared on the first four.
 const SHAPES: [(&str, &[usize]); 6] = [
     ("usual", &[3, 4]),
     ("scalar", &[]),
@@ -23,7 +23,7 @@ fn unary(make: Make, op: &Op, input: impl Fn(&[usize]) -> Input) -> Vec<Case> {
     cases
         .map(|(i, (name, shape))| {
             let inputs = vec![input(shape)];
-            if i < 3 { make.smooth(name, op, inputs) } else { make.case(name, op, inputs) }
+            if i < 4 { make.smooth(name, op, inputs) } else { make.case(name, op, inputs) }
         })
         .collect()
 }
@@ -59,7 +59,7 @@ pub(super) fn clamp(make: Make) -> Vec<Case> {
     unary(make, &op, |shape| make.of(Array::random(shape, 1).map(aside)))
 }
 
-const PAIRS: [(&str, &[usize], &[usize]); 10] = [
+const PAIRS: [(&str, &[usize], &[usize]); 11] = [
     ("usual", &[3, 4], &[3, 4]),
     ("row", &[3, 5], &[5]),
     ("row first", &[5], &[3, 5]),
@@ -67,6 +67,7 @@ const PAIRS: [(&str, &[usize], &[usize]); 10] = [
     ("scalar", &[2, 3], &[]),
     ("scalar first", &[], &[2, 3]),
     ("two scalars", &[], &[]),
+    ("rank 6", &[2, 1, 3, 1, 2, 1], &[1, 2, 1, 2, 1, 2]),
     ("empty", &[0, 3], &[1, 3]),
     ("high rank", &[2, 1, 4, 1], &[3, 1, 5]),
     ("long", &[1, 2741], &[2, 2741]),
@@ -76,7 +77,7 @@ const PAIRS: [(&str, &[usize], &[usize]); 10] = [
 pub(super) fn pairs(make: Make, op: &Op) -> Vec<Case> {
     let case = |(i, (name, a, b)): (usize, &(&'static str, &[usize], &[usize]))| {
         let inputs = vec![make.values(a, 2), make.apart_from_zero(b, 3)];
-        if i < 7 { make.smooth(name, op, inputs) } else { make.case(name, op, inputs) }
+        if i < 8 { make.smooth(name, op, inputs) } else { make.case(name, op, inputs) }
     };
     PAIRS.iter().enumerate().map(case).collect()
 }
@@ -90,10 +91,11 @@ pub(super) fn comparisons(make: Make, op: &Op) -> Vec<Case> {
 }
 
 pub(super) fn choices(make: Make) -> Vec<Case> {
-    let shapes: [(&str, [&[usize]; 3]); 5] = [
+    let shapes: [(&str, [&[usize]; 3]); 6] = [
         ("usual", [&[3, 4], &[3, 4], &[3, 4]]),
         ("condition broadcast", [&[3, 1], &[3, 4], &[4]]),
         ("values broadcast", [&[2, 3, 4], &[1, 4], &[]]),
+        ("all broadcast", [&[2, 1], &[3], &[4, 1, 1]]),
         ("scalar", [&[], &[], &[]]),
         ("empty", [&[0, 3], &[0, 3], &[3]]),
     ];
@@ -119,12 +121,11 @@ pub(super) fn casts(make: Make) -> Vec<Case> {
         };
         for shape in [&[3usize, 7][..], &[], &[0, 2]] {
             let inputs = vec![make.values(shape, 9)];
-            // A narrower type rounds, which differences would see.
-            let smooth = dtype == make.dtype;
+            let smooth = make.dtype.is_float() && dtype.is_float();
             cases.push(if smooth { make.smooth(name, &op, inputs) } else { make.case(name, &op, inputs) });
         }
-        // Halves and a zero, exact in every type: rounding toward zero shows.
-        let halves = Array { shape: vec![6], data: vec![-2.5, -0.5, 0.0, 0.5, 1.5, 300.0] };
+        // Halves and zeros of both signs, exact in every type: rounding toward zero shows.
+        let halves = Array { shape: vec![7], data: vec![-2.5, -0.5, -0.0, 0.0, 0.5, 1.5, 300.0] };
         cases.push(make.case(name, &op, vec![make.of(halves)]));
     }
     cases

@@ -1,7 +1,7 @@
 //! The same elements elsewhere, and tensors of one value.
 
-use palimpsest_core::Shape;
 use palimpsest_core::tensor::Op;
+use palimpsest_core::{DType, Shape};
 
 use super::make::Make;
 use crate::case::Case;
@@ -37,11 +37,13 @@ pub(super) fn reshape(make: Make) -> Vec<Case> {
 }
 
 pub(super) fn permute(make: Make) -> Vec<Case> {
-    let orders: [(&str, &[usize], &[usize]); 6] = [
+    let orders: [(&str, &[usize], &[usize]); 7] = [
         ("usual", &[2, 3, 4], &[2, 0, 1]),
         ("transpose", &[3, 5], &[1, 0]),
         ("the same", &[3, 5], &[0, 1]),
         ("odd", &[1, 7, 1, 2], &[3, 1, 0, 2]),
+        // As an encoder cuts an image into patches.
+        ("patches", &[2, 1, 2, 2, 3, 2], &[0, 2, 4, 1, 3, 5]),
         ("scalar", &[], &[]),
         ("empty", &[2, 0, 3], &[1, 2, 0]),
     ];
@@ -92,17 +94,23 @@ pub(super) fn pad(make: Make) -> Vec<Case> {
         ("empty", &[0, 3], [1, 1, 1]),
     ];
     let case = |(name, shape, [axis, before, after]): (&'static str, &[usize], [usize; 3])| {
-        // A truth, a whole number and a float that every type holds.
-        let op = Op::Pad { axis, before, after, value: 1.0 };
+        let value = match make.dtype {
+            DType::Bool => 1.0,
+            DType::I64 => 9.0,
+            _ => -0.5,
+        };
+        let op = Op::Pad { axis, before, after, value };
         make.smooth(name, &op, vec![make.values(shape, 26)])
     };
     borders.into_iter().map(case).collect()
 }
 
 pub(super) fn expand(make: Make) -> Vec<Case> {
-    let shapes: [(&str, &[usize], &[usize]); 6] = [
+    let shapes: [(&str, &[usize], &[usize]); 8] = [
         ("usual", &[3, 1], &[3, 4]),
         ("new axes", &[3, 1], &[2, 3, 4]),
+        ("inside", &[2, 1, 4], &[5, 2, 3, 4]),
+        ("rank 6", &[2, 1, 3, 1, 2, 1], &[2, 2, 3, 3, 2, 2]),
         ("scalar", &[], &[2, 3]),
         ("the same", &[3, 4], &[3, 4]),
         ("to nothing", &[1, 3], &[0, 3]),

@@ -14,8 +14,10 @@ pub(super) fn over_axes(make: Make, op: impl Fn(Vec<usize>) -> Op) -> Vec<Case> 
             cases.push(make.smooth(name, &op(axes), vec![make.values(shape, 10)]));
         }
     }
-    cases.push(make.case("empty result", &op(vec![1]), vec![make.values(&[0, 3], 10)]));
-    cases.push(make.case("nothing to add", &op(vec![0]), vec![make.values(&[0, 3], 10)]));
+    for axes in [vec![], vec![0], vec![1], vec![0, 1]] {
+        cases.push(make.case("empty", &op(axes), vec![make.values(&[0, 3], 10)]));
+    }
+    cases.push(make.case("rank 6", &op(vec![0, 2, 3, 5]), vec![make.values(&[2, 3, 2, 4, 3, 4], 10)]));
     cases.push(make.case("long rows", &op(vec![1]), vec![make.values(&[3, 2741], 11)]));
     cases.push(make.case("long columns", &op(vec![0]), vec![make.values(&[2741, 3], 12)]));
     cases
@@ -27,7 +29,7 @@ pub(super) fn whole(make: Make, op: &Op) -> Vec<Case> {
         make.smooth("usual", op, vec![make.values(&[3, 4], 10)]),
         make.smooth("scalar", op, vec![make.values(&[], 10)]),
         make.smooth("odd", op, vec![make.values(&[1, 7, 1], 10)]),
-        make.case("empty", op, vec![make.values(&[2, 0], 10)]),
+        make.smooth("empty", op, vec![make.values(&[2, 0], 10)]),
         make.case("long", op, vec![make.values(&[3, 2741], 11)]),
     ]
 }
@@ -42,6 +44,7 @@ pub(super) fn along(make: Make, op: impl Fn(usize) -> Op) -> Vec<Case> {
     }
     cases.push(make.case("empty", &op(1), vec![make.values(&[0, 3], 13)]));
     cases.push(make.case("long ties", &op(1), vec![make.tied(&[3, 701], 14)]));
+    cases.push(make.case("long ties between", &op(1), vec![make.tied(&[4, 70, 3], 14)]));
     cases.push(make.case("long ties in columns", &op(0), vec![make.tied(&[701, 3], 14)]));
     cases
 }

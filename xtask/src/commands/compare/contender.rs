@@ -9,6 +9,8 @@ use palimpsest_core::{Device, Error, Result};
 use serde_json::Value;
 
 use super::{Outcome, Step};
+use crate::energy::Meter;
+use crate::gpu::Gpu;
 use crate::output;
 
 /// A running contender.
@@ -81,8 +83,10 @@ impl Contender {
             .map_err(|e| Error::failure(format!("{} said something odd ({e}): {line}", self.outcome.name)))
     }
 
-    /// Does `count` steps.
-    pub(super) fn advance(&mut self, count: u64) -> Result<()> {
+    /// Does `count` steps, and tells of their energy and of the memory that they leave on a card.
+    pub(super) fn advance(&mut self, count: u64, meter: &Meter<'_>, gpu: Option<&Gpu>) -> Result<()> {
+        let first = self.outcome.steps.len();
+        let before = meter.read();
         if let Some(to) = &mut self.to {
             // A contender that has ended is told by `read`.
             drop(writeln!(to, "{count}").and_then(|()| to.flush()));
@@ -96,6 +100,12 @@ impl Contender {
                 )));
             }
             self.outcome.steps.push(step);
+        }
+        let joules = meter.since(&before).share(count as f64);
+        let held = gpu.and_then(|gpu| gpu.bytes_of(self.child.id()));
+        for step in &mut self.outcome.steps[first..] {
+            step.joules = joules;
+            step.device_process = held;
         }
         Ok(())
     }

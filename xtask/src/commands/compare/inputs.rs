@@ -20,7 +20,7 @@ const REFERENCE: &str = include_str!("../../../../tests/python/reference.py");
 const MOST: usize = 2 << 30;
 
 /// Whether Python has what the control imports.
-pub(super) fn check_python() -> Result<()> {
+pub(crate) fn check_python() -> Result<()> {
     let modules = "import torch, numpy, safetensors";
     let output = Command::new("python3")
         .args(["-c", modules])
@@ -36,7 +36,7 @@ pub(super) fn check_python() -> Result<()> {
 }
 
 /// Writes the file and the scripts.
-pub(super) fn write(recipe: &Recipe, data: &Data, steps: u64, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn write(recipe: &Recipe, data: &Data, steps: u64, folder: &Path) -> Result<PathBuf> {
     let model = Model::build(recipe)?;
     if let Some(plugin) = model.corruption.plugin()
         && model.corruption.works_on_tensors()?

@@ -1,19 +1,22 @@
 //! `compare`: one recipe on several backends, in turn on the same machine.
 
 mod contender;
-mod inputs;
+pub(crate) mod inputs;
 pub(crate) mod tables;
 mod worker;
 
 use std::path::PathBuf;
 
-use palimpsest_core::recipe::Recipe;
+use palimpsest_core::recipe::{Precision, Recipe};
 use palimpsest_core::{Error, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::contender::Contender;
 pub(crate) use self::worker::run as run_worker;
 use crate::cli::Compare;
+use crate::energy::{Joules, Meter};
+use crate::flops::{self, Flops};
+use crate::gpu::{self, Gpu};
 use crate::session::{self, Data};
 use crate::{environment, output, report};
 
@@ -29,8 +32,14 @@ pub(crate) struct Step {
     pub(crate) phases: Phases,
     /// Bytes of resident host memory at most so far.
     pub(crate) host_peak: Option<u64>,
-    /// Bytes of device memory at most so far.
+    /// Bytes of device memory at most so far, as the backend tells.
     pub(crate) device_peak: Option<u64>,
+    /// Bytes that the process held on the device at the end of its turn, as the driver tells.
+    #[serde(skip)]
+    pub(crate) device_process: Option<u64>,
+    /// An equal share of the turn's energy.
+    #[serde(skip)]
+    pub(crate) joules: Joules,
 }
 
 /// Seconds by phase.
@@ -71,6 +80,27 @@ pub(crate) struct Outcome {
     pub(crate) steps: Vec<Step>,
 }
 
+/// What a step has to do, and what the device could.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct Work {
+    /// Images of a step.
+    pub(crate) batch: usize,
+    /// Floating-point operations of a step.
+    pub(crate) flops: Flops,
+    /// The device's floating-point operations a second at most, where its peak is known.
+    pub(crate) peak: Option<f64>,
+}
+
+/// All that a report needs.
+pub(crate) struct Comparison {
+    pub(crate) recipe: Recipe,
+    pub(crate) environment: Value,
+    pub(crate) work: Work,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// First steps that are not timed.
+    pub(crate) warm_up: usize,
+}
+
 pub(crate) fn run(args: Compare) -> Result<()> {
     let (path, mut overrides) = session::split_positional(args.recipe.clone(), args.overrides.clone());
     overrides.push(format!("train.steps={}", args.steps));
@@ -88,6 +118,13 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, &e))?;
     let config = out.join("config.toml");
     std::fs::write(&config, recipe.to_toml()).map_err(|e| Error::io(&config, &e))?;
+    let gpu = Gpu::of(args.device);
+    let bf16 = recipe.run.precision == Precision::Bf16;
+    let work = Work {
+        batch: recipe.train.batch,
+        flops: flops::of_step(&recipe)?,
+        peak: gpu.as_ref().and_then(Gpu::name).and_then(|name| gpu::peak(&name, bf16)),
+    };
     let mut contenders = vec![];
     for backend in &args.backends {
         contenders.push(Contender::backend(backend, &config, args.device)?);
@@ -104,29 +141,30 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     if contenders.len() < 2 {
         output::note("note: one contender alone is compared with nothing; give more --backends or --pytorch");
     }
-    interleave(&mut contenders, args.steps as u64, args.turn as u64)?;
+    interleave(&mut contenders, args.steps as u64, args.turn as u64, gpu.as_ref())?;
     let outcomes: Vec<Outcome> = contenders.into_iter().map(Contender::finish).collect::<Result<_>>()?;
-    let environment = environment::of_comparison(&recipe);
-    tables::write(&out, &recipe, &environment, &outcomes, args.warm_up)?;
-    report::write_comparison(&out.join("report.html"), &recipe, &environment, &outcomes, args.warm_up)?;
+    let mut environment = environment::of_comparison(&recipe, args.device, gpu.as_ref());
+    environment["work"] = json!(work);
+    let comparison = Comparison { recipe, environment, work, outcomes, warm_up: args.warm_up };
+    tables::write(&out, &comparison)?;
+    report::write_comparison(&out.join("report.html"), &comparison)?;
     if args.json {
-        output::line(
-            &json!({ "out": out, "contenders": tables::summary(&outcomes, args.warm_up) }).to_string(),
-        );
+        output::line(&json!({ "out": out, "contenders": tables::summary(&comparison) }).to_string());
     } else {
-        output::table(&tables::overview(&outcomes, args.warm_up));
+        output::table(&tables::overview(&comparison));
         output::line(&out.join("report.html").display().to_string());
     }
     Ok(())
 }
 
 /// Every contender does `turn` steps, then the next; so all see the same machine.
-fn interleave(contenders: &mut [Contender], steps: u64, turn: u64) -> Result<()> {
+fn interleave(contenders: &mut [Contender], steps: u64, turn: u64, gpu: Option<&Gpu>) -> Result<()> {
+    let meter = Meter::new(gpu);
     let mut done = 0;
     while done < steps {
         let count = turn.clamp(1, steps - done);
         for contender in contenders.iter_mut() {
-            contender.advance(count)?;
+            contender.advance(count, &meter, gpu)?;
         }
         done += count;
         let losses: Vec<String> = contenders.iter().map(Contender::tell).collect();
@@ -142,6 +180,6 @@ pub(crate) fn gist(recipe: &Recipe) -> String {
         recipe.run.name,
         recipe.data.image_size,
         recipe.train.batch,
-        if recipe.run.precision == palimpsest_core::recipe::Precision::Bf16 { "bf16" } else { "f32" }
+        if recipe.run.precision == Precision::Bf16 { "bf16" } else { "f32" }
     )
 }

@@ -1,8 +1,9 @@
 """The control of `cargo xtask compare --pytorch`: the same recipe, weights, batches, plans and noise in PyTorch.
 
-    python3 pytorch.py INPUTS.safetensors eager|compile DEVICE THREADS
+    python3 pytorch.py INPUTS.safetensors eager|compile|count DEVICE THREADS
 
-Reads a number of steps from each line of standard input, does them, and prints a line of JSON for each. The model
+Reads a number of steps from each line of standard input, does them, and prints a line of JSON for each; `count`
+prints the floating-point operations of the first step alone, as PyTorch counts them. The model
 is that of reference.py beside this file, with attention fused where no loss looks at its probabilities, and without
 loops over images.
 """
@@ -100,6 +101,16 @@ def main():
         parts = [reference.objective_loss(obj, predictions, attention, noised, step, model.p) for _, obj in objectives]
         return sum(obj.get("weight", 1.0) * part for (_, obj), part in zip(objectives, parts))
 
+    if mode == "count":
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.utils.flop_counter import FlopCounterMode
+        # Attention as plain products: a flash kernel's backward counts what it computes a second time.
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            loss = forward(steps[0])
+            ahead = counter.get_total_flops()
+            loss.backward()
+        print(json.dumps({"forward": ahead, "backward": counter.get_total_flops() - ahead}))
+        return
     if mode == "compile":
         forward = torch.compile(forward)
     info = {"name": f"pytorch-{mode}", "version": torch.__version__, "description": "PyTorch " + mode}

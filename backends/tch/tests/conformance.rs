@@ -1,0 +1,27 @@
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, here in
+//! process. `suite` has what is this backend's own. A process of its own, as libtorch has one generator of random
+//! numbers for all threads: nothing else may draw from it between a seed and its values.
+
+use std::sync::Arc;
+
+use palimpsest_conformance::suite;
+use palimpsest_core::{Device, Place, Result};
+use palimpsest_tch::Libtorch;
+
+/// On `PALIMPSEST_TEST_DEVICE`, or the processor.
+fn open() -> Result<Place> {
+    let device = std::env::var("PALIMPSEST_TEST_DEVICE").map_or(Ok(Device::Cpu), |name| name.parse())?;
+    Ok(Place { backend: Arc::new(Libtorch::new()?), device })
+}
+
+#[test]
+fn values() {
+    let failures = suite::failures(&suite::values(&open).expect("the backend opens"));
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[test]
+fn gradients() {
+    let failures = suite::failures(&suite::gradients(&open).expect("the backend opens"));
+    assert!(failures.is_empty(), "\n{failures}");
+}

@@ -1,0 +1,36 @@
+//! Numbers at the edge of a type: what libtorch would refuse or round.
+
+use palimpsest_conformance::array::Array;
+use palimpsest_core::DType;
+
+use crate::place::{place, values};
+
+#[test]
+fn numbers_beyond_a_types_range_are_infinite() {
+    let place = place();
+    for dtype in [DType::F32, DType::Bf16] {
+        let x = place.floats([2], vec![-1.0, 2.0], dtype).unwrap();
+        assert_eq!(values(&x.clamp(1e-37, f64::MAX).unwrap())[1], 2.0);
+        assert_eq!(values(&x.clamp(f64::MIN, 0.0).unwrap()), [-1.0, 0.0]);
+        assert_eq!(values(&x.mul_scalar(1e300).unwrap()), [f64::NEG_INFINITY, f64::INFINITY]);
+        assert_eq!(values(&place.full([1], -1e300, dtype).unwrap()), [f64::NEG_INFINITY]);
+        assert_eq!(values(&x.pad(0, 0, 1, f64::MAX).unwrap())[2], f64::INFINITY);
+    }
+}
+
+#[test]
+fn every_bit_of_a_seed_is_taken() {
+    // Past what libtorch's signed seed holds; what a seed must do is tried by `conformance`.
+    let place = place();
+    place.backend.seed(u64::MAX);
+    assert_eq!(values(&place.random_normal([8], DType::F64).unwrap()).len(), 8);
+}
+
+#[test]
+fn long_sums_are_precise() {
+    let x = Array::random(&[300, 1001], 8).rounded(DType::F32);
+    let sum = place().upload(x.host(DType::F32).unwrap()).unwrap().sum_all().unwrap().item().unwrap();
+    let want: f64 = x.data.iter().sum();
+    // libtorch adds in a tree, and rounds partial sums to f32.
+    assert!((sum - want).abs() < 1e-3, "{sum} {want}");
+}
