@@ -22,8 +22,10 @@ impl Rle {
         }
         let most = FAR + width.max(height) as f64;
         if let Some(wrong) = coordinates.iter().find(|v| !(v.abs() <= most)) {
-            return Err(Error::user(format!("the polygon's coordinate {wrong} is far outside of the picture"))
-                .mend("give coordinates in pixels"));
+            return Err(Error::user(format!(
+                "the polygon's coordinate {wrong} is far outside of the picture"
+            ))
+            .mend("give coordinates in pixels"));
         }
         let corners: Vec<[i64; 2]> = coordinates
             .chunks_exact(2)

@@ -9,10 +9,8 @@ impl SegmentationScores {
     pub fn table(&self, names: &[String]) -> String {
         let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
         let longest = (0..self.classes.len()).map(|c| name(c).chars().count()).chain([5]).max().unwrap_or(5);
-        let mut out = format!(
-            "{:<longest$} {:>7} {:>7} {:>9} {:>12}\n",
-            "class", "IoU", "acc", "precision", "pixels"
-        );
+        let mut out =
+            format!("{:<longest$} {:>7} {:>7} {:>9} {:>12}\n", "class", "IoU", "acc", "precision", "pixels");
         let percent = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", 100.0 * v));
         for (i, class) in self.classes.iter().enumerate() {
             let _ = writeln!(

@@ -27,8 +27,11 @@ pub fn top_k_accuracy(scores: &[f32], classes: usize, labels: &[i64], k: usize) 
                 .mend("give every sample one of the classes")
         })?;
         let own = scores[label];
-        let better =
-            scores.iter().enumerate().filter(|(class, s)| **s > own || (**s == own && *class > label)).count();
+        let better = scores
+            .iter()
+            .enumerate()
+            .filter(|(class, s)| **s > own || (**s == own && *class > label))
+            .count();
         right += usize::from(better < k);
     }
     Ok(right as f64 / labels.len() as f64)

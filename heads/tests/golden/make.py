@@ -1,7 +1,7 @@
 """Reference figures of the metrics, from scikit-learn, torchmetrics and pycocotools.
 
     python3 heads/tests/golden/make.py            writes the golden files beside this script
-    python3 heads/tests/golden/make.py SUBJECT SEED   prints new cases of one subject as JSON
+    python3 heads/tests/golden/make.py SUBJECT SEED…  prints new cases of one subject as JSON
 
 Subjects: classification (scikit-learn), segmentation (torchmetrics, scikit-learn), detection (pycocotools).
 Nothing here is computed by the Rust code.
@@ -236,8 +236,9 @@ def detection(seed):
 SUBJECTS = {"classification": classification, "segmentation": segmentation, "detection": detection}
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        json.dump(SUBJECTS[sys.argv[1]](int(sys.argv[2])), sys.stdout)
+    if len(sys.argv) > 2:
+        make = SUBJECTS[sys.argv[1]]
+        json.dump([case for seed in sys.argv[2:] for case in make(int(seed))], sys.stdout)
     else:
         for name, make in SUBJECTS.items():
             path = HERE / f"{name}.json"

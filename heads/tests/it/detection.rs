@@ -66,8 +66,7 @@ fn as_pycocotools() {
 #[test]
 fn perfect_detections_score_one() {
     let object = Object::masked(0, Rle::from_fn(40, 40, |x, y| x > 4 && y > 9));
-    let found =
-        Detection { class: 0, score: 0.3, bounds: object.bounds, mask: object.mask.clone() };
+    let found = Detection { class: 0, score: 0.3, bounds: object.bounds, mask: object.mask.clone() };
     for kind in [IouKind::Box, IouKind::Mask] {
         let mut evaluator = CocoEvaluator::new(kind, 2);
         evaluator.add(std::slice::from_ref(&object), std::slice::from_ref(&found)).expect("fits");

@@ -114,14 +114,10 @@ impl CocoEvaluator {
     fn compare(&self, objects: &[&Object], detections: &[&Detection]) -> ImageOfClass {
         let scores: Vec<f64> = detections.iter().map(|d| d.score).collect();
         let order = best_first(&scores);
-        let wanted: Vec<Wanted> = objects
-            .iter()
-            .map(|o| Wanted { area: o.area, crowd: o.crowd, ignore: o.ignore })
-            .collect();
-        let found: Vec<Found> = order
-            .iter()
-            .map(|&d| Found { score: scores[d], area: self.area(detections[d]) })
-            .collect();
+        let wanted: Vec<Wanted> =
+            objects.iter().map(|o| Wanted { area: o.area, crowd: o.crowd, ignore: o.ignore }).collect();
+        let found: Vec<Found> =
+            order.iter().map(|&d| Found { score: scores[d], area: self.area(detections[d]) }).collect();
         let mut ious = Vec::with_capacity(found.len() * wanted.len());
         for &d in &order {
             ious.extend(objects.iter().map(|object| self.iou(detections[d], object)));

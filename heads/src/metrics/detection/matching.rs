@@ -54,8 +54,7 @@ pub(super) fn best_first(scores: &[f64]) -> Vec<usize> {
 /// equal ones the last). Objects to ignore are taken only where no other will do; crowds can be taken
 /// again and again. `ious` is [detections, objects], detections the best first.
 pub(super) fn match_up(found: &[Found], wanted: &[Wanted], ious: &[f64], area: Area) -> Matches {
-    let ignored: Vec<bool> =
-        wanted.iter().map(|w| w.crowd || w.ignore || !area.has(w.area)).collect();
+    let ignored: Vec<bool> = wanted.iter().map(|w| w.crowd || w.ignore || !area.has(w.area)).collect();
     // Those to ignore last, else in their order.
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|&i| ignored[i]);
