@@ -21,7 +21,7 @@ impl Rle {
                 .mend("give x and y of at least three corners"));
         }
         let most = FAR + width.max(height) as f64;
-        if let Some(wrong) = coordinates.iter().find(|v| !(v.abs() <= most)) {
+        if let Some(wrong) = coordinates.iter().find(|v| v.is_nan() || v.abs() > most) {
             return Err(Error::user(format!(
                 "the polygon's coordinate {wrong} is far outside of the picture"
             ))
