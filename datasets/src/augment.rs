@@ -180,7 +180,7 @@ pub struct Placement {
     pub flip: bool,
 }
 
-fn whole(width: usize, height: usize) -> PixelBox {
+pub(crate) fn whole(width: usize, height: usize) -> PixelBox {
     PixelBox { left: 0, top: 0, width, height }
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use font8x8::legacy::BASIC_LEGACY;
 use image::{ExtendedColorType, ImageEncoder};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
 
-const GLYPH: usize = 8;
+use crate::glyphs::{self, GLYPH};
+
 const MARGIN: usize = 6;
 const LEAST_SIDE: usize = 128;
 const BACKGROUND: u8 = 255;
@@ -174,14 +174,7 @@ impl Canvas {
 
     /// Writes as many glyphs as fit into `room` pixels.
     fn write(&mut self, left: usize, top: usize, room: usize, text: &str) {
-        for (i, character) in text.chars().take(room / GLYPH).enumerate() {
-            let glyph = BASIC_LEGACY.get(character as usize).unwrap_or(&BASIC_LEGACY['?' as usize]);
-            for (y, bits) in glyph.iter().enumerate() {
-                for x in (0..GLYPH).filter(|x| bits >> x & 1 == 1) {
-                    let at = ((top + y) * self.width + left + i * GLYPH + x) * 3;
-                    self.rgb[at..at + 3].fill(INK);
-                }
-            }
-        }
+        let fitting: String = text.chars().take(room / GLYPH).collect();
+        glyphs::write(&mut self.rgb, self.width, (left, top), &fitting, [INK; 3]);
     }
 }

@@ -7,7 +7,7 @@ use palimpsest_core::data::Image;
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result};
 
-use crate::augment::{Augment, Border, Filter, Placement};
+use crate::augment::{Augment, Border, Filter, PixelBox, Placement};
 use crate::colour::with_channels;
 
 /// A crop, a resize and a normalisation to a square of fixed size.
@@ -24,7 +24,7 @@ pub struct Transform {
 #[derive(Default)]
 pub struct Scratch {
     resizer: Resizer,
-    resized: Vec<u8>,
+    pub(crate) resized: Vec<u8>,
 }
 
 impl Transform {
@@ -113,9 +113,7 @@ impl Transform {
             self.normalise(&image.pixels[start..], stride, at, out);
             return Ok(());
         }
-        resize(image, at, self.augment.filter, scratch).map_err(|e| {
-            Error::failure(format!("can't resize {source:?} of a picture to {width}x{height}: {e}"))
-        })?;
+        resize(image, source, at.resized, self.augment.filter, scratch)?;
         self.normalise(&scratch.resized, width * self.channels, at, out);
         Ok(())
     }
@@ -204,30 +202,36 @@ fn reflect(i: i64, side: usize) -> usize {
 
 /// Resizes the source box into `scratch.resized`. The filter sees the box alone, as if it had been
 /// cut out first.
-fn resize(image: &Image, at: Placement, filter: Filter, scratch: &mut Scratch) -> Resized {
-    scratch.resized.resize(at.resized.0 * at.resized.1 * image.channels, 0);
+pub(crate) fn resize(
+    image: &Image,
+    source: PixelBox,
+    to: (usize, usize),
+    filter: Filter,
+    scratch: &mut Scratch,
+) -> Result<()> {
+    scratch.resized.resize(to.0 * to.1 * image.channels, 0);
     // By pixel type: the untyped way would compile the resampling of a dozen types.
     if image.channels == 1 {
-        resize_pixels::<U8>(image, at, filter, scratch)
+        resize_pixels::<U8>(image, source, to, filter, scratch)
     } else {
-        resize_pixels::<U8x3>(image, at, filter, scratch)
+        resize_pixels::<U8x3>(image, source, to, filter, scratch)
     }
+    .map_err(|e| Error::failure(format!("can't resize {source:?} of a picture to {}x{}: {e}", to.0, to.1)))
 }
 
 type Resized = std::result::Result<(), Box<dyn std::error::Error>>;
 
 fn resize_pixels<P: PixelTrait>(
     image: &Image,
-    at: Placement,
+    source: PixelBox,
+    to: (usize, usize),
     filter: Filter,
     scratch: &mut Scratch,
 ) -> Resized {
-    let [left, top, width, height] =
-        [at.source.left, at.source.top, at.source.width, at.source.height].map(|v| v as u32);
+    let [left, top, width, height] = [source.left, source.top, source.width, source.height].map(|v| v as u32);
     let whole = TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, &image.pixels)?;
     let cut = TypedCroppedImage::from_ref(&whole, left, top, width, height)?;
-    let mut target =
-        TypedImage::<P>::from_buffer(at.resized.0 as u32, at.resized.1 as u32, &mut scratch.resized)?;
+    let mut target = TypedImage::<P>::from_buffer(to.0 as u32, to.1 as u32, &mut scratch.resized)?;
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,

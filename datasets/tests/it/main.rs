@@ -2,8 +2,14 @@
 
 mod contact_sheets;
 mod decoding;
+mod detection;
 mod evaluating;
 mod files;
+mod fine_grained;
+mod joint;
 mod loading;
+mod mat_files;
 mod readers;
+mod scenes;
+mod segmentation;
 mod transforming;

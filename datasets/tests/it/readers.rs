@@ -131,7 +131,15 @@ fn names() {
     );
     assert_eq!(
         list().iter().map(|i| i.name).collect::<Vec<_>>(),
-        ["fashion-mnist", "folder", "cifar10", "cifar100", "idx", "csv"]
+        [
+            ["fashion-mnist", "folder", "cifar10", "cifar100", "idx", "csv"].as_slice(),
+            &["cub", "nabirds", "inat2017", "inat2018", "cars"],
+            &["aircraft", "aircraft-family", "aircraft-manufacturer", "flowers", "pets"],
+            &["ade20k", "camvid", "index-png"],
+            &["coco", "voc", "yolo"],
+            &["scenes"],
+        ]
+        .concat()
     );
     assert_eq!("test".parse::<Split>().expect("is one"), Split::Test);
     assert_error("tset".parse::<Split>(), &["did you mean `test`?"]);

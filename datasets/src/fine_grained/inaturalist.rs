@@ -1,0 +1,67 @@
+//! iNaturalist 2017 and 2018 (Van Horn et al. 2018): COCO-like JSON with a category for each image.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use palimpsest_core::{Error, Result};
+use serde::Deserialize;
+
+use crate::decode::DecodeOptions;
+use crate::json::read_json;
+use crate::picture_list::PictureList;
+use crate::split::Split;
+
+#[derive(Deserialize)]
+struct File {
+    images: Vec<Image>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: u64,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: u64,
+    name: String,
+}
+
+/// Opens the training or the validation part of a year. Labels are by the order of the categories'
+/// ids.
+///
+/// # Errors
+/// A file that is missing or no such JSON, an image without or of an unknown category.
+pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Result<PictureList> {
+    let part = if split == Split::Train { "train" } else { "val" };
+    let place = path.join(format!("{part}{year}.json"));
+    let mut file: File = read_json(&place)?;
+    file.categories.sort_by_key(|category| category.id);
+    let label_of: HashMap<u64, u32> =
+        file.categories.iter().zip(0..).map(|(c, label)| (c.id, label)).collect();
+    let classes = file.categories.into_iter().map(|category| category.name).collect();
+    let category_of: HashMap<u64, u64> =
+        file.annotations.iter().map(|a| (a.image_id, a.category_id)).collect();
+    let mut list = PictureList::new(path, classes, options);
+    for image in &file.images {
+        let at = |error: Error| error.at(format_args!("{}: image {}", place.display(), image.id));
+        let category = category_of.get(&image.id).ok_or_else(|| {
+            at(Error::user("no annotation gives its category")
+                .mend("copy the file again as it is distributed"))
+        })?;
+        let label = label_of.get(category).ok_or_else(|| {
+            at(Error::user(format!("unknown class {category}")).mend("use the ids of `categories`"))
+        })?;
+        list.push(&image.file_name, *label).map_err(at)?;
+    }
+    list.filled(&place)
+}

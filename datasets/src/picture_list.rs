@@ -1,0 +1,74 @@
+//! Pictures by a list of paths, with or without a class each: what most distributed sets come down to.
+
+use std::path::{Path, PathBuf};
+
+use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::{Error, Result};
+
+use crate::decode::{DecodeOptions, decode_file};
+
+/// Pictures under a folder, in a list's order.
+#[derive(Debug)]
+pub struct PictureList {
+    root: PathBuf,
+    files: Vec<Box<str>>,
+    labels: Vec<u32>,
+    classes: Vec<String>,
+    options: DecodeOptions,
+}
+
+impl PictureList {
+    /// An empty list of pictures under `root`.
+    pub fn new(root: impl Into<PathBuf>, classes: Vec<String>, options: DecodeOptions) -> Self {
+        Self { root: root.into(), files: Vec::new(), labels: Vec::new(), classes, options }
+    }
+
+    /// Adds a picture by its path below the root.
+    ///
+    /// # Errors
+    /// No such file, or a class out of range.
+    pub fn push(&mut self, file: &str, label: u32) -> Result<()> {
+        if label as usize >= self.classes.len() {
+            return Err(Error::user(format!("unknown class {label} of {}", self.classes.len()))
+                .mend("copy the list again as it is distributed"));
+        }
+        if !self.root.join(file).is_file() {
+            return Err(Error::user(format!("no such file `{}`", self.root.join(file).display()))
+                .mend("unpack the pictures of the set too"));
+        }
+        self.files.push(file.into());
+        self.labels.push(label);
+        Ok(())
+    }
+
+    /// The list, if it has pictures.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn filled(self, place: &Path) -> Result<Self> {
+        if self.files.is_empty() {
+            return Err(Error::user("the list has no pictures of this part")
+                .at(place.display())
+                .mend("copy it again as it is distributed"));
+        }
+        Ok(self)
+    }
+}
+
+impl Dataset for PictureList {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn label(&self, index: usize) -> Option<u32> {
+        Some(self.labels[index])
+    }
+    fn load(&self, index: usize) -> Result<Image> {
+        decode_file(&self.root.join(&*self.files[index]), self.options)
+    }
+    fn place(&self, index: usize) -> String {
+        self.root.join(&*self.files[index]).display().to_string()
+    }
+}

@@ -1,0 +1,84 @@
+//! Contact sheets of targets, and of predictions beside them.
+
+use palimpsest_core::data::Image;
+use palimpsest_core::{Error, Result};
+use palimpsest_targets::{DetectionData, LabelMap, Object, SegmentationData};
+
+use crate::contact_sheet::{ContactSheet, Picture};
+use crate::overlay::{over_labels, over_objects};
+
+/// Objects are drawn on pictures of about this many pixels, so that names are legible.
+const SIDE: usize = 256;
+
+/// Pictures with label maps over them: each row a picture, its truth and, where given, a prediction.
+///
+/// # Errors
+/// A map of another size than its picture.
+pub fn label_sheet(rows: &[(Image, LabelMap, Option<LabelMap>)]) -> Result<ContactSheet> {
+    let predicted = rows.iter().any(|(_, _, predicted)| predicted.is_some());
+    let captions: &[&str] =
+        if predicted { &["picture", "truth", "predicted"] } else { &["picture", "truth"] };
+    let mut sheet = ContactSheet::new(captions.len(), captions.iter().copied());
+    for (image, truth, predicted) in rows {
+        let mut row =
+            vec![Picture::from_image(image)?, Picture::from_image(&over_labels(image, truth, 0.6)?)?];
+        if let Some(predicted) = predicted {
+            row.push(Picture::from_image(&over_labels(image, predicted, 0.6)?)?);
+        }
+        sheet.push_row(row);
+    }
+    Ok(sheet)
+}
+
+/// A picture with its objects, and what was found with scores.
+pub type ObjectRow = (Image, Vec<Object>, Option<Vec<(Object, f64)>>);
+
+/// Pictures with objects over them: each row a picture, its truth and, where given, what was found.
+///
+/// # Errors
+/// A mask of another size than its picture, a class without a name.
+pub fn object_sheet(rows: &[ObjectRow], classes: &[String]) -> Result<ContactSheet> {
+    let predicted = rows.iter().any(|(_, _, found)| found.is_some());
+    let captions: &[&str] = if predicted { &["picture", "truth", "found"] } else { &["picture", "truth"] };
+    let name = |object: &Object| {
+        classes.get(object.class as usize).cloned().ok_or_else(|| {
+            Error::user(format!("class {} of {}", object.class, classes.len())).mend("name every class")
+        })
+    };
+    let mut sheet = ContactSheet::new(captions.len(), captions.iter().copied());
+    for (image, truth, found) in rows {
+        let enlarge = SIDE.div_ceil(image.width.max(image.height).max(1));
+        let names = truth.iter().map(name).collect::<Result<Vec<_>>>()?;
+        let mut row = vec![
+            Picture::from_image(&over_objects(image, &[], &[], enlarge)?)?,
+            Picture::from_image(&over_objects(image, truth, &names, enlarge)?)?,
+        ];
+        if let Some(found) = found {
+            let names = found.iter().map(|(object, score)| Ok(format!("{} {score:.2}", name(object)?)));
+            let names = names.collect::<Result<Vec<_>>>()?;
+            let objects: Vec<Object> = found.iter().map(|(object, _)| object.clone()).collect();
+            row.push(Picture::from_image(&over_objects(image, &objects, &names, enlarge)?)?);
+        }
+        sheet.push_row(row);
+    }
+    Ok(sheet)
+}
+
+/// The first `count` samples of a data set with label maps.
+///
+/// # Errors
+/// A sample that can't be loaded.
+pub fn segmentation_sheet(data: &dyn SegmentationData, count: usize) -> Result<ContactSheet> {
+    let rows = (0..count.min(data.len())).map(|i| data.sample(i).map(|(image, map)| (image, map, None)));
+    label_sheet(&rows.collect::<Result<Vec<_>>>()?)
+}
+
+/// The first `count` samples of a data set with objects.
+///
+/// # Errors
+/// A sample that can't be loaded.
+pub fn detection_sheet(data: &dyn DetectionData, count: usize) -> Result<ContactSheet> {
+    let rows =
+        (0..count.min(data.len())).map(|i| data.sample(i).map(|(image, objects)| (image, objects, None)));
+    object_sheet(&rows.collect::<Result<Vec<_>>>()?, data.classes())
+}

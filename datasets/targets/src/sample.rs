@@ -1,0 +1,26 @@
+//! Data sets with targets. They are data sets of pictures too, so that an encoder can be pre-trained
+//! on the same files.
+
+use palimpsest_core::Result;
+use palimpsest_core::data::{Dataset, Image};
+
+use crate::{LabelMap, Object};
+
+/// Pictures with a class for each pixel; `classes` are those of the pixels.
+pub trait SegmentationData: Dataset {
+    /// The picture and its label map, of one size; labels are below `classes().len()` or
+    /// [`crate::IGNORE`].
+    ///
+    /// # Errors
+    /// A broken file, a map of another size, a label that is no class: the error names the file.
+    fn sample(&self, index: usize) -> Result<(Image, LabelMap)>;
+}
+
+/// Pictures with objects; `classes` are those of the objects.
+pub trait DetectionData: Dataset {
+    /// The picture and its objects, possibly none. Boxes lie within the picture, masks have its size.
+    ///
+    /// # Errors
+    /// A broken file, a box outside of the picture, a mask of another size: the error names the place.
+    fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)>;
+}

@@ -1,0 +1,14 @@
+//! The field's official metrics on host slices; one file a metric. They name their source, and
+//! `heads/tests` checks them against scikit-learn, torchmetrics and pycocotools.
+
+pub mod confusion;
+pub mod confusion_picture;
+pub mod detection;
+pub mod segmentation;
+pub mod segmentation_table;
+pub mod top_k;
+
+pub use confusion::ConfusionMatrix;
+pub use detection::{CocoEvaluator, CocoScores, Detection, IouKind};
+pub use segmentation::SegmentationScores;
+pub use top_k::top_k_accuracy;
