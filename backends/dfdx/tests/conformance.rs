@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use palimpsest_conformance::suite;
 use palimpsest_core::{Device, Place, Result};
-use palimpsest_dfdx::DfdxCpu;
+use palimpsest_dfdx::Dfdx;
 
 fn open() -> Result<Place> {
-    Ok(Place { backend: Arc::new(DfdxCpu::new()), device: Device::Cpu })
+    Ok(Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu })
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use palimpsest_core::{DType, Device, Place};
-use palimpsest_dfdx::DfdxCpu;
+use palimpsest_dfdx::Dfdx;
 
 #[test]
 fn histories_that_nobody_asks_for_are_freed() {
-    let place = Place { backend: Arc::new(DfdxCpu::new()), device: Device::Cpu };
+    let place = Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu };
     let leaf = place.full([256, 1024], 0.25, DType::F32).unwrap().track().unwrap();
     // A mebibyte per tensor; a thousand histories of four.
     let forward = |i: usize| {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use palimpsest_core::backend::Device;
 use palimpsest_core::{Place, Tensor};
-use palimpsest_dfdx::DfdxCpu;
+use palimpsest_dfdx::Dfdx;
 
 /// Where the tests' tensors live.
 pub(crate) fn place() -> Place {
-    Place { backend: Arc::new(DfdxCpu::new()), device: Device::Cpu }
+    Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu }
 }
 
 /// A tensor's elements.
