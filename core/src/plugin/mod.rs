@@ -17,11 +17,12 @@ mod wire;
 
 pub use abort::report_aborts;
 pub use identity::PluginIdentity;
-pub use installed::{Installed, discover};
+pub use installed::{Installed, discover, manifests};
 pub use library::Library;
 pub use loaded_backend::LoadedBackend;
 pub use loaded_strategy::LoadedStrategy;
 pub use manifest::{LibraryFile, MANIFEST_SUFFIX, Manifest, platform, sha256};
+pub use operations::Operations;
 #[doc(hidden)]
 pub use palimpsest_abi as abi;
 pub use parameter::{Parameter, Setting};
