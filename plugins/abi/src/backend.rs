@@ -186,13 +186,3 @@ pub struct Table {
     /// Gives a tensor back.
     pub release: unsafe extern "C" fn(instance: Opaque, tensor: Opaque),
 }
-
-const _: () = {
-    assert!(size_of::<Device>() == 8);
-    assert!(size_of::<Tensor>() == 16 + 8 * MAX_RANK);
-    assert!(size_of::<HostTensor>() == 24 + 8 * MAX_RANK + 16);
-    assert!(size_of::<Input>() == 16);
-    assert!(size_of::<Op>() == 56);
-    assert!(size_of::<Memory>() == 32);
-    assert!(size_of::<Table>() == 16 + 15 * 8);
-};

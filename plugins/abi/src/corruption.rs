@@ -350,18 +350,3 @@ unsafe impl Sync for Table {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl Send for Table {}
-
-const _: () = {
-    use core::mem::offset_of;
-    assert!(size_of::<Value>() == 32);
-    assert!(size_of::<Parameter>() == 120);
-    assert!(offset_of!(Parameter, default) == 56 && offset_of!(Parameter, choices) == 104);
-    assert!(size_of::<Description>() == 16 + 48 + 8 + 24);
-    assert!(size_of::<Argument>() == 48);
-    assert!(size_of::<Geometry>() == 56);
-    assert!(size_of::<PlanRequest>() == 72 && offset_of!(PlanRequest, scores) == 64);
-    assert!(size_of::<Plan>() == 56 && offset_of!(Plan, flags) == 48);
-    assert!(size_of::<Ops>() == 56);
-    assert!(size_of::<Application>() == 16 + 16 + 8 + 4 * size_of::<Tensor>());
-    assert!(size_of::<Table>() == 16 + 8 * 8 && offset_of!(Table, observe) == 64);
-};
