@@ -16,7 +16,7 @@ mod strategy_library;
 mod wire;
 
 pub use abort::report_aborts;
-pub use identity::PluginIdentity;
+pub use identity::{PluginIdentity, check_id};
 pub use installed::{Installed, discover, manifests};
 pub use library::Library;
 pub use loaded_backend::LoadedBackend;

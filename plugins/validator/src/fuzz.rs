@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use palimpsest_abi::Head;
 use palimpsest_abi::corruption as abi;
-use palimpsest_core::Result;
 use palimpsest_core::plugin::{Parameter, Setting, StrategyLibrary};
 use palimpsest_core::random::{Philox, Stream};
 
@@ -110,11 +109,8 @@ impl Fuzz {
         done
     }
 
-    /// One request again, told to `tell` before each call.
-    ///
-    /// # Errors
-    /// Never the library's: that is the finding.
-    pub fn reproduce(&self, seed: u64, tell: &mut dyn FnMut(&str)) -> Result<Option<Finding>> {
+    /// One request again, told to `tell` before each call; what is wrong with it.
+    pub fn reproduce(&self, seed: u64, tell: &mut dyn FnMut(&str)) -> Option<Finding> {
         let (Values::Tame(values) | Values::Wild(values)) = self.values(seed);
         for (parameter, value) in self.library.described().iter().zip(&values) {
             tell(&format!("{} = {}", parameter.name, value.to_toml()));
@@ -124,9 +120,9 @@ impl Fuzz {
             Ok(Some(instance)) => instance,
             Ok(None) => {
                 tell("no strategy was made, and that is right");
-                return Ok(None);
+                return None;
             }
-            Err(finding) => return Ok(Some(finding)),
+            Err(finding) => return Some(finding),
         };
         let request = self.request(seed);
         let abi::Geometry { prefix, dim, depth, heads, patch, channels, .. } = request.geometry;
@@ -141,10 +137,10 @@ impl Fuzz {
         if plan.uses_source() {
             tell(&format!("source {:?}", &plan.source[..plan.source.len().min(64)]));
         }
-        Ok(found.map(|mut finding| {
+        found.map(|mut finding| {
             finding.seed = Some(seed);
             finding
-        }))
+        })
     }
 
     /// The strategy of a seed; `None` where the parameters were refused.

@@ -15,11 +15,14 @@ mod instance;
 mod judge;
 mod operations;
 mod outcome;
+mod progress;
 mod request;
 mod scene;
 mod subject;
 
 pub use check::{CHECKS, Check, find};
 pub use confine::confine;
+pub use guarded::tell_faults;
 pub use outcome::{Answer, Finding, Verdict};
+pub use progress::Progress;
 pub use subject::Subject;

@@ -23,6 +23,11 @@ pub(crate) fn open(name: &str) -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(backend))
 }
 
+/// The library of a backend's name, built where this is a checkout.
+pub(crate) fn library(name: &str) -> Result<std::path::PathBuf> {
+    library::find(name)
+}
+
 /// A device of a backend.
 pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
     let backend = open(name)?;
