@@ -1,9 +1,15 @@
 //! The command line.
 
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use palimpsest_core::Device;
+
+pub(crate) use plugin::{
+    CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PluginCommand, Tier, Validate,
+};
 
 /// Pre-trains vision encoders by corruption and restoration, and measures what they learnt.
 #[derive(Parser)]
@@ -76,6 +82,9 @@ pub(crate) enum Command {
     /// Backends: build their libraries, and see what they offer on this machine
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Plug-ins with corruption strategies: write, build, look at, validate
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Pack driver, backends and recipes for a machine without Rust and network
     #[command(
         after_help = "Examples:\n  cargo xtask dist --backends burn,tch,dfdx --out palimpsest.tar.gz\n  cargo xtask dist --cuda --backends burn,tch,dfdx     for a machine with a GPU"

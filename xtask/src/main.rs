@@ -28,7 +28,12 @@ fn main() -> ExitCode {
     palimpsest_core::plugin::report_aborts();
     palimpsest_heads::link();
     let cli = cli::Cli::parse();
-    match plugins::install(cli.plugin).and_then(|()| commands::dispatch(cli.command)) {
+    // `plugin …` looks for itself, so that it can tell of what is broken.
+    let installed = match cli.command {
+        cli::Command::Plugin(_) => plugins::name(cli.plugin),
+        _ => plugins::install(cli.plugin),
+    };
+    match installed.and_then(|()| commands::dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

@@ -18,7 +18,19 @@ static NAMED: OnceLock<Vec<PathBuf>> = OnceLock::new();
 pub(crate) fn install(named: Vec<PathBuf>) -> Result<()> {
     let found = find(&named)?;
     corruption::install(found);
+    name(named)
+}
+
+/// Remembers what `--plugin` names without looking there.
+pub(crate) fn name(named: Vec<PathBuf>) -> Result<()> {
     NAMED.set(named).map_err(|_| Error::failure("plug-ins are installed once"))
+}
+
+/// What `--plugin` names, then the folders that are searched unasked.
+pub(crate) fn places() -> Vec<PathBuf> {
+    let mut places = NAMED.get().cloned().unwrap_or_default();
+    places.extend(folders());
+    places
 }
 
 /// The plug-ins of `--plugin` and of the usual places. No code of theirs runs, but that of libraries which `--plugin`

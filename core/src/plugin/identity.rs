@@ -22,7 +22,10 @@ impl std::fmt::Display for PluginIdentity {
 }
 
 /// Refuses what is no id.
-pub(super) fn check_id(id: &str) -> Result<()> {
+///
+/// # Errors
+/// Such a text.
+pub fn check_id(id: &str) -> Result<()> {
     let part = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))

@@ -126,7 +126,7 @@ impl Installed {
 }
 
 /// The manifests in a folder, by name; none where it can't be read.
-fn manifests(folder: &Path) -> Vec<PathBuf> {
+pub fn manifests(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_manifest = |path: &PathBuf| {
         path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.ends_with(MANIFEST_SUFFIX))

@@ -16,12 +16,13 @@ mod strategy_library;
 mod wire;
 
 pub use abort::report_aborts;
-pub use identity::PluginIdentity;
-pub use installed::{Installed, discover};
+pub use identity::{PluginIdentity, check_id};
+pub use installed::{Installed, discover, manifests};
 pub use library::Library;
 pub use loaded_backend::LoadedBackend;
 pub use loaded_strategy::LoadedStrategy;
 pub use manifest::{LibraryFile, MANIFEST_SUFFIX, Manifest, platform, sha256};
+pub use operations::Operations;
 #[doc(hidden)]
 pub use palimpsest_abi as abi;
 pub use parameter::{Parameter, Setting};

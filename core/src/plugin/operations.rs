@@ -21,8 +21,8 @@ const MOST: usize = 1 << 16;
 /// Tells the calls apart, so that a handle of an earlier one is refused.
 static CALLS: AtomicU32 = AtomicU32::new(1);
 
-/// The tensors of one call. They are dropped with it.
-pub(super) struct Operations {
+/// The host's operations for one call of a plug-in, and its tensors, which are dropped with it.
+pub struct Operations {
     place: Place,
     call: u32,
     seed: u64,
@@ -39,7 +39,8 @@ struct State {
 }
 
 impl Operations {
-    pub(super) fn new(place: Place, request: &PlanRequest<'_>) -> Self {
+    /// For a call about a request: random values go by its seed, step and images.
+    pub fn new(place: Place, request: &PlanRequest<'_>) -> Self {
         Self {
             place,
             call: CALLS.fetch_add(1, Ordering::Relaxed) & 0x7fff_ffff,
@@ -52,7 +53,7 @@ impl Operations {
     }
 
     /// The functions; they borrow this value, which must neither move nor end before the call does.
-    pub(super) fn table(&self) -> Ops {
+    pub fn table(&self) -> Ops {
         Ops {
             head: Head::of::<Ops>(),
             context: (&raw const *self).cast_mut().cast(),
@@ -64,7 +65,10 @@ impl Operations {
     }
 
     /// Gives a tensor a handle.
-    pub(super) fn enter(&self, tensor: Tensor) -> Result<CTensor> {
+    ///
+    /// # Errors
+    /// Too many of them, or a tensor of too many dimensions.
+    pub fn enter(&self, tensor: Tensor) -> Result<CTensor> {
         let mut state = self.state.borrow_mut();
         if state.tensors.len() == MOST {
             return Err(Error::failure(format!("made more than {MOST} tensors in one call")));
@@ -77,7 +81,10 @@ impl Operations {
     }
 
     /// The tensor of a handle.
-    pub(super) fn leave(&self, handle: Opaque) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// No handle of this call.
+    pub fn leave(&self, handle: Opaque) -> Result<Tensor> {
         let number = handle.addr() as u64;
         let (call, index) = (number >> 32, number & 0xffff_ffff);
         if number == 0 {

@@ -144,7 +144,7 @@ fn plan(instance: Opaque, request: *const c::PlanRequest, plan: *mut c::Plan) ->
 
 #[test]
 fn a_plan_is_written() {
-    let (instance, mut buffers, request) = (moody("nothing"), Buffers::new(), request(&raw const GEOMETRY));
+    let (instance, mut buffers, request) = (moody("nothing"), Buffers::new(), request(&GEOMETRY));
     let mut out = buffers.plan();
     assert_eq!(plan(instance, &raw const request, &raw mut out), (0, "||".to_owned()));
     assert_eq!((buffers.roles, out.flags), ([1, 1, 0, 0, 1, 1, 0, 0], 0));
@@ -197,8 +197,8 @@ fn a_geometry_is_refused_with_its_mend() {
 #[test]
 fn a_panic_poisons_its_instance_alone() {
     let (bad, good) = (moody("panic"), moody("nothing"));
-    let request = request(&raw const GEOMETRY);
-    let mut call = |instance| plan(instance, &raw const request, &raw mut Buffers::new().plan());
+    let request = request(&GEOMETRY);
+    let mut call = |instance| plan(instance, &raw const request, &mut Buffers::new().plan());
     assert_eq!(call(bad), (Code::Panic as u32, "|in a bad mood at step 7|".to_owned()));
     let (code, message) = call(bad);
     assert_eq!(code, Code::Poisoned as u32, "{message}");
@@ -207,10 +207,10 @@ fn a_panic_poisons_its_instance_alone() {
 
 #[test]
 fn promises_are_kept() {
-    let request = request(&raw const GEOMETRY);
+    let request = request(&GEOMETRY);
     for (mood, want) in [("noise", "INJECTS"), ("uneven", "EQUAL_COUNTS"), ("mixed", "MIXES")] {
         let mut buffers = Buffers::new();
-        let (code, message) = plan(moody(mood), &raw const request, &raw mut buffers.plan());
+        let (code, message) = plan(moody(mood), &raw const request, &mut buffers.plan());
         assert_eq!(code, Code::Failure as u32);
         assert!(message.contains(want), "{message}");
     }
@@ -218,15 +218,15 @@ fn promises_are_kept() {
 
 #[test]
 fn nulls_are_errors() {
-    let (instance, good) = (moody("nothing"), request(&raw const GEOMETRY));
+    let (instance, good) = (moody("nothing"), request(&GEOMETRY));
     let failed = |(code, message): (u32, String), want: &str| {
         assert_eq!((code, message), (Code::Failure as u32, format!("|the host gave no {want}|")));
     };
     let mut buffers = Buffers::new();
-    failed(plan(ptr::null_mut(), &raw const good, &raw mut buffers.plan()), "instance");
-    failed(plan(instance, ptr::null(), &raw mut buffers.plan()), "PlanRequest");
+    failed(plan(ptr::null_mut(), &raw const good, &mut buffers.plan()), "instance");
+    failed(plan(instance, ptr::null(), &mut buffers.plan()), "PlanRequest");
     failed(plan(instance, &raw const good, ptr::null_mut()), "Plan");
-    failed(plan(instance, &raw const request(ptr::null()), &raw mut buffers.plan()), "Geometry");
+    failed(plan(instance, &request(ptr::null()), &mut buffers.plan()), "Geometry");
     let mut without = c::Plan { roles: ptr::null_mut(), ..buffers.plan() };
     failed(plan(instance, &raw const good, &raw mut without), "roles");
     // An error that has no place is told by the code.
@@ -241,18 +241,18 @@ fn nulls_are_errors() {
 fn a_smaller_host_is_not_read_past_its_size() {
     // A host of ABI 1.0: behind its request lies something else, where `scores` is now.
     let scores = [0.0_f32; 8];
-    let whole = c::PlanRequest { scores: scores.as_ptr(), ..request(&raw const GEOMETRY) };
+    let whole = c::PlanRequest { scores: scores.as_ptr(), ..request(&GEOMETRY) };
     let instance = moody("nothing");
     for (size, first) in [(size_of::<c::PlanRequest>(), 1), (offset_of!(c::PlanRequest, scores), 0)] {
         let mut short = whole;
         short.head.size = size;
         let mut buffers = Buffers::new();
-        assert_eq!(plan(instance, &raw const short, &raw mut buffers.plan()).0, Code::Ok as u32);
+        assert_eq!(plan(instance, &raw const short, &mut buffers.plan()).0, Code::Ok as u32);
         assert_eq!(buffers.roles[0] == 0, first == 1, "scores are seen with {size} bytes alone");
     }
     let mut older = whole;
     older.head.size = 40;
-    let (code, message) = plan(instance, &raw const older, &raw mut Buffers::new().plan());
+    let (code, message) = plan(instance, &raw const older, &mut Buffers::new().plan());
     assert_eq!(code, Code::Failure as u32);
     assert!(message.contains("the host's PlanRequest has 40 bytes; at least 64 are needed"), "{message}");
 }
@@ -265,7 +265,7 @@ fn a_larger_host_is_served() {
         more: [u64; 4],
     }
     let more = [u64::MAX; 4];
-    let mut request = Larger { known: request(&raw const GEOMETRY), more };
+    let mut request = Larger { known: request(&GEOMETRY), more };
     request.known.head.size = size_of_val(&request);
     let mut buffers = Buffers::new();
     let mut out = Larger { known: buffers.plan(), more };
@@ -293,9 +293,9 @@ fn threads_may_share_an_instance() {
         for _ in 0..4 {
             scope.spawn(move || {
                 for _ in 0..1000 {
-                    let request = request(&raw const GEOMETRY);
+                    let request = request(&GEOMETRY);
                     let mut buffers = Buffers::new();
-                    let made = plan(handle as Opaque, &raw const request, &raw mut buffers.plan());
+                    let made = plan(handle as Opaque, &raw const request, &mut buffers.plan());
                     assert_eq!(made.0, Code::Ok as u32);
                 }
             });

@@ -41,6 +41,11 @@ fn open_variant(name: &str, variant: Variant) -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(backend))
 }
 
+/// The library of a backend's name, built where this is a checkout.
+pub(crate) fn library(name: &str) -> Result<std::path::PathBuf> {
+    library::find(name, Variant::Plain)
+}
+
 /// A device of a backend.
 pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
     let cuda = matches!(device, Device::Cuda(_));

@@ -9,6 +9,7 @@ mod data;
 mod dist;
 mod eval;
 mod list;
+mod plugin;
 mod pretrain;
 mod replay;
 mod report;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Show(args) => show::run(&args),
         Command::Data(args) => data::run(args),
         Command::Backend(args) => backend::run(&args),
+        Command::Plugin(args) => plugin::run(args),
         Command::Dist(args) => dist::run(&args),
         Command::Check => check::check(),
         Command::Test => check::test(),

@@ -1,0 +1,28 @@
+//! What a plug-in with a corruption strategy must hold, and the checks that it does.
+//!
+//! - A [`Check`] is run in a process of its own by whoever uses this crate, with [`confine`] called first: a
+//!   library may end, hang or eat that process, and nothing else.
+//! - [`fuzz`] sends random requests; each is a function of one number, so that it can be sent again.
+
+#[doc(hidden)]
+pub mod buffers;
+mod check;
+mod checks;
+mod confine;
+pub mod fuzz;
+mod guarded;
+mod instance;
+mod judge;
+mod operations;
+mod outcome;
+mod progress;
+mod request;
+mod scene;
+mod subject;
+
+pub use check::{CHECKS, Check, find};
+pub use confine::confine;
+pub use guarded::tell_faults;
+pub use outcome::{Answer, Finding, Verdict};
+pub use progress::Progress;
+pub use subject::Subject;
