@@ -104,7 +104,7 @@ fn draw_box(canvas: &mut Image, object: &Object, caption: &str, colour: [u8; 3],
     }
     // Above the box if there is room, else inside; shifted left where it would leave the picture.
     let wide = (caption.chars().count() * GLYPH).min(canvas.width);
-    let y = if top >= GLYPH + 1 { top - GLYPH - 1 } else { (top + 1).min(canvas.height - GLYPH) };
+    let y = if top > GLYPH { top - GLYPH - 1 } else { (top + 1).min(canvas.height - GLYPH) };
     let x = left.min(canvas.width - wide);
     for row in y..(y + GLYPH + 1).min(canvas.height) {
         let at = (row * canvas.width + x) * 3;

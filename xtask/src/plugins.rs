@@ -38,13 +38,12 @@ pub(crate) fn places() -> Vec<PathBuf> {
 pub(crate) fn find(named: &[PathBuf]) -> Result<Vec<Installed>> {
     let mut places = named.to_vec();
     places.extend(folders());
-    discover(&places).map_err(|error| {
+    discover(&places).inspect_err(|_error| {
         // Nobody asked for what lies about, but two of one name can't be told apart.
         output::note(&format!(
             "note: plug-ins are looked for in --plugin, ${VARIABLE} and {}",
             data_folder_text()
         ));
-        error
     })
 }
 

@@ -1,4 +1,5 @@
 //! Golden files, and new cases from the Python libraries where they can be imported.
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

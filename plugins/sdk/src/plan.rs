@@ -141,7 +141,7 @@ impl<'a> Plan<'a> {
         let tokens = self.request.tokens.max(1);
         let broken = |what: String, mend: &str| Err(Error::failure(what).at(T::ID).mend(mend));
         if T::EQUAL_COUNTS {
-            let mut counts = self.roles.chunks(tokens).map(|image| masked(image));
+            let mut counts = self.roles.chunks(tokens).map(masked);
             let first = counts.next().unwrap_or_default();
             if let Some((image, count)) = (1..).zip(counts).find(|&(_, count)| count != first) {
                 return broken(

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_choice_is_the_end_of_a_permutation() {
-        for n in [0, 1, 2, 7, 196] {
+        for n in [0usize, 1, 2, 7, 196] {
             for k in [0, 1, n / 3, n.saturating_sub(1), n] {
                 let k = k.min(n);
                 let draws = || Philox::new(5, Stream::Own(3), 1, 2);
@@ -216,6 +216,6 @@ mod tests {
         assert_eq!(stream(Stream::Mask).permutation(12), [9, 1, 3, 6, 11, 2, 4, 8, 7, 0, 10, 5]);
         // Through logf, sinf and cosf, whose last bit is the platform's.
         let (a, b) = stream(Stream::Mask).normal_pair();
-        assert!((a - 1.045510).abs() < 1e-6 && (b - (-0.122700)).abs() < 1e-6, "{a} {b}");
+        assert!((a - 1.045_51).abs() < 1e-6 && (b - (-0.122700)).abs() < 1e-6, "{a} {b}");
     }
 }

@@ -1,4 +1,5 @@
 //! The plug-in in C, built with cc alone, against the same mask written here.
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
 #![allow(unsafe_code, reason = "plays the host")]
 
 use std::path::Path;

@@ -198,7 +198,7 @@ fn a_geometry_is_refused_with_its_mend() {
 fn a_panic_poisons_its_instance_alone() {
     let (bad, good) = (moody("panic"), moody("nothing"));
     let request = request(&GEOMETRY);
-    let mut call = |instance| plan(instance, &raw const request, &mut Buffers::new().plan());
+    let call = |instance| plan(instance, &raw const request, &mut Buffers::new().plan());
     assert_eq!(call(bad), (Code::Panic as u32, "|in a bad mood at step 7|".to_owned()));
     let (code, message) = call(bad);
     assert_eq!(code, Code::Poisoned as u32, "{message}");

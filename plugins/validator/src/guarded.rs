@@ -218,10 +218,10 @@ extern "C" fn fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut lib
         };
         let mut line = Line { bytes: [0; 512], len: 0 };
         let at = address as isize - data as isize;
-        let _ = write!(
+        let _ = writeln!(
             line,
             "{{\"verdict\":\"failed\",\"note\":\"\",\"findings\":[{{\"place\":\"{name}\",\"value\":\"byte {at} was \
-             touched, and it has {len}\",\"mend\":\"{MEND}\"}}]}}\n"
+             touched, and it has {len}\",\"mend\":\"{MEND}\"}}]}}"
         );
         // SAFETY: `write` and `_exit` may be called in a signal handler; the text lies on the stack.
         unsafe {

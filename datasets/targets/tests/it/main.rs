@@ -1,4 +1,5 @@
 //! Masks and boxes against pycocotools: golden files, and new cases where it can be imported.
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! The header compiles without a word, in both languages and twice included.
 
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
+
 use std::process::Command;
 
 use super::plugins;

@@ -8,6 +8,9 @@ use crate::outcome::{Checked, Stop, fail, skip};
 use crate::scene::{Applied, scenes, upload};
 use crate::subject::{Subject, says};
 
+/// A function of the library by its name, whether it has it, and how to call it.
+type Function<'a> = (&'a str, bool, &'a dyn Fn(Script) -> Checked<Applied>);
+
 /// The most calls of one application that are made to fail in turn.
 const MOST: usize = 200;
 
@@ -24,8 +27,7 @@ pub(crate) fn failing(subject: &Subject<'_>) -> Checked {
         let tokens = upload(&place, &scene.shape(), scene.tokens(), DType::F32)?;
         let apply = |script| scene.apply_to(&instance, &tokens, script);
         let score = |script| scene.score_with(&instance, &place, DType::F32, script);
-        let functions: [(&str, bool, &dyn Fn(Script) -> Checked<Applied>); 2] =
-            [("apply", ops, &apply), ("score", observes, &score)];
+        let functions: [Function<'_>; 2] = [("apply", ops, &apply), ("score", observes, &score)];
         for (name, _, call) in functions.into_iter().filter(|(_, has, _)| *has) {
             let calls = match call(Script::default()) {
                 Ok(applied) => applied.record.calls,

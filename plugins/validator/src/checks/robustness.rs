@@ -31,19 +31,19 @@ pub(crate) fn panics(subject: &Subject<'_>) -> Checked {
     };
     for geometry in subject.geometries(&instance)? {
         let asked = request(&instance, geometry, 4);
-        if let Err(refusal) = instance.plan(&asked) {
-            if refusal.is_panic() {
-                // Its first call after must be refused, and not be tried on a half-changed state.
-                let after = instance.plan(&asked).err();
-                if !after.as_ref().is_some_and(Refusal::is_poisoned) {
-                    return fail(
-                        format!("`plan` for {asked}, after a panic"),
-                        after.map_or("goes on".to_owned(), |refusal| refusal.to_string()),
-                        "answer 4, poisoned, to every call of an instance after a panic",
-                    );
-                }
-                panicked(format!("`plan` for {asked}"), &refusal)?;
+        if let Err(refusal) = instance.plan(&asked)
+            && refusal.is_panic()
+        {
+            // Its first call after must be refused, and not be tried on a half-changed state.
+            let after = instance.plan(&asked).err();
+            if !after.as_ref().is_some_and(Refusal::is_poisoned) {
+                return fail(
+                    format!("`plan` for {asked}, after a panic"),
+                    after.map_or("goes on".to_owned(), |refusal| refusal.to_string()),
+                    "answer 4, poisoned, to every call of an instance after a panic",
+                );
             }
+            panicked(format!("`plan` for {asked}"), &refusal)?;
         }
     }
     if says(&library, abi::OPS) || says(&library, abi::OBSERVES) {
