@@ -466,97 +466,6 @@
 #define PALIMPSEST_OP_ADAMW_STEP 114
 
 /*
- What a library is.
- */
-enum PalimpsestKind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /*
-     A tensor library: table is a [backend::Table].
-     */
-    PALIMPSEST_KIND_BACKEND = 1,
-    /*
-     A corruption strategy: table is a [corruption::Table].
-     */
-    PALIMPSEST_KIND_CORRUPTION = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum PalimpsestKind PalimpsestKind;
-#else
-typedef uint32_t PalimpsestKind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/*
- The types of parameters.
- */
-enum PalimpsestParameterType
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /*
-     Value::integer, 0 or 1.
-     */
-    PALIMPSEST_PARAMETER_TYPE_FLAG = 0,
-    /*
-     Value::integer.
-     */
-    PALIMPSEST_PARAMETER_TYPE_INTEGER = 1,
-    /*
-     Value::real.
-     */
-    PALIMPSEST_PARAMETER_TYPE_REAL = 2,
-    /*
-     Value::text.
-     */
-    PALIMPSEST_PARAMETER_TYPE_TEXT = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum PalimpsestParameterType PalimpsestParameterType;
-#else
-typedef uint32_t PalimpsestParameterType;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/*
- What a strategy looks at before it plans. No gradient flows through it.
- */
-enum PalimpsestObservation
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /*
-     Clean patches [B, L, C p p].
-     */
-    PALIMPSEST_OBSERVATION_PIXELS = 0,
-    /*
-     Clean embedded patches [B, L, D].
-     */
-    PALIMPSEST_OBSERVATION_EMBEDDING = 1,
-    /*
-     The clean tokens [B, prefix + L, D] after a block.
-     */
-    PALIMPSEST_OBSERVATION_FEATURES = 2,
-    /*
-     The attention probabilities [B, heads, prefix + L, prefix + L] of a block on clean images.
-     */
-    PALIMPSEST_OBSERVATION_ATTENTION = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum PalimpsestObservation PalimpsestObservation;
-#else
-typedef uint32_t PalimpsestObservation;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/*
  What a function returns.
  */
 enum PalimpsestCode
@@ -594,6 +503,97 @@ typedef uint32_t PalimpsestCode;
 #endif // __cplusplus
 
 /*
+ What a library is.
+ */
+enum PalimpsestKind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /*
+     A tensor library: table is a [backend::Table].
+     */
+    PALIMPSEST_KIND_BACKEND = 1,
+    /*
+     A corruption strategy: table is a [corruption::Table].
+     */
+    PALIMPSEST_KIND_CORRUPTION = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum PalimpsestKind PalimpsestKind;
+#else
+typedef uint32_t PalimpsestKind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/*
+ What a strategy looks at before it plans. No gradient flows through it.
+ */
+enum PalimpsestObservation
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /*
+     Clean patches [B, L, C p p].
+     */
+    PALIMPSEST_OBSERVATION_PIXELS = 0,
+    /*
+     Clean embedded patches [B, L, D].
+     */
+    PALIMPSEST_OBSERVATION_EMBEDDING = 1,
+    /*
+     The clean tokens [B, prefix + L, D] after a block.
+     */
+    PALIMPSEST_OBSERVATION_FEATURES = 2,
+    /*
+     The attention probabilities [B, heads, prefix + L, prefix + L] of a block on clean images.
+     */
+    PALIMPSEST_OBSERVATION_ATTENTION = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum PalimpsestObservation PalimpsestObservation;
+#else
+typedef uint32_t PalimpsestObservation;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/*
+ The types of parameters.
+ */
+enum PalimpsestParameterType
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /*
+     Value::integer, 0 or 1.
+     */
+    PALIMPSEST_PARAMETER_TYPE_FLAG = 0,
+    /*
+     Value::integer.
+     */
+    PALIMPSEST_PARAMETER_TYPE_INTEGER = 1,
+    /*
+     Value::real.
+     */
+    PALIMPSEST_PARAMETER_TYPE_REAL = 2,
+    /*
+     Value::text.
+     */
+    PALIMPSEST_PARAMETER_TYPE_TEXT = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum PalimpsestParameterType PalimpsestParameterType;
+#else
+typedef uint32_t PalimpsestParameterType;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/*
  A link in a chain of extensions; unknown ids are passed over.
  */
 typedef struct PalimpsestExtension {
@@ -624,260 +624,6 @@ typedef struct PalimpsestHead {
      */
     const struct PalimpsestExtension *extension;
 } PalimpsestHead;
-
-/*
- UTF-8 text that its owner keeps alive for the life of the process.
- */
-typedef struct PalimpsestStr {
-    /*
-     The first byte.
-     */
-    const uint8_t *ptr;
-    /*
-     How many bytes.
-     */
-    size_t len;
-} PalimpsestStr;
-
-/*
- A parameter's value, in the field that its type says.
- */
-typedef struct PalimpsestValue {
-    /*
-     A flag or an integer.
-     */
-    int64_t integer;
-    /*
-     A real number.
-     */
-    double real;
-    /*
-     UTF-8 text; lent for the call where the host gives it.
-     */
-    struct PalimpsestStr text;
-} PalimpsestValue;
-
-/*
- A parameter: a key of the recipe's table [corruption]. Immutable, for the life of the process.
- */
-typedef struct PalimpsestParameter {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     The key: lower case letters, digits and _.
-     */
-    struct PalimpsestStr name;
-    /*
-     What it means, one line.
-     */
-    struct PalimpsestStr doc;
-    /*
-     A PalimpsestParameterType.
-     */
-    uint32_t kind;
-    /*
-     Unused, 0.
-     */
-    uint32_t reserved;
-    /*
-     The value where the recipe gives none.
-     */
-    struct PalimpsestValue default_;
-    /*
-     The smallest value of a number; -inf for none.
-     */
-    double min;
-    /*
-     The largest value of a number; inf for none.
-     */
-    double max;
-    /*
-     The texts that are allowed, or null for all.
-     */
-    const struct PalimpsestStr *choices;
-    /*
-     How many.
-     */
-    size_t choice_count;
-} PalimpsestParameter;
-
-/*
- An object of the library that the other side only passes back.
- */
-typedef void *PalimpsestOpaque;
-
-/*
- An operation: its number and attributes, in the order that the list of operations gives them.
- A shape or a list of axes is its length followed by its entries, among the integers.
- */
-typedef struct PalimpsestOp {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     The operation's number.
-     */
-    uint32_t kind;
-    /*
-     How many results the caller has room for.
-     */
-    uint32_t results;
-    /*
-     Integer attributes.
-     */
-    const int64_t *integers;
-    /*
-     How many.
-     */
-    size_t integer_count;
-    /*
-     Real attributes.
-     */
-    const double *reals;
-    /*
-     How many.
-     */
-    size_t real_count;
-} PalimpsestOp;
-
-/*
- A tensor of the library.
- */
-typedef struct PalimpsestTensor {
-    /*
-     The library's object, given back with release; null for none.
-     */
-    PalimpsestOpaque handle;
-    /*
-     As in PalimpsestHostTensor.
-     */
-    uint32_t dtype;
-    /*
-     How many extents.
-     */
-    uint32_t rank;
-    /*
-     The extents, outermost first.
-     */
-    uint64_t extents[PALIMPSEST_MAX_RANK];
-} PalimpsestTensor;
-
-/*
- An error's texts, in the caller's memory; longer ones are cut.
- */
-typedef struct PalimpsestError {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     Bytes of message.
-     */
-    uint32_t message_len;
-    /*
-     Bytes of place.
-     */
-    uint32_t place_len;
-    /*
-     Bytes of mend.
-     */
-    uint32_t mend_len;
-    /*
-     What happened.
-     */
-    uint8_t message[1024];
-    /*
-     File, key or option; may be empty.
-     */
-    uint8_t place[256];
-    /*
-     What would mend it; may be empty.
-     */
-    uint8_t mend[512];
-} PalimpsestError;
-
-/*
- Elements in host memory, row-major, in the machine's byte order.
- */
-typedef struct PalimpsestHostTensor {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1).
-     */
-    uint32_t dtype;
-    /*
-     How many extents.
-     */
-    uint32_t rank;
-    /*
-     The extents, outermost first.
-     */
-    uint64_t extents[PALIMPSEST_MAX_RANK];
-    /*
-     The elements; not null, aligned for the type.
-     */
-    const uint8_t *data;
-    /*
-     Bytes at data.
-     */
-    size_t bytes;
-} PalimpsestHostTensor;
-
-/*
- The host's operations, for the length of one call. Handles are numbers of the host; those of an
- earlier call are refused. Nothing has to be given back. May be used only on the calling thread.
- */
-typedef struct PalimpsestOps {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     Passed back to each function.
-     */
-    PalimpsestOpaque context;
-    /*
-     Runs an operation of the list of operations on handles; writes up to op.results results and how many there
-     are. Gradients are recorded. random-normal and random-uniform draw by Philox from the seed, the
-     step and, where the first extent is the batch, each image's number.
-     */
-    uint32_t (*execute)(PalimpsestOpaque context,
-                        const struct PalimpsestOp *op,
-                        const PalimpsestOpaque *inputs,
-                        size_t input_count,
-                        struct PalimpsestTensor *results,
-                        size_t *count,
-                        struct PalimpsestError *error);
-    /*
-     Copies elements to the device.
-     */
-    uint32_t (*upload)(PalimpsestOpaque context,
-                       const struct PalimpsestHostTensor *data,
-                       struct PalimpsestTensor *tensor,
-                       struct PalimpsestError *error);
-    /*
-     Copies a tensor's elements to data, which has room for bytes, its exact size. It waits for the device:
-     keep it for small tensors.
-     */
-    uint32_t (*download)(PalimpsestOpaque context,
-                         PalimpsestOpaque tensor,
-                         uint8_t *data,
-                         size_t bytes,
-                         struct PalimpsestError *error);
-    /*
-     The same values without their history: no gradient flows back.
-     */
-    uint32_t (*detach)(PalimpsestOpaque context,
-                       PalimpsestOpaque tensor,
-                       struct PalimpsestTensor *plain,
-                       struct PalimpsestError *error);
-} PalimpsestOps;
 
 /*
  Images, their patches and the encoder that sees them.
@@ -1009,6 +755,33 @@ typedef struct PalimpsestPlan {
 } PalimpsestPlan;
 
 /*
+ An object of the library that the other side only passes back.
+ */
+typedef void *PalimpsestOpaque;
+
+/*
+ A tensor of the library.
+ */
+typedef struct PalimpsestTensor {
+    /*
+     The library's object, given back with release; null for none.
+     */
+    PalimpsestOpaque handle;
+    /*
+     As in PalimpsestHostTensor.
+     */
+    uint32_t dtype;
+    /*
+     How many extents.
+     */
+    uint32_t rank;
+    /*
+     The extents, outermost first.
+     */
+    uint64_t extents[PALIMPSEST_MAX_RANK];
+} PalimpsestTensor;
+
+/*
  What apply works on.
  */
 typedef struct PalimpsestApplication {
@@ -1052,42 +825,36 @@ typedef struct PalimpsestApplication {
 } PalimpsestApplication;
 
 /*
- What a strategy says of itself. Immutable, for the life of the process.
+ UTF-8 text that its owner keeps alive for the life of the process.
  */
-typedef struct PalimpsestDescription {
+typedef struct PalimpsestStr {
     /*
-     Size and extensions.
+     The first byte.
      */
-    struct PalimpsestHead head;
+    const uint8_t *ptr;
     /*
-     Reverse domain name, as org.example.blue-noise; its last part is the short name in recipes.
+     How many bytes.
      */
-    struct PalimpsestStr id;
+    size_t len;
+} PalimpsestStr;
+
+/*
+ A parameter's value, in the field that its type says.
+ */
+typedef struct PalimpsestValue {
     /*
-     Its version, as 1.2.0.
+     A flag or an integer.
      */
-    struct PalimpsestStr version;
+    int64_t integer;
     /*
-     One line for people.
+     A real number.
      */
-    struct PalimpsestStr summary;
+    double real;
     /*
-     PALIMPSEST_INJECTS, PALIMPSEST_OPS, … together.
+     UTF-8 text; lent for the call where the host gives it.
      */
-    uint64_t capabilities;
-    /*
-     Its parameters, each parameter_size bytes after the one before.
-     */
-    const struct PalimpsestParameter *parameters;
-    /*
-     How many.
-     */
-    size_t parameter_count;
-    /*
-     The size of a PalimpsestParameter as the library knows it.
-     */
-    size_t parameter_size;
-} PalimpsestDescription;
+    struct PalimpsestStr text;
+} PalimpsestValue;
 
 /*
  A parameter's value, given to create.
@@ -1104,151 +871,38 @@ typedef struct PalimpsestArgument {
 } PalimpsestArgument;
 
 /*
- The functions of a strategy. Each but destroy returns a PalimpsestCode. All but create and destroy may be called from
- several threads at once.
+ An error's texts, in the caller's memory; longer ones are cut.
  */
-typedef struct PalimpsestCorruptionTable {
+typedef struct PalimpsestError {
     /*
      Size and extensions.
      */
     struct PalimpsestHead head;
     /*
-     What it is; readable without a call.
+     Bytes of message.
      */
-    const struct PalimpsestDescription *description;
+    uint32_t message_len;
     /*
-     Makes a strategy of a value for each parameter.
+     Bytes of place.
      */
-    uint32_t (*create)(const struct PalimpsestArgument *arguments,
-                       size_t argument_count,
-                       PalimpsestOpaque *instance,
-                       struct PalimpsestError *error);
+    uint32_t place_len;
     /*
-     Gives it back.
+     Bytes of mend.
      */
-    void (*destroy)(PalimpsestOpaque instance);
+    uint32_t mend_len;
     /*
-     Refuses a geometry that it can't serve, before training starts. May be null.
+     What happened.
      */
-    uint32_t (*check)(PalimpsestOpaque instance,
-                      const struct PalimpsestGeometry *geometry,
-                      struct PalimpsestError *error);
+    uint8_t message[1024];
     /*
-     Writes the plan of a batch: a pure function of parameters and request. No clock, no state, no
-     randomness but Philox keyed by the request.
+     File, key or option; may be empty.
      */
-    uint32_t (*plan)(PalimpsestOpaque instance,
-                     const struct PalimpsestPlanRequest *request,
-                     struct PalimpsestPlan *plan,
-                     struct PalimpsestError *error);
+    uint8_t place[256];
     /*
-     Corrupts tokens with the host's operations: a tensor of tokens' shape and type. With PALIMPSEST_OPS, else null.
+     What would mend it; may be empty.
      */
-    uint32_t (*apply)(PalimpsestOpaque instance,
-                      const struct PalimpsestOps *ops,
-                      const struct PalimpsestApplication *application,
-                      struct PalimpsestTensor *result,
-                      struct PalimpsestError *error);
-    /*
-     What it looks at: an PalimpsestObservation, and of which block, counted from 0; from the last one where it is
-     negative, -1 the last. With PALIMPSEST_OBSERVES, else null. Since ABI 1.1.
-     */
-    uint32_t (*observe)(PalimpsestOpaque instance,
-                        uint32_t *what,
-                        int32_t *block,
-                        struct PalimpsestError *error);
-    /*
-     Scores [B, L] in f32 of what it looked at; they come back as PlanRequest::scores. With PALIMPSEST_OBSERVES, else
-     null. Since ABI 1.1.
-     */
-    uint32_t (*score)(PalimpsestOpaque instance,
-                      const struct PalimpsestOps *ops,
-                      const struct PalimpsestTensor *observed,
-                      const struct PalimpsestGeometry *geometry,
-                      struct PalimpsestTensor *scores,
-                      struct PalimpsestError *error);
-} PalimpsestCorruptionTable;
-
-/*
- A device.
- */
-typedef struct PalimpsestDevice {
-    /*
-     0 the host's processor, 1 CUDA, 2 wgpu.
-     */
-    uint32_t kind;
-    /*
-     Its number.
-     */
-    uint32_t index;
-} PalimpsestDevice;
-
-/*
- The data symbol that a library exports as PALIMPSEST_ENTRY_SYMBOL.
- */
-typedef struct PalimpsestEntry {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     PALIMPSEST_MAJOR of the headers it was built with.
-     */
-    uint32_t major;
-    /*
-     PALIMPSEST_MINOR of the headers it was built with.
-     */
-    uint32_t minor;
-    /*
-     A PalimpsestKind.
-     */
-    uint32_t kind;
-    /*
-     Whether a panic unwinds (1) or aborts the process (0); the latter is refused.
-     */
-    uint32_t unwinds;
-    /*
-     What it was built with: the compiler or SDK, for messages.
-     */
-    struct PalimpsestStr built_with;
-    /*
-     The functions; what they are, kind says.
-     */
-    const void *table;
-} PalimpsestEntry;
-
-/*
- Bytes in use; -1 where the library can't tell.
- */
-typedef struct PalimpsestMemory {
-    /*
-     Size and extensions.
-     */
-    struct PalimpsestHead head;
-    /*
-     In use now.
-     */
-    int64_t in_use;
-    /*
-     The most that was in use at once.
-     */
-    int64_t peak;
-} PalimpsestMemory;
-
-/*
- An input of an operation.
- */
-typedef struct PalimpsestInput {
-    /*
-     A tensor of the library.
-     */
-    PalimpsestOpaque handle;
-    /*
-     1: the tensor goes over to the library, which releases it and may write over it, also where
-     the call fails. 0: it is lent.
-     */
-    uint32_t given;
-} PalimpsestInput;
+    uint8_t mend[512];
+} PalimpsestError;
 
 /*
  What a library says of itself.
@@ -1271,6 +925,118 @@ typedef struct PalimpsestInfo {
      */
     struct PalimpsestStr description;
 } PalimpsestInfo;
+
+/*
+ A device.
+ */
+typedef struct PalimpsestDevice {
+    /*
+     0 the host's processor, 1 CUDA, 2 wgpu.
+     */
+    uint32_t kind;
+    /*
+     Its number.
+     */
+    uint32_t index;
+} PalimpsestDevice;
+
+/*
+ Elements in host memory, row-major, in the machine's byte order.
+ */
+typedef struct PalimpsestHostTensor {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1).
+     */
+    uint32_t dtype;
+    /*
+     How many extents.
+     */
+    uint32_t rank;
+    /*
+     The extents, outermost first.
+     */
+    uint64_t extents[PALIMPSEST_MAX_RANK];
+    /*
+     The elements; not null, aligned for the type.
+     */
+    const uint8_t *data;
+    /*
+     Bytes at data.
+     */
+    size_t bytes;
+} PalimpsestHostTensor;
+
+/*
+ An operation: its number and attributes, in the order that the list of operations gives them.
+ A shape or a list of axes is its length followed by its entries, among the integers.
+ */
+typedef struct PalimpsestOp {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     The operation's number.
+     */
+    uint32_t kind;
+    /*
+     How many results the caller has room for.
+     */
+    uint32_t results;
+    /*
+     Integer attributes.
+     */
+    const int64_t *integers;
+    /*
+     How many.
+     */
+    size_t integer_count;
+    /*
+     Real attributes.
+     */
+    const double *reals;
+    /*
+     How many.
+     */
+    size_t real_count;
+} PalimpsestOp;
+
+/*
+ An input of an operation.
+ */
+typedef struct PalimpsestInput {
+    /*
+     A tensor of the library.
+     */
+    PalimpsestOpaque handle;
+    /*
+     1: the tensor goes over to the library, which releases it and may write over it, also where
+     the call fails. 0: it is lent.
+     */
+    uint32_t given;
+} PalimpsestInput;
+
+/*
+ Bytes in use; -1 where the library can't tell.
+ */
+typedef struct PalimpsestMemory {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     In use now.
+     */
+    int64_t in_use;
+    /*
+     The most that was in use at once.
+     */
+    int64_t peak;
+} PalimpsestMemory;
 
 /*
  The functions of a backend. Each but those without an PalimpsestError returns a PalimpsestCode. They may
@@ -1378,7 +1144,239 @@ typedef struct PalimpsestBackendTable {
     void (*release)(PalimpsestOpaque instance, PalimpsestOpaque tensor);
 } PalimpsestBackendTable;
 
-#endif  /* PALIMPSEST_H */
+/*
+ A parameter: a key of the recipe's table [corruption]. Immutable, for the life of the process.
+ */
+typedef struct PalimpsestParameter {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     The key: lower case letters, digits and _.
+     */
+    struct PalimpsestStr name;
+    /*
+     What it means, one line.
+     */
+    struct PalimpsestStr doc;
+    /*
+     A PalimpsestParameterType.
+     */
+    uint32_t kind;
+    /*
+     Unused, 0.
+     */
+    uint32_t reserved;
+    /*
+     The value where the recipe gives none.
+     */
+    struct PalimpsestValue default_;
+    /*
+     The smallest value of a number; -inf for none.
+     */
+    double min;
+    /*
+     The largest value of a number; inf for none.
+     */
+    double max;
+    /*
+     The texts that are allowed, or null for all.
+     */
+    const struct PalimpsestStr *choices;
+    /*
+     How many.
+     */
+    size_t choice_count;
+} PalimpsestParameter;
+
+/*
+ What a strategy says of itself. Immutable, for the life of the process.
+ */
+typedef struct PalimpsestDescription {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     Reverse domain name, as org.example.blue-noise; its last part is the short name in recipes.
+     */
+    struct PalimpsestStr id;
+    /*
+     Its version, as 1.2.0.
+     */
+    struct PalimpsestStr version;
+    /*
+     One line for people.
+     */
+    struct PalimpsestStr summary;
+    /*
+     PALIMPSEST_INJECTS, PALIMPSEST_OPS, … together.
+     */
+    uint64_t capabilities;
+    /*
+     Its parameters, each parameter_size bytes after the one before.
+     */
+    const struct PalimpsestParameter *parameters;
+    /*
+     How many.
+     */
+    size_t parameter_count;
+    /*
+     The size of a PalimpsestParameter as the library knows it.
+     */
+    size_t parameter_size;
+} PalimpsestDescription;
+
+/*
+ The host's operations, for the length of one call. Handles are numbers of the host; those of an
+ earlier call are refused. Nothing has to be given back. May be used only on the calling thread.
+ */
+typedef struct PalimpsestOps {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     Passed back to each function.
+     */
+    PalimpsestOpaque context;
+    /*
+     Runs an operation of the list of operations on handles; writes up to op.results results and how many there
+     are. Gradients are recorded. random-normal and random-uniform draw by Philox from the seed, the
+     step and, where the first extent is the batch, each image's number.
+     */
+    uint32_t (*execute)(PalimpsestOpaque context,
+                        const struct PalimpsestOp *op,
+                        const PalimpsestOpaque *inputs,
+                        size_t input_count,
+                        struct PalimpsestTensor *results,
+                        size_t *count,
+                        struct PalimpsestError *error);
+    /*
+     Copies elements to the device.
+     */
+    uint32_t (*upload)(PalimpsestOpaque context,
+                       const struct PalimpsestHostTensor *data,
+                       struct PalimpsestTensor *tensor,
+                       struct PalimpsestError *error);
+    /*
+     Copies a tensor's elements to data, which has room for bytes, its exact size. It waits for the device:
+     keep it for small tensors.
+     */
+    uint32_t (*download)(PalimpsestOpaque context,
+                         PalimpsestOpaque tensor,
+                         uint8_t *data,
+                         size_t bytes,
+                         struct PalimpsestError *error);
+    /*
+     The same values without their history: no gradient flows back.
+     */
+    uint32_t (*detach)(PalimpsestOpaque context,
+                       PalimpsestOpaque tensor,
+                       struct PalimpsestTensor *plain,
+                       struct PalimpsestError *error);
+} PalimpsestOps;
+
+/*
+ The functions of a strategy. Each but destroy returns a PalimpsestCode. All but create and destroy may be called from
+ several threads at once.
+ */
+typedef struct PalimpsestCorruptionTable {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     What it is; readable without a call.
+     */
+    const struct PalimpsestDescription *description;
+    /*
+     Makes a strategy of a value for each parameter.
+     */
+    uint32_t (*create)(const struct PalimpsestArgument *arguments,
+                       size_t argument_count,
+                       PalimpsestOpaque *instance,
+                       struct PalimpsestError *error);
+    /*
+     Gives it back.
+     */
+    void (*destroy)(PalimpsestOpaque instance);
+    /*
+     Refuses a geometry that it can't serve, before training starts. May be null.
+     */
+    uint32_t (*check)(PalimpsestOpaque instance,
+                      const struct PalimpsestGeometry *geometry,
+                      struct PalimpsestError *error);
+    /*
+     Writes the plan of a batch: a pure function of parameters and request. No clock, no state, no
+     randomness but Philox keyed by the request.
+     */
+    uint32_t (*plan)(PalimpsestOpaque instance,
+                     const struct PalimpsestPlanRequest *request,
+                     struct PalimpsestPlan *plan,
+                     struct PalimpsestError *error);
+    /*
+     Corrupts tokens with the host's operations: a tensor of tokens' shape and type. With PALIMPSEST_OPS, else null.
+     */
+    uint32_t (*apply)(PalimpsestOpaque instance,
+                      const struct PalimpsestOps *ops,
+                      const struct PalimpsestApplication *application,
+                      struct PalimpsestTensor *result,
+                      struct PalimpsestError *error);
+    /*
+     What it looks at: an PalimpsestObservation, and of which block, counted from 0; from the last one where it is
+     negative, -1 the last. With PALIMPSEST_OBSERVES, else null. Since ABI 1.1.
+     */
+    uint32_t (*observe)(PalimpsestOpaque instance,
+                        uint32_t *what,
+                        int32_t *block,
+                        struct PalimpsestError *error);
+    /*
+     Scores [B, L] in f32 of what it looked at; they come back as PlanRequest::scores. With PALIMPSEST_OBSERVES, else
+     null. Since ABI 1.1.
+     */
+    uint32_t (*score)(PalimpsestOpaque instance,
+                      const struct PalimpsestOps *ops,
+                      const struct PalimpsestTensor *observed,
+                      const struct PalimpsestGeometry *geometry,
+                      struct PalimpsestTensor *scores,
+                      struct PalimpsestError *error);
+} PalimpsestCorruptionTable;
+
+/*
+ The data symbol that a library exports as PALIMPSEST_ENTRY_SYMBOL.
+ */
+typedef struct PalimpsestEntry {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     PALIMPSEST_MAJOR of the headers it was built with.
+     */
+    uint32_t major;
+    /*
+     PALIMPSEST_MINOR of the headers it was built with.
+     */
+    uint32_t minor;
+    /*
+     A PalimpsestKind.
+     */
+    uint32_t kind;
+    /*
+     Whether a panic unwinds (1) or aborts the process (0); the latter is refused.
+     */
+    uint32_t unwinds;
+    /*
+     What it was built with: the compiler or SDK, for messages.
+     */
+    struct PalimpsestStr built_with;
+    /*
+     The functions; what they are, kind says.
+     */
+    const void *table;
+} PalimpsestEntry;
 
 
 #if defined(__cplusplus)
@@ -1494,7 +1492,7 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, name) == 16);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, doc) == 32);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, kind) == 48);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, reserved) == 52);
-PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, default) == 56);
+PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, default_) == 56);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, min) == 88);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, max) == 96);
 PALIMPSEST_ASSERT(offsetof(PalimpsestParameter, choices) == 104);
@@ -1630,3 +1628,5 @@ static inline uint32_t palimpsest_fail(PalimpsestError *error, uint32_t code, co
 #if defined(__cplusplus)
 }
 #endif
+
+#endif /* PALIMPSEST_H */

@@ -6,17 +6,13 @@
 //! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tells what was passed over, and the gaps")]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
-use palimpsest_core::plugin::{Library, LoadedBackend};
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::train::{Trainer, gradients};
-use palimpsest_core::{DType, Device, Place};
+use palimpsest_core::{DType, Place};
 use palimpsest_tests::batches;
-use palimpsest_tests::libraries::library;
+use palimpsest_tests::contenders::{apart, contenders};
 use palimpsest_tests::micro::{self, SHAPE};
 
 /// Tokens after three blocks: a few hundred sums in a row.
@@ -27,50 +23,9 @@ const LOSS: f64 = 2e-6;
 const GRADIENT: f64 = 5e-5;
 /// Each step feeds the last one's rounding back; fifty times what a hundred steps showed (2e-7), and far below what
 /// a different mask would change (1e-2).
-pub(super) const CURVE: f64 = 1e-5;
+const CURVE: f64 = 1e-5;
 const STEPS: usize = 100;
 const BATCH: usize = 8;
-
-/// libtorch's own libraries, where python3 has them.
-fn libtorch() -> Option<PathBuf> {
-    let code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
-    let output = std::process::Command::new("python3").args(["-c", code]).output().ok()?;
-    let folder = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join("lib");
-    folder.is_dir().then_some(folder)
-}
-
-/// The backends that are climbed with: burn through the C table must be there, and dfdx; tch where it was built.
-pub(super) fn contenders() -> Vec<(&'static str, Place)> {
-    let mut found = vec![];
-    for name in ["burn", "dfdx", "tch"] {
-        let path = match library(name) {
-            Some(path) => path,
-            None if name == "tch" => {
-                eprintln!("tch: passed over, its library is not built");
-                continue;
-            }
-            None => panic!("the library of {name} is not built: cargo test --workspace --release"),
-        };
-        if name == "tch" {
-            let Some(folder) = libtorch() else { continue };
-            for part in ["libc10.so", "libtorch_cpu.so"] {
-                Library::preload(&folder.join(part)).unwrap();
-            }
-        }
-        let backend = LoadedBackend::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
-        found.push((name, Place { backend: Arc::new(backend), device: Device::Cpu }));
-    }
-    found
-}
-
-/// |a - b| over the norm of a.
-pub(super) fn apart(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let scale = norm(&mut a.iter().copied());
-    let gap = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
-    if scale == 0.0 { gap } else { gap / scale }
-}
 
 fn recipe(preset: &str) -> Recipe {
     micro::preset(

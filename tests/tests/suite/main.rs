@@ -6,7 +6,6 @@ mod gradients;
 mod ladder;
 mod noise_place;
 mod plans;
-mod plugins;
 mod pytorch;
 mod recipe_errors;
 mod training;

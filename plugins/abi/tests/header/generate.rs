@@ -28,6 +28,9 @@ pub(crate) fn header() -> String {
     names.extend(items(OP).map(|(name, _)| (name.to_owned(), format!("PALIMPSEST_OP_{name}"))));
     let source = [LIB, &backend, &corruption, OP].map(|source| documented(source, &names)).concat();
 
+    // In one order, which is the order of the header.
+    let mut include: Vec<String> = names.keys().cloned().collect();
+    include.sort();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("abi.rs");
     std::fs::write(&path, source).unwrap();
@@ -36,19 +39,15 @@ pub(crate) fn header() -> String {
         cpp_compat: true,
         no_includes: true,
         sys_includes: vec!["stddef.h".to_owned(), "stdint.h".to_owned(), "string.h".to_owned()],
-        include_guard: Some("PALIMPSEST_H".to_owned()),
-        header: Some(preamble()),
-        trailer: Some([assertions(), include_str!("trailer.h").to_owned()].concat()),
+        // cbindgen's own guard ends before the trailer.
+        header: Some([&preamble(), "\n\n#ifndef PALIMPSEST_H\n#define PALIMPSEST_H"].concat()),
+        trailer: Some([&assertions(), include_str!("trailer.h"), "\n#endif /* PALIMPSEST_H */"].concat()),
         documentation_style: DocumentationStyle::C,
         style: Style::Both,
         usize_is_size_t: true,
         line_length: 110,
         tab_width: 4,
-        export: ExportConfig {
-            include: names.keys().cloned().collect(),
-            rename: names.clone(),
-            ..ExportConfig::default()
-        },
+        export: ExportConfig { include, rename: names.clone(), ..ExportConfig::default() },
         enumeration: EnumConfig {
             rename_variants: RenameRule::QualifiedScreamingSnakeCase,
             ..EnumConfig::default()
@@ -163,7 +162,9 @@ fn assertions() -> String {
         let _ = writeln!(out, "PALIMPSEST_ASSERT(sizeof({name}) == {});", layout.size);
         let _ = writeln!(out, "PALIMPSEST_ASSERT(PALIMPSEST_ALIGN({name}) == {});", layout.align);
         for field in layout.fields {
-            let _ = writeln!(out, "PALIMPSEST_ASSERT(offsetof({name}, {}) == {});", field.name, field.offset);
+            // A word of C's own is written with a `_` behind it.
+            let in_c = if field.name == "default" { "default_" } else { field.name };
+            let _ = writeln!(out, "PALIMPSEST_ASSERT(offsetof({name}, {in_c}) == {});", field.offset);
         }
     }
     out

@@ -1,5 +1,5 @@
 //! Plug-ins through the C interface: one library on every backend, gradients through its operations, and what
-//! the host refuses.
+//! the host refuses. In a process of their own, as what is installed is known everywhere.
 
 use std::path::PathBuf;
 use std::sync::Once;
@@ -12,14 +12,16 @@ use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, Place};
 use palimpsest_tests::batches;
+use palimpsest_tests::contenders::{apart, contenders};
 use palimpsest_tests::differences::check;
 use palimpsest_tests::libraries::library;
 use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
 
-use super::ladder::{CURVE, apart, contenders};
-
 /// Fourth-order differences in f64; a wrong term shows as 1e-2 or more.
 const DIFFERENCES: f64 = 1e-5;
+
+/// As for built-ins on the parity ladder: each step feeds the last one's rounding back.
+const CURVE: f64 = 1e-5;
 
 const OBJECTIVES: &str = "[objective.pixels]\nkind = \"reconstruction\"\non = \"all\"\ndistance = \"l2\"\n";
 
