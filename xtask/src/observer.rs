@@ -78,6 +78,22 @@ fn open_events(trainer: &Trainer, folder: &RunFolder) -> Result<EventWriter> {
     Ok(events)
 }
 
+/// A step for `train.log`: every figure of `metrics.jsonl` that a reader looks at first.
+fn log_line(trainer: &Trainer, report: &StepReport) -> String {
+    let losses: Vec<String> =
+        report.scalars.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+    format!(
+        "step {}/{} epoch {:.2} lr {:.2e} grad_norm {:.3} {:.0} ms {}",
+        report.step,
+        trainer.total_steps,
+        trainer.epoch(),
+        report.lr,
+        report.grad_norm,
+        1e3 * report.phases.total(),
+        losses.join(" ")
+    )
+}
+
 /// Width and height from a PNG's header.
 fn png_size(png: &[u8]) -> (u32, u32) {
     let word = |at: usize| png.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
@@ -88,6 +104,7 @@ impl Observer for Watcher<'_> {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<()> {
         self.progress.step(report);
         if report.step.is_multiple_of(self.log_every) || report.step == trainer.total_steps {
+            self.folder.log(&log_line(trainer, report))?;
             for (name, value) in &report.scalars {
                 self.events.scalar(name, *value as f32, report.step)?;
             }
@@ -125,11 +142,9 @@ impl Observer for Watcher<'_> {
         for (name, _) in &self.heads {
             if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
                 self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;
-                self.progress.message(&format!(
-                    "epoch {:.0}: {name} {:.2} %",
-                    trainer.epoch(),
-                    100.0 * accuracy
-                ));
+                let line = format!("epoch {:.0}: {name} {:.2} %", trainer.epoch(), 100.0 * accuracy);
+                self.folder.log(&line)?;
+                self.progress.message(&line);
             }
         }
         self.results = results.clone();

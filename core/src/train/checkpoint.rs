@@ -1,11 +1,12 @@
 //! Checkpoints: one safetensors file with weights, moments and state, written atomically.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{TensorView, View};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::params::{ParamSpec, match_names};
@@ -76,13 +77,7 @@ impl Checkpoint {
             let text = serde_json::to_string(plugin).map_err(|e| Error::failure(e.to_string()))?;
             metadata.insert("plugin".to_owned(), text);
         }
-        let bytes: Vec<(Dtype, Vec<u8>)> = self.tensors.iter().map(|(_, tensor)| to_bytes(tensor)).collect();
-        let mut views = vec![];
-        for ((name, tensor), (dtype, bytes)) in self.tensors.iter().zip(&bytes) {
-            let view = TensorView::new(*dtype, tensor.shape().to_vec(), bytes)
-                .map_err(|e| Error::failure(format!("{name}: {e}")))?;
-            views.push((name.as_str(), view));
-        }
+        let views = self.tensors.iter().map(|(name, tensor)| (name.as_str(), Stored(tensor)));
         let data =
             safetensors::serialize(views, Some(metadata)).map_err(|e| Error::failure(e.to_string()))?;
         write_atomically(path, &data)
@@ -185,13 +180,37 @@ pub(super) fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
     })
 }
 
-fn to_bytes(tensor: &HostTensor) -> (Dtype, Vec<u8>) {
-    match tensor.data() {
-        HostData::F32(v) => (Dtype::F32, v.iter().flat_map(|x| x.to_le_bytes()).collect()),
-        HostData::F64(v) => (Dtype::F64, v.iter().flat_map(|x| x.to_le_bytes()).collect()),
-        HostData::Bf16(v) => (Dtype::BF16, v.iter().flat_map(|x| x.to_le_bytes()).collect()),
-        HostData::I64(v) => (Dtype::I64, v.iter().flat_map(|x| x.to_le_bytes()).collect()),
-        HostData::Bool(v) => (Dtype::BOOL, v.iter().map(|&x| u8::from(x)).collect()),
+/// A tensor as a file holds it. Its bytes are made one tensor after another, so that a checkpoint is in memory as
+/// tensors and as a file, not a third time.
+struct Stored<'a>(&'a HostTensor);
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.0.data() {
+            HostData::F32(_) => Dtype::F32,
+            HostData::F64(_) => Dtype::F64,
+            HostData::Bf16(_) => Dtype::BF16,
+            HostData::I64(_) => Dtype::I64,
+            HostData::Bool(_) => Dtype::BOOL,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape().dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(match self.0.data() {
+            HostData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            HostData::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            HostData::Bf16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            HostData::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            HostData::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
+        })
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.shape().count() * self.0.dtype().size()
     }
 }
 

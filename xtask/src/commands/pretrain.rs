@@ -26,7 +26,8 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut loader = data.loader(&recipe)?;
     let mut trainer = Trainer::new(recipe, place, loader.steps_per_epoch())?;
-    describe(&trainer, &data);
+    let description = describe(&trainer, &data);
+    output::note(&description);
     session::check_heads(&trainer.recipe.eval.heads)?;
     if args.dry_run {
         output::note("dry run: the recipe and the data fit; nothing was trained");
@@ -38,6 +39,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         &trainer.recipe,
         &environment::describe(&trainer.place, trainer.model.corruption.plugin()),
     )?;
+    folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
     train_and_report(&mut trainer, &mut loader, &data, &folder, args.json)
 }
@@ -65,14 +67,16 @@ pub(crate) fn train_and_report(
     folder.write("summary.json", format!("{line:#}\n").as_bytes())?;
     let html = folder.path("report.html");
     report::write(std::slice::from_ref(folder), &html)?;
-    output::note(&format!(
+    let ended = format!(
         "trained {} steps ({:.1} epochs) in {:.0} s, {:.0} images/s, data-wait {:.0} %",
         summary.steps,
         summary.epochs,
         summary.seconds,
         summary.images_per_second,
         100.0 * summary.data_wait
-    ));
+    );
+    folder.log(&ended)?;
+    output::note(&ended);
     output::note(&format!("report {}", html.display()));
     if as_json {
         output::line(&line.to_string());
@@ -101,11 +105,11 @@ pub(crate) fn print_results(results: &serde_json::Value) {
     output::table(&rows);
 }
 
-fn describe(trainer: &Trainer, data: &Data) {
+fn describe(trainer: &Trainer, data: &Data) -> String {
     let geometry = trainer.model.geometry();
     let parameters: usize = trainer.model.specs.specs().iter().map(|spec| spec.shape.count()).sum();
     let [train, test] = data.counts();
-    output::note(&format!(
+    format!(
         "{}: {} x {} px in {} tokens, {} blocks of width {}, {:.1} M parameters; {train} training and {test} test images; {} steps of {} on {} {}",
         trainer.recipe.run.name,
         geometry.height,
@@ -118,7 +122,7 @@ fn describe(trainer: &Trainer, data: &Data) {
         trainer.recipe.train.batch,
         trainer.place.backend.info().name,
         trainer.place.device,
-    ));
+    )
 }
 
 /// runs/NAME-N with the first free number.
