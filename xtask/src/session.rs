@@ -202,7 +202,7 @@ pub(crate) fn evaluate(
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let HeadKind::Frozen(build) = entry.kind else { continue };
         let scores: Map<String, Value> =
-            build(section)?.evaluate(&task)?.into_iter().map(|(figure, v)| (figure, json!(v))).collect();
+            build(section)?.evaluate(&task)?.scores.into_iter().map(|(figure, v)| (figure, json!(v))).collect();
         results.insert(name.clone(), Value::Object(scores));
     }
     Ok(Value::Object(results))

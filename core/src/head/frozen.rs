@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::Scores;
+use super::{Artifact, Scores};
 use crate::backend::NoGrad;
 use crate::data::Batch;
 use crate::encoder::{Encoder, patchify};
@@ -167,5 +167,14 @@ pub trait FrozenHead: Send + Sync {
     ///
     /// # Errors
     /// Data that can't be read, or the backend's failure.
-    fn evaluate(&self, task: &Task<'_>) -> Result<Scores>;
+    fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation>;
+}
+
+/// What a head on frozen features gave.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The scores, the one that is compared first.
+    pub scores: Scores,
+    /// Pictures and tables that show more.
+    pub artifacts: Vec<Artifact>,
 }

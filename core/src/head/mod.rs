@@ -23,7 +23,7 @@ pub use examples::{
 };
 pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
-pub use frozen::{Features, FrozenHead, Task, TaskData, TaskSplit};
+pub use frozen::{Evaluation, Features, FrozenHead, Task, TaskData, TaskSplit};
 pub use target::{Class, Target, Values};
 pub use task_head::{Artifact, Draws, HeadContext, Inference, Metric, TaskHead};
 

@@ -6,15 +6,18 @@ use palimpsest_core::data::Dataset;
 use palimpsest_core::head::{
     Class, ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
 };
-use palimpsest_core::random::Philox;
+use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
 
 use super::{feed, normalisation, place, spec};
 use crate::augment::{Augment, Border, Crop, Filter};
+use crate::erasing::erase;
 use crate::eval_loader::EvalLoader;
 use crate::few_shot::few_shot;
-use crate::loader::Loader;
+use crate::loader::{Feed, Loader};
+use crate::mixing::Mixing;
 use crate::open::open_with_notes;
+use crate::rand_augment::RandAugment;
 use crate::sampler::Sampler;
 use crate::split::{Split, Subset};
 use crate::transform::{Scratch, Transform};
@@ -31,6 +34,22 @@ settings! {
         pad: usize = 0, in 0..=1024;
         /// Probability of a horizontal flip.
         flip: f64 = 0.5, in 0.0..=1.0;
+        /// RandAugment: the mean magnitude, 0 to 10; 0 for none.
+        rand_augment: f64 = 0.0, in 0.0..=10.0;
+        /// RandAugment: operations drawn for each picture, half of which are applied.
+        rand_augment_operations: usize = 2, in 1..=15;
+        /// RandAugment: standard deviation of the magnitude.
+        rand_augment_deviation: f64 = 0.5, in 0.0..=10.0;
+        /// Probability that a box is erased.
+        erasing: f64 = 0.0, in 0.0..=1.0;
+        /// Mixup: the share of a picture is drawn from Beta(mixup, mixup); 0 for none.
+        mixup: f64 = 0.0, in 0.0..=100.0;
+        /// CutMix: the share is drawn from Beta(cutmix, cutmix); 0 for none.
+        cutmix: f64 = 0.0, in 0.0..=100.0;
+        /// Probability that a batch is mixed.
+        mix_probability: f64 = 1.0, in 0.0..=1.0;
+        /// The share of CutMix in mixed batches, where both are on.
+        cutmix_share: f64 = 0.5, in 0.0..=1.0;
         /// Shorter side before the middle square is cut out for testing, as a multiple of the square's; 1.143
         /// gives 256 for 224.
         test_resize: f64 = 1.0, in 1.0..=4.0;
@@ -58,6 +77,8 @@ impl ClassAugment {
 struct Classified {
     dataset: Arc<dyn Dataset>,
     transform: Transform,
+    rand_augment: Option<RandAugment>,
+    erasing: f64,
 }
 
 impl Sampler for Classified {
@@ -85,8 +106,54 @@ impl Sampler for Classified {
         let class = self.dataset.label(index).ok_or_else(|| {
             Error::user("has no class").at(self.dataset.place(index)).mend("give every picture a class")
         })?;
-        self.transform.apply(self.dataset.load(index)?, random, scratch, out)?;
+        let image = self.dataset.load(index)?;
+        match &self.rand_augment {
+            None => self.transform.apply(image, random, scratch, out)?,
+            Some(augment) => {
+                let square = self.transform.square(image, random, scratch)?;
+                self.transform.normalised(&augment.apply(square, random), out);
+            }
+        }
+        if self.erasing > 0.0 {
+            let [_, height, width] = self.transform.shape();
+            erase(out, (width, height), self.erasing, random);
+        }
         Ok(Class::pure(class))
+    }
+}
+
+/// Batches of which pictures are mixed.
+struct Mixed {
+    loader: Loader<Classified>,
+    mixing: Mixing,
+    seed: u64,
+}
+
+/// The draws of mixing are apart from those of any sample.
+const MIXING: u64 = 1 << 47;
+
+impl ExampleSource<Class> for Mixed {
+    fn next_batch(&mut self) -> Result<Examples<Class>> {
+        let mut examples = self.loader.next_examples()?;
+        let [count, _, height, width] = examples.batch.shape;
+        let step = examples.batch.first_sample / count.max(1) as u64;
+        let mut random = Philox::new(self.seed, Stream::Augment, step, MIXING);
+        if let Some(mix) = self.mixing.draw((width, height), &mut random) {
+            mix.apply(&mut examples);
+        }
+        Ok(examples)
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        ExampleSource::steps_per_epoch(&self.loader)
+    }
+
+    fn recycle(&mut self, examples: Examples<Class>) {
+        ExampleSource::recycle(&mut self.loader, examples);
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        ExampleSource::take_warnings(&mut self.loader)
     }
 }
 
@@ -97,12 +164,8 @@ struct ClassExamples {
     notes: Vec<String>,
     training: Transform,
     testing: Transform,
-    request: OwnedRequest,
-}
-
-/// What of a request is needed later.
-struct OwnedRequest {
-    feed: crate::loader::Feed,
+    settings: ClassAugment,
+    feed: Feed,
 }
 
 /// Images in a test batch.
@@ -122,15 +185,36 @@ impl TaskExamples<Class> for ClassExamples {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<Class>>> {
-        let sampler = Classified { dataset: self.train.clone(), transform: self.training.clone() };
-        let feed = crate::loader::Feed { batch, ..self.request.feed };
-        Ok(Box::new(Loader::over(sampler, &feed)?))
+        let settings = &self.settings;
+        let rand_augment = RandAugment {
+            operations: settings.rand_augment_operations,
+            deviation: settings.rand_augment_deviation,
+            ..RandAugment::new(settings.rand_augment)
+        };
+        let sampler = Classified {
+            dataset: self.train.clone(),
+            transform: self.training.clone(),
+            rand_augment: (settings.rand_augment > 0.0).then_some(rand_augment),
+            erasing: settings.erasing,
+        };
+        let mixing = Mixing {
+            mixup: settings.mixup,
+            cutmix: settings.cutmix,
+            probability: settings.mix_probability,
+            switch: settings.cutmix_share,
+        };
+        let loader = Loader::over(sampler, &Feed { batch, ..self.feed })?;
+        Ok(Box::new(Mixed { loader, mixing, seed: self.feed.seed }))
     }
 
     fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<Class>>> + '_>> {
-        let sampler = Classified { dataset: self.test.clone(), transform: self.testing.clone() };
-        let feed = crate::loader::Feed { batch: TEST_BATCH, ..self.request.feed };
-        let mut loader = EvalLoader::over(sampler, &feed)?;
+        let sampler = Classified {
+            dataset: self.test.clone(),
+            transform: self.testing.clone(),
+            rand_augment: None,
+            erasing: 0.0,
+        };
+        let mut loader = EvalLoader::over(sampler, &Feed { batch: TEST_BATCH, ..self.feed })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }
@@ -173,7 +257,8 @@ impl OpenExamples for OpenClasses {
             notes,
             training: transform(augment)?,
             testing: transform(middle)?,
-            request: OwnedRequest { feed: feed(request, 1) },
+            settings: settings.clone(),
+            feed: feed(request, 1),
         }))
     }
 }
@@ -183,7 +268,7 @@ fn limited(dataset: Arc<dyn Dataset>, most: usize, seed: u64) -> Arc<dyn Dataset
     if most == 0 || most >= dataset.len() {
         return dataset;
     }
-    let mut random = Philox::new(seed, palimpsest_core::random::Stream::Shuffle, u64::from(u32::MAX), 1);
+    let mut random = Philox::new(seed, Stream::Shuffle, u64::from(u32::MAX), 1);
     let mut chosen = random.choose(dataset.len(), most);
     chosen.sort_unstable();
     Arc::new(Subset::new(dataset, chosen))

@@ -9,7 +9,7 @@ use palimpsest_core::layer::{LayerNorm, Linear};
 use palimpsest_core::model::NamedLoss;
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::pooling::Pooling;
-use palimpsest_core::{Error, Result, settings};
+use palimpsest_core::{DType, Error, Result, Tensor, settings};
 
 use super::scores::ClassScores;
 use super::soft_cross_entropy::soft_cross_entropy;
@@ -42,7 +42,7 @@ impl TaskHead for Finetune {
     /// A score for each class.
     type Prediction = Vec<f32>;
 
-    /// MAE's recipe for ViT-B, but for its length and the batch, which are for the user's machine.
+    /// MAE's recipe for ViT-B, but for the batch, which is for the user's machine.
     const TRAINING: &'static str = r#"
 [train]
 epochs = 100.0
@@ -60,6 +60,13 @@ clip = 0.0
 warmup_epochs = 5.0
 warmup_lr = 0.0
 min_lr = 1e-6
+
+[augment]
+rand_augment = 9.0
+erasing = 0.25
+mixup = 0.8
+cutmix = 1.0
+test_resize = 1.143
 "#;
 
     fn build(settings: &FinetuneSettings, context: &HeadContext, specs: &mut ParamSpecs) -> Result<Self> {
@@ -101,7 +108,7 @@ min_lr = 1e-6
     }
 
     fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Vec<f32>>> {
-        let scores = self.logits(params, features)?.cast(palimpsest_core::DType::F32)?.download()?.into_f32();
+        let scores = self.logits(params, features)?.cast(DType::F32)?.download()?.into_f32();
         Ok(scores.chunks(self.classes.len()).map(<[f32]>::to_vec).collect())
     }
 
@@ -112,7 +119,7 @@ min_lr = 1e-6
 
 impl Finetune {
     /// [B, classes]
-    fn logits(&self, params: &Params, features: &HeadFeatures) -> Result<palimpsest_core::Tensor> {
+    fn logits(&self, params: &Params, features: &HeadFeatures) -> Result<Tensor> {
         let pooled = features.pooled(0, self.pooling)?;
         self.classifier.forward(params, &self.norm.forward(params, &pooled)?)
     }

@@ -3,6 +3,7 @@
 mod encoder;
 mod frozen;
 mod measured;
+mod saved;
 mod trained;
 
 use std::path::PathBuf;
@@ -43,10 +44,11 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         for head in &heads {
             let compared = match &head.kind {
                 HeadKind::Frozen(build) => {
-                    let head_build = build(&head_section(head, &args.overrides)?)?;
+                    let built = build(&head_section(head, &args.overrides)?)?;
                     let data = Data::open(&recipe)?;
                     data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
-                    frozen::measure(args, &run, &data, &*head_build, &seeds)?
+                    let (name, set) = (head.name, set.name.as_str());
+                    frozen::Task { args, run: &run, data: &data, name, head: &*built, set }.measure(&seeds)?
                 }
                 HeadKind::Trained(trained) => {
                     let task =

@@ -1,19 +1,18 @@
 //! Heads that are trained with the encoder.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::head::{TaskHeadEntry, TrainedHead};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe};
-use palimpsest_core::{Device, Error, Place, Result};
+use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, TuneRecipe};
+use palimpsest_core::{Device, Place, Result};
 use serde_json::{Value, json};
 
 use super::encoder::Measurable;
 use super::measured::{Compared, Measured};
+use super::saved;
 use crate::cli::Eval;
 use crate::output;
 use crate::progress::Progress;
@@ -103,8 +102,8 @@ impl Task<'_> {
         interrupted: &AtomicBool,
     ) -> Result<Measured> {
         let seed = recipe.train.seed;
-        let folder = self.folder().join(format!("{side}-seed{seed}"));
-        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
+        let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
+        let folder = saved::folder(&root, self.head.name, self.set, side, seed)?;
         let place = self.run.trainer.place.clone();
         let request = self.request(recipe, start, place, interrupted);
         let title = format!("{} on {}, {side}, seed {seed}", self.head.name, self.set);
@@ -112,7 +111,11 @@ impl Task<'_> {
         let fitted = (self.trained.fit)(&request, &mut watcher);
         watcher.finish();
         let fitted = fitted?;
-        save(&folder, recipe, &fitted, &watcher.lines)?;
+        saved::file(&folder, "config.toml", recipe.to_toml().as_bytes())?;
+        saved::file(&folder, "metrics.jsonl", watcher.lines.as_bytes())?;
+        saved::scores(&folder, &fitted.scores, Some(&fitted.summary))?;
+        saved::artifacts(&folder, &fitted.artifacts)?;
+        fitted.checkpoint.write(&folder.join("model.safetensors"))?;
         output::note(&format!(
             "{}: {}; {} steps in {:.0} s, {:.0} images/s; saved in {}",
             watcher.title,
@@ -124,30 +127,6 @@ impl Task<'_> {
         ));
         Ok(Measured { seed, scores: fitted.scores, summary: Some(fitted.summary) })
     }
-
-    /// Where fitted heads are saved.
-    fn folder(&self) -> PathBuf {
-        let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
-        root.join(format!("{}-{}", self.head.name, self.set))
-    }
-}
-
-/// Settings, scores, weights, losses and pictures of a fitted head.
-fn save(folder: &Path, recipe: &TuneRecipe, fitted: &Fitted, losses: &str) -> Result<()> {
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        fs::write(&path, bytes).map_err(|e| Error::io(&path, &e))
-    };
-    write("config.toml", recipe.to_toml().as_bytes())?;
-    write("metrics.jsonl", losses.as_bytes())?;
-    let scores: serde_json::Map<String, Value> =
-        fitted.scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
-    let summary = json!({ "scores": scores, "training": fitted.summary });
-    write("scores.json", format!("{summary:#}\n").as_bytes())?;
-    for artifact in &fitted.artifacts {
-        write(&artifact.name, &artifact.bytes)?;
-    }
-    fitted.checkpoint.write(&folder.join("model.safetensors"))
 }
 
 /// Shows how a fit goes, and keeps its losses.
