@@ -9,6 +9,7 @@ use palimpsest_core::{Error, Result};
 
 use crate::augment::{Augment, Border, Filter, PixelBox, Placement};
 use crate::colour::with_channels;
+use crate::joint::Framing;
 
 /// A crop, a resize and a normalisation to a square of fixed size.
 #[derive(Debug, Clone)]
@@ -84,6 +85,38 @@ impl Transform {
         out: &mut [f32],
     ) -> Result<()> {
         assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one picture");
+        let image = self.sound(image)?;
+        let placement = self.augment.draw(image.width, image.height, self.size, random);
+        self.place(&image, placement, scratch, out)
+    }
+
+    /// The 8-bit square that [`Transform::apply`] would normalise, for what changes it before: see
+    /// [`Transform::normalised`].
+    ///
+    /// # Errors
+    /// As [`Transform::apply`]; a reflected border.
+    pub fn square(&self, image: Image, random: &mut Philox, scratch: &mut Scratch) -> Result<Image> {
+        let image = self.sound(image)?;
+        let placement = self.augment.draw(image.width, image.height, self.size, random);
+        Framing::of_placement(placement, self.size).image(&image, 0, self.augment.filter, scratch)
+    }
+
+    /// Normalises an 8-bit square into `out` of [channels, size, size].
+    ///
+    /// # Panics
+    /// If it has another size.
+    pub fn normalised(&self, square: &Image, out: &mut [f32]) {
+        assert_eq!(square.pixels.len(), out.len(), "a square of this transform's size");
+        for (channel, (plane, table)) in
+            out.chunks_exact_mut(self.size * self.size).zip(&self.normal).enumerate()
+        {
+            let values = square.pixels.iter().skip(channel).step_by(self.channels);
+            plane.iter_mut().zip(values).for_each(|(out, &v)| *out = table[usize::from(v)]);
+        }
+    }
+
+    /// The picture in the channels that are asked for.
+    fn sound(&self, image: Image) -> Result<Image> {
         let sound = image.width > 0
             && image.height > 0
             && image.pixels.len() == image.width * image.height * image.channels;
@@ -97,9 +130,7 @@ impl Transform {
             ))
             .mend("mend the reader of this data set"));
         }
-        let image = with_channels(image, self.channels)?;
-        let placement = self.augment.draw(image.width, image.height, self.size, random);
-        self.place(&image, placement, scratch, out)
+        with_channels(image, self.channels)
     }
 
     fn place(&self, image: &Image, at: Placement, scratch: &mut Scratch, out: &mut [f32]) -> Result<()> {

@@ -2,18 +2,55 @@
 //! nearest training images votes for its class with exp(similarity / temperature).
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::head::{Features, Scores, Task, TaskHead, TaskHeadEntry, TaskSplit};
-use palimpsest_core::settings::Settings;
-use palimpsest_core::{DType, Place, Result, Tensor, settings};
+use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskHeadEntry, TaskSplit};
+use palimpsest_core::{DType, Error, Place, Result, Tensor, settings};
 use rayon::prelude::*;
+
+use super::scores::ClassScores;
 
 settings! {
     /// k nearest neighbours.
     pub struct Knn {
-        /// Neighbours that vote.
-        k: usize = 20, in 1..=10_000;
+        /// Neighbours that vote: a number, or several as [10, 20, 100], of which the first is compared.
+        k: Counts = Counts(vec![20]);
         /// Temperature of the votes.
         temperature: f64 = 0.07, in 1e-4..=100.0;
+    }
+}
+
+/// One or several numbers of neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "OneOrMore", into = "OneOrMore")]
+pub struct Counts(pub Vec<usize>);
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged, expecting = "expected a number above 0, or several as [10, 20]")]
+enum OneOrMore {
+    One(usize),
+    More(Vec<usize>),
+}
+
+impl TryFrom<OneOrMore> for Counts {
+    type Error = String;
+
+    fn try_from(given: OneOrMore) -> Result<Self, String> {
+        let counts = match given {
+            OneOrMore::One(k) => vec![k],
+            OneOrMore::More(counts) => counts,
+        };
+        if counts.is_empty() || counts.contains(&0) {
+            return Err("expected a number above 0, or several as [10, 20]".to_owned());
+        }
+        Ok(Self(counts))
+    }
+}
+
+impl From<Counts> for OneOrMore {
+    fn from(Counts(counts): Counts) -> Self {
+        match counts.as_slice() {
+            [k] => Self::One(*k),
+            _ => Self::More(counts),
+        }
     }
 }
 
@@ -21,46 +58,55 @@ settings! {
 const ROWS: usize = 256;
 
 impl Knn {
-    /// The predicted class of each test image.
+    /// The votes for each class of each test image, [count, classes], for each number of neighbours.
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn predict(&self, train: &Features, test: &Features, place: &Place) -> Result<Vec<i64>> {
+    pub fn votes(
+        &self,
+        train: &Features,
+        test: &Features,
+        classes: usize,
+        place: &Place,
+    ) -> Result<Vec<Vec<f32>>> {
         let _quiet = NoGrad::new(&*place.backend);
         let bank = normalised(train, place)?.permute(&[1, 0])?;
         let queries = normalised(test, place)?;
-        let (n, classes) = (train.count(), 1 + train.labels.iter().max().copied().unwrap_or(0) as usize);
-        let mut predictions = Vec::with_capacity(test.count());
+        let n = train.count();
+        let mut votes = vec![Vec::with_capacity(test.count() * classes); self.k.0.len()];
         for start in (0..test.count()).step_by(ROWS) {
             let rows = ROWS.min(test.count() - start);
             let similarity = queries.narrow(0, start, rows)?.matmul(&bank)?.download()?.into_f32();
-            predictions
-                .par_extend(similarity.par_chunks(n).map(|row| self.vote(row, &train.labels, classes)));
-        }
-        Ok(predictions)
-    }
-
-    fn vote(&self, similarity: &[f32], labels: &[i64], classes: usize) -> i64 {
-        let mut order: Vec<usize> = (0..similarity.len()).collect();
-        let k = self.k.min(order.len());
-        // Ties go to the earlier image, so that the result does not depend on the sort.
-        let nearer = |a: &usize, b: &usize| similarity[*b].total_cmp(&similarity[*a]).then(a.cmp(b));
-        if k < order.len() {
-            order.select_nth_unstable_by(k - 1, nearer);
-        }
-        order.truncate(k);
-        order.sort_unstable_by(nearer);
-        let mut votes = vec![0.0f64; classes];
-        for i in order {
-            votes[labels[i] as usize] += (f64::from(similarity[i]) / self.temperature).exp();
-        }
-        let mut best = 0;
-        for class in 1..classes {
-            if votes[class] > votes[best] {
-                best = class;
+            let of_rows: Vec<Vec<Vec<f32>>> =
+                similarity.par_chunks(n).map(|row| self.vote(row, &train.labels, classes)).collect();
+            for row in of_rows {
+                votes.iter_mut().zip(row).for_each(|(all, of_row)| all.extend(of_row));
             }
         }
-        best as i64
+        Ok(votes)
+    }
+
+    /// The votes of one image for each class, for each number of neighbours.
+    fn vote(&self, similarity: &[f32], labels: &[i64], classes: usize) -> Vec<Vec<f32>> {
+        let mut order: Vec<usize> = (0..similarity.len()).collect();
+        let most = self.k.0.iter().copied().max().unwrap_or(1).min(order.len());
+        // Ties go to the earlier image, so that the result does not depend on the sort.
+        let nearer = |a: &usize, b: &usize| similarity[*b].total_cmp(&similarity[*a]).then(a.cmp(b));
+        if most < order.len() {
+            order.select_nth_unstable_by(most - 1, nearer);
+        }
+        order.truncate(most);
+        order.sort_unstable_by(nearer);
+        // Relative to the nearest: a small temperature would overflow.
+        let nearest = order.first().map_or(0.0, |&i| similarity[i]);
+        let of_count = |&k: &usize| {
+            let mut votes = vec![0.0f64; classes];
+            for &i in order.iter().take(k) {
+                votes[labels[i] as usize] += (f64::from(similarity[i] - nearest) / self.temperature).exp();
+            }
+            votes.into_iter().map(|vote| vote as f32).collect()
+        };
+        self.k.0.iter().map(of_count).collect()
     }
 }
 
@@ -74,20 +120,31 @@ fn normalised(features: &Features, place: &Place) -> Result<Tensor> {
     place.floats([features.count(), features.width], values, DType::F32)
 }
 
-impl TaskHead for Knn {
-    fn evaluate(&self, task: &Task<'_>) -> Result<Scores> {
+impl FrozenHead for Knn {
+    fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(TaskSplit::Train)?, task.features(TaskSplit::Test)?);
-        let predicted = self.predict(train, test, &task.place())?;
-        let right = predicted.iter().zip(&test.labels).filter(|(a, b)| a == b).count();
-        Ok(vec![("accuracy".to_owned(), right as f64 / test.count() as f64), ("k".to_owned(), self.k as f64)])
+        let names = task.data.classes();
+        let votes = self.votes(train, test, names.len(), &task.place())?;
+        let mut evaluation: Option<Evaluation> = None;
+        for (&k, votes) in self.k.0.iter().zip(votes) {
+            let mut scores = ClassScores::new(names);
+            scores.add(&test.labels, &votes)?;
+            match &mut evaluation {
+                None => {
+                    let mut figures = scores.scores()?;
+                    figures.push(("k".to_owned(), k as f64));
+                    evaluation = Some(Evaluation { scores: figures, artifacts: scores.artifacts() });
+                }
+                Some(evaluation) => {
+                    let accuracy = scores.scores()?.into_iter().take(1);
+                    evaluation.scores.extend(accuracy.map(|(_, value)| (format!("accuracy_k{k}"), value)));
+                }
+            }
+        }
+        evaluation.ok_or_else(|| Error::failure("no number of neighbours"))
     }
 }
 
 palimpsest_core::inventory::submit! {
-    TaskHeadEntry {
-        name: "knn",
-        summary: "weighted nearest neighbours on frozen features, by cosine similarity",
-        fields: Knn::fields,
-        build: |section| Ok(Box::new(section.read::<Knn>()?)),
-    }
+    TaskHeadEntry::frozen::<Knn>("knn", "weighted nearest neighbours on frozen features, by cosine similarity")
 }

@@ -1,0 +1,54 @@
+//! Affine maps, bilinear, as Pillow's `Image.transform`; what lies outside is mid-grey.
+
+use palimpsest_core::data::Image;
+
+/// timm's fill.
+const OUTSIDE: u8 = 128;
+
+/// Each pixel (x, y) of the result, by its centre, is taken from (a x + b y + c, d x + e y + f).
+pub(super) fn transform(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
+    let (width, height, channels) = (image.width, image.height, image.channels);
+    let mut pixels = vec![OUTSIDE; image.pixels.len()];
+    for (i, out) in pixels.chunks_exact_mut(channels).enumerate() {
+        let (x, y) = ((i % width) as f64 + 0.5, (i / width) as f64 + 0.5);
+        let (from_x, from_y) = (a * x + b * y + c, d * x + e * y + f);
+        let inside =
+            from_x >= 0.0 && from_x < width as f64 && from_y >= 0.0 && from_y < height as f64;
+        if !inside {
+            continue;
+        }
+        let (left, top) = ((from_x - 0.5).floor(), (from_y - 0.5).floor());
+        let (dx, dy) = (from_x - 0.5 - left, from_y - 0.5 - top);
+        let clip = |v: f64, side: usize| v.clamp(0.0, (side - 1) as f64) as usize;
+        let [columns, rows] = [
+            [clip(left, width), clip(left + 1.0, width)],
+            [clip(top, height), clip(top + 1.0, height)],
+        ];
+        for (channel, out) in out.iter_mut().enumerate() {
+            let row = |y: usize| {
+                let [left, right] =
+                    columns.map(|x| f64::from(image.pixels[(y * width + x) * channels + channel]));
+                left + (right - left) * dx
+            };
+            let (above, below) = (row(rows[0]), row(rows[1]));
+            // Cut, not rounded, as Pillow does.
+            *out = (above + (below - above) * dy) as u8;
+        }
+    }
+    Image { pixels, ..*image }
+}
+
+/// Turned against the clock about the middle.
+pub(super) fn rotate(image: &Image, degrees: f64) -> Image {
+    if degrees == 0.0 {
+        return image.clone();
+    }
+    let angle = -degrees.to_radians();
+    // Pillow rounds to 15 digits, so that right angles are exact.
+    let round = |v: f64| (v * 1e15).round() / 1e15;
+    let (cos, sin) = (round(angle.cos()), round(angle.sin()));
+    let (x, y) = (image.width as f64 / 2.0, image.height as f64 / 2.0);
+    let across = cos * -x + sin * -y + x;
+    let down = -sin * -x + cos * -y + y;
+    transform(image, [cos, sin, across, -sin, cos, down])
+}

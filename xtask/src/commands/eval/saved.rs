@@ -1,0 +1,35 @@
+//! What an evaluation leaves in its folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use palimpsest_core::head::{Artifact, Scores};
+use palimpsest_core::tune::FitSummary;
+use palimpsest_core::{Error, Result};
+use serde_json::{Map, Value, json};
+
+/// ROOT/HEAD-DATA/SIDE-seedN, made.
+pub(super) fn folder(root: &Path, head: &str, set: &str, side: &str, seed: u64) -> Result<PathBuf> {
+    let folder = root.join(format!("{head}-{set}")).join(format!("{side}-seed{seed}"));
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
+    Ok(folder)
+}
+
+/// Writes a file.
+pub(super) fn file(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, bytes).map_err(|e| Error::io(&path, &e))
+}
+
+/// Writes pictures and tables.
+pub(super) fn artifacts(folder: &Path, artifacts: &[Artifact]) -> Result<()> {
+    artifacts.iter().try_for_each(|artifact| file(folder, &artifact.name, &artifact.bytes))
+}
+
+/// Writes `scores.json`.
+pub(super) fn scores(folder: &Path, scores: &Scores, training: Option<&FitSummary>) -> Result<()> {
+    let figures: Map<String, Value> =
+        scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
+    let text = json!({ "scores": figures, "training": training });
+    file(folder, "scores.json", format!("{text:#}\n").as_bytes())
+}
