@@ -24,12 +24,17 @@ impl Handle {
         self.0.downcast_ref()
     }
 
+    /// Whether no other handle shares the tensor.
+    pub fn is_sole(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// The backend's tensor by value, if it is a `T` and this is its only handle.
     ///
     /// # Errors
     /// Gives the handle back.
     pub fn into_sole<T: Any + Send + Sync>(self) -> Result<T, Self> {
-        if !self.0.is::<T>() || Arc::strong_count(&self.0) != 1 {
+        if !self.is_sole() || !self.0.is::<T>() {
             return Err(self);
         }
         let shared = self.0.downcast::<T>().map_err(Self)?;

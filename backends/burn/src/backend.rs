@@ -1,13 +1,13 @@
 //! The backend as core sees it.
 
-use burn_backend::Backend as _;
+use burn_backend::{Backend as _, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
 use crate::panics::caught;
-use crate::value::{RecordedTensor, Value, core_type, extents};
+use crate::value::{RecordedTensor, Value, core_type};
 use crate::{convert, execute, fused, memory, recording};
 
 /// burn's Flex engine on the host's processor.
@@ -64,7 +64,7 @@ impl Backend for BurnFlex {
 
     fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
         let inner = Value::of(tensor)?.inner();
-        Ok((Shape::new(extents(inner)), core_type(inner.dtype())?))
+        Ok((inner.shape().iter().copied().collect(), core_type(inner.dtype())?))
     }
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {

@@ -77,18 +77,17 @@ impl Backend for Libtorch {
     fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
         caught("signature", || {
             let tensor = Value::of(tensor)?;
-            Ok((Shape::new(extents(&tensor)), core_type(&tensor)?))
+            Ok((extents(tensor), core_type(tensor)?))
         })
     }
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
-        caught("download", || convert::to_host(&Value::of(tensor)?))
+        caught("download", || convert::to_host(Value::of(tensor)?))
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
         let device = self.device(device)?;
         caught(op.kind().name(), || {
-            let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>, Failure>>()?;
             Ok(execute::execute(op, inputs, device)?.into_iter().map(Value::handle).collect())
         })
     }
@@ -96,7 +95,7 @@ impl Backend for Libtorch {
     fn track(&self, tensor: &Handle) -> Result<Handle> {
         caught("track", || {
             let tensor = Value::of(tensor)?;
-            if !core_type(&tensor)?.is_float() {
+            if !core_type(tensor)?.is_float() {
                 return Err(Error::failure("track: gradients need floats").into());
             }
             // A leaf of its own on the same memory: the mark belongs to the tensor, not to the memory.

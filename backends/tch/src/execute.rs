@@ -1,11 +1,12 @@
 //! From an operation to what runs it, and which operations there are for which types.
 
 use palimpsest_core::Error;
+use palimpsest_core::backend::Handle;
 use palimpsest_core::tensor::{DType, Op, OpKind};
 use tch::Tensor;
 
 use crate::failure::{Failure, Result};
-use crate::value::core_type;
+use crate::value::{Value, core_type};
 use crate::{fused, primitive};
 
 /// Whether an operation is defined on tensors of a type. All fused operations have kernels of
@@ -34,18 +35,21 @@ pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
 }
 
 /// Runs an operation. Operations that create a tensor create it on `device`.
-pub(crate) fn execute(op: &Op, inputs: Vec<Tensor>, device: tch::Device) -> Result<Vec<Tensor>> {
+pub(crate) fn execute(op: &Op, inputs: Vec<Handle>, device: tch::Device) -> Result<Vec<Tensor>> {
     let dtype = match (op, inputs.first()) {
         (Op::RandomNormal { dtype, .. } | Op::RandomUniform { dtype, .. }, _) => Some(*dtype),
-        (_, first) => first.map(core_type).transpose()?,
+        (_, first) => first.map(|first| core_type(Value::of(first)?)).transpose()?,
     };
-    match dtype {
-        Some(dtype) if !supports(op.kind(), dtype) => {
-            Err(Error::failure(format!("{} is not defined on {dtype}", op.kind().name())).into())
-        }
-        _ if op.kind().is_fused() => fused::run(op, inputs),
-        _ => Ok(vec![primitive::run(op, &inputs, device)?]),
+    if let Some(dtype) = dtype.filter(|&dtype| !supports(op.kind(), dtype)) {
+        return Err(Error::failure(format!("{} is not defined on {dtype}", op.kind().name())).into());
     }
+    if op.kind().is_fused() {
+        // Some write in place, so they get the handles' tensors themselves.
+        let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>>>()?;
+        return fused::run(op, inputs);
+    }
+    let inputs = inputs.iter().map(Value::of).collect::<Result<Vec<_>>>()?;
+    Ok(vec![primitive::run(op, &inputs, device)?])
 }
 
 /// The failure of an operation that was given another number of inputs than it takes.

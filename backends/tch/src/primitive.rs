@@ -9,7 +9,7 @@ use crate::failure::Result;
 use crate::value::{torch_kind, torch_shape};
 
 /// Runs a primitive.
-pub(crate) fn run(op: &Op, inputs: &[Tensor], device: tch::Device) -> Result<Tensor> {
+pub(crate) fn run(op: &Op, inputs: &[&Tensor], device: tch::Device) -> Result<Tensor> {
     let output = match (op, inputs) {
         (Op::Full { shape, value, dtype }, []) => full(&torch_shape(shape), *value, *dtype, device)?,
         (Op::RandomNormal { shape, dtype }, []) => {

@@ -22,6 +22,35 @@ pub(crate) struct Adamw {
     pub(crate) step: f64,
 }
 
+/// A tensor that threads can share.
+///
+/// tch's `Tensor` may be sent to another thread but not shared between threads, as some of its
+/// methods change a tensor through `&self`. libtorch itself lets threads read one tensor at once:
+/// its operations that are not in place change nothing of their inputs that is not atomic or locked,
+/// and a second reference (a shallow clone) would lead to the same object anyhow.
+#[derive(Debug)]
+pub(crate) struct Shared(Tensor);
+
+// SAFETY: this crate calls no method on a borrowed tensor that changes it: what it does in place it
+// does to a tensor that it owns and whose memory nothing else refers to (`is_sole`), so never to one
+// that another thread could be reading; `crate::graph` and `crate::fused` say where they part from that.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub(crate) fn new(tensor: Tensor) -> Self {
+        Self(tensor)
+    }
+
+    /// The tensor, to be read.
+    pub(crate) fn tensor(&self) -> &Tensor {
+        &self.0
+    }
+
+    pub(crate) fn into_inner(self) -> Tensor {
+        self.0
+    }
+}
+
 unsafe extern "C" {
     fn palimpsest_tch_error() -> *const c_char;
     fn palimpsest_tch_is_sole(tensor: *const C_tensor) -> c_int;

@@ -1,41 +1,30 @@
 //! What a handle of this backend holds, and libtorch's names for shapes, types and devices.
 
-use std::sync::{Mutex, PoisonError};
-
 use palimpsest_core::backend::{Device, Handle};
-use palimpsest_core::{DType, Error};
+use palimpsest_core::{DType, Error, Shape};
 use tch::{Kind, Tensor};
 
 use crate::failure::Result;
+use crate::shim::Shared;
 
-/// A tensor that threads can share.
-///
-/// tch's `Tensor` may be sent to another thread but not shared between threads, as some of its
-/// methods change a tensor through `&self`. So each use takes a reference of its own (a shallow
-/// clone, which libtorch counts atomically) under the lock, and works on that. Two threads can then
-/// hold references to one tensor, which is safe as long as both only read: libtorch's operations
-/// that are not in place change nothing of their inputs that is not atomic or locked. This crate
-/// writes in place only to a tensor that it owns and whose memory nothing else refers to
-/// ([`crate::shim::is_sole`]), so never to one that another thread could be reading.
-#[derive(Debug)]
-pub(crate) struct Value(Mutex<Tensor>);
+/// What a handle of this backend holds.
+pub(crate) type Value = Shared;
 
 impl Value {
     pub(crate) fn handle(tensor: Tensor) -> Handle {
-        Handle::new(Self(Mutex::new(tensor)))
+        Handle::new(Self::new(tensor))
     }
 
-    /// A reference to the tensor behind a handle.
-    pub(crate) fn of(handle: &Handle) -> Result<Tensor> {
-        let value = handle.get::<Self>().ok_or_else(foreign)?;
-        Ok(value.0.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone())
+    /// The tensor behind a handle.
+    pub(crate) fn of(handle: &Handle) -> Result<&Tensor> {
+        Ok(handle.get::<Self>().ok_or_else(foreign)?.tensor())
     }
 
     /// The tensor behind a handle: the only reference where no other handle shares it.
     pub(crate) fn take(handle: Handle) -> Result<Tensor> {
         match handle.into_sole::<Self>() {
-            Ok(value) => Ok(value.0.into_inner().unwrap_or_else(PoisonError::into_inner)),
-            Err(shared) => Self::of(&shared),
+            Ok(value) => Ok(value.into_inner()),
+            Err(shared) => Ok(Self::of(&shared)?.shallow_clone()),
         }
     }
 }
@@ -82,6 +71,6 @@ pub(crate) fn torch_shape(extents: &[usize]) -> Vec<i64> {
 }
 
 /// The extents of a tensor.
-pub(crate) fn extents(tensor: &Tensor) -> Vec<usize> {
+pub(crate) fn extents(tensor: &Tensor) -> Shape {
     tensor.size().into_iter().map(|extent| extent as usize).collect()
 }

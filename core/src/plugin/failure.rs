@@ -1,9 +1,49 @@
 //! Errors across the C interface: texts in the caller's memory and a code.
 #![allow(unsafe_code, reason = "reads and writes C structs")]
 
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+
 use palimpsest_abi::{self as abi, Code};
 
 use crate::{Error, ErrorKind};
+
+thread_local! {
+    static SPARE: Cell<Option<Box<abi::Error>>> = const { Cell::new(None) };
+}
+
+/// Room for an error of a call. A thread keeps it for its next call: to clear its 1.8 KB each time
+/// would cost as much as the call.
+#[derive(Debug)]
+pub(super) struct Report(Option<Box<abi::Error>>);
+
+impl Report {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        let mut error = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        (error.message_len, error.place_len, error.mend_len) = (0, 0, 0);
+        Self(Some(error))
+    }
+}
+
+impl Deref for Report {
+    type Target = abi::Error;
+    fn deref(&self) -> &abi::Error {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for Report {
+    fn deref_mut(&mut self) -> &mut abi::Error {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let _ = SPARE.try_with(|spare| spare.set(self.0.take()));
+    }
+}
 
 /// Writes an error where the caller wants it; returns its code.
 ///

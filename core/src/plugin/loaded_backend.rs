@@ -1,13 +1,16 @@
 //! The host's end: a library's table of functions as a backend.
 #![allow(unsafe_code, reason = "calls C functions of a library")]
 
-use std::mem::ManuallyDrop;
+use std::ffi::c_void;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use palimpsest_abi::backend::{Device as CDevice, Info, Input, Memory, Op as COp, Table, Tensor};
 use palimpsest_abi::{self as abi, Code, Head, Kind, Opaque, Str};
+use smallvec::SmallVec;
 
+use super::failure::Report;
 use super::{Library, failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
 use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
@@ -40,21 +43,39 @@ unsafe impl Sync for Opened {}
 #[derive(Debug)]
 struct Foreign {
     opened: Arc<Opened>,
-    handle: Opaque,
+    /// Null once the tensor has gone over to the library.
+    handle: AtomicPtr<c_void>,
     shape: Shape,
     dtype: DType,
 }
 
-// SAFETY: a handle is an address that only the library looks behind, and its functions may be called
-// from any thread.
-unsafe impl Send for Foreign {}
-// SAFETY: as above.
-unsafe impl Sync for Foreign {}
+impl Foreign {
+    fn handle(&self) -> Opaque {
+        self.handle.load(Ordering::Relaxed)
+    }
+
+    /// As an input that is lent.
+    fn lent(&self) -> Input {
+        Input { handle: self.handle(), given: 0 }
+    }
+
+    /// As an input of a call that no other handle needs afterwards: it goes over to the library if it
+    /// is the only one.
+    fn input(&self, handle: &Handle) -> Input {
+        if !handle.is_sole() {
+            return self.lent();
+        }
+        Input { handle: self.handle.swap(std::ptr::null_mut(), Ordering::Relaxed), given: 1 }
+    }
+}
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // SAFETY: it came from this library and is given back once.
-        unsafe { (self.opened.table.release)(self.opened.instance, self.handle) };
+        let handle = *self.handle.get_mut();
+        if !handle.is_null() {
+            // SAFETY: it came from this library and is given back once.
+            unsafe { (self.opened.table.release)(self.opened.instance, handle) };
+        }
     }
 }
 
@@ -71,7 +92,7 @@ impl Opened {
         // Owned first, so that it is given back if its signature is nonsense.
         let mut foreign = Foreign {
             opened: self.clone(),
-            handle: tensor.handle,
+            handle: AtomicPtr::new(tensor.handle),
             shape: Shape::default(),
             dtype: DType::F32,
         };
@@ -101,16 +122,16 @@ impl LoadedBackend {
         // SAFETY: the kind promises this table.
         let table: &'static Table = unsafe { library.table() }?;
         let mut instance: Opaque = std::ptr::null_mut();
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         let mut opened = Opened { table, instance, who: format!("backend of {}", path.display()) };
         // SAFETY: both point to writable places.
-        let code = unsafe { (table.open)(&raw mut instance, &raw mut error) };
+        let code = unsafe { (table.open)(&raw mut instance, &raw mut *error) };
         opened.check(code, &error)?;
         opened.instance = instance;
         let empty = Str::of("");
         let mut info = Info { head: Head::of::<Info>(), name: empty, version: empty, description: empty };
         // SAFETY: the instance that was just made, and writable places.
-        let code = unsafe { (table.info)(instance, &raw mut info, &raw mut error) };
+        let code = unsafe { (table.info)(instance, &raw mut info, &raw mut *error) };
         opened.check(code, &error)?;
         let info = BackendInfo {
             name: text(info.name),
@@ -126,47 +147,6 @@ impl LoadedBackend {
             || Error::failure(format!("a tensor of another backend was given to the {}", self.opened.who)),
         )
     }
-
-    /// A handle as an argument that goes over to the library if it is the only one.
-    fn argument(&self, handle: Handle) -> Result<Argument> {
-        self.foreign(&handle)?;
-        Ok(match handle.into_sole::<Foreign>() {
-            Ok(foreign) => Argument::Given(ManuallyDrop::new(foreign)),
-            Err(handle) => Argument::Lent(handle),
-        })
-    }
-}
-
-/// An input while a call runs.
-enum Argument {
-    /// The library releases it.
-    Given(ManuallyDrop<Foreign>),
-    /// Kept alive until the call returns.
-    Lent(Handle),
-}
-
-impl Argument {
-    fn input(&self) -> Input {
-        let (foreign, given) = match self {
-            Self::Given(foreign) => (Some(&**foreign), 1),
-            Self::Lent(handle) => (handle.get::<Foreign>(), 0),
-        };
-        Input { handle: foreign.map_or(std::ptr::null_mut(), |f| f.handle), given }
-    }
-
-    /// Frees what belongs to the host of a given tensor.
-    fn finish(self) {
-        if let Self::Given(foreign) = self {
-            // The fields are dropped, `Foreign::drop` is not run: the library has released the handle.
-            let foreign = ManuallyDrop::into_inner(foreign);
-            let foreign = std::mem::ManuallyDrop::new(foreign);
-            // SAFETY: `foreign` is not used or dropped afterwards, so each field is read once.
-            unsafe {
-                drop(std::ptr::read(&raw const foreign.opened));
-                drop(std::ptr::read(&raw const foreign.shape));
-            }
-        }
-    }
 }
 
 impl Backend for LoadedBackend {
@@ -177,11 +157,11 @@ impl Backend for LoadedBackend {
     fn devices(&self) -> Vec<Device> {
         let mut found = vec![CDevice { kind: 0, index: 0 }; 64];
         let mut count = 0;
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         let Opened { table, instance, .. } = &*self.opened;
         // SAFETY: room for `found.len()` devices and a count.
         let code = unsafe {
-            (table.devices)(*instance, found.as_mut_ptr(), found.len(), &raw mut count, &raw mut error)
+            (table.devices)(*instance, found.as_mut_ptr(), found.len(), &raw mut count, &raw mut *error)
         };
         found.truncate(if code == Code::Ok as u32 { count } else { 0 });
         found.into_iter().filter_map(|device| wire::device_in(device).ok()).collect()
@@ -196,7 +176,7 @@ impl Backend for LoadedBackend {
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         let view = wire::host_out(&data)?;
         let mut out = Tensor::none();
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: `view` shows `data`, which lives until the call returns.
         let code = unsafe {
             (self.opened.table.upload)(
@@ -204,7 +184,7 @@ impl Backend for LoadedBackend {
                 &raw const view,
                 wire::device_out(device),
                 &raw mut out,
-                &raw mut error,
+                &raw mut *error,
             )
         };
         self.opened.check(code, &error)?;
@@ -219,15 +199,15 @@ impl Backend for LoadedBackend {
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
         let foreign = self.foreign(tensor)?;
         let mut bytes = vec![0; foreign.shape.count() * foreign.dtype.size()];
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: a lent tensor of this library, and a buffer of its exact size.
         let code = unsafe {
             (self.opened.table.download)(
                 self.opened.instance,
-                foreign.handle,
+                foreign.handle(),
                 bytes.as_mut_ptr(),
                 bytes.len(),
-                &raw mut error,
+                &raw mut *error,
             )
         };
         self.opened.check(code, &error)?;
@@ -236,11 +216,12 @@ impl Backend for LoadedBackend {
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
         // All are checked before the first goes over.
+        let mut foreign = SmallVec::<[&Foreign; 4]>::new();
         for handle in &inputs {
-            self.foreign(handle)?;
+            foreign.push(self.foreign(handle)?);
         }
-        let arguments = inputs.into_iter().map(|handle| self.argument(handle)).collect::<Result<Vec<_>>>()?;
-        let inputs: Vec<Input> = arguments.iter().map(Argument::input).collect();
+        let arguments: SmallVec<[Input; 4]> =
+            foreign.iter().zip(&inputs).map(|(foreign, handle)| foreign.input(handle)).collect();
         let attributes = op.attributes();
         let call = COp {
             head: Head::of::<COp>(),
@@ -253,37 +234,36 @@ impl Backend for LoadedBackend {
         };
         let mut results = [Tensor::none(); RESULTS];
         let mut count = 0;
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: every array lives until the call returns; given tensors are not used afterwards.
         let code = unsafe {
             (self.opened.table.execute)(
                 self.opened.instance,
                 &raw const call,
-                inputs.as_ptr(),
-                inputs.len(),
+                arguments.as_ptr(),
+                arguments.len(),
                 wire::device_out(device),
                 results.as_mut_ptr(),
                 &raw mut count,
-                &raw mut error,
+                &raw mut *error,
             )
         };
-        arguments.into_iter().for_each(Argument::finish);
         self.opened.check(code, &error)?;
         let results = results.get(..count).ok_or_else(|| {
             Error::failure(format!("{}: the {} returned {count} tensors", op.kind().name(), self.opened.who))
         })?;
         // Each is adopted before any error is told, so that none is lost.
-        let adopted: Vec<_> = results.iter().map(|tensor| self.opened.adopt(tensor)).collect();
+        let adopted: SmallVec<[_; 1]> = results.iter().map(|tensor| self.opened.adopt(tensor)).collect();
         adopted.into_iter().map(|r| r.map_err(|e| e.at(op.kind().name()))).collect()
     }
 
     fn track(&self, tensor: &Handle) -> Result<Handle> {
         let foreign = self.foreign(tensor)?;
         let mut out = Tensor::none();
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: a lent tensor of this library.
         let code = unsafe {
-            (self.opened.table.track)(self.opened.instance, foreign.handle, &raw mut out, &raw mut error)
+            (self.opened.table.track)(self.opened.instance, foreign.handle(), &raw mut out, &raw mut *error)
         };
         self.opened.check(code, &error)?;
         self.opened.adopt(&out)
@@ -292,32 +272,32 @@ impl Backend for LoadedBackend {
     fn detach(&self, tensor: &Handle) -> Result<Handle> {
         let foreign = self.foreign(tensor)?;
         let mut out = Tensor::none();
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: a lent tensor of this library.
         let code = unsafe {
-            (self.opened.table.detach)(self.opened.instance, foreign.handle, &raw mut out, &raw mut error)
+            (self.opened.table.detach)(self.opened.instance, foreign.handle(), &raw mut out, &raw mut *error)
         };
         self.opened.check(code, &error)?;
         self.opened.adopt(&out)
     }
 
     fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
-        let handles = leaves.iter().map(|leaf| Ok(self.foreign(leaf)?.handle)).collect::<Result<Vec<_>>>()?;
-        let loss = self.argument(loss)?;
+        let handles =
+            leaves.iter().map(|leaf| Ok(self.foreign(leaf)?.handle())).collect::<Result<Vec<_>>>()?;
+        let given = self.foreign(&loss)?.input(&loss);
         let mut gradients = vec![Tensor::none(); handles.len()];
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: loss and leaves live until the call returns; room for each gradient.
         let code = unsafe {
             (self.opened.table.backward)(
                 self.opened.instance,
-                loss.input(),
+                given,
                 handles.as_ptr(),
                 handles.len(),
                 gradients.as_mut_ptr(),
-                &raw mut error,
+                &raw mut *error,
             )
         };
-        loss.finish();
         self.opened.check(code, &error)?;
         let adopted: Vec<_> = gradients
             .iter()
@@ -337,10 +317,10 @@ impl Backend for LoadedBackend {
     }
 
     fn synchronize(&self, device: Device) -> Result<()> {
-        let mut error = abi::Error::new();
+        let mut error = Report::new();
         // SAFETY: a writable error.
         let code = unsafe {
-            (self.opened.table.synchronize)(self.opened.instance, wire::device_out(device), &raw mut error)
+            (self.opened.table.synchronize)(self.opened.instance, wire::device_out(device), &raw mut *error)
         };
         self.opened.check(code, &error)
     }

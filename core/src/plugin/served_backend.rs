@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use palimpsest_abi::backend::{Device as CDevice, HostTensor, Info, Input, Memory, Op as COp, Table, Tensor};
 use palimpsest_abi::{self as abi, Code, Head, Opaque, Str};
+use smallvec::SmallVec;
 
 use super::{failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle};
@@ -290,8 +291,10 @@ unsafe extern "C" fn execute(
         if made.len() > room as usize {
             return Err(Error::failure(format!("{} results where {room} have room", made.len())));
         }
-        let made =
-            made.into_iter().map(|handle| out(&*instance.backend, handle)).collect::<Result<Vec<_>>>()?;
+        let made = made
+            .into_iter()
+            .map(|handle| out(&*instance.backend, handle))
+            .collect::<Result<SmallVec<[_; 1]>>>()?;
         for (i, tensor) in made.iter().enumerate() {
             // SAFETY: the host gave room for `op.results`.
             unsafe { results.add(i).write(*tensor) };

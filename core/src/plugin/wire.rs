@@ -47,7 +47,7 @@ pub(super) fn signature_in(extents: &[u64; MAX_RANK], rank: u32, dtype: u32) -> 
         .ok_or_else(|| Error::failure(format!("a tensor of rank {rank}; at most {MAX_RANK} cross")))?;
     let dtype = DType::from_code(dtype)
         .ok_or_else(|| Error::failure(format!("a tensor of the unknown type {dtype}")))?;
-    Ok((Shape::new(dims.iter().map(|&d| d as usize).collect::<Vec<_>>()), dtype))
+    Ok((dims.iter().map(|&d| d as usize).collect(), dtype))
 }
 
 /// A view of a host tensor; it lives as long as `tensor`.

@@ -1,10 +1,15 @@
 //! Shapes and types of results, checked before a backend is asked.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{DType, Op, Shape};
 use crate::{Error, Result};
 
 /// A tensor's type as the checks see it.
 pub(super) type Signature<'a> = (&'a Shape, DType);
+
+/// The signatures of an operation's results; nearly every operation has one.
+pub(super) type Signatures = SmallVec<[(Shape, DType); 1]>;
 
 fn fail(op: &Op, inputs: &[Signature<'_>], why: &str) -> Error {
     let list: Vec<String> = inputs.iter().map(|(shape, dtype)| format!("{dtype}{shape}")).collect();
@@ -12,7 +17,7 @@ fn fail(op: &Op, inputs: &[Signature<'_>], why: &str) -> Error {
 }
 
 /// The signatures of an operation's outputs.
-pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DType)>> {
+pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Signatures> {
     let err = |why: &str| fail(op, inputs, why);
     let arity = |least: usize, most: usize| {
         if (least..=most).contains(&inputs.len()) { Ok(()) } else { Err(err("wrong number of inputs")) }
@@ -33,11 +38,11 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
     let axis_in = |axis: usize| {
         if axis < inputs[0].0.rank() { Ok(()) } else { Err(err(&format!("no axis {axis}"))) }
     };
-    let one = |shape: Shape, dtype: DType| Ok(vec![(shape, dtype)]);
+    let one = |shape: Shape, dtype: DType| Ok(smallvec![(shape, dtype)]);
     let with = |shape: &Shape, axis: usize, extent: usize| {
-        let mut dims = shape.to_vec();
-        dims[axis] = extent;
-        Shape::new(dims)
+        let mut shape = shape.clone();
+        shape[axis] = extent;
+        shape
     };
     let index = |i: usize| {
         if inputs[i].1 == DType::I64 { Ok(()) } else { Err(err("indices must be i64")) }
@@ -99,7 +104,7 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
         Op::Sum { axes } | Op::Mean { axes } => {
             arity(1, 1)?;
             float(0)?;
-            let mut shape = inputs[0].0.to_vec();
+            let mut shape = inputs[0].0.clone();
             for pair in axes.windows(2) {
                 if pair[0] >= pair[1] {
                     return Err(err("axes must ascend"));
@@ -109,7 +114,7 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
                 axis_in(axis)?;
                 shape[axis] = 1;
             }
-            one(shape.into(), inputs[0].1)
+            one(shape, inputs[0].1)
         }
         Op::Max { axis } | Op::Argmax { axis } => {
             arity(1, 1)?;
@@ -144,7 +149,7 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
             if axes.len() != seen.len() || seen.contains(&false) {
                 return Err(err(&format!("{axes:?} is no order of the axes")));
             }
-            one(axes.iter().map(|&a| inputs[0].0[a]).collect::<Vec<_>>().into(), inputs[0].1)
+            one(axes.iter().map(|&a| inputs[0].0[a]).collect(), inputs[0].1)
         }
         Op::Narrow { axis, start, len } => {
             arity(1, 1)?;
@@ -228,9 +233,7 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
             let batch = Shape::from(&a[..a.rank() - 2])
                 .broadcast(&Shape::from(&b[..b.rank() - 2]))
                 .ok_or_else(|| err("batch extents don't broadcast"))?;
-            let mut shape = batch.to_vec();
-            shape.extend([m, n]);
-            one(shape.into(), inputs[0].1)
+            one(batch.iter().copied().chain([m, n]).collect(), inputs[0].1)
         }
         Op::Conv2d { stride, padding } => {
             arity(2, 2)?;
@@ -361,7 +364,7 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Vec<(Shape, DTy
                 same_type(0, i)?;
                 shape_is(i, inputs[0].0)?;
             }
-            Ok(vec![signature; 3])
+            Ok(smallvec![signature; 3])
         }
     }
 }

@@ -11,6 +11,7 @@ mod lower;
 mod op;
 mod shape;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use dtype::DType;
 pub use host::{HostData, HostTensor};
 pub use op::{Interpolation, Op, OpKind};
 pub use shape::Shape;
+use smallvec::SmallVec;
 
 use crate::backend::{Backend, Device, Handle};
 use crate::{Error, Result};
@@ -29,7 +31,16 @@ impl Op {
     /// # Errors
     /// Inputs that don't fit the operation.
     pub fn infer(&self, inputs: &[(&Shape, DType)]) -> Result<Vec<(Shape, DType)>> {
-        infer::infer(self, inputs)
+        infer::infer(self, inputs).map(SmallVec::into_vec)
+    }
+}
+
+/// The only one of an operation's results.
+fn only<T>(op: &Op, results: impl IntoIterator<Item = T>) -> Result<T> {
+    let mut results = results.into_iter();
+    match (results.next(), results.next()) {
+        (Some(result), None) => Ok(result),
+        _ => Err(Error::failure(format!("{}: has not one result", op.kind().name()))),
     }
 }
 
@@ -112,25 +123,24 @@ impl Place {
 
 impl Tensor {
     fn create(place: &Place, op: &Op) -> Result<Self> {
-        let signature = infer::infer(op, &[])?;
+        let due = infer::infer(op, &[])?;
         let handles = place.backend.execute(op, vec![], place.device)?;
-        Ok(Self::wrap(&place.backend, (op, place.device), handles, signature)?.remove(0))
+        only(op, Self::wrap((op, &place.backend, place.device), handles, due)?)
     }
 
     /// Tensors of an operation's results, if they are what was inferred.
     fn wrap(
-        backend: &Arc<dyn Backend>,
-        (op, device): (&Op, Device),
+        (op, backend, device): (&Op, &Arc<dyn Backend>, Device),
         handles: Vec<Handle>,
-        signature: Vec<(Shape, DType)>,
-    ) -> Result<Vec<Self>> {
-        if handles.len() != signature.len() {
+        due: infer::Signatures,
+    ) -> Result<SmallVec<[Self; 1]>> {
+        if handles.len() != due.len() {
             return Err(Error::failure(format!(
                 "{}: the backend {} returned {} tensors where {} were due",
                 op.kind().name(),
                 backend.info().name,
                 handles.len(),
-                signature.len()
+                due.len()
             )));
         }
         let tensor = |(handle, due): (Handle, (Shape, DType))| {
@@ -149,7 +159,7 @@ impl Tensor {
             let (shape, dtype) = due;
             Ok(Self { backend: backend.clone(), handle, shape, dtype, device })
         };
-        handles.into_iter().zip(signature).map(tensor).collect()
+        handles.into_iter().zip(due).map(tensor).collect()
     }
 
     /// Runs an operation; a fused one that the backend lacks is taken apart.
@@ -166,32 +176,51 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::apply`].
     pub fn apply_owned(op: &Op, inputs: Vec<Self>) -> Result<Vec<Self>> {
-        let first = inputs
-            .first()
-            .ok_or_else(|| Error::failure(format!("{}: needs an input tensor", op.kind().name())))?;
-        if let Some(other) =
-            inputs.iter().find(|t| t.device != first.device || !Arc::ptr_eq(&t.backend, &first.backend))
-        {
-            return Err(Error::failure(format!(
-                "{}: tensors on {} and {}",
-                op.kind().name(),
-                first.device,
-                other.device
-            )));
-        }
-        let signatures: Vec<_> = inputs.iter().map(|t| (&t.shape, t.dtype)).collect();
-        let out = infer::infer(op, &signatures)?;
-        let (backend, device) = (first.backend.clone(), first.device);
-        if op.kind().is_fused() && !backend.supports(op.kind(), first.dtype, device) {
+        let (due, whole) = Self::check(op, &inputs)?;
+        if !whole {
             return lower::lower(op, &inputs);
         }
+        let (backend, device) = (inputs[0].backend.clone(), inputs[0].device);
         let handles = inputs.into_iter().map(|t| t.handle).collect();
-        Self::wrap(&backend, (op, device), backend.execute(op, handles, device)?, out)
+        let handles = backend.execute(op, handles, device)?;
+        Ok(Self::wrap((op, &backend, device), handles, due)?.into_vec())
     }
 
+    /// The result of an operation that has one.
     fn one(op: &Op, inputs: &[&Self]) -> Result<Self> {
-        let inputs: Vec<Self> = inputs.iter().map(|&t| t.clone()).collect();
-        Ok(Self::apply_owned(op, inputs)?.remove(0))
+        let (due, whole) = Self::check(op, inputs)?;
+        if !whole {
+            let inputs: Vec<Self> = inputs.iter().map(|&t| t.clone()).collect();
+            return only(op, lower::lower(op, &inputs)?);
+        }
+        let (backend, device) = (&inputs[0].backend, inputs[0].device);
+        let handles = inputs.iter().map(|t| t.handle.clone()).collect();
+        let handles = backend.execute(op, handles, device)?;
+        only(op, Self::wrap((op, backend, device), handles, due)?)
+    }
+
+    /// The signatures of the results, and whether the backend takes the operation whole.
+    fn check<T: Borrow<Self>>(op: &Op, inputs: &[T]) -> Result<(infer::Signatures, bool)> {
+        let first = inputs
+            .first()
+            .ok_or_else(|| Error::failure(format!("{}: needs an input tensor", op.kind().name())))?
+            .borrow();
+        let mut signatures = SmallVec::<[_; 4]>::new();
+        for input in inputs {
+            let input = input.borrow();
+            if input.device != first.device || !Arc::ptr_eq(&input.backend, &first.backend) {
+                return Err(Error::failure(format!(
+                    "{}: tensors on {} and {}",
+                    op.kind().name(),
+                    first.device,
+                    input.device
+                )));
+            }
+            signatures.push((&input.shape, input.dtype));
+        }
+        let due = infer::infer(op, &signatures)?;
+        let whole = !op.kind().is_fused() || first.backend.supports(op.kind(), first.dtype, first.device);
+        Ok((due, whole))
     }
 
     /// The extents.

@@ -65,7 +65,10 @@ macro_rules! ops {
 
             /// The operation of a number.
             pub fn from_code(code: u32) -> Option<Self> {
-                Self::ALL.iter().copied().find(|kind| *kind as u32 == code)
+                match code {
+                    $( $code => Some(Self::$name), )*
+                    _ => None,
+                }
             }
 
             /// The name in messages and tables.

@@ -1,33 +1,43 @@
 //! Shapes and NumPy broadcasting.
 
 use std::fmt;
-use std::ops::Deref;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 
 use crate::{Error, Result};
 
 /// The extents of a tensor, outermost first. A scalar has none.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shape(Vec<usize>);
+#[derive(Clone)]
+pub struct Shape(Extents);
+
+/// Shapes are made, copied and compared at every operation: few extents need no allocation.
+#[derive(Clone)]
+enum Extents {
+    Few(u8, [usize; FEW]),
+    Many(Vec<usize>),
+}
+
+const FEW: usize = 6;
 
 impl Shape {
     /// A shape with these extents.
     pub fn new(extents: impl Into<Vec<usize>>) -> Self {
-        Self(extents.into())
+        extents.into().into()
     }
 
     /// The number of elements.
     pub fn count(&self) -> usize {
-        self.0.iter().product()
+        self.iter().product()
     }
 
     /// The number of dimensions.
     pub fn rank(&self) -> usize {
-        self.0.len()
+        self.len()
     }
 
     /// The extents.
     pub fn dims(&self) -> &[usize] {
-        &self.0
+        self
     }
 
     /// The extents as an array, for destructuring.
@@ -35,77 +45,140 @@ impl Shape {
     /// # Errors
     /// Another rank.
     pub fn array<const N: usize>(&self) -> Result<[usize; N]> {
-        self.0
-            .as_slice()
-            .try_into()
-            .map_err(|_| Error::failure(format!("expected rank {N}, got shape {self}")))
+        self.dims().try_into().map_err(|_| Error::failure(format!("expected rank {N}, got shape {self}")))
     }
 
     /// The shape that both broadcast to (NumPy's rules), or `None`.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
-        let extent = |shape: &Self, i: usize| (i + shape.rank()).checked_sub(rank).map_or(1, |j| shape.0[j]);
-        (0..rank)
-            .map(|i| match (extent(self, i), extent(other, i)) {
-                (a, b) if a == b => Some(a),
-                (1, b) => Some(b),
-                (a, 1) => Some(a),
-                _ => None,
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(Self)
+        let extent = |shape: &Self, i: usize| (i + shape.rank()).checked_sub(rank).map_or(1, |j| shape[j]);
+        let both = |i| match (extent(self, i), extent(other, i)) {
+            (a, b) if a == b => Some(a),
+            (1, b) => Some(b),
+            (a, 1) => Some(a),
+            _ => None,
+        };
+        let mut shape = if self.rank() == rank { self.clone() } else { other.clone() };
+        for (i, extent) in shape.iter_mut().enumerate() {
+            *extent = both(i)?;
+        }
+        Some(shape)
     }
 
     /// Row-major strides, in elements.
     pub fn strides(&self) -> Vec<usize> {
         let mut strides = vec![1; self.rank()];
         for i in (1..self.rank()).rev() {
-            strides[i - 1] = strides[i] * self.0[i];
+            strides[i - 1] = strides[i] * self[i];
         }
         strides
+    }
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self(Extents::Few(0, [0; FEW]))
+    }
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        self.dims() == other.dims()
+    }
+}
+
+impl Eq for Shape {}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dims().hash(state);
     }
 }
 
 impl Deref for Shape {
     type Target = [usize];
     fn deref(&self) -> &[usize] {
-        &self.0
+        match &self.0 {
+            Extents::Few(rank, extents) => &extents[..usize::from(*rank)],
+            Extents::Many(extents) => extents,
+        }
+    }
+}
+
+impl DerefMut for Shape {
+    fn deref_mut(&mut self) -> &mut [usize] {
+        match &mut self.0 {
+            Extents::Few(rank, extents) => &mut extents[..usize::from(*rank)],
+            Extents::Many(extents) => extents,
+        }
+    }
+}
+
+impl FromIterator<usize> for Shape {
+    fn from_iter<I: IntoIterator<Item = usize>>(extents: I) -> Self {
+        let mut few = [0; FEW];
+        let mut extents = extents.into_iter();
+        for rank in 0..FEW {
+            match extents.next() {
+                Some(extent) => few[rank] = extent,
+                None => return Self(Extents::Few(rank as u8, few)),
+            }
+        }
+        match extents.next() {
+            Some(next) => Self(Extents::Many(few.into_iter().chain([next]).chain(extents).collect())),
+            None => Self(Extents::Few(FEW as u8, few)),
+        }
     }
 }
 
 impl From<Vec<usize>> for Shape {
     fn from(extents: Vec<usize>) -> Self {
-        Self(extents)
+        extents.into_iter().collect()
     }
 }
 
 impl From<&[usize]> for Shape {
     fn from(extents: &[usize]) -> Self {
-        Self(extents.to_vec())
+        extents.iter().copied().collect()
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
     fn from(extents: [usize; N]) -> Self {
-        Self(extents.to_vec())
+        extents.into_iter().collect()
     }
 }
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        write!(f, "{:?}", self.dims())
     }
 }
 
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        write!(f, "{:?}", self.dims())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_and_many_extents_are_alike() {
+        for rank in 0..9 {
+            let extents: Vec<usize> = (1..=rank).collect();
+            let shape = Shape::from(extents.as_slice());
+            assert_eq!((shape.dims(), shape.rank()), (extents.as_slice(), rank));
+            assert_eq!(shape, Shape::new(extents.clone()));
+            let longer: Shape = extents.iter().copied().chain([1]).collect();
+            assert_ne!(shape, longer);
+            assert_eq!(shape.count(), longer.count());
+            let front: Shape = std::iter::once(1).chain(extents).collect();
+            assert_eq!(front.broadcast(&shape), Some(front));
+        }
+    }
 
     #[test]
     fn broadcasting_follows_numpy() {
