@@ -1,0 +1,15 @@
+//! Object detection: boxes and masks of objects with their classes.
+
+pub mod anchors;
+pub mod box_coder;
+pub mod boxes;
+pub mod fcos;
+pub mod found;
+pub mod loss;
+pub mod mask_rcnn;
+pub mod matcher;
+pub mod nms;
+pub mod sampler;
+
+pub use boxes::Edges;
+pub use found::{Found, Reporting};

@@ -1,0 +1,13 @@
+//! Semantic segmentation: a class for each pixel.
+
+mod decoder;
+mod linear;
+mod loss;
+mod sliding;
+mod uper_net;
+
+pub use decoder::{DecoderKind, SegmentationDecoder};
+pub use linear::LinearDecoder;
+pub use loss::segmentation_loss;
+pub use sliding::SlidingWindow;
+pub use uper_net::{PyramidPooling, UperNet};
