@@ -28,8 +28,8 @@ impl AnchorGenerator {
         self.ratios.len()
     }
 
-    /// The anchors of each level, place by place, row by row. They are centred on the map's pixels as
-    /// Detectron2 with offset 0 and torchvision have them: at multiples of the stride.
+    /// The anchors of each level, place by place, row by row. They are centred where the map's pixels are, as
+    /// aligned `RoIAlign` sees them (Detectron2's offset of 0.5; torchvision centres them on a pixel's corner).
     pub fn generate(&self, levels: &[LevelExtents]) -> Vec<Vec<Edges>> {
         levels.iter().map(|level| self.of_level(level)).collect()
     }
@@ -41,7 +41,7 @@ impl AnchorGenerator {
         let mut anchors = Vec::with_capacity(level.height * level.width * shapes.len());
         for row in 0..level.height {
             for column in 0..level.width {
-                let (x, y) = (column as f64 * level.stride, row as f64 * level.stride);
+                let [x, y] = [column, row].map(|at| (at as f64 + 0.5) * level.stride);
                 anchors.extend(
                     shapes.iter().map(|[w, h]| Edges([x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h])),
                 );

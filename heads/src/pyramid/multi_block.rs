@@ -6,25 +6,36 @@ use palimpsest_core::{Error, Result};
 use super::{FeatureMap, Rescale};
 use crate::convolution::NormKind;
 
-/// Four maps, one from the end of each quarter of the blocks, rescaled by 4, 2, 1 and 1/2: the earliest
+/// Four maps, one from the end of each quarter of the blocks, rescaled to four strides: the earliest
 /// becomes the finest. Channels stay.
 #[derive(Debug, Clone)]
 pub struct MultiBlockPyramid {
-    levels: Vec<Rescale>,
+    levels: Vec<(Rescale, f64)>,
 }
 
 impl MultiBlockPyramid {
-    /// Declares `pyramid.LEVEL.*` for maps of `input` channels.
+    /// Declares `pyramid.LEVEL.*` for maps of `input` channels, of patches of `patch` px.
     ///
     /// # Errors
-    /// None for these factors.
-    pub fn new(specs: &mut ParamSpecs, input: usize, norm: NormKind) -> Result<Self> {
-        let levels = (0..Rescale::FACTORS.len())
-            .map(|i| {
+    /// Other than four strides, or some that can't be reached.
+    pub fn new(
+        specs: &mut ParamSpecs,
+        input: usize,
+        (patch, strides): (usize, &[f64]),
+        norm: NormKind,
+    ) -> Result<Self> {
+        if strides.len() != 4 {
+            return Err(Error::user(format!("{} strides for the maps of four blocks", strides.len()))
+                .mend("give four, as [4.0, 8.0, 16.0, 32.0]"));
+        }
+        let levels = strides
+            .iter()
+            .enumerate()
+            .map(|(i, &stride)| {
                 let level = |specs: &mut ParamSpecs| {
-                    Rescale::new(specs, Rescale::FACTORS[i], input, false, norm)
+                    Rescale::new(specs, (patch as f64, stride), input, false, norm)
                 };
-                Ok(specs.scope(&format!("pyramid.{i}"), level)?.0)
+                Ok((specs.scope(&format!("pyramid.{i}"), level)?.0, stride))
             })
             .collect::<Result<_>>()?;
         Ok(Self { levels })
@@ -43,12 +54,9 @@ impl MultiBlockPyramid {
         if grids.len() != self.levels.len() {
             return Err(Error::failure(format!("a pyramid of four levels from {} maps", grids.len())));
         }
-        let level = |((rescale, grid), factor): ((&Rescale, &FeatureMap), f64)| {
-            Ok(FeatureMap {
-                values: rescale.forward(params, &grid.values)?,
-                stride: grid.stride / factor,
-            })
+        let level = |((rescale, stride), grid): (&(Rescale, f64), &FeatureMap)| {
+            Ok(FeatureMap { values: rescale.forward(params, &grid.values)?, stride: *stride })
         };
-        self.levels.iter().zip(grids).zip(Rescale::FACTORS).map(level).collect()
+        self.levels.iter().zip(grids).map(level).collect()
     }
 }

@@ -1,50 +1,46 @@
 //! From the patch grid to another resolution.
 
-use palimpsest_core::error::unknown_name;
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::{Error, Result, Tensor};
 
 use crate::convolution::{ConvTranspose2d, Norm2d, NormKind, max_pool};
 
-/// A change of resolution by 4, 2, 1 or 1/2, as ViTDet and BEiT make their pyramids: transposed
-/// convolutions to enlarge (two of them with a norm and GELU between), nothing, or max pooling.
+/// A change of resolution by a power of two, as ViTDet and BEiT make their pyramids: transposed
+/// convolutions to enlarge (for four times two of them, with a norm and GELU between), nothing, or max
+/// pooling.
 #[derive(Debug, Clone)]
 pub enum Rescale {
     /// Four times as high and wide.
     Quadruple(ConvTranspose2d, Norm2d, ConvTranspose2d),
     /// Twice as high and wide.
     Double(ConvTranspose2d),
-    /// As it is.
-    Same,
-    /// Half as high and wide.
-    Half,
+    /// As it is, or halved so many times.
+    Halved(usize),
 }
 
 impl Rescale {
-    /// The factors that there are.
-    pub const FACTORS: [f64; 4] = [4.0, 2.0, 1.0, 0.5];
-
-    /// Declares the layers for a factor on `input` channels; returns them with the channels that come
-    /// out. With `narrowing`, each doubling of the resolution halves the channels (ViTDet); without,
-    /// they stay (BEiT).
+    /// Declares the layers from a grid of patches of `patch` px to a map of `stride` px, on `input`
+    /// channels; returns them with the channels that come out. With `narrowing`, each doubling of the
+    /// resolution halves the channels (ViTDet); without, they stay (BEiT).
     ///
     /// # Errors
-    /// Another factor, or channels that can't be halved.
+    /// A stride that can't be reached, or channels that can't be halved.
     pub fn new(
         specs: &mut ParamSpecs,
-        factor: f64,
+        (patch, stride): (f64, f64),
         input: usize,
         narrowing: bool,
         norm: NormKind,
     ) -> Result<(Self, usize)> {
         let init = || Init::TruncatedNormal((1.0 / input as f64).sqrt() as f32);
-        let divisor = if narrowing { factor.max(1.0) as usize } else { 1 };
-        if !input.is_multiple_of(divisor) {
-            return Err(Error::user(format!("a width of {input} can't be divided by {divisor}"))
-                .mend("use an encoder whose width is a multiple of 4, or leave the finest level out"));
-        }
+        let factor = patch / stride;
+        let divisor = if narrowing && factor > 1.0 { factor as usize } else { 1 };
         let output = input / divisor;
         let rescale = match factor {
+            4.0 | 2.0 if !input.is_multiple_of(divisor) => {
+                return Err(Error::user(format!("a width of {input} can't be divided by {divisor}"))
+                    .mend("use an encoder whose width is a multiple of 4, or leave the finest level out"));
+            }
             4.0 => {
                 let middle = if narrowing { input / 2 } else { input };
                 Self::Quadruple(
@@ -54,11 +50,14 @@ impl Rescale {
                 )
             }
             2.0 => Self::Double(ConvTranspose2d::new(specs, "up", input, output, init())),
-            1.0 => Self::Same,
-            0.5 => Self::Half,
+            1.0 => Self::Halved(0),
+            0.5 => Self::Halved(1),
+            0.25 => Self::Halved(2),
+            0.125 => Self::Halved(3),
             _ => {
-                let known = Self::FACTORS.map(|f| f.to_string());
-                return Err(unknown_name("scale", &factor.to_string(), known.iter().map(String::as_str)));
+                let reached = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0].map(|f| (patch * f).to_string()).join(", ");
+                return Err(Error::user(format!("a stride of {stride} px from patches of {patch} px"))
+                    .mend(format!("choose strides among {reached}")));
             }
         };
         Ok((rescale, output))
@@ -74,8 +73,7 @@ impl Rescale {
                 second.forward(params, &norm.forward(params, &first.forward(params, x)?)?.gelu()?)
             }
             Self::Double(up) => up.forward(params, x),
-            Self::Same => Ok(x.clone()),
-            Self::Half => max_pool(x),
+            Self::Halved(times) => (0..*times).try_fold(x.clone(), |x, _| max_pool(&x)),
         }
     }
 }

@@ -17,6 +17,25 @@ pub enum DecoderKind {
     Upernet,
 }
 
+/// What a decoder is built for.
+#[derive(Debug, Clone)]
+pub struct DecoderSettings<'a> {
+    /// Which.
+    pub kind: DecoderKind,
+    /// Channels of the patch grids.
+    pub input: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Classes of pixels.
+    pub classes: usize,
+    /// UperNet: its channels.
+    pub width: usize,
+    /// UperNet: strides of the four levels in pixels, the finest first.
+    pub strides: &'a [f64],
+    /// UperNet: norms.
+    pub norm: NormKind,
+}
+
 /// From patch grids to logits.
 #[derive(Debug, Clone)]
 pub enum SegmentationDecoder {
@@ -27,21 +46,18 @@ pub enum SegmentationDecoder {
 }
 
 impl SegmentationDecoder {
-    /// Declares a decoder on maps of `input` channels.
+    /// Declares a decoder.
     ///
     /// # Errors
-    /// None for the kinds that there are.
-    pub fn new(
-        specs: &mut ParamSpecs,
-        kind: DecoderKind,
-        (input, width, classes): (usize, usize, usize),
-        norm: NormKind,
-    ) -> Result<Self> {
+    /// Strides that can't be reached.
+    pub fn new(specs: &mut ParamSpecs, settings: &DecoderSettings<'_>) -> Result<Self> {
+        let &DecoderSettings { kind, input, patch, classes, width, strides, norm } = settings;
         match kind {
             DecoderKind::Linear => Ok(Self::Linear(LinearDecoder::new(specs, input, classes))),
             DecoderKind::Upernet => {
-                let pyramid = MultiBlockPyramid::new(specs, input, norm)?;
-                Ok(Self::UperNet(pyramid, UperNet::new(specs, (4, input), width, classes, norm)))
+                let pyramid = MultiBlockPyramid::new(specs, input, (patch, strides), norm)?;
+                let net = UperNet::new(specs, (strides.len(), input), width, classes, norm);
+                Ok(Self::UperNet(pyramid, net))
             }
         }
     }

@@ -6,7 +6,7 @@ mod loss;
 mod sliding;
 mod uper_net;
 
-pub use decoder::{DecoderKind, SegmentationDecoder};
+pub use decoder::{DecoderKind, DecoderSettings, SegmentationDecoder};
 pub use linear::LinearDecoder;
 pub use loss::segmentation_loss;
 pub use sliding::SlidingWindow;

@@ -51,7 +51,7 @@ impl SlidingWindow {
             .collect()
     }
 
-    /// The probabilities [1, K, H, W] of a normalised picture [1, C, H, W], the mean over scales and
+    /// The probabilities [B, K, H, W] of normalised pictures [B, C, H, W], the mean over scales and
     /// mirror images. `forward` gives logits [n, K, h, w] of windows [n, C, height, width].
     ///
     /// # Errors
@@ -95,16 +95,16 @@ impl SlidingWindow {
         [height, width].map(|side| ((side as f64 * factor).round() as usize).max(1))
     }
 
-    /// Logits [1, K, H, W] of a picture: where windows overlap, their mean.
+    /// Logits [B, K, H, W] of pictures: where windows overlap, their mean.
     fn logits(&self, image: &Tensor, forward: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let [_, _, h, w] = image.shape().array()?;
+        let [b, _, h, w] = image.shape().array()?;
         // A picture that is smaller than a window is padded with zeros, the mean of normalised pixels.
         let [full_h, full_w] = [h.max(self.size[0]), w.max(self.size[1])];
         let padded = pad(image, [0, full_h - h], [0, full_w - w])?;
         let windows = self.windows([full_h, full_w]);
         let mut counts = vec![0.0; full_h * full_w];
         let mut sum: Option<Tensor> = None;
-        for part in windows.chunks(self.batch) {
+        for part in windows.chunks((self.batch / b).max(1)) {
             let crops = part
                 .iter()
                 .map(|&[top, left]| padded.narrow(2, top, self.size[0])?.narrow(3, left, self.size[1]))
@@ -113,7 +113,7 @@ impl SlidingWindow {
             let logits = resize(&logits, self.size)?;
             for (i, &[top, left]) in part.iter().enumerate() {
                 let (below, right) = (full_h - self.size[0] - top, full_w - self.size[1] - left);
-                let own = pad(&logits.narrow(0, i, 1)?, [top, below], [left, right])?;
+                let own = pad(&logits.narrow(0, i * b, b)?, [top, below], [left, right])?;
                 sum = Some(match sum {
                     Some(sum) => sum.add(&own)?,
                     None => own,
@@ -129,7 +129,8 @@ impl SlidingWindow {
     }
 }
 
-fn resize(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+/// `x` in another height and width, bilinearly.
+pub(super) fn resize(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let [_, _, h, w] = x.shape().array()?;
     if [h, w] == [height, width] { Ok(x.clone()) } else { x.interpolate(height, width, Interpolation::Bilinear) }
 }

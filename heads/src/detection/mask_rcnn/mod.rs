@@ -2,6 +2,7 @@
 //! pyramid, classified, refined and masked.
 
 mod box_head;
+mod detector;
 mod mask_head;
 mod mask_target;
 mod paste;
@@ -10,6 +11,7 @@ mod roi_align;
 mod rpn;
 
 pub use box_head::{BoxHead, BoxLosses, BoxOutputs, box_losses};
+pub use detector::{FoundMask, MASK, MaskRcnn, MaskRcnnSettings, SampledRegions};
 pub use mask_head::{MaskHead, mask_loss, mask_probabilities};
 pub use mask_target::mask_target;
 pub use paste::paste_mask;

@@ -28,9 +28,7 @@ pub struct RoiAlign {
 pub(super) type Corners = [(usize, f64); 4];
 
 impl RoiAlign {
-    /// Levels [B, C, H, W] -> [regions, C, size, size]. A region is cut out of the level where it is about
-    /// `size` pixels wide: the one whose stride is nearest to root of area / `size` from below, as FPN's
-    /// rule (224 pixels on a stride of 16) has it for a size of 14; so for any strides.
+    /// Levels [B, C, H, W], the finest first -> [regions, C, size, size].
     ///
     /// # Errors
     /// No levels, an image that isn't there, or the backend's failure.
@@ -80,9 +78,10 @@ impl RoiAlign {
             .permute(&[0, 3, 1, 2])
     }
 
-    /// The number of the level that a box is cut out of.
+    /// The number of the level that a box is cut out of, by FPN's rule: one of 224 x 224 pixels out of
+    /// that of stride 16, one of half the side out of that of half the stride.
     pub fn level(&self, levels: &[FeatureMap], edges: &Edges) -> usize {
-        let ideal = edges.area().max(0.0).sqrt() / 14.0;
+        let ideal = edges.area().max(0.0).sqrt() * 16.0 / 224.0;
         levels.iter().rposition(|level| level.stride <= ideal * (1.0 + 1e-6)).unwrap_or(0)
     }
 
