@@ -24,6 +24,7 @@ pub mod settings;
 pub mod target;
 pub mod tensor;
 pub mod train;
+pub mod tune;
 
 pub use backend::{Backend, Device};
 pub use error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::ops::Index;
+use std::sync::Arc;
 
 use crate::random::{Philox, Stream};
 use crate::tensor::{DType, HostTensor, Place, Shape, Tensor};
@@ -121,12 +122,29 @@ fn fnv1a(name: &str) -> u64 {
 pub struct Params {
     tensors: Vec<Tensor>,
     compute: DType,
+    /// Which of them are trained; all where it isn't said.
+    trained: Option<Arc<[bool]>>,
 }
 
 impl Params {
     /// Parameters from tensors in the order of their declaration.
     pub fn new(tensors: Vec<Tensor>, compute: DType) -> Self {
-        Self { tensors, compute }
+        Self { tensors, compute, trained: None }
+    }
+
+    /// Of these parameters, those that are trained: [`Params::track`] records gradients for them alone.
+    ///
+    /// # Panics
+    /// If there isn't a truth value for each.
+    #[must_use]
+    pub fn only(self, trained: Arc<[bool]>) -> Self {
+        assert_eq!(trained.len(), self.tensors.len(), "a truth value for each parameter");
+        Self { trained: Some(trained), ..self }
+    }
+
+    /// Whether the parameter at this place of the declaration is trained.
+    pub fn is_trained(&self, index: usize) -> bool {
+        self.trained.as_ref().is_none_or(|trained| trained[index])
     }
 
     /// Uploads host values, in the float type `dtype`.
@@ -136,16 +154,19 @@ impl Params {
     pub fn upload(place: &Place, values: Vec<HostTensor>, dtype: DType, compute: DType) -> Result<Self> {
         let tensors =
             values.into_iter().map(|v| place.upload(v.to_float(dtype)?)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { tensors, compute })
+        Ok(Self::new(tensors, compute))
     }
 
-    /// The same values as leaves that gradients are recorded for.
+    /// The same values, those that are trained as leaves that gradients are recorded for.
     ///
     /// # Errors
     /// The backend's failure.
     pub fn track(&self) -> Result<Self> {
-        let tensors = self.tensors.iter().map(Tensor::track).collect::<Result<Vec<_>>>()?;
-        Ok(Self { tensors, compute: self.compute })
+        let leaf = |(i, tensor): (usize, &Tensor)| {
+            if self.is_trained(i) { tensor.track() } else { Ok(tensor.clone()) }
+        };
+        let tensors = self.tensors.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
+        Ok(Self { tensors, compute: self.compute, trained: self.trained.clone() })
     }
 
     /// All tensors, in the order of their declaration.

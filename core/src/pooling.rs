@@ -68,6 +68,14 @@ impl Pooling {
         }
     }
 
+    /// The width of the vector.
+    pub fn width(self, geometry: &Geometry) -> usize {
+        match self {
+            Self::Grid(n) => n * n * geometry.dim,
+            Self::Mean | Self::Class => geometry.dim,
+        }
+    }
+
     /// `tokens` [B, prefix + N, D] -> [B, width].
     ///
     /// # Errors

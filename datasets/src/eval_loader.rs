@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
+use palimpsest_core::head::Examples;
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::augment::{Augment, Filter};
+use crate::loader::Feed;
 use crate::prefetch::Prefetch;
+use crate::sampler::{Pictures, Sampler};
 use crate::transform::Transform;
 use crate::{IMAGENET_MEAN, IMAGENET_STD};
 
@@ -58,34 +61,51 @@ impl Default for EvalConfig {
 /// One pass over a data set. Broken files are left out of their batch, which is then smaller (a
 /// batch of broken files alone is passed over); `Batch::indices` tells what is there.
 /// `Batch::first_sample` is the position of the batch in the data set.
-pub struct EvalLoader {
-    source: Source,
-    dataset: Arc<dyn Dataset>,
+pub struct EvalLoader<S: Sampler = Pictures> {
+    source: Source<S>,
+    samples: usize,
     limit: usize,
     broken: BTreeMap<usize, String>,
     done: bool,
 }
 
-enum Source {
-    Inline(Box<dyn FnMut() -> Option<Result<Assembled>> + Send>),
-    Ahead(Prefetch),
+enum Source<S: Sampler> {
+    Inline(Box<dyn FnMut() -> Option<Result<Assembled<S::Target>>> + Send>),
+    Ahead(Prefetch<S>),
 }
 
 impl EvalLoader {
-    /// Starts a pass.
+    /// Starts a pass over pictures.
     ///
     /// # Errors
     /// A number out of range.
     pub fn new(dataset: Arc<dyn Dataset>, config: &EvalConfig) -> Result<Self> {
-        if config.batch == 0 {
-            return Err(Error::user("batch = 0").mend("use at least 1"));
-        }
         let augment =
             Augment { filter: config.filter, ..Augment::centre(config.resize.unwrap_or(config.image_size)) };
         let transform =
             Transform::new(config.image_size, config.channels, augment, &config.mean, &config.std)?;
-        let assembler = Arc::new(Assembler::new(Arc::clone(&dataset), transform, 0, config.workers)?);
-        let (len, batch) = (dataset.len(), config.batch);
+        let feed = Feed {
+            batch: config.batch,
+            workers: config.workers,
+            bad_files_limit: config.bad_files_limit,
+            prefetch: config.prefetch,
+            ..Feed::default()
+        };
+        Self::over(Pictures { dataset, transform }, &feed)
+    }
+}
+
+impl<S: Sampler> EvalLoader<S> {
+    /// Starts a pass over any samples, in their order; `feed.shuffle` is not looked at.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
+        if feed.batch == 0 {
+            return Err(Error::user("batch = 0").mend("use at least 1"));
+        }
+        let (len, batch) = (sampler.len(), feed.batch);
+        let assembler = Arc::new(Assembler::new(sampler, feed.seed, feed.workers)?);
         let mut next = 0;
         let maker = Arc::clone(&assembler);
         let make = move || {
@@ -95,25 +115,22 @@ impl EvalLoader {
                 maker.assemble(next - start, 0, 1, start as u64, |slot| std::iter::once(start + slot))
             })
         };
-        let source = if config.workers == 0 {
+        let source = if feed.workers == 0 {
             Source::Inline(Box::new(make))
         } else {
-            Source::Ahead(Prefetch::start(&assembler, config.prefetch, make)?)
+            Source::Ahead(Prefetch::start(&assembler, feed.prefetch, make)?)
         };
-        let limit = config.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
-        Ok(Self { source, dataset, limit, broken: BTreeMap::new(), done: false })
+        let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        Ok(Self { source, samples: len, limit, broken: BTreeMap::new(), done: false })
     }
 
     /// The broken files that were left out so far, by sample.
     pub fn broken(&self) -> &BTreeMap<usize, String> {
         &self.broken
     }
-}
 
-impl Iterator for EvalLoader {
-    type Item = Result<Batch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next batch with what is true of its pictures.
+    pub fn next_examples(&mut self) -> Option<Result<Examples<S::Target>>> {
         while !self.done {
             let made = match &mut self.source {
                 Source::Inline(make) => make(),
@@ -136,16 +153,24 @@ impl Iterator for EvalLoader {
                 return Some(Err(Error::user(format!(
                     "{} of {} files are broken, more than bad_files_limit = {}; the last: {last}",
                     self.broken.len(),
-                    self.dataset.len(),
+                    self.samples,
                     self.limit
                 ))
                 .mend("mend or remove them, or raise `bad_files_limit`")));
             }
             if !made.batch.is_empty() {
-                return Some(Ok(made.batch));
+                return Some(Ok(Examples { batch: made.batch, targets: made.targets }));
             }
         }
         self.done = true;
         None
+    }
+}
+
+impl Iterator for EvalLoader {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_examples().map(|made| made.map(|made| made.batch))
     }
 }

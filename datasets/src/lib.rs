@@ -12,6 +12,8 @@ pub mod decode;
 pub mod detection;
 pub mod embedded;
 pub mod eval_loader;
+pub mod examples;
+pub mod few_shot;
 pub mod fine_grained;
 pub mod folder;
 pub mod idx;
@@ -26,6 +28,7 @@ pub mod picture_list;
 mod pictures;
 mod prefetch;
 pub mod reader;
+pub mod sampler;
 pub mod scene;
 pub mod segmentation;
 pub mod spec;
@@ -39,13 +42,16 @@ pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use decode::DecodeOptions;
 pub use eval_loader::{EvalConfig, EvalLoader};
-pub use loader::{Loader, LoaderConfig};
+pub use loader::{Feed, Loader, LoaderConfig};
 pub use open::{list, open, open_detection, open_segmentation, open_with_notes};
 pub use reader::{DatasetInfo, Opened, OpenedDetection, OpenedSegmentation};
 pub use scene::SceneSettings;
 pub use spec::DataSpec;
 pub use split::Split;
 pub use transform::{Scratch, Transform};
+
+/// Keeps the linker from dropping what registers itself here.
+pub fn link() {}
 
 /// Channel means of ImageNet, RGB in 0..1.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];

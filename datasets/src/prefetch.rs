@@ -7,21 +7,22 @@ use std::thread::JoinHandle;
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
+use crate::sampler::Sampler;
 
 /// Batches made ahead on a thread: at most `ahead` (or 1, if that is 0) exist, finished or in the
 /// making, besides those that were handed over.
-pub(crate) struct Prefetch {
-    assembler: Arc<Assembler>,
-    receiver: Option<Receiver<Result<Assembled>>>,
+pub(crate) struct Prefetch<S: Sampler> {
+    assembler: Arc<Assembler<S>>,
+    receiver: Option<Receiver<Result<Assembled<S::Target>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Prefetch {
+impl<S: Sampler> Prefetch<S> {
     /// Calls `make` over and over until it returns none or an error.
     pub(crate) fn start(
-        assembler: &Arc<Assembler>,
+        assembler: &Arc<Assembler<S>>,
         ahead: usize,
-        mut make: impl FnMut() -> Option<Result<Assembled>> + Send + 'static,
+        mut make: impl FnMut() -> Option<Result<Assembled<S::Target>>> + Send + 'static,
     ) -> Result<Self> {
         // The thread itself holds one.
         let (sender, receiver) = sync_channel(ahead.saturating_sub(1));
@@ -40,7 +41,7 @@ impl Prefetch {
     }
 
     /// The next item; none once `make` has returned none.
-    pub(crate) fn next(&mut self) -> Option<Result<Assembled>> {
+    pub(crate) fn next(&mut self) -> Option<Result<Assembled<S::Target>>> {
         if let Ok(made) = self.receiver.as_ref()?.recv() {
             return Some(made);
         }
@@ -52,7 +53,7 @@ impl Prefetch {
     }
 }
 
-impl Drop for Prefetch {
+impl<S: Sampler> Drop for Prefetch<S> {
     fn drop(&mut self) {
         self.assembler.set_stop(true);
         // With no receiver, a thread that waits to hand over a batch gives up.

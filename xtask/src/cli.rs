@@ -40,9 +40,9 @@ pub(crate) enum Command {
     /// Do a step again that was not finite, and name the first operation where it happened
     #[command(after_help = "Example:\n  cargo xtask replay runs/paper-micro-1")]
     Replay(Replay),
-    /// Measure a run's encoder on frozen features
+    /// Measure a run's encoder: with heads on frozen features, or trained with the encoder
     #[command(
-        after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json"
+        after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json\n  cargo xtask eval runs/mae --head finetune train.epochs=20 train.batch=64 --seeds 0,1,2\n  cargo xtask eval runs/mae --head finetune --data cub,cars --data-path data/cub --data-path data/cars --dry-run"
     )]
     Eval(Eval),
     /// Write the report of one run, or of several side by side
@@ -161,33 +161,45 @@ pub(crate) struct Replay {
 pub(crate) struct Eval {
     /// The run's folder
     pub(crate) run: PathBuf,
-    /// knn or linear; both by default
-    #[arg(long)]
+    /// Heads (see cargo xtask list heads); the recipe's by default
+    #[arg(long, value_delimiter = ',')]
     pub(crate) head: Vec<String>,
-    /// Another data set than the run's
+    /// Other data sets than the run's, as cub,cars
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) data: Vec<String>,
+    /// The folder or file of each; may be given several times
     #[arg(long)]
-    pub(crate) data: Option<String>,
-    /// Its folder or file
-    #[arg(long)]
-    pub(crate) data_path: Option<PathBuf>,
+    pub(crate) data_path: Vec<PathBuf>,
+    /// Training images of each class at most, drawn by the seed; 0 takes all
+    #[arg(long, default_value_t = 0)]
+    pub(crate) shots: usize,
+    /// Seeds, as 0,1,2: mean and spread are told; the run's by default
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) seeds: Vec<u64>,
     /// Another checkpoint than the newest
     #[arg(long)]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// The number of blocks that features are taken after; the recipe's by default
+    /// The number of blocks that frozen features are taken after; the recipe's by default
     #[arg(long)]
     pub(crate) blocks: Option<usize>,
-    /// mean, class or grid:N; the recipe's by default
+    /// Frozen features: mean, class or grid:N; the recipe's by default
     #[arg(long)]
     pub(crate) features: Option<String>,
     /// Leave out the random initialisation
     #[arg(long)]
     pub(crate) no_baseline: bool,
+    /// Where trained heads are saved, with pictures; by default eval/ in the run's folder
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Check heads and data, tell what training would take, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) place: Where,
     /// One JSON summary as the last line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Parameters of the head, KEY=VALUE (see cargo xtask show head knn)
+    /// Keys of the head and of its training, KEY=VALUE (see cargo xtask show head finetune)
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
 }

@@ -1,43 +1,5 @@
-//! The driver: `cargo xtask …`. It puts the parts together that a recipe names, and shows what they do.
+//! `cargo xtask`.
 
-mod backends;
-mod cli;
-mod commands;
-mod energy;
-mod environment;
-mod flops;
-mod gpu;
-mod observer;
-mod output;
-mod pictures;
-mod plugins;
-mod progress;
-mod report;
-mod session;
-mod shapes;
-mod synthetic;
-mod tensorboard;
-mod timed;
-mod watched;
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-fn main() -> ExitCode {
-    palimpsest_core::plugin::report_aborts();
-    palimpsest_heads::link();
-    let cli = cli::Cli::parse();
-    // `plugin …` looks for itself, so that it can tell of what is broken.
-    let installed = match cli.command {
-        cli::Command::Plugin(_) => plugins::name(cli.plugin),
-        _ => plugins::install(cli.plugin),
-    };
-    match installed.and_then(|()| commands::dispatch(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&error);
-            ExitCode::from(error.exit_status())
-        }
-    }
+fn main() -> std::process::ExitCode {
+    palimpsest::main()
 }

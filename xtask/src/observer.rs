@@ -53,7 +53,10 @@ impl<'a> Watcher<'a> {
             painter: Painter { mean, std },
             samples,
             heads,
-            random: eval.baseline.then(|| session::random_params(trainer, &trainer.place)).transpose()?,
+            random: eval
+                .baseline
+                .then(|| session::random_params(trainer, &trainer.place, trainer.recipe.run.seed))
+                .transpose()?,
             baseline: None,
             log_every: trainer.recipe.train.log_every as u64,
             results: Value::Null,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
-use palimpsest_core::head::{Scores, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{HeadKind, Task, TaskData, TaskHeadEntry, TaskSplit};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::recipe::{DataSettings, Recipe};
@@ -78,6 +78,13 @@ impl Data {
         };
         let limits = [recipe.eval.train_images, recipe.eval.test_images];
         Ok(Self { settings, train: train.dataset, test, notes, limits })
+    }
+
+    /// With at most `shots` training images of each class; all for 0.
+    pub(crate) fn few_shot(&self, shots: usize, seed: u64) -> Result<Self> {
+        let train = palimpsest_datasets::few_shot::few_shot(self.train.clone(), shots, seed)?;
+        let (settings, notes) = (self.settings.clone(), self.notes.clone());
+        Ok(Self { settings, train, test: self.test.clone(), notes, limits: self.limits })
     }
 
     /// The training loader.
@@ -169,10 +176,15 @@ impl TaskData for Data {
     }
 }
 
-/// The heads of a list, built with their parameters.
+/// Refuses heads of a recipe's list that can't be measured while it trains.
 pub(crate) fn check_heads(names: &[String]) -> Result<()> {
     for name in names {
-        registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("`eval.heads`"))?;
+        let entry = registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("`eval.heads`"))?;
+        if let HeadKind::Trained(_) = entry.kind {
+            return Err(Error::user(format!("`{name}` is trained with the encoder"))
+                .at("`eval.heads`")
+                .mend(format!("use it after the run: cargo xtask eval RUN --head {name}")));
+        }
     }
     Ok(())
 }
@@ -184,24 +196,33 @@ pub(crate) fn evaluate(
     data: &Data,
     heads: &[(String, Section)],
 ) -> Result<Value> {
-    let pooling: Pooling =
-        trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
-    let blocks = trainer.recipe.eval.blocks;
-    let task = Task::new(&*trainer.model.encoder, params, data, pooling, blocks, trainer.recipe.run.seed)?;
+    let task = frozen_task(trainer, params, data, trainer.recipe.run.seed)?;
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
-        let scores: Scores = (entry.build)(section)?.evaluate(&task)?;
+        let HeadKind::Frozen(build) = entry.kind else { continue };
         let scores: Map<String, Value> =
-            scores.into_iter().map(|(figure, value)| (figure, json!(value))).collect();
+            build(section)?.evaluate(&task)?.into_iter().map(|(figure, v)| (figure, json!(v))).collect();
         results.insert(name.clone(), Value::Object(scores));
     }
     Ok(Value::Object(results))
 }
 
-/// The weights that the run's seed starts from.
-pub(crate) fn random_params(trainer: &Trainer, place: &Place) -> Result<Params> {
+/// The frozen features of a trainer's encoder with these weights.
+pub(crate) fn frozen_task<'a>(
+    trainer: &'a Trainer,
+    params: &'a Params,
+    data: &'a Data,
+    seed: u64,
+) -> Result<Task<'a>> {
+    let pooling: Pooling =
+        trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
+    Task::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
+}
+
+/// The weights that a seed starts from.
+pub(crate) fn random_params(trainer: &Trainer, place: &Place, seed: u64) -> Result<Params> {
     let trained = trainer.params();
-    let values = trainer.model.specs.initial(trainer.recipe.run.seed)?;
+    let values = trainer.model.specs.initial(seed)?;
     Params::upload(place, values, trained.dtype(), trained.compute())
 }

@@ -12,10 +12,13 @@ use crate::tensor::Tensor;
 /// The scalars of a step, still on the device: (name, value).
 pub type Scalars = Vec<(String, Tensor)>;
 
+/// What blocks give beside their tokens and the losses read: (number, tensor).
+pub type Side = Vec<(usize, Tensor)>;
+
 /// What a step's forward and backward pass gave.
 pub struct Gradients {
     /// The gradient of every parameter, in the order of declaration; `None` where the loss does not
-    /// depend on it.
+    /// depend on it, or where it isn't trained.
     pub gradients: Vec<Option<Tensor>>,
     /// `loss` first, then `loss/NAME` for each objective, then metrics.
     pub scalars: Scalars,
@@ -23,29 +26,49 @@ pub struct Gradients {
     pub seconds: [f64; 2],
 }
 
-/// Forward and backward pass. With `checkpoint_blocks` of n > 0 only the inputs of every n blocks
-/// are kept, and the blocks are run again in the backward pass (Chen et al. 2016).
-///
-/// # Errors
-/// The backend's failure.
-pub fn gradients(
-    model: &Model,
-    params: &Params,
-    prepared: &Prepared<'_>,
-    checkpoint_blocks: usize,
-) -> Result<Gradients> {
-    if checkpoint_blocks > 0 {
-        return recomputed(model, params, prepared, checkpoint_blocks);
+/// A forward pass through an encoder, cut where it can be taken up again.
+pub trait Pass {
+    /// The number of blocks.
+    fn depth(&self) -> usize;
+    /// The number of blocks at the bottom of which, and of the embedding below them, nothing is trained.
+    fn frozen(&self) -> usize {
+        0
     }
-    let start = std::time::Instant::now();
-    let tracked = params.track()?;
-    let forward = model.forward(&tracked, prepared)?;
-    let (total, scalars) = scalars(forward)?;
-    let forward_seconds = start.elapsed().as_secs_f64();
-    let leaves: Vec<&Tensor> = tracked.tensors().iter().collect();
-    let gradients = total.backward(&leaves)?;
-    let seconds = [forward_seconds, start.elapsed().as_secs_f64() - forward_seconds];
-    Ok(Gradients { gradients, scalars, seconds })
+    /// The tokens that enter block 0.
+    ///
+    /// # Errors
+    /// The backend's failure; so for all that follow.
+    fn enter(&self, params: &Params) -> Result<Tensor>;
+    /// Runs some of the blocks.
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)>;
+    /// The total loss, and what is logged: `loss` first.
+    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)>;
+}
+
+/// A pre-training step.
+struct Restoration<'a> {
+    model: &'a Model,
+    prepared: &'a Prepared<'a>,
+}
+
+impl Pass for Restoration<'_> {
+    fn depth(&self) -> usize {
+        self.model.geometry().depth
+    }
+
+    fn enter(&self, params: &Params) -> Result<Tensor> {
+        self.model.enter(params, self.prepared)
+    }
+
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)> {
+        let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.prepared)?;
+        Ok((tokens, attention.into_iter().map(|probs| (probs.block, probs.values)).collect()))
+    }
+
+    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)> {
+        let attention = side.into_iter().map(|(block, values)| Probabilities { block, values }).collect();
+        scalars(self.model.leave(params, tokens, attention, self.prepared)?)
+    }
 }
 
 fn scalars(forward: Forward) -> Result<(Tensor, Scalars)> {
@@ -58,60 +81,106 @@ fn scalars(forward: Forward) -> Result<(Tensor, Scalars)> {
     Ok((total, scalars))
 }
 
-fn recomputed(model: &Model, params: &Params, prepared: &Prepared<'_>, blocks: usize) -> Result<Gradients> {
+/// Forward and backward pass of a pre-training step; see [`gradients_of`].
+///
+/// # Errors
+/// The backend's failure.
+pub fn gradients(
+    model: &Model,
+    params: &Params,
+    prepared: &Prepared<'_>,
+    checkpoint_blocks: usize,
+) -> Result<Gradients> {
+    gradients_of(&Restoration { model, prepared }, params, checkpoint_blocks)
+}
+
+/// Forward and backward pass. With `checkpoint_blocks` of n > 0 only the inputs of every n blocks
+/// are kept, and the blocks are run again in the backward pass (Chen et al. 2016).
+///
+/// # Errors
+/// The backend's failure.
+pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) -> Result<Gradients> {
+    if checkpoint_blocks > 0 {
+        return recomputed(pass, params, checkpoint_blocks);
+    }
     let start = std::time::Instant::now();
-    let depth = model.geometry().depth;
+    let tracked = params.track()?;
+    let tokens = pass.enter(&tracked)?;
+    let (tokens, side) = pass.blocks(&tracked, tokens, 0..pass.depth())?;
+    let (total, scalars) = pass.leave(&tracked, &tokens, side)?;
+    let forward_seconds = start.elapsed().as_secs_f64();
+    let (gradients, _) = backward(total, &tracked, &[])?;
+    let seconds = [forward_seconds, start.elapsed().as_secs_f64() - forward_seconds];
+    Ok(Gradients { gradients, scalars, seconds })
+}
+
+/// The gradients of every parameter (`None` for one that isn't trained) and of further leaves.
+fn backward(
+    total: Tensor,
+    tracked: &Params,
+    further: &[&Tensor],
+) -> Result<(Vec<Option<Tensor>>, Vec<Option<Tensor>>)> {
+    let trained: Vec<usize> = (0..tracked.tensors().len()).filter(|&i| tracked.is_trained(i)).collect();
+    let mut leaves: Vec<&Tensor> = trained.iter().map(|&i| &tracked.tensors()[i]).collect();
+    leaves.extend(further);
+    let mut found = total.backward(&leaves)?;
+    let rest = found.split_off(trained.len());
+    let mut gradients = vec![None; tracked.tensors().len()];
+    trained.into_iter().zip(found).for_each(|(i, gradient)| gradients[i] = gradient);
+    Ok((gradients, rest))
+}
+
+fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradients> {
+    let start = std::time::Instant::now();
+    let depth = pass.depth();
     let segments: Vec<Range<usize>> =
         (0..depth).step_by(blocks).map(|first| first..(first + blocks).min(depth)).collect();
 
-    // Forward without history: only the tokens between segments stay, and the attention that the
-    // objectives read.
+    // Forward without history: only the tokens between segments stay, and what the losses read.
     let place = params.place();
     let mut inputs = vec![];
-    let mut attention = vec![];
+    let mut side = vec![];
     let last = {
         let _quiet = NoGrad::new(&*place.backend);
-        let mut tokens = model.enter(params, prepared)?;
+        let mut tokens = pass.enter(params)?;
         for segment in &segments {
             inputs.push(tokens.clone());
-            let (next, probs) = model.run_blocks(params, tokens, segment.clone(), prepared)?;
+            let (next, beside) = pass.blocks(params, tokens, segment.clone())?;
             tokens = next;
-            attention.extend(probs);
+            side.extend(beside);
         }
         tokens
     };
     let tracked = params.track()?;
     let last = last.track()?;
-    let attention: Vec<Probabilities> = attention
-        .into_iter()
-        .map(|probs| Ok(Probabilities { block: probs.block, values: probs.values.track()? }))
-        .collect::<Result<_>>()?;
-    let (total, scalars) = scalars(model.leave(&tracked, &last, attention.clone(), prepared)?)?;
+    let side: Side =
+        side.into_iter().map(|(number, values)| Ok((number, values.track()?))).collect::<Result<_>>()?;
+    let (total, scalars) = pass.leave(&tracked, &last, side.clone())?;
     let forward_seconds = start.elapsed().as_secs_f64();
 
-    let mut leaves: Vec<&Tensor> = tracked.tensors().iter().collect();
-    leaves.push(&last);
-    leaves.extend(attention.iter().map(|probs| &probs.values));
-    let mut found = total.backward(&leaves)?;
-    let mut upstream_probs: Vec<(usize, Option<Tensor>)> =
-        attention.iter().map(|probs| probs.block).zip(found.split_off(params.tensors().len() + 1)).collect();
+    let mut further = vec![&last];
+    further.extend(side.iter().map(|(_, values)| values));
+    let (mut gradients, mut found) = backward(total, &tracked, &further)?;
+    let mut upstream_side: Vec<(usize, Option<Tensor>)> =
+        side.iter().map(|(number, _)| *number).zip(found.split_off(1)).collect();
     let mut upstream = found.pop().flatten();
-    let mut gradients = found;
 
-    for (segment, input) in segments.iter().zip(inputs).rev() {
+    for (segment, input) in segments.iter().zip(inputs).rev().filter(|(s, _)| s.end > pass.frozen()) {
         let tracked = params.track()?;
         let input = input.track()?;
-        let (output, probs) = model.run_blocks(&tracked, input.clone(), segment.clone(), prepared)?;
+        let (output, beside) = pass.blocks(&tracked, input.clone(), segment.clone())?;
         let mut outputs = vec![(output, upstream.take())];
-        for probs in probs {
-            let at = upstream_probs.iter().position(|(block, _)| *block == probs.block);
-            outputs.push((probs.values, at.and_then(|at| upstream_probs.remove(at).1)));
+        for (number, values) in beside {
+            let at = upstream_side.iter().position(|(known, _)| *known == number);
+            outputs.push((values, at.and_then(|at| upstream_side.remove(at).1)));
         }
         upstream = pull_back(&tracked, Some(&input), outputs, &mut gradients)?;
     }
-    let tracked = params.track()?;
-    let entered = model.enter(&tracked, prepared)?;
-    pull_back(&tracked, None, vec![(entered, upstream)], &mut gradients)?;
+    if pass.frozen() == 0 {
+        let tracked = params.track()?;
+        let entered = pass.enter(&tracked)?;
+        pull_back(&tracked, None, vec![(entered, upstream)], &mut gradients)?;
+    }
     let seconds = [forward_seconds, start.elapsed().as_secs_f64() - forward_seconds];
     Ok(Gradients { gradients, scalars, seconds })
 }
@@ -133,16 +202,14 @@ fn pull_back(
         });
     }
     let Some(surrogate) = surrogate else { return Ok(None) };
-    let mut leaves: Vec<&Tensor> = tracked.tensors().iter().collect();
-    leaves.extend(input);
-    let mut found = surrogate.backward(&leaves)?;
-    let input_gradient = if input.is_some() { found.pop().flatten() } else { None };
+    let further: Vec<&Tensor> = input.into_iter().collect();
+    let (found, mut rest) = backward(surrogate, tracked, &further)?;
     accumulate(gradients, found)?;
-    Ok(input_gradient)
+    Ok(rest.pop().flatten())
 }
 
 /// Adds gradients to a sum, in place where the backend can.
-pub(super) fn accumulate(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
+pub(crate) fn accumulate(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum = match (sum.take(), more) {
             (Some(a), Some(b)) => Some(Tensor::apply_owned(&crate::tensor::Op::Add, vec![a, b])?.remove(0)),

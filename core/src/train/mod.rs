@@ -1,5 +1,6 @@
 //! Training: gradients, the optimiser step, schedules, checkpoints, and the loop around them.
 
+mod average;
 mod checkpoint;
 mod collective;
 mod folder;
@@ -10,12 +11,16 @@ mod run;
 mod schedule;
 mod trainer;
 
+pub use average::Average;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use collective::{Collective, Single};
 pub use folder::RunFolder;
-pub use gradient::{Gradients, Scalars, gradients};
+pub(crate) use gradient::accumulate;
+pub use gradient::{Gradients, Pass, Scalars, Side, gradients, gradients_of};
 pub use optimizer::AdamW;
+pub(crate) use optimizer::global_norm;
 pub use recording::Recording;
 pub use run::{Observer, Summary, run};
 pub use schedule::Schedule;
+pub(crate) use trainer::read_scalars;
 pub use trainer::{Phases, StepReport, Trainer};

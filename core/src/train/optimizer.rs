@@ -9,6 +9,8 @@ use crate::tensor::{HostData, HostTensor, Op, Tensor};
 pub struct AdamW {
     settings: OptimizerSettings,
     decays: Vec<bool>,
+    /// The factor of each parameter's learning rate; 1 for all where there are none.
+    rates: Vec<f64>,
     /// First and second moment of every parameter.
     pub moments: Vec<[Tensor; 2]>,
 }
@@ -23,8 +25,19 @@ impl AdamW {
         Ok(Self {
             settings: settings.clone(),
             decays: specs.iter().map(|spec| spec.decay).collect(),
+            rates: vec![],
             moments: params.iter().map(|p| Ok([zeros(p)?, zeros(p)?])).collect::<Result<_>>()?,
         })
+    }
+
+    /// With a factor of its own for the learning rate of each parameter (layer-wise decay).
+    ///
+    /// # Panics
+    /// If there isn't one for each.
+    #[must_use]
+    pub fn with_rates(self, rates: Vec<f64>) -> Self {
+        assert_eq!(rates.len(), self.moments.len(), "a rate for each parameter");
+        Self { rates, ..self }
     }
 
     /// The factor that limits the gradient to the clipping norm.
@@ -50,6 +63,7 @@ impl AdamW {
         for (i, gradient) in gradients.into_iter().enumerate() {
             let Some(gradient) = gradient else { continue };
             let decay = if self.decays[i] { weight_decay } else { 0.0 };
+            let lr = lr * self.rates.get(i).copied().unwrap_or(1.0);
             let op = Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale };
             // The old values are given away, so that the backend may write over them.
             let param = std::mem::replace(&mut params[i], empty.clone());
@@ -68,7 +82,7 @@ impl AdamW {
 ///
 /// # Errors
 /// The backend's failure.
-pub(super) fn global_norm(gradients: &[Option<Tensor>]) -> Result<f64> {
+pub(crate) fn global_norm(gradients: &[Option<Tensor>]) -> Result<f64> {
     let squares: Vec<Tensor> =
         gradients.iter().flatten().map(|g| g.sum_squares()?.reshape([1])).collect::<Result<_>>()?;
     if squares.is_empty() {

@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::checkpoint::{Checkpoint, CheckpointState};
 use super::gradient::{accumulate, gradients};
 use super::optimizer::global_norm;
-use super::{AdamW, Collective, Schedule, Single};
+use super::{AdamW, Average, Collective, Schedule, Single};
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
 use crate::model::Model;
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
-use crate::tensor::{DType, HostTensor, Op, Place, Tensor};
+use crate::tensor::{DType, HostTensor, Place, Tensor};
 use crate::{Error, Result};
 
 /// Seconds of a step by phase.
@@ -74,7 +74,7 @@ pub struct Trainer {
     /// Steps in the run.
     pub total_steps: u64,
     params: Vec<Tensor>,
-    average: Option<Vec<Tensor>>,
+    average: Option<Average>,
     optimizer: AdamW,
     schedule: Schedule,
     collective: Box<dyn Collective>,
@@ -118,7 +118,7 @@ impl Trainer {
         };
         let schedule =
             Schedule::new(&recipe.schedule, &recipe.optimizer, train.batch, steps_per_epoch, total_steps);
-        let average = (train.ema > 0.0).then(|| copies(&params)).transpose()?;
+        let average = (train.ema > 0.0).then(|| Average::new(train.ema, &params)).transpose()?;
         place.backend.seed(recipe.run.seed);
         Ok(Self {
             recipe,
@@ -153,7 +153,8 @@ impl Trainer {
 
     /// The weights to evaluate: the average where the recipe keeps one.
     pub fn evaluated_params(&self) -> Params {
-        Params::new(self.average.as_ref().unwrap_or(&self.params).clone(), self.compute)
+        let weights = self.average.as_ref().map_or(&self.params[..], Average::tensors);
+        Params::new(weights.to_vec(), self.compute)
     }
 
     /// The plan of a batch at the next step.
@@ -225,23 +226,13 @@ impl Trainer {
         if report.loss().is_finite() && grad_norm.is_finite() {
             let scale = self.optimizer.clip_factor(grad_norm) / parts as f64;
             self.optimizer.step(&mut self.params, gradients, (self.step + 1, lr, scale))?;
-            self.update_average()?;
+            if let Some(average) = &mut self.average {
+                average.update(&self.params)?;
+            }
             self.step += 1;
         }
         report.phases.optimiser = started.elapsed().as_secs_f64();
         Ok(report)
-    }
-
-    fn update_average(&mut self) -> Result<()> {
-        let Some(average) = &mut self.average else { return Ok(()) };
-        let weight = 1.0 - self.recipe.train.ema;
-        let old = std::mem::take(average);
-        *average = old
-            .into_iter()
-            .zip(&self.params)
-            .map(|(mean, p)| Ok(Tensor::apply_owned(&Op::Lerp { weight }, vec![mean, p.clone()])?.remove(0)))
-            .collect::<Result<_>>()?;
-        Ok(())
     }
 
     /// The state as a checkpoint.
@@ -258,7 +249,7 @@ impl Trainer {
             tensors.push((format!("optimizer.m.{name}"), m.download()?));
             tensors.push((format!("optimizer.v.{name}"), v.download()?));
         }
-        for (name, tensor) in names().zip(self.average.iter().flatten()) {
+        for (name, tensor) in names().zip(self.average.iter().flat_map(Average::tensors)) {
             tensors.push((format!("average.{name}"), tensor.download()?));
         }
         let state = CheckpointState {
@@ -308,7 +299,8 @@ impl Trainer {
             checkpoint.group("optimizer.v.", specs)?,
         );
         if self.average.is_some() {
-            self.average = Some(upload(checkpoint.group("average.", specs)?, &self.place)?);
+            let tensors = upload(checkpoint.group("average.", specs)?, &self.place)?;
+            self.average = Some(Average::of(self.recipe.train.ema, tensors));
         }
         self.params = upload(model, &self.place)?;
         let moments = upload(m, &self.place)?.into_iter().zip(upload(v, &self.place)?);
@@ -318,13 +310,8 @@ impl Trainer {
     }
 }
 
-/// Deep copies, so that an average shares no memory with the weights.
-fn copies(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
-    tensors.iter().map(|t| t.place().upload(t.download()?)).collect()
-}
-
 /// Reads scalars in one transfer.
-fn read_scalars(scalars: &[(String, Tensor)]) -> Result<Vec<(String, f64)>> {
+pub(crate) fn read_scalars(scalars: &[(String, Tensor)]) -> Result<Vec<(String, f64)>> {
     let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
     let values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.download()?.into_f64();
     Ok(scalars.iter().map(|(name, _)| name.clone()).zip(values).collect())

@@ -2,8 +2,7 @@
 //! nearest training images votes for its class with exp(similarity / temperature).
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::head::{Features, Scores, Task, TaskHead, TaskHeadEntry, TaskSplit};
-use palimpsest_core::settings::Settings;
+use palimpsest_core::head::{Features, FrozenHead, Scores, Task, TaskHeadEntry, TaskSplit};
 use palimpsest_core::{DType, Place, Result, Tensor, settings};
 use rayon::prelude::*;
 
@@ -74,7 +73,7 @@ fn normalised(features: &Features, place: &Place) -> Result<Tensor> {
     place.floats([features.count(), features.width], values, DType::F32)
 }
 
-impl TaskHead for Knn {
+impl FrozenHead for Knn {
     fn evaluate(&self, task: &Task<'_>) -> Result<Scores> {
         let (train, test) = (task.features(TaskSplit::Train)?, task.features(TaskSplit::Test)?);
         let predicted = self.predict(train, test, &task.place())?;
@@ -84,10 +83,5 @@ impl TaskHead for Knn {
 }
 
 palimpsest_core::inventory::submit! {
-    TaskHeadEntry {
-        name: "knn",
-        summary: "weighted nearest neighbours on frozen features, by cosine similarity",
-        fields: Knn::fields,
-        build: |section| Ok(Box::new(section.read::<Knn>()?)),
-    }
+    TaskHeadEntry::frozen::<Knn>("knn", "weighted nearest neighbours on frozen features, by cosine similarity")
 }

@@ -1,9 +1,8 @@
 //! Linear probe: a linear classifier on standardised frozen features, trained with AdamW and a
 //! cosine. The learning rate is chosen on a tenth of the training images, never on the test split.
 
-use palimpsest_core::head::{Features, Scores, Task, TaskHead, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{Features, FrozenHead, Scores, Task, TaskHeadEntry, TaskSplit};
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::settings::Settings;
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{DType, Place, Result, Tensor, settings};
 
@@ -103,7 +102,7 @@ impl Split {
     }
 }
 
-impl TaskHead for LinearProbe {
+impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &Task<'_>) -> Result<Scores> {
         let (train, test) = (task.features(TaskSplit::Train)?, task.features(TaskSplit::Test)?);
         let place = task.place();
@@ -126,10 +125,5 @@ impl TaskHead for LinearProbe {
 }
 
 palimpsest_core::inventory::submit! {
-    TaskHeadEntry {
-        name: "linear",
-        summary: "linear probe on frozen features, rate chosen on a tenth of the training images",
-        fields: LinearProbe::fields,
-        build: |section| Ok(Box::new(section.read::<LinearProbe>()?)),
-    }
+    TaskHeadEntry::frozen::<LinearProbe>("linear", "linear probe on frozen features, rate chosen on a tenth of the training images")
 }

@@ -1,19 +1,17 @@
 //! `pretrain`: from a recipe to a run with its report.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
-use palimpsest_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::Pretrain;
 use crate::observer::Watcher;
 use crate::session::{self, Data};
-use crate::{backends, environment, output, report};
+use crate::{backends, environment, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
     let (recipe, mut overrides) = session::split_positional(args.recipe, args.overrides);
@@ -50,12 +48,9 @@ pub(crate) fn train_and_report(
     folder: &RunFolder,
     as_json: bool,
 ) -> Result<()> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .map_err(|e| Error::failure(format!("can't catch Ctrl-C: {e}")))?;
+    let interrupted = interrupt::flag()?;
     let mut watcher = Watcher::new(data, trainer, folder)?;
-    let summary = train::run(trainer, loader, folder, &mut watcher, &interrupted);
+    let summary = train::run(trainer, loader, folder, &mut watcher, interrupted);
     watcher.finish()?;
     let summary = summary?;
     let mut line = json!(summary);

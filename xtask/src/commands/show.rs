@@ -7,7 +7,7 @@ use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
-use palimpsest_core::head::TaskHeadEntry;
+use palimpsest_core::head::{HeadKind, TaskHeadEntry};
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Show) -> Result<()> {
         ShowKind::Decoder => part::<DecoderEntry>("decoder", name)?,
         ShowKind::Target => part::<TargetEntry>("target", name)?,
         ShowKind::Objective => part::<ObjectiveEntry>("objective", name)?,
-        ShowKind::Head => part::<TaskHeadEntry>("head", name)?,
+        ShowKind::Head => return head(name, args.json),
         ShowKind::Table => table(name)?,
         ShowKind::Preset => {
             let preset = presets().iter().find(|p| p.name == name);
@@ -58,6 +58,47 @@ pub(crate) fn run(args: &Show) -> Result<()> {
     let mut rows = vec![["key", "default", "range", "meaning"].map(str::to_owned).to_vec()];
     for field in fields {
         rows.push(vec![field.name.to_owned(), field.default, field.range.unwrap_or_default(), field.doc]);
+    }
+    output::table(&rows);
+    Ok(())
+}
+
+/// A head's own keys, and the tables of its training with the defaults that it gives them.
+fn head(name: &str, as_json: bool) -> Result<()> {
+    let entry = registry::find::<TaskHeadEntry>("head", name)?;
+    let mut tables = vec![(String::new(), (entry.fields)())];
+    if let HeadKind::Trained(trained) = &entry.kind {
+        let own: toml::Table = trained.training.parse().unwrap_or_default();
+        let augment = ("augment", (trained.augment)()?);
+        for (table, mut fields) in palimpsest_core::tune::tables().into_iter().chain([augment]) {
+            // The pictures are the run's, unless an override says otherwise.
+            if table == "data" {
+                continue;
+            }
+            for field in &mut fields {
+                if let Some(value) = own.get(table).and_then(|inner| inner.get(field.name)) {
+                    field.default = value.to_string();
+                }
+            }
+            tables.push((format!("{table}."), fields));
+        }
+    }
+    if as_json {
+        let fields: Vec<_> = tables
+            .into_iter()
+            .flat_map(|(table, fields)| fields.into_iter().map(move |f| (format!("{table}{}", f.name), f)))
+            .map(|(key, f)| json!({ "name": key, "doc": f.doc, "default": f.default, "range": f.range }))
+            .collect();
+        output::line(&json!({ "name": name, "summary": entry.summary, "fields": fields }).to_string());
+        return Ok(());
+    }
+    output::line(&format!("{name}: {}", entry.summary));
+    let mut rows = vec![["key", "default", "range", "meaning"].map(str::to_owned).to_vec()];
+    for (table, fields) in tables {
+        for field in fields {
+            let key = format!("{table}{}", field.name);
+            rows.push(vec![key, field.default, field.range.unwrap_or_default(), field.doc]);
+        }
     }
     output::table(&rows);
     Ok(())

@@ -1,13 +1,13 @@
-//! Downstream heads: what a pre-trained encoder is worth on a task. One file a head.
+//! Heads on frozen features: the encoder looks at every picture once, and the head is fitted on what it saw.
 
 use std::cell::OnceCell;
 
+use super::Scores;
 use crate::backend::NoGrad;
 use crate::data::Batch;
 use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
 use crate::pooling::Pooling;
-use crate::settings::{Field, Section};
 use crate::tensor::{DType, Place};
 use crate::{Error, Result};
 
@@ -161,28 +161,11 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Named figures of a head: `accuracy` first.
-pub type Scores = Vec<(String, f64)>;
-
-/// A downstream head.
-pub trait TaskHead: Send + Sync {
+/// A head that is fitted on frozen features.
+pub trait FrozenHead: Send + Sync {
     /// Fits the head on the training split and scores it on the test split.
     ///
     /// # Errors
     /// Data that can't be read, or the backend's failure.
     fn evaluate(&self, task: &Task<'_>) -> Result<Scores>;
 }
-
-/// A head in the registry.
-pub struct TaskHeadEntry {
-    /// The name in `eval.heads` and `--head`.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table.
-    pub build: fn(&Section) -> Result<Box<dyn TaskHead>>,
-}
-
-inventory::collect!(TaskHeadEntry);

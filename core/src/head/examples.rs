@@ -1,0 +1,155 @@
+//! Pictures with targets, as a head is trained and tested on them.
+
+use std::any::{Any, TypeId};
+
+use super::Target;
+use crate::data::Batch;
+use crate::encoder::ImageShape;
+use crate::recipe::DataSettings;
+use crate::settings::{Field, Section, Settings};
+use crate::{Error, Result};
+
+/// A batch with what is true of its pictures, in their order.
+#[derive(Debug, Clone)]
+pub struct Examples<T> {
+    /// The pictures.
+    pub batch: Batch,
+    /// A target for each.
+    pub targets: Vec<T>,
+}
+
+impl<T: Clone> Examples<T> {
+    /// Pictures `start..end` (for gradient accumulation).
+    #[must_use]
+    pub fn slice(&self, start: usize, end: usize) -> Self {
+        Self { batch: self.batch.slice(start, end), targets: self.targets[start..end].to_vec() }
+    }
+}
+
+/// Training batches without end. The batch of a step is a function of the data, the seed and the step
+/// alone.
+pub trait ExampleSource<T> {
+    /// The next batch.
+    ///
+    /// # Errors
+    /// More broken files than are allowed.
+    fn next_batch(&mut self) -> Result<Examples<T>>;
+    /// Batches in one pass over the data.
+    fn steps_per_epoch(&self) -> u64;
+    /// Takes back the memory of a batch that is done with.
+    fn recycle(&mut self, examples: Examples<T>) {
+        drop(examples);
+    }
+    /// Messages on broken files since the last call.
+    fn take_warnings(&mut self) -> Vec<String> {
+        vec![]
+    }
+}
+
+/// A task's data.
+pub trait TaskExamples<T> {
+    /// The class names; empty where the data have none.
+    fn classes(&self) -> &[String];
+    /// How many pictures there are to train on and to test on.
+    fn counts(&self) -> [usize; 2];
+    /// What the user may want to know, one sentence each.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+    /// Shuffled, augmented batches of `batch` pictures.
+    ///
+    /// # Errors
+    /// Fewer pictures than a batch.
+    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>>;
+    /// One pass over the test part, in order, without augmentation.
+    ///
+    /// # Errors
+    /// Data that can't be read.
+    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<T>>> + '_>>;
+}
+
+/// Which data are to be opened, and how.
+pub struct ExamplesRequest<'a> {
+    /// Which data, where, and how pixels are normalised.
+    pub data: &'a DataSettings,
+    /// Channels, height and width that the encoder takes.
+    pub image: ImageShape,
+    /// Seed of shuffling and augmentation.
+    pub seed: u64,
+    /// Training images of each class at most, drawn by the seed; 0 takes all.
+    pub shots: usize,
+    /// Training and test pictures at most; 0 takes all.
+    pub limits: [usize; 2],
+}
+
+/// Something that opens data with targets of a type.
+pub trait OpenExamples: 'static {
+    /// The targets.
+    type Target: Target;
+    /// The `[augment]` table.
+    type Settings: Settings;
+
+    /// Opens the data.
+    ///
+    /// # Errors
+    /// Data without such targets, a missing path, another layout.
+    fn open(
+        settings: &Self::Settings,
+        request: &ExamplesRequest<'_>,
+    ) -> Result<Box<dyn TaskExamples<Self::Target>>>;
+}
+
+/// What opens data with targets of a type, in the registry.
+pub struct ExamplesEntry {
+    target: fn() -> TypeId,
+    /// The fields of the `[augment]` table.
+    pub fields: fn() -> Vec<Field>,
+    open: fn(&Section, &ExamplesRequest<'_>) -> Result<Box<dyn Any>>,
+}
+
+impl ExamplesEntry {
+    /// The entry of an opener.
+    pub const fn of<O: OpenExamples>() -> Self {
+        Self {
+            target: TypeId::of::<O::Target>,
+            fields: O::Settings::fields,
+            open: |augment, request| {
+                let settings: O::Settings = augment.read()?;
+                let opened = O::open(&settings, request).map_err(|e| e.locate(|key| augment.place(key)))?;
+                Ok(Box::new(opened))
+            },
+        }
+    }
+}
+
+inventory::collect!(ExamplesEntry);
+
+/// The entry for targets of type `T`.
+///
+/// # Errors
+/// Nothing was linked that gives them.
+pub fn examples_of<T: Target>() -> Result<&'static ExamplesEntry> {
+    inventory::iter::<ExamplesEntry>
+        .into_iter()
+        .find(|entry| (entry.target)() == TypeId::of::<T>())
+        .ok_or_else(|| {
+            Error::failure(format!("no data set gives {}", T::NAME))
+                .mend("register an ExamplesEntry for this type of target")
+        })
+}
+
+impl ExamplesEntry {
+    /// Opens data for a head whose targets are of type `T`.
+    ///
+    /// # Errors
+    /// As [`OpenExamples::open`]; an entry for another type.
+    pub fn open<T: Target>(
+        &self,
+        augment: &Section,
+        request: &ExamplesRequest<'_>,
+    ) -> Result<Box<dyn TaskExamples<T>>> {
+        let opened = (self.open)(augment, request)?;
+        let opened = opened.downcast::<Box<dyn TaskExamples<T>>>();
+        opened.map(|opened| *opened).map_err(|_| Error::failure(format!("the data don't give {}", T::NAME)))
+    }
+}

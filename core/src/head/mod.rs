@@ -1,0 +1,31 @@
+//! Downstream heads: what a pre-trained encoder is worth on a task. One file a head.
+//!
+//! A [`FrozenHead`] is fitted on features that the encoder made once. A [`TaskHead`] is trained with
+//! the encoder in the loop (frozen, its last blocks tuned, or all of it) by [`crate::tune`]: it
+//! declares its parameters, the features that it looks at, the type of its targets, its losses, its
+//! predictions and its metric.
+//!
+//! Targets are typed. [`Class`] and [`Values`] are here; label maps and objects are in
+//! `palimpsest-targets`, which implements [`Target`] for them, so that this crate knows nothing of
+//! them. Whoever can give pictures with targets of a type registers an [`ExamplesEntry`]; a head finds
+//! it by the type alone.
+
+mod entry;
+mod examples;
+mod features;
+mod frozen;
+mod target;
+mod task_head;
+
+pub use entry::{HeadKind, TaskHeadEntry, TrainedHead};
+pub use examples::{
+    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples, examples_of,
+};
+pub use features::{Feature, HeadFeatures, encode};
+pub(crate) use features::{collect as collect_features, run_blocks};
+pub use frozen::{Features, FrozenHead, Task, TaskData, TaskSplit};
+pub use target::{Class, Target, Values};
+pub use task_head::{Artifact, Draws, HeadContext, Inference, Metric, TaskHead};
+
+/// Named figures of a head. The first is the one that encoders are compared by.
+pub type Scores = Vec<(String, f64)>;

@@ -1,0 +1,158 @@
+//! The trait of a head that is trained with the encoder in the loop.
+
+use super::{Feature, HeadFeatures, Scores, Target, encode};
+use crate::data::Batch;
+use crate::encoder::{Encoder, patchify};
+use crate::geometry::Geometry;
+use crate::model::NamedLoss;
+use crate::params::{ParamSpecs, Params};
+use crate::random::{Philox, Stream};
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// What a head is built for.
+#[derive(Debug, Clone)]
+pub struct HeadContext {
+    /// The encoder's extents, at the size of the task's pictures.
+    pub geometry: Geometry,
+    /// The class names of the data; empty where they have none.
+    pub classes: Vec<String>,
+}
+
+impl HeadContext {
+    /// The number of classes.
+    ///
+    /// # Errors
+    /// Fewer than `least`.
+    pub fn class_count(&self, least: usize) -> Result<usize> {
+        let count = self.classes.len();
+        if count < least {
+            return Err(Error::user(format!("the data have {count} classes, and the head needs {least}"))
+                .mend("choose data with classes"));
+        }
+        Ok(count)
+    }
+}
+
+/// What a head draws from in a training step: streams that depend on the run's seed, the step and the
+/// sample alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Draws {
+    /// The seed.
+    pub seed: u64,
+    /// The step, from 0.
+    pub step: u64,
+    /// The number of the batch's first sample.
+    pub first_sample: u64,
+}
+
+impl Draws {
+    /// The stream of the batch's image `i`.
+    pub fn of_image(&self, i: usize) -> Philox {
+        Philox::new(self.seed, Stream::Head, self.step, self.first_sample + i as u64)
+    }
+}
+
+/// A fitted head at work.
+pub struct Inference<'a> {
+    /// The encoder.
+    pub encoder: &'a dyn Encoder,
+    /// All weights, the encoder's and the head's.
+    pub params: &'a Params,
+    /// The features that the head asked for.
+    pub features: &'a [Feature],
+}
+
+impl Inference<'_> {
+    /// The features of a batch of the encoder's size.
+    ///
+    /// # Errors
+    /// Pictures of another size, or the backend's failure.
+    pub fn encode(&self, batch: &Batch) -> Result<HeadFeatures> {
+        let place = self.params.place();
+        let images = place.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?;
+        encode(self.encoder, self.params, &patchify(&images, self.encoder.geometry())?, self.features)
+    }
+}
+
+/// A picture or table that a metric wants to be seen.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The file's name, as `confusion.svg`.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Scores that are gathered batch by batch.
+pub trait Metric<T, P> {
+    /// Adds pictures with what is true of them and what was predicted.
+    ///
+    /// # Errors
+    /// Predictions that don't fit the targets.
+    fn add(&mut self, batch: &Batch, targets: &[T], predictions: &[P]) -> Result<()>;
+
+    /// The scores so far, the one that is compared first.
+    ///
+    /// # Errors
+    /// Nothing was added.
+    fn scores(&self) -> Result<Scores>;
+
+    /// What shows more than the scores tell.
+    fn artifacts(&self) -> Vec<Artifact> {
+        vec![]
+    }
+}
+
+/// A head that is trained with the encoder in the loop. It holds no weights, only their ids.
+pub trait TaskHead: Sized + Send + Sync + 'static {
+    /// Its own settings.
+    type Settings: Settings;
+    /// What has to be known of a picture.
+    type Target: Target;
+    /// What it predicts of a picture, on the host.
+    type Prediction;
+
+    /// Its training where that differs from the defaults, as TOML: the tables `[train]`, `[optimizer]`,
+    /// `[schedule]`, `[augment]`.
+    const TRAINING: &'static str = "";
+
+    /// Builds the head and declares its parameters; they stand under `head.`.
+    ///
+    /// # Errors
+    /// Settings that don't fit the encoder or the data.
+    fn build(settings: &Self::Settings, context: &HeadContext, specs: &mut ParamSpecs) -> Result<Self>;
+
+    /// The features that it looks at.
+    fn features(&self) -> Vec<Feature>;
+
+    /// The losses of a batch; their weighted sum is minimised. Targets are in the batch's order.
+    ///
+    /// # Errors
+    /// Targets that don't fit, or the backend's failure.
+    fn losses(
+        &self,
+        params: &Params,
+        features: &HeadFeatures,
+        targets: &[Self::Target],
+        draws: Draws,
+    ) -> Result<Vec<NamedLoss>>;
+
+    /// What it predicts of each picture.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Self::Prediction>>;
+
+    /// What it predicts of a batch as the data give it for testing: where pictures are larger than the
+    /// encoder's, a head slides a window here.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    fn infer(&self, inference: &Inference<'_>, batch: &Batch) -> Result<Vec<Self::Prediction>> {
+        self.predict(inference.params, &inference.encode(batch)?)
+    }
+
+    /// An empty metric.
+    fn metric(&self) -> Box<dyn Metric<Self::Target, Self::Prediction>>;
+}

@@ -1,0 +1,208 @@
+//! Fitting a head from start to score.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::{EncoderStart, TuneRecipe, Tuner};
+use crate::encoder::ImageShape;
+use crate::head::{Artifact, ExamplesRequest, Scores, TaskExamples, TaskHead, examples_of};
+use crate::tensor::{DType, Place};
+use crate::train::{Checkpoint, StepReport};
+use crate::{Error, Result};
+
+/// What fitting a head needs, whatever its types.
+pub struct FitRequest<'a> {
+    /// The settings.
+    pub recipe: &'a TuneRecipe,
+    /// Where the encoder starts from.
+    pub start: &'a EncoderStart,
+    /// Backend and device.
+    pub place: Place,
+    /// Training images of each class at most; 0 takes all.
+    pub shots: usize,
+    /// Training and test images at most; 0 takes all.
+    pub limits: [usize; 2],
+    /// Set when the user wants to stop.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// What watches a fit. It changes nothing.
+pub trait FitObserver {
+    /// Before the first step: the number of steps, and of those in an epoch.
+    fn start(&mut self, steps: u64, steps_per_epoch: u64);
+    /// After every step.
+    ///
+    /// # Errors
+    /// An output that can't be written; the fit stops.
+    fn step(&mut self, report: &StepReport) -> Result<()>;
+    /// Something that the user should read.
+    fn message(&mut self, text: &str);
+}
+
+/// What fitting would take.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FitPlan {
+    /// Values in all parameters.
+    pub parameters: usize,
+    /// Values in those that are trained.
+    pub trained: usize,
+    /// Training and test images.
+    pub images: [usize; 2],
+    /// Classes of the data.
+    pub classes: usize,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Images in a step.
+    pub batch: usize,
+}
+
+/// How a fit went.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FitSummary {
+    /// Steps done.
+    pub steps: u64,
+    /// The mean loss of the last steps (up to 20).
+    pub loss: f64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Images per second of training.
+    pub images_per_second: f64,
+    /// Seconds of testing.
+    pub test_seconds: f64,
+}
+
+/// A fitted head.
+pub struct Fitted {
+    /// Its scores on the test part, the one that is compared first.
+    pub scores: Scores,
+    /// Pictures and tables of its metric.
+    pub artifacts: Vec<Artifact>,
+    /// How training went.
+    pub summary: FitSummary,
+    /// Encoder and head.
+    pub checkpoint: Checkpoint,
+}
+
+fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H::Target>>> {
+    let recipe = request.recipe;
+    let size = recipe.data.image_size;
+    let image: ImageShape = [recipe.data.channels, size, size];
+    let wanted = ExamplesRequest {
+        data: &recipe.data,
+        image,
+        seed: recipe.train.seed,
+        shots: request.shots,
+        limits: request.limits,
+    };
+    examples_of::<H::Target>()?.open(&recipe.augment, &wanted)
+}
+
+fn tuner<H: TaskHead>(request: &FitRequest<'_>, data: &dyn TaskExamples<H::Target>) -> Result<Tuner<H>> {
+    let images = data.counts()[0];
+    Tuner::new(
+        request.recipe.clone(),
+        request.start,
+        data.classes(),
+        images,
+        request.place.clone(),
+        DType::F32,
+    )
+}
+
+/// What fitting would take. One part of a step is done, so that its operations can be counted: give a
+/// place that only counts.
+///
+/// # Errors
+/// As [`fit`].
+pub fn plan<H: TaskHead>(request: &FitRequest<'_>) -> Result<FitPlan> {
+    let data = open::<H>(request)?;
+    let mut tuner = tuner::<H>(request, &*data)?;
+    let batch = tuner.recipe.train.batch;
+    tuner.recipe.train.accumulate = 1;
+    tuner.recipe.train.checkpoint_blocks = 0;
+    let part = batch / request.recipe.train.accumulate;
+    tuner.train_step(&data.train(part)?.next_batch()?)?;
+    let [parameters, trained] = tuner.parameters();
+    Ok(FitPlan {
+        parameters,
+        trained,
+        images: data.counts(),
+        classes: data.classes().len(),
+        steps: tuner.total_steps,
+        batch,
+    })
+}
+
+/// Fits a head and scores it on the test part.
+///
+/// # Errors
+/// Settings or data that don't fit, a loss that isn't finite, an interrupt, or the backend's failure.
+pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver) -> Result<Fitted> {
+    let data = open::<H>(request)?;
+    data.notes().iter().for_each(|note| observer.message(&format!("note: {note}")));
+    let mut tuner = tuner::<H>(request, &*data)?;
+    let mut source = data.train(tuner.recipe.train.batch)?;
+    observer.start(tuner.total_steps, source.steps_per_epoch());
+    let mut recent = std::collections::VecDeque::new();
+    let (mut seconds, mut images) = (0.0, 0);
+    while tuner.step_count() < tuner.total_steps {
+        let started = Instant::now();
+        let examples = source.next_batch()?;
+        let waited = started.elapsed().as_secs_f64();
+        source.take_warnings().iter().for_each(|warning| observer.message(&format!("warning: {warning}")));
+        let mut report = tuner.train_step(&examples)?;
+        report.phases.data = waited;
+        source.recycle(examples);
+        seconds += started.elapsed().as_secs_f64();
+        images += report.images;
+        if !report.loss().is_finite() || !report.grad_norm.is_finite() {
+            let list: Vec<String> = report.scalars.iter().map(|(name, v)| format!("{name} {v}")).collect();
+            return Err(Error::failure(format!(
+                "step {} of the head is not finite: {}, gradient norm {}",
+                report.step,
+                list.join(", "),
+                report.grad_norm
+            ))
+            .mend("lower optimizer.lr, or set optimizer.clip=1.0"));
+        }
+        recent.push_back(report.loss());
+        if recent.len() > 20 {
+            recent.pop_front();
+        }
+        observer.step(&report)?;
+        stop_if(request.interrupted, tuner.step_count())?;
+    }
+    drop(source);
+    let started = Instant::now();
+    let params = tuner.scored_params();
+    let mut metric = tuner.head.metric();
+    for examples in data.test()? {
+        let examples = examples?;
+        let predictions = tuner.predict(&params, &examples.batch)?;
+        metric.add(&examples.batch, &examples.targets, &predictions)?;
+        stop_if(request.interrupted, tuner.step_count())?;
+    }
+    let summary = FitSummary {
+        steps: tuner.step_count(),
+        loss: recent.iter().sum::<f64>() / recent.len().max(1) as f64,
+        seconds,
+        images_per_second: images as f64 / f64::max(seconds, 1e-9),
+        test_seconds: started.elapsed().as_secs_f64(),
+    };
+    Ok(Fitted {
+        scores: metric.scores()?,
+        artifacts: metric.artifacts(),
+        summary,
+        checkpoint: tuner.checkpoint(request.start)?,
+    })
+}
+
+fn stop_if(interrupted: &AtomicBool, step: u64) -> Result<()> {
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Error::interrupted(format!(
+            "interrupted after step {step} of the head; it was not scored"
+        ))
+        .mend("start the evaluation again"));
+    }
+    Ok(())
+}

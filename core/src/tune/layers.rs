@@ -1,0 +1,77 @@
+//! Which layer a parameter belongs to: what layer-wise learning rates and partial tuning go by.
+
+use super::Tuned;
+use crate::params::ParamSpec;
+
+/// The layer of a parameter by its name, as BEiT and MAE count (`get_num_layer_for_vit`): the embedding
+/// and its tokens are 0, block i is i + 1, and all above them (final norm, shared position bias, head) is
+/// `depth + 1`.
+pub fn layer_of(name: &str, depth: usize) -> usize {
+    let block = name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    match block {
+        Some(block) => block + 1,
+        None if ["patch_embed.", "cls_token", "pos_embed"].iter().any(|of| name.starts_with(of)) => 0,
+        None => depth + 1,
+    }
+}
+
+/// The factor of each parameter's learning rate: `decay` to the power of its distance from the top.
+pub fn layer_rates(specs: &[ParamSpec], depth: usize, decay: f64) -> Vec<f64> {
+    specs.iter().map(|spec| decay.powi((depth + 1 - layer_of(&spec.name, depth)) as i32)).collect()
+}
+
+/// Whether each parameter is trained. A bias that all blocks share counts with the embedding: to train it
+/// would take the gradient of every block.
+pub fn trained(specs: &[ParamSpec], depth: usize, tuned: Tuned) -> Vec<bool> {
+    specs
+        .iter()
+        .map(|spec| match tuned {
+            Tuned::Full => true,
+            Tuned::Frozen => spec.name.starts_with("head."),
+            Tuned::Last(blocks) => {
+                layer_of(&spec.name, depth) + blocks > depth && !spec.name.starts_with("rel_pos_bias.")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{Init, ParamSpecs};
+
+    fn specs() -> ParamSpecs {
+        let mut specs = ParamSpecs::default();
+        for name in [
+            "cls_token",
+            "patch_embed.proj.weight",
+            "rel_pos_bias.relative_position_bias_table",
+            "blocks.0.norm1.weight",
+            "blocks.11.mlp.fc2.weight",
+            "norm.weight",
+            "head.weight",
+        ] {
+            specs.declare(name, [1], Init::Constant(0.0), true);
+        }
+        specs
+    }
+
+    /// MAE's `param_groups_lrd` with 12 blocks and 0.65: 0.65^13 at the embedding, 1 at the head.
+    #[test]
+    fn rates_as_mae_has_them() {
+        let rates = layer_rates(specs().specs(), 12, 0.65);
+        let powers = [13, 13, 0, 12, 1, 0, 0];
+        for (rate, power) in rates.iter().zip(powers) {
+            assert!((rate - 0.65f64.powi(power)).abs() < 1e-15, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_trained() {
+        let of = |tuned| trained(specs().specs(), 12, tuned);
+        assert_eq!(of(Tuned::Frozen), [false, false, false, false, false, false, true]);
+        assert_eq!(of(Tuned::Last(1)), [false, false, false, false, true, true, true]);
+        assert_eq!(of(Tuned::Last(12)), [false, false, false, true, true, true, true]);
+        assert_eq!(of(Tuned::Full), [true; 7]);
+    }
+}

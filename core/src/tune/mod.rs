@@ -1,0 +1,19 @@
+//! Training a head with the encoder in the loop: frozen, its last blocks tuned, or all of it.
+//!
+//! It stands in this crate because it is made of what pre-training is made of: gradients with
+//! recomputation, AdamW, schedules, averages, checkpoints. A task's own part is a
+//! [`TaskHead`](crate::head::TaskHead).
+
+mod fit;
+mod layers;
+mod pass;
+mod recipe;
+mod settings;
+mod tuner;
+
+pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
+pub use layers::{layer_of, layer_rates, trained};
+pub use pass::TuningPass;
+pub use recipe::{TuneRecipe, tables};
+pub use settings::{TuneSettings, Tuned};
+pub use tuner::{EncoderStart, Tuner};

@@ -1,0 +1,68 @@
+//! One forward pass of a head with its encoder.
+
+use std::ops::Range;
+
+use crate::encoder::{BlockContext, DropPath, Encoder};
+use crate::head::{Draws, Feature, TaskHead, collect_features, run_blocks};
+use crate::params::Params;
+use crate::tensor::Tensor;
+use crate::train::{Pass, Scalars, Side};
+use crate::{Error, Result};
+
+/// A batch on its way through encoder and head.
+pub struct TuningPass<'a, H: TaskHead> {
+    /// The encoder.
+    pub encoder: &'a dyn Encoder,
+    /// The head.
+    pub head: &'a H,
+    /// What the head looks at.
+    pub features: &'a [Feature],
+    /// Clean patches [B, L, C*p*p].
+    pub patches: Tensor,
+    /// What is true of the pictures.
+    pub targets: &'a [H::Target],
+    /// What the head draws from.
+    pub draws: Draws,
+    /// Which residual branches are dropped.
+    pub drop_path: Option<DropPath>,
+    /// The number of blocks at the bottom that aren't trained.
+    pub frozen: usize,
+}
+
+impl<H: TaskHead> Pass for TuningPass<'_, H> {
+    fn depth(&self) -> usize {
+        self.encoder.geometry().depth
+    }
+
+    fn frozen(&self) -> usize {
+        self.frozen
+    }
+
+    fn enter(&self, params: &Params) -> Result<Tensor> {
+        self.encoder.assemble(params, &self.encoder.embed(params, &self.patches)?, None)
+    }
+
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)> {
+        let context = BlockContext { drop_path: self.drop_path.as_ref(), ..BlockContext::default() };
+        run_blocks(self.encoder, params, tokens, range, self.features, &context)
+    }
+
+    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)> {
+        let features = collect_features(self.encoder, params, tokens, &side, self.features)?;
+        let losses = self.head.losses(params, &features, self.targets, self.draws)?;
+        let mut total: Option<Tensor> = None;
+        for loss in losses.iter().filter(|loss| loss.weight != 0.0) {
+            let term = loss.value.mul_scalar(loss.weight)?;
+            total = Some(match total {
+                Some(total) => total.add(&term)?,
+                None => term,
+            });
+        }
+        let total = total.ok_or_else(|| Error::failure("the head has no loss"))?;
+        let mut scalars = vec![("loss".to_owned(), total.detach()?)];
+        for loss in &losses {
+            scalars.push((format!("loss/{}", loss.name), loss.value.detach()?));
+        }
+        Ok((total, scalars))
+    }
+}

@@ -1,0 +1,54 @@
+//! The encoder that is measured.
+
+use std::collections::HashMap;
+
+use palimpsest_core::Result;
+use palimpsest_core::tensor::HostTensor;
+use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
+use palimpsest_core::tune::EncoderStart;
+
+use crate::backends;
+use crate::cli::Eval;
+
+/// A run at a checkpoint.
+pub(super) struct Measurable {
+    pub(super) folder: RunFolder,
+    pub(super) trainer: Trainer,
+    /// The step of the checkpoint.
+    pub(super) step: u64,
+}
+
+impl Measurable {
+    pub(super) fn open(args: &Eval) -> Result<Self> {
+        let folder = RunFolder::open(&args.run)?;
+        let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
+        let features = args.features.iter().map(|features| format!("eval.features={features}"));
+        let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
+        let path = match &args.checkpoint {
+            Some(path) => path.clone(),
+            None => folder.newest_checkpoint()?,
+        };
+        let checkpoint = Checkpoint::read(&path)?;
+        let place = backends::place(&args.place.backend, args.place.device)?;
+        let mut trainer = Trainer::new(stored, place, 1)?;
+        let step = checkpoint.state.step;
+        trainer.restore(checkpoint)?;
+        Ok(Self { folder, trainer, step })
+    }
+
+    /// The trained weights by name: the average where the recipe keeps one.
+    pub(super) fn weights(&self) -> Result<HashMap<String, HostTensor>> {
+        let params = self.trainer.evaluated_params();
+        let named = self.trainer.model.specs.specs().iter().zip(params.tensors());
+        named.map(|(spec, tensor)| Ok((spec.name.clone(), tensor.download()?))).collect()
+    }
+
+    /// Where tuning starts: from the trained weights, or from those of a seed.
+    pub(super) fn start(&self, random: Option<u64>) -> Result<EncoderStart> {
+        Ok(EncoderStart {
+            section: self.trainer.recipe.encoder.clone(),
+            weights: if random.is_none() { Some(self.weights()?) } else { None },
+            seed: random.unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! `eval`: measures a run's encoder with heads, on frozen features or trained with it.
+
+mod encoder;
+mod frozen;
+mod measured;
+mod trained;
+
+use std::path::PathBuf;
+
+use palimpsest_core::head::{HeadKind, TaskHeadEntry};
+use palimpsest_core::recipe::{Layers, Recipe};
+use palimpsest_core::settings::Section;
+use palimpsest_core::{Error, Result, registry};
+use serde_json::{Map, Value, json};
+
+use self::encoder::Measurable;
+use self::measured::{Compared, spread_table};
+use crate::cli::Eval;
+use crate::session::Data;
+use crate::{interrupt, output};
+
+/// A data set to measure on: its name, and the changes of the run's recipe that open it.
+struct Chosen {
+    name: String,
+    changes: Vec<String>,
+}
+
+pub(crate) fn run(args: &Eval) -> Result<()> {
+    let run = Measurable::open(args)?;
+    let heads = if args.head.is_empty() { run.trainer.recipe.eval.heads.clone() } else { args.head.clone() };
+    let heads = heads
+        .iter()
+        .map(|name| registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("--head")))
+        .collect::<Result<Vec<_>>>()?;
+    let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
+    let interrupted = interrupt::flag()?;
+    let sets = chosen_data(args, &run.trainer.recipe)?;
+    let mut results = Map::new();
+    let mut table = vec![];
+    for set in &sets {
+        let recipe = run.folder.recipe(&set.changes)?;
+        let mut of_set = vec![];
+        for head in &heads {
+            let compared = match &head.kind {
+                HeadKind::Frozen(build) => {
+                    let head_build = build(&head_section(head, &args.overrides)?)?;
+                    let data = Data::open(&recipe)?;
+                    data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+                    frozen::measure(args, &run, &data, &*head_build, &seeds)?
+                }
+                HeadKind::Trained(trained) => {
+                    let task =
+                        trained::Task { args, run: &run, recipe: &recipe, head, trained, set: &set.name };
+                    task.measure(&seeds, interrupted)?
+                }
+            };
+            of_set.push((head.name, compared));
+        }
+        results.insert(set.name.clone(), eval_json(&of_set));
+        table.extend(of_set.into_iter().map(|(head, compared)| (set.name.clone(), head, compared)));
+    }
+    if args.dry_run {
+        if args.json {
+            output::line(&json!({ "run": args.run, "plan": results }).to_string());
+        } else {
+            output::note("dry run: heads and data fit; nothing was trained");
+        }
+        return Ok(());
+    }
+    if args.json {
+        let line = match sets.as_slice() {
+            [set] => {
+                json!({ "run": args.run, "step": run.step, "data": set.name, "eval": results[&set.name] })
+            }
+            _ => json!({ "run": args.run, "step": run.step, "sets": results }),
+        };
+        output::line(&line.to_string());
+        return Ok(());
+    }
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    output::line(&format!("{} at step {}, on {}", args.run.display(), run.step, names.join(", ")));
+    spread_table(&table);
+    Ok(())
+}
+
+/// {pretrained: {head: {figure: value}}, random: …}
+fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
+    let mut eval = Map::new();
+    for (name, compared) in heads {
+        for (side, json) in compared.to_json() {
+            let of_side = eval.entry(side).or_insert_with(|| json!({}));
+            of_side[*name] = json;
+        }
+    }
+    Value::Object(eval)
+}
+
+/// The data sets of `--data` with their paths; the run's own without.
+fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
+    let path_change =
+        |path: &PathBuf| format!("data.path={}", toml::Value::String(path.display().to_string()));
+    if args.data.is_empty() {
+        if args.data_path.len() > 1 {
+            return Err(Error::user(format!("{} paths of one data set", args.data_path.len()))
+                .at("--data-path")
+                .mend("name the data sets, as --data cub,cars"));
+        }
+        let changes = args.data_path.iter().map(path_change).collect();
+        return Ok(vec![Chosen { name: recipe.data.name.clone(), changes }]);
+    }
+    if !args.data_path.is_empty() && args.data_path.len() != args.data.len() {
+        return Err(Error::user(format!("{} paths for {} data sets", args.data_path.len(), args.data.len()))
+            .at("--data-path")
+            .mend("give one for each, in the order of --data"));
+    }
+    let of = |(i, name): (usize, &String)| {
+        let own = *name == recipe.data.name && args.data_path.is_empty();
+        let mut changes = vec![format!("data.name={name}")];
+        if !own {
+            changes.push(args.data_path.get(i).map_or_else(|| "data.path=\"\"".to_owned(), path_change));
+        }
+        Chosen { name: name.clone(), changes }
+    };
+    Ok(args.data.iter().enumerate().map(of).collect())
+}
+
+/// A frozen head's table from `KEY=VALUE` overrides.
+fn head_section(head: &TaskHeadEntry, overrides: &[String]) -> Result<Section> {
+    let mut layers = Layers::default();
+    layers.overrides(overrides)?;
+    let (table, _) = layers.finish();
+    Ok(Section::new(table, format!("head.{}", head.name), std::sync::Arc::default()))
+}

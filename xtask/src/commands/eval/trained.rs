@@ -1,0 +1,192 @@
+//! Heads that are trained with the encoder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use palimpsest_core::head::{TaskHeadEntry, TrainedHead};
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::train::StepReport;
+use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe};
+use palimpsest_core::{Device, Error, Place, Result};
+use serde_json::{Value, json};
+
+use super::encoder::Measurable;
+use super::measured::{Compared, Measured};
+use crate::cli::Eval;
+use crate::output;
+use crate::progress::Progress;
+use crate::shapes::Shapes;
+
+/// A head on a data set.
+pub(super) struct Task<'a> {
+    pub(super) args: &'a Eval,
+    pub(super) run: &'a Measurable,
+    /// The run's recipe with the data set.
+    pub(super) recipe: &'a Recipe,
+    pub(super) head: &'a TaskHeadEntry,
+    pub(super) trained: &'a TrainedHead,
+    pub(super) set: &'a str,
+}
+
+impl Task<'_> {
+    /// Scores by seed, with the trained weights and with random ones.
+    pub(super) fn measure(&self, seeds: &[u64], interrupted: &AtomicBool) -> Result<Compared> {
+        let augment = (self.trained.augment)()?;
+        let fields = [&(self.head.fields)()[..], &augment[..]];
+        let (name, training) = (self.head.name, self.trained.training);
+        let settings = TuneRecipe::resolve(name, training, self.recipe, &self.args.overrides, fields)?;
+        let mut compared = Compared::default();
+        for &seed in seeds {
+            let settings = settings.clone().with_seed(seed);
+            let pretrained = self.run.start(None)?;
+            if self.args.dry_run {
+                compared.plan = Some(self.plan(&settings, &pretrained, interrupted)?);
+                break;
+            }
+            compared.pretrained.push(self.fit(&settings, &pretrained, "pretrained", interrupted)?);
+            if !self.args.no_baseline {
+                let random = self.run.start(Some(seed))?;
+                compared.random.push(self.fit(&settings, &random, "random", interrupted)?);
+            }
+        }
+        Ok(compared)
+    }
+
+    fn request<'a>(
+        &'a self,
+        recipe: &'a TuneRecipe,
+        start: &'a EncoderStart,
+        place: Place,
+        interrupted: &'a AtomicBool,
+    ) -> FitRequest<'a> {
+        let eval = &self.recipe.eval;
+        let limits = [eval.train_images, eval.test_images];
+        FitRequest { recipe, start, place, shots: self.args.shots, limits, interrupted }
+    }
+
+    /// Tells what fitting would take.
+    fn plan(&self, recipe: &TuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
+        let shapes = Arc::new(Shapes::new(true));
+        let place = Place { backend: shapes.clone(), device: Device::Cpu };
+        let plan = (self.trained.plan)(&self.request(recipe, start, place, interrupted))?;
+        let step = shapes.take().total() as f64 * recipe.train.accumulate as f64;
+        let fits = if self.args.no_baseline { 1 } else { 2 } * self.args.seeds.len().max(1);
+        let total = step * plan.steps as f64 * fits as f64;
+        let [train, test] = plan.images;
+        output::line(&format!(
+            "{} on {}: {:.2} M parameters, {:.2} M of them trained; {train} training and {test} test images in {} \
+             classes; {} steps of {}, {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all",
+            self.head.name,
+            self.set,
+            plan.parameters as f64 / 1e6,
+            plan.trained as f64 / 1e6,
+            plan.classes,
+            plan.steps,
+            plan.batch,
+            step / 1e9,
+            total / 1e12,
+        ));
+        let mut json = json!(plan);
+        json["flops_per_step"] = json!(step);
+        json["flops"] = json!(total);
+        json["fits"] = json!(fits);
+        Ok(json)
+    }
+
+    fn fit(
+        &self,
+        recipe: &TuneRecipe,
+        start: &EncoderStart,
+        side: &'static str,
+        interrupted: &AtomicBool,
+    ) -> Result<Measured> {
+        let seed = recipe.train.seed;
+        let folder = self.folder().join(format!("{side}-seed{seed}"));
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
+        let place = self.run.trainer.place.clone();
+        let request = self.request(recipe, start, place, interrupted);
+        let title = format!("{} on {}, {side}, seed {seed}", self.head.name, self.set);
+        let mut watcher = Watcher { title, progress: None, lines: String::new() };
+        let fitted = (self.trained.fit)(&request, &mut watcher);
+        watcher.finish();
+        let fitted = fitted?;
+        save(&folder, recipe, &fitted, &watcher.lines)?;
+        output::note(&format!(
+            "{}: {}; {} steps in {:.0} s, {:.0} images/s; saved in {}",
+            watcher.title,
+            fitted.scores.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join(", "),
+            fitted.summary.steps,
+            fitted.summary.seconds,
+            fitted.summary.images_per_second,
+            folder.display()
+        ));
+        Ok(Measured { seed, scores: fitted.scores, summary: Some(fitted.summary) })
+    }
+
+    /// Where fitted heads are saved.
+    fn folder(&self) -> PathBuf {
+        let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
+        root.join(format!("{}-{}", self.head.name, self.set))
+    }
+}
+
+/// Settings, scores, weights, losses and pictures of a fitted head.
+fn save(folder: &Path, recipe: &TuneRecipe, fitted: &Fitted, losses: &str) -> Result<()> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).map_err(|e| Error::io(&path, &e))
+    };
+    write("config.toml", recipe.to_toml().as_bytes())?;
+    write("metrics.jsonl", losses.as_bytes())?;
+    let scores: serde_json::Map<String, Value> =
+        fitted.scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
+    let summary = json!({ "scores": scores, "training": fitted.summary });
+    write("scores.json", format!("{summary:#}\n").as_bytes())?;
+    for artifact in &fitted.artifacts {
+        write(&artifact.name, &artifact.bytes)?;
+    }
+    fitted.checkpoint.write(&folder.join("model.safetensors"))
+}
+
+/// Shows how a fit goes, and keeps its losses.
+struct Watcher {
+    title: String,
+    progress: Option<Progress>,
+    lines: String,
+}
+
+impl Watcher {
+    fn finish(&mut self) {
+        if let Some(progress) = &self.progress {
+            progress.finish();
+        }
+    }
+}
+
+impl FitObserver for Watcher {
+    fn start(&mut self, steps: u64, steps_per_epoch: u64) {
+        output::note(&format!("{}: {steps} steps, {steps_per_epoch} an epoch", self.title));
+        self.progress = Some(Progress::new(steps, 0, steps_per_epoch, true));
+    }
+
+    fn step(&mut self, report: &StepReport) -> Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress.step(report);
+        }
+        let mut line = json!({ "step": report.step, "lr": report.lr, "grad_norm": report.grad_norm });
+        for (name, value) in &report.scalars {
+            line[name] = json!(value);
+        }
+        self.lines.push_str(&format!("{line}\n"));
+        Ok(())
+    }
+
+    fn message(&mut self, text: &str) {
+        match &self.progress {
+            Some(progress) => progress.message(text),
+            None => output::note(text),
+        }
+    }
+}
