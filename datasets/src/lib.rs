@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod augment;
+mod chosen;
 pub mod cifar;
 pub mod csv_list;
 pub mod decode;

@@ -5,6 +5,7 @@ pub mod classification;
 pub mod convolution;
 pub mod detection;
 pub mod metrics;
+mod picture;
 pub mod pyramid;
 pub mod segmentation;
 

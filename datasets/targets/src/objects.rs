@@ -1,5 +1,7 @@
 //! The objects of a picture, as a detector is trained on them and scored by them.
 
+use palimpsest_core::head::Target;
+
 use crate::{BoundingBox, Object};
 
 /// Objects in pixels of a picture, and how the picture stands in the frame that a detector sees.
@@ -11,6 +13,10 @@ pub struct Objects {
     pub scale: (f64, f64),
     /// The objects.
     pub objects: Vec<Object>,
+}
+
+impl Target for Objects {
+    const NAME: &'static str = "objects in each picture";
 }
 
 impl Objects {
