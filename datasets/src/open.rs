@@ -67,6 +67,16 @@ pub fn open_detection(spec: &DataSpec, split: Split) -> Result<OpenedDetection> 
     }
 }
 
+/// Whether the data set of this name has a class for each pixel.
+pub fn gives_label_maps(name: &str) -> bool {
+    readers().any(|r| r.info.name == name && r.segmentation.is_some())
+}
+
+/// Whether the data set of this name has objects.
+pub fn gives_objects(name: &str) -> bool {
+    readers().any(|r| r.info.name == name && r.detection.is_some())
+}
+
 fn without(what: &str, name: &str, have: impl Iterator<Item = &'static str>) -> Error {
     let have: Vec<&str> = have.collect();
     Error::user(format!("the data set `{name}` has no {what}"))

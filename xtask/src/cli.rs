@@ -173,6 +173,12 @@ pub(crate) struct Eval {
     /// Training images of each class at most, drawn by the seed; 0 takes all
     #[arg(long, default_value_t = 0)]
     pub(crate) shots: usize,
+    /// Training images at most, drawn by the seed; the recipe's eval.train_images by default
+    #[arg(long)]
+    pub(crate) train_images: Option<usize>,
+    /// Test images at most, drawn by the seed; the recipe's eval.test_images by default
+    #[arg(long)]
+    pub(crate) test_images: Option<usize>,
     /// Seeds, as 0,1,2: mean and spread are told; the run's by default
     #[arg(long, value_delimiter = ',')]
     pub(crate) seeds: Vec<u64>,

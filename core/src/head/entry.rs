@@ -31,6 +31,8 @@ pub struct TrainedHead {
     pub training: &'static str,
     /// The fields of the `[augment]` table of its data.
     pub augment: fn() -> Result<Vec<Field>>,
+    /// The data set that stands in where the data of this name have no such targets as it needs.
+    pub stand_in: fn(&str) -> Result<Option<&'static str>>,
     /// What fitting it would take, without doing so.
     pub plan: fn(&FitRequest<'_>) -> Result<FitPlan>,
     /// Fits and scores it.
@@ -52,6 +54,7 @@ impl TaskHeadEntry {
         let head = TrainedHead {
             training: H::TRAINING,
             augment: || Ok((examples_of::<H::Target>()?.fields)()),
+            stand_in: |data| Ok((examples_of::<H::Target>()?.stand_in)(data)),
             plan: tune::plan::<H>,
             fit: tune::fit::<H>,
         };

@@ -89,6 +89,12 @@ pub trait OpenExamples: 'static {
     /// The `[augment]` table.
     type Settings: Settings;
 
+    /// The data set that stands in where the data `name` have no such targets and the user named no others.
+    fn stand_in(name: &str) -> Option<&'static str> {
+        let _ = name;
+        None
+    }
+
     /// Opens the data.
     ///
     /// # Errors
@@ -104,6 +110,8 @@ pub struct ExamplesEntry {
     target: fn() -> TypeId,
     /// The fields of the `[augment]` table.
     pub fields: fn() -> Vec<Field>,
+    /// See [`OpenExamples::stand_in`].
+    pub stand_in: fn(&str) -> Option<&'static str>,
     open: fn(&Section, &ExamplesRequest<'_>) -> Result<Box<dyn Any>>,
 }
 
@@ -113,6 +121,7 @@ impl ExamplesEntry {
         Self {
             target: TypeId::of::<O::Target>,
             fields: O::Settings::fields,
+            stand_in: O::stand_in,
             open: |augment, request| {
                 let settings: O::Settings = augment.read()?;
                 let opened = O::open(&settings, request).map_err(|e| e.locate(|key| augment.place(key)))?;

@@ -8,6 +8,7 @@ use crate::model::NamedLoss;
 use crate::params::{ParamSpecs, Params};
 use crate::random::{Philox, Stream};
 use crate::settings::Settings;
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// What a head is built for.
@@ -17,6 +18,10 @@ pub struct HeadContext {
     pub geometry: Geometry,
     /// The class names of the data; empty where they have none.
     pub classes: Vec<String>,
+    /// The mean of each channel that pixels are normalised with, of values in 0..1, or one for all.
+    pub mean: Vec<f32>,
+    /// The deviation likewise.
+    pub std: Vec<f32>,
 }
 
 impl HeadContext {
@@ -70,8 +75,15 @@ impl Inference<'_> {
     /// Pictures of another size, or the backend's failure.
     pub fn encode(&self, batch: &Batch) -> Result<HeadFeatures> {
         let place = self.params.place();
-        let images = place.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?;
-        encode(self.encoder, self.params, &patchify(&images, self.encoder.geometry())?, self.features)
+        self.encode_images(&place.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?)
+    }
+
+    /// The features of normalised pictures [B, C, H, W] of the encoder's size.
+    ///
+    /// # Errors
+    /// As [`Inference::encode`].
+    pub fn encode_images(&self, images: &Tensor) -> Result<HeadFeatures> {
+        encode(self.encoder, self.params, &patchify(images, self.encoder.geometry())?, self.features)
     }
 }
 

@@ -88,6 +88,15 @@ impl Place {
         self.upload(HostTensor::f32(shape, data)?.to_float(dtype)?)
     }
 
+    /// Copies doubles there, in the given float type: for values that are computed on the host and
+    /// must not lose digits where a model runs in f64.
+    ///
+    /// # Errors
+    /// As [`Place::upload`], or the shape doesn't fit.
+    pub fn doubles(&self, shape: impl Into<Shape>, data: Vec<f64>, dtype: DType) -> Result<Tensor> {
+        self.upload(HostTensor::new(shape, HostData::F64(data))?.to_float(dtype)?)
+    }
+
     /// Copies indices there.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{TuneRecipe, Tuned, TuningPass, layer_rates, trained};
 use crate::backend::NoGrad;
-use crate::encoder::{DropPath, Encoder, EncoderEntry, ImageShape, patchify};
+use crate::encoder::{DropPath, Encoder, EncoderEntry, ImageShape, patchify, resized_positions};
 use crate::head::{Draws, Examples, Feature, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpecs, Params};
 use crate::recipe::Precision;
@@ -34,13 +34,15 @@ impl EncoderStart {
         let Some(weights) = &self.weights else { return specs.initial(self.seed) };
         let of = |spec: &crate::params::ParamSpec| match weights.get(&spec.name) {
             Some(value) if value.shape() == &spec.shape => Ok(value.clone()),
-            Some(value) => Err(Error::user(format!(
-                "`{}` is {} in the checkpoint but must be {}",
-                spec.name,
-                value.shape(),
-                spec.shape
-            ))
-            .mend("evaluate at the size that the encoder was trained at")),
+            Some(value) => resized_positions(&spec.name, value, &spec.shape)?.ok_or_else(|| {
+                Error::user(format!(
+                    "`{}` is {} in the checkpoint but must be {}",
+                    spec.name,
+                    value.shape(),
+                    spec.shape
+                ))
+                .mend("use the checkpoint with the encoder that made it")
+            }),
             None => Err(Error::user(format!("the checkpoint has no `{}`", spec.name))
                 .mend("use the checkpoint with the recipe that made it")),
         };
@@ -94,7 +96,13 @@ impl<H: TaskHead> Tuner<H> {
         let encoder = (entry.build)(&section, image, &mut specs)?;
         let mut values = start.values(&specs)?;
         let geometry = *encoder.geometry();
-        let context = HeadContext { geometry, classes: classes.to_vec() };
+        let values_of = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        let context = HeadContext {
+            geometry,
+            classes: classes.to_vec(),
+            mean: values_of(&recipe.data.mean),
+            std: values_of(&recipe.data.std),
+        };
         let settings: H::Settings = recipe.head.read()?;
         let built = specs.scope("head", |specs| H::build(&settings, &context, specs));
         let head = built.map_err(|e| e.locate(|key| recipe.head.place(key)))?;

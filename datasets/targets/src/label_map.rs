@@ -1,5 +1,6 @@
 //! A class for every pixel.
 
+use palimpsest_core::head::Target;
 use palimpsest_core::{Error, Result};
 
 /// The label of pixels that are neither trained on nor scored.
@@ -14,6 +15,10 @@ pub struct LabelMap {
     pub height: usize,
     /// [height, width] labels, row by row.
     pub labels: Vec<u8>,
+}
+
+impl Target for LabelMap {
+    const NAME: &'static str = "a class for each pixel";
 }
 
 impl LabelMap {

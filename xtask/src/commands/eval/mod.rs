@@ -35,7 +35,10 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
     let interrupted = interrupt::flag()?;
-    let sets = chosen_data(args, &run.trainer.recipe)?;
+    let sets = match stand_in(args, &run, &heads)? {
+        Some(set) => vec![set],
+        None => chosen_data(args, &run.trainer.recipe)?,
+    };
     let mut results = Map::new();
     let mut table = vec![];
     for set in &sets {
@@ -95,6 +98,36 @@ fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
         }
     }
     Value::Object(eval)
+}
+
+/// Patches along a side of a stand-in's pictures: enough for objects to have some each, few enough for a
+/// processor.
+const STAND_IN_PATCHES: usize = 12;
+
+/// The data set that stands in where the run's own have no targets such as all of the heads need, and the user
+/// named none.
+fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<Option<Chosen>> {
+    let recipe = &run.trainer.recipe;
+    if !args.data.is_empty() || !args.data_path.is_empty() {
+        return Ok(None);
+    }
+    let mut found: Option<&str> = None;
+    for head in heads {
+        let HeadKind::Trained(trained) = &head.kind else { return Ok(None) };
+        match (trained.stand_in)(&recipe.data.name)? {
+            Some(name) if found.is_none_or(|other| other == name) => found = Some(name),
+            _ => return Ok(None),
+        }
+    }
+    let Some(name) = found else { return Ok(None) };
+    let side = STAND_IN_PATCHES * run.trainer.model.encoder.geometry().patch;
+    output::note(&format!(
+        "note: {} has no targets for {}; {name} stands in, at {side} px (choose others by --data)",
+        recipe.data.name,
+        heads.iter().map(|head| head.name).collect::<Vec<_>>().join(", "),
+    ));
+    let changes = [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
+    Ok(Some(Chosen { name: name.to_owned(), changes: changes.to_vec() }))
 }
 
 /// The data sets of `--data` with their paths; the run's own without.

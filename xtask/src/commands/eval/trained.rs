@@ -61,7 +61,10 @@ impl Task<'_> {
         interrupted: &'a AtomicBool,
     ) -> FitRequest<'a> {
         let eval = &self.recipe.eval;
-        let limits = [eval.train_images, eval.test_images];
+        let limits = [
+            self.args.train_images.unwrap_or(eval.train_images),
+            self.args.test_images.unwrap_or(eval.test_images),
+        ];
         FitRequest { recipe, start, place, shots: self.args.shots, limits, interrupted }
     }
 

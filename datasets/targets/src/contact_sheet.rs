@@ -125,16 +125,25 @@ impl ContactSheet {
         Image { width: canvas.width, height: canvas.height, channels: 3, pixels: canvas.rgb }
     }
 
+    /// The sheet as a PNG.
+    ///
+    /// # Errors
+    /// A sheet that is too large for one.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let sheet = self.draw();
+        let mut png = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(&sheet.pixels, sheet.width as u32, sheet.height as u32, ExtendedColorType::Rgb8)
+            .map_err(|e| Error::failure(format!("can't encode the contact sheet: {e}")))?;
+        Ok(png)
+    }
+
     /// Writes the sheet as a PNG: into a file beside `path` first, which then takes its name.
     ///
     /// # Errors
     /// A folder that can't be made or written to.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let sheet = self.draw();
-        let mut png = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut png)
-            .write_image(&sheet.pixels, sheet.width as u32, sheet.height as u32, ExtendedColorType::Rgb8)
-            .map_err(|e| Error::failure(format!("can't encode the contact sheet: {e}")).at(path.display()))?;
+        let png = self.to_png().map_err(|e| e.at(path.display()))?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
         }

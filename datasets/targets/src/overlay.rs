@@ -2,7 +2,7 @@
 
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
-use palimpsest_targets::{IGNORE, LabelMap, Object};
+use crate::{IGNORE, LabelMap, Object};
 
 use crate::colour::with_channels;
 use crate::glyphs::{self, GLYPH};

@@ -2,7 +2,7 @@
 
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
-use palimpsest_targets::{DetectionData, LabelMap, Object, SegmentationData};
+use crate::{DetectionData, LabelMap, Object, SegmentationData};
 
 use crate::contact_sheet::{ContactSheet, Picture};
 use crate::overlay::{over_labels, over_objects};

@@ -1,0 +1,223 @@
+//! Pictures with a class for each pixel: what segmentation heads are trained on.
+
+use std::sync::Arc;
+
+use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::head::{
+    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
+};
+use palimpsest_core::random::Philox;
+use palimpsest_core::{Error, Result, settings};
+use palimpsest_targets::{LabelMap, SegmentationData};
+
+use crate::chosen::Chosen;
+use super::{feed, normalisation, place, spec};
+use crate::augment::Filter;
+use crate::colour::with_channels;
+use crate::joint::{ScaledCrop, planes};
+use crate::loader::{Feed, Loader};
+use crate::open::{gives_label_maps, open_segmentation};
+use crate::sampler::Sampler;
+use crate::split::Split;
+use crate::transform::Scratch;
+
+settings! {
+    /// `[augment]` for pictures with a class for each pixel: picture and map are resized together, then a
+    /// crop of the encoder's size is taken.
+    pub struct LabelMapAugment {
+        /// Smallest and largest factor; at 1 the picture's shorter side is the crop's.
+        scale: Vec<f64> = vec![0.5, 2.0];
+        /// The most of a crop's labelled pixels that one class may have; 1 for no limit.
+        most_of_one: f64 = 0.75, in 0.01..=1.0;
+        /// Probability of a horizontal flip.
+        flip: f64 = 0.5, in 0.0..=1.0;
+    }
+}
+
+impl LabelMapAugment {
+    fn crop(&self, [_, height, width]: [usize; 3]) -> Result<ScaledCrop> {
+        let &[least, most] = &self.scale[..] else {
+            return Err(Error::user(format!("{:?} is no range", self.scale))
+                .about("scale")
+                .mend("give the smallest and the largest factor, as [0.5, 2.0]"));
+        };
+        let short = height.min(width);
+        let crop = ScaledCrop {
+            size: (width, height),
+            base: (4 * short, short),
+            scale: (least, most),
+            most_of_one: self.most_of_one,
+            flip: self.flip as f32,
+        };
+        crop.check().map_err(|e| e.about("scale"))?;
+        Ok(crop)
+    }
+}
+
+/// What makes training samples.
+struct Framed {
+    data: Arc<dyn SegmentationData>,
+    chosen: Chosen,
+    crop: ScaledCrop,
+    image: [usize; 3],
+    normalisation: [Vec<f32>; 2],
+}
+
+impl Sampler for Framed {
+    type Target = LabelMap;
+
+    fn len(&self) -> usize {
+        self.chosen.len()
+    }
+    fn shape(&self) -> [usize; 3] {
+        self.image
+    }
+    fn place(&self, index: usize) -> String {
+        self.data.place(self.chosen.at(index))
+    }
+    fn label(&self, _: usize) -> i64 {
+        -1
+    }
+    fn sample(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<LabelMap> {
+        let (image, map) = self.data.sample(self.chosen.at(index))?;
+        let image = with_channels(image, self.image[0])?;
+        let framing = self.crop.draw(&map, random);
+        // What is padded is black, as in mmsegmentation, before normalisation.
+        let framed = framing.image(&image, 0, Filter::Bilinear, scratch)?;
+        let [mean, std] = &self.normalisation;
+        out.copy_from_slice(&planes(&framed, mean, std));
+        framing.labels(&map)
+    }
+}
+
+/// The parts of a data set with label maps.
+struct LabelMaps {
+    train: Arc<dyn SegmentationData>,
+    test: Arc<dyn SegmentationData>,
+    chosen: [Chosen; 2],
+    notes: Vec<String>,
+    crop: ScaledCrop,
+    image: [usize; 3],
+    normalisation: [Vec<f32>; 2],
+    feed: Feed,
+}
+
+/// Test pictures of one size that follow each other are put into one batch, up to this many.
+const TEST_BATCH: usize = 16;
+
+impl TaskExamples<LabelMap> for LabelMaps {
+    fn classes(&self) -> &[String] {
+        self.train.classes()
+    }
+
+    fn counts(&self) -> [usize; 2] {
+        [self.chosen[0].len(), self.chosen[1].len()]
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<LabelMap>>> {
+        let sampler = Framed {
+            data: self.train.clone(),
+            chosen: self.chosen[0].clone(),
+            crop: self.crop,
+            image: self.image,
+            normalisation: self.normalisation.clone(),
+        };
+        Ok(Box::new(Loader::over(sampler, &Feed { batch, ..self.feed })?))
+    }
+
+    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<LabelMap>>> + '_>> {
+        let mut pending: Option<Result<(usize, Image, LabelMap)>> = None;
+        let mut next = 0;
+        let mut load = move || {
+            let position = next;
+            next += 1;
+            (position < self.chosen[1].len()).then(|| {
+                let (image, map) = self.test.sample(self.chosen[1].at(position))?;
+                Ok((position, with_channels(image, self.image[0])?, map))
+            })
+        };
+        Ok(Box::new(std::iter::from_fn(move || {
+            let first = match pending.take().or_else(&mut load)? {
+                Ok(first) => first,
+                Err(error) => return Some(Err(error)),
+            };
+            let size = (first.1.width, first.1.height);
+            let mut same = vec![first];
+            while same.len() < TEST_BATCH && pending.is_none() {
+                match load() {
+                    Some(Ok(found)) if (found.1.width, found.1.height) == size => same.push(found),
+                    Some(other) => pending = Some(other),
+                    None => break,
+                }
+            }
+            Some(Ok(self.batch(same)))
+        })))
+    }
+}
+
+impl LabelMaps {
+    /// Pictures of one size, as they are.
+    fn batch(&self, found: Vec<(usize, Image, LabelMap)>) -> Examples<LabelMap> {
+        let (width, height) = found.first().map_or((0, 0), |f| (f.1.width, f.1.height));
+        let [mean, std] = &self.normalisation;
+        let mut batch = Batch {
+            pixels: vec![],
+            shape: [found.len(), self.image[0], height, width],
+            labels: vec![-1; found.len()],
+            indices: found.iter().map(|f| self.chosen[1].at(f.0)).collect(),
+            first_sample: found.first().map_or(0, |f| f.0 as u64),
+        };
+        let mut targets = vec![];
+        for (_, image, map) in found {
+            batch.pixels.extend(planes(&image, mean, std));
+            targets.push(map);
+        }
+        Examples { batch, targets }
+    }
+}
+
+/// Opens them.
+pub struct OpenLabelMaps;
+
+impl OpenExamples for OpenLabelMaps {
+    type Target = LabelMap;
+    type Settings = LabelMapAugment;
+
+    fn stand_in(name: &str) -> Option<&'static str> {
+        (!gives_label_maps(name)).then_some("scenes")
+    }
+
+    fn open(
+        settings: &LabelMapAugment,
+        request: &ExamplesRequest<'_>,
+    ) -> Result<Box<dyn TaskExamples<LabelMap>>> {
+        let spec = spec(request);
+        let open = |split| open_segmentation(&spec, split).map_err(|e| e.at(place(request)));
+        let (train, test) = (open(Split::Train)?, open(Split::Test)?);
+        let mut notes = train.notes;
+        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let chosen = Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
+        Ok(Box::new(LabelMaps {
+            train: train.dataset,
+            test: test.dataset,
+            chosen,
+            notes,
+            crop: settings.crop(request.image)?,
+            image: request.image,
+            normalisation: normalisation(request),
+            feed: feed(request, 1),
+        }))
+    }
+}
+
+palimpsest_core::inventory::submit! { ExamplesEntry::of::<OpenLabelMaps>() }

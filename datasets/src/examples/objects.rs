@@ -1,0 +1,176 @@
+//! Pictures with objects: what detection heads are trained on.
+
+use std::sync::Arc;
+
+use palimpsest_core::head::{ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples};
+use palimpsest_core::random::Philox;
+use palimpsest_core::{Error, Result, settings};
+use palimpsest_targets::{DetectionData, Objects};
+
+use crate::chosen::Chosen;
+use super::{feed, normalisation, place, spec};
+use crate::augment::Filter;
+use crate::colour::with_channels;
+use crate::eval_loader::EvalLoader;
+use crate::joint::{Framing, LargeScaleJitter, planes};
+use crate::loader::{Feed, Loader};
+use crate::open::{gives_objects, open_detection};
+use crate::sampler::Sampler;
+use crate::split::Split;
+use crate::transform::Scratch;
+
+settings! {
+    /// `[augment]` for pictures with objects: large-scale jitter, then a crop of the encoder's size.
+    pub struct ObjectAugment {
+        /// Smallest and largest factor; at 1 the picture just fits into the encoder's.
+        scale: Vec<f64> = vec![0.1, 2.0];
+        /// Objects of which less than this share is left are dropped.
+        least_visible: f64 = 0.1, in 0.0..=1.0;
+        /// Probability of a horizontal flip.
+        flip: f64 = 0.5, in 0.0..=1.0;
+    }
+}
+
+impl ObjectAugment {
+    fn jitter(&self, [_, height, width]: [usize; 3]) -> Result<LargeScaleJitter> {
+        let &[least, most] = &self.scale[..] else {
+            return Err(Error::user(format!("{:?} is no range", self.scale))
+                .about("scale")
+                .mend("give the smallest and the largest factor, as [0.1, 2.0]"));
+        };
+        let jitter =
+            LargeScaleJitter { size: (width, height), scale: (least, most), flip: self.flip as f32 };
+        jitter.check().map_err(|e| e.about("scale"))?;
+        Ok(jitter)
+    }
+}
+
+/// What makes samples: of training with jitter, of testing without.
+#[derive(Clone)]
+struct Framed {
+    data: Arc<dyn DetectionData>,
+    chosen: Chosen,
+    jitter: Option<LargeScaleJitter>,
+    least_visible: f64,
+    image: [usize; 3],
+    normalisation: [Vec<f32>; 2],
+}
+
+impl Sampler for Framed {
+    type Target = Objects;
+
+    fn len(&self) -> usize {
+        self.chosen.len()
+    }
+    fn shape(&self) -> [usize; 3] {
+        self.image
+    }
+    fn place(&self, index: usize) -> String {
+        self.data.place(self.chosen.at(index))
+    }
+    fn label(&self, _: usize) -> i64 {
+        -1
+    }
+    fn sample(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<Objects> {
+        let (image, objects) = self.data.sample(self.chosen.at(index))?;
+        let [channels, height, width] = self.image;
+        let image = with_channels(image, channels)?;
+        let picture = (image.width, image.height);
+        let framing = match &self.jitter {
+            Some(jitter) => jitter.draw(picture, random),
+            None => Framing::fit(picture, (width, height)),
+        };
+        // Grey, as Detectron2 pads: near the mean of normalised pixels.
+        let framed = framing.image(&image, 128, Filter::Bilinear, scratch)?;
+        let [mean, std] = &self.normalisation;
+        out.copy_from_slice(&planes(&framed, mean, std));
+        Ok(match self.jitter {
+            Some(_) => Objects::framed((width, height), framing.objects(&objects, self.least_visible)?),
+            None => Objects { picture, scale: framing.scale(), objects },
+        })
+    }
+}
+
+/// The parts of a data set with objects.
+struct ObjectExamples {
+    parts: [Framed; 2],
+    notes: Vec<String>,
+    feed: Feed,
+}
+
+/// Pictures in a test batch.
+const TEST_BATCH: usize = 16;
+
+impl TaskExamples<Objects> for ObjectExamples {
+    fn classes(&self) -> &[String] {
+        self.parts[0].data.classes()
+    }
+
+    fn counts(&self) -> [usize; 2] {
+        [self.parts[0].len(), self.parts[1].len()]
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<Objects>>> {
+        Ok(Box::new(Loader::over(self.parts[0].clone(), &Feed { batch, ..self.feed })?))
+    }
+
+    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<Objects>>> + '_>> {
+        let feed = Feed { batch: TEST_BATCH, ..self.feed };
+        let mut loader = EvalLoader::over(self.parts[1].clone(), &feed)?;
+        Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
+    }
+}
+
+/// Opens them.
+pub struct OpenObjects;
+
+impl OpenExamples for OpenObjects {
+    type Target = Objects;
+    type Settings = ObjectAugment;
+
+    fn stand_in(name: &str) -> Option<&'static str> {
+        (!gives_objects(name)).then_some("scenes")
+    }
+
+    fn open(
+        settings: &ObjectAugment,
+        request: &ExamplesRequest<'_>,
+    ) -> Result<Box<dyn TaskExamples<Objects>>> {
+        let spec = spec(request);
+        let open = |split| open_detection(&spec, split).map_err(|e| e.at(place(request)));
+        let (train, test) = (open(Split::Train)?, open(Split::Test)?);
+        let mut notes = train.notes;
+        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+        let [chosen_train, chosen_test] =
+            Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
+        let part = |data, chosen, jitter| Framed {
+            data,
+            chosen,
+            jitter,
+            least_visible: settings.least_visible,
+            image: request.image,
+            normalisation: normalisation(request),
+        };
+        let jitter = settings.jitter(request.image)?;
+        Ok(Box::new(ObjectExamples {
+            parts: [
+                part(train.dataset, chosen_train, Some(jitter)),
+                part(test.dataset, chosen_test, None),
+            ],
+            notes,
+            feed: feed(request, 1),
+        }))
+    }
+}
+
+palimpsest_core::inventory::submit! { ExamplesEntry::of::<OpenObjects>() }

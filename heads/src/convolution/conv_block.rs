@@ -1,0 +1,61 @@
+//! A convolution with its norm, and perhaps ReLU.
+
+use palimpsest_core::params::{Init, ParamSpecs, Params};
+use palimpsest_core::{Result, Tensor};
+
+use super::{Conv2d, GroupNorm, LayerNorm2d, Norm2d};
+use crate::activation::relu;
+
+/// How feature maps are normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormKind {
+    /// Over the channels of each pixel.
+    Layer,
+    /// Over up to 32 groups of channels of a picture.
+    Group,
+}
+
+impl NormKind {
+    /// Declares a norm of this kind.
+    pub fn declare(self, specs: &mut ParamSpecs, name: &str, channels: usize) -> Norm2d {
+        match self {
+            Self::Layer => Norm2d::Layer(LayerNorm2d::new(specs, name, channels)),
+            Self::Group => Norm2d::Group(GroupNorm::new(specs, name, channels, 32)),
+        }
+    }
+}
+
+/// A convolution without bias, a norm and, if asked for, ReLU.
+#[derive(Debug, Clone)]
+pub struct ConvBlock {
+    conv: Conv2d,
+    norm: Norm2d,
+    relu: bool,
+}
+
+impl ConvBlock {
+    /// Declares `name.conv` and `name.norm` for [input, output, kernel].
+    pub fn new(
+        specs: &mut ParamSpecs,
+        name: &str,
+        extents: [usize; 3],
+        (norm, relu): (NormKind, bool),
+        init: Init,
+    ) -> Self {
+        specs.scope(name, |specs| Self {
+            conv: Conv2d::new(specs, "conv", extents, init, None),
+            norm: norm.declare(specs, "norm", extents[1]),
+            relu,
+        })
+    }
+
+    /// x [B, input, H, W] -> [B, output, H, W].
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        let y = self.norm.forward(params, &self.conv.forward(params, x)?)?;
+        if self.relu { relu(&y) } else { Ok(y) }
+    }
+}

@@ -1,0 +1,21 @@
+//! Layers on feature maps [B, C, H, W].
+
+mod conv;
+mod conv_block;
+mod conv_transpose;
+mod norm;
+mod pool;
+
+pub use conv::Conv2d;
+pub use conv_block::{ConvBlock, NormKind};
+pub use conv_transpose::ConvTranspose2d;
+pub use norm::{GroupNorm, LayerNorm2d, Norm2d};
+pub use pool::{adaptive_average_pool, max_pool};
+
+use palimpsest_core::params::Init;
+
+/// He's normal initialisation for what ReLU follows (He et al. 2015), with the fan-out of a k x k
+/// kernel, cut at two deviations.
+pub fn he_normal(output: usize, kernel: usize) -> Init {
+    Init::TruncatedNormal((2.0 / (output * kernel * kernel) as f64).sqrt() as f32)
+}

@@ -1,0 +1,97 @@
+//! Normalisation of feature maps by statistics of one picture: batches of dense tasks are small, and
+//! one process sees only its own part of them.
+
+use palimpsest_core::params::{Init, ParamId, ParamSpecs, Params};
+use palimpsest_core::{Result, Tensor};
+
+/// A layer norm over the channels of each pixel, as ViTDet has it.
+#[derive(Debug, Clone)]
+pub struct LayerNorm2d {
+    gain: ParamId,
+    bias: ParamId,
+}
+
+impl LayerNorm2d {
+    const EPS: f64 = 1e-6;
+
+    /// Declares `name.weight` and `name.bias`, [channels].
+    pub fn new(specs: &mut ParamSpecs, name: &str, channels: usize) -> Self {
+        let [gain, bias] = affine(specs, name, channels);
+        Self { gain, bias }
+    }
+
+    /// x [B, C, H, W] -> the same shape.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        x.permute(&[0, 2, 3, 1])?
+            .layer_norm(&params[self.gain], &params[self.bias], Self::EPS)?
+            .permute(&[0, 3, 1, 2])
+    }
+}
+
+/// Group norm (Wu & He 2018): over each group of channels of a picture, pixels included.
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    gain: ParamId,
+    bias: ParamId,
+    groups: usize,
+}
+
+impl GroupNorm {
+    const EPS: f64 = 1e-5;
+
+    /// Declares `name.weight` and `name.bias`, [channels]. Of `groups`, as many are made as divide the
+    /// channels.
+    pub fn new(specs: &mut ParamSpecs, name: &str, channels: usize, groups: usize) -> Self {
+        let [gain, bias] = affine(specs, name, channels);
+        let groups = (1..=groups.min(channels)).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
+        Self { gain, bias, groups }
+    }
+
+    /// x [B, C, H, W] -> the same shape.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        let [b, c, h, w] = x.shape().array()?;
+        let width = c / self.groups * h * w;
+        let place = params.place();
+        let (one, zero) = (place.full([width], 1.0, x.dtype())?, place.full([width], 0.0, x.dtype())?);
+        x.reshape([b * self.groups, width])?
+            .layer_norm(&one, &zero, Self::EPS)?
+            .reshape([b, c, h, w])?
+            .mul(&params[self.gain].reshape([1, c, 1, 1])?)?
+            .add(&params[self.bias].reshape([1, c, 1, 1])?)
+    }
+}
+
+/// Either.
+#[derive(Debug, Clone)]
+pub enum Norm2d {
+    /// Over the channels of each pixel.
+    Layer(LayerNorm2d),
+    /// Over groups of channels of a picture.
+    Group(GroupNorm),
+}
+
+impl Norm2d {
+    /// x [B, C, H, W] -> the same shape.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Layer(norm) => norm.forward(params, x),
+            Self::Group(norm) => norm.forward(params, x),
+        }
+    }
+}
+
+fn affine(specs: &mut ParamSpecs, name: &str, channels: usize) -> [ParamId; 2] {
+    specs.scope(name, |specs| {
+        [("weight", 1.0), ("bias", 0.0)]
+            .map(|(name, start)| specs.declare(name, [channels], Init::Constant(start), false))
+    })
+}

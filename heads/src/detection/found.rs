@@ -1,0 +1,39 @@
+//! What a detector finds in the image that it sees.
+
+use super::Edges;
+use super::nms::batched_nms;
+
+/// A box with its class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// Where.
+    pub edges: Edges,
+    /// The class, an index into the data set's.
+    pub class: usize,
+    /// How sure the detector is, 0..=1.
+    pub score: f64,
+}
+
+/// What is reported of all that a detector considers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reporting {
+    /// Boxes of a lower or equal score are left out.
+    pub least_score: f64,
+    /// Of two boxes of a class, the worse is left out where their IoU is above this.
+    pub nms: f64,
+    /// The most boxes of an image.
+    pub most: usize,
+}
+
+impl Reporting {
+    /// Cut to the image, large enough to be seen, suppressed class by class; the best first.
+    pub fn select(&self, mut found: Vec<Found>, image: [usize; 2]) -> Vec<Found> {
+        found.iter_mut().for_each(|f| f.edges = f.edges.clipped(image));
+        found.retain(|f| f.score > self.least_score && f.edges.width() > 0.01 && f.edges.height() > 0.01);
+        let edges: Vec<Edges> = found.iter().map(|f| f.edges).collect();
+        let scores: Vec<f64> = found.iter().map(|f| f.score).collect();
+        let classes: Vec<usize> = found.iter().map(|f| f.class).collect();
+        let kept = batched_nms(&edges, &scores, &classes, self.nms);
+        kept.into_iter().take(self.most).map(|i| found[i]).collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Pyramid, proposals, box head and mask head together.
+
+use palimpsest_core::params::{ParamSpecs, Params};
+use palimpsest_core::random::Philox;
+use palimpsest_core::{Result, Tensor};
+use palimpsest_targets::Object;
+
+use super::{
+    BoxHead, MaskHead, ProposalSettings, Region, RoiAlign, RpnHead, RpnOutputs, box_losses, mask_loss,
+    mask_probabilities, mask_target, propose, rpn_losses,
+};
+use crate::detection::anchors::AnchorGenerator;
+use crate::detection::matcher::{Match, Matcher};
+use crate::detection::sampler::Sampler;
+use crate::detection::{Edges, Found, Reporting};
+use crate::pyramid::{FeatureMap, SimplePyramid, SimplePyramidSettings};
+
+/// Bins of a region's side for the box head and for the mask head.
+const BINS: [usize; 2] = [7, 14];
+/// Samples of a bin along a side.
+const SAMPLES: usize = 2;
+/// The side of a predicted mask.
+pub const MASK: usize = 2 * BINS[1];
+
+/// Which anchors find an object: Faster R-CNN's thresholds.
+const ANCHORS: Matcher = Matcher { foreground: 0.7, background: 0.3, best_for_each: true };
+/// Which regions are of an object.
+const REGIONS: Matcher = Matcher { foreground: 0.5, background: 0.5, best_for_each: false };
+
+/// How a Mask R-CNN is built and trained.
+#[derive(Debug, Clone)]
+pub struct MaskRcnnSettings {
+    /// Classes of objects.
+    pub classes: usize,
+    /// Convolutions of the proposals' head, of the box head and of the mask head.
+    pub convs: [usize; 3],
+    /// Width of the box head's hidden layer.
+    pub hidden: usize,
+    /// Anchors.
+    pub anchors: AnchorGenerator,
+    /// Anchors of an image that a step trains on.
+    pub sampled_anchors: usize,
+    /// Regions of an image that a step trains on.
+    pub sampled_regions: usize,
+    /// Regions of an image that are proposed.
+    pub proposals: usize,
+}
+
+/// A detector of boxes and masks.
+#[derive(Debug, Clone)]
+pub struct MaskRcnn {
+    pyramid: SimplePyramid,
+    rpn: RpnHead,
+    boxes: BoxHead,
+    masks: MaskHead,
+    settings: MaskRcnnSettings,
+}
+
+/// Regions that a step trains on, with their targets.
+#[derive(Debug, Clone, Default)]
+pub struct SampledRegions {
+    /// The regions, image by image.
+    pub regions: Vec<Region>,
+    /// For each, the object's box and class; none for background.
+    pub targets: Vec<Option<(Edges, usize)>>,
+    /// Of those on objects that have a mask: the region, the class and what the mask should be.
+    pub masks: Vec<(Region, usize, Vec<f64>)>,
+}
+
+/// A box with its mask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundMask {
+    /// The box.
+    pub found: Found,
+    /// `MASK` x `MASK` probabilities within it.
+    pub mask: Vec<f32>,
+}
+
+impl MaskRcnn {
+    /// Declares all parts.
+    ///
+    /// # Errors
+    /// Strides that can't be reached.
+    pub fn new(
+        specs: &mut ParamSpecs,
+        pyramid: &SimplePyramidSettings<'_>,
+        settings: MaskRcnnSettings,
+    ) -> Result<Self> {
+        let (width, classes) = (pyramid.width, settings.classes);
+        let [rpn, boxes, masks] = settings.convs;
+        Ok(Self {
+            pyramid: SimplePyramid::new(specs, pyramid)?,
+            rpn: RpnHead::new(specs, width, rpn, settings.anchors.clone()),
+            boxes: BoxHead::new(specs, (width, BINS[0], classes), (boxes, settings.hidden)),
+            masks: MaskHead::new(specs, width, masks, classes),
+            settings,
+        })
+    }
+
+    /// The losses by name for the objects of each image; `random` draws an image's samples.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn losses(
+        &self,
+        params: &Params,
+        grid: &FeatureMap,
+        (image, objects): ([usize; 2], &[Vec<Object>]),
+        random: &mut dyn FnMut(usize) -> Philox,
+    ) -> Result<Vec<(&'static str, Tensor)>> {
+        let (levels, outputs) = self.look(params, grid)?;
+        let mut losses = self.proposal_losses(&outputs, objects, random)?;
+        let proposed = self.propose(&outputs, image)?;
+        let sampled = self.sample(proposed, objects, random);
+        losses.extend(self.region_losses(params, &levels, &sampled)?);
+        Ok(losses)
+    }
+
+    /// Levels and what is said of their anchors.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn look(&self, params: &Params, grid: &FeatureMap) -> Result<(Vec<FeatureMap>, RpnOutputs)> {
+        let levels = self.pyramid.forward(params, grid)?;
+        let outputs = self.rpn.forward(params, &levels)?;
+        Ok((levels, outputs))
+    }
+
+    /// The losses of the anchors.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn proposal_losses(
+        &self,
+        outputs: &RpnOutputs,
+        objects: &[Vec<Object>],
+        random: &mut dyn FnMut(usize) -> Philox,
+    ) -> Result<Vec<(&'static str, Tensor)>> {
+        let edges: Vec<Vec<Edges>> =
+            objects.iter().map(|o| o.iter().map(|o| Edges::of(&o.bounds)).collect()).collect();
+        let sampler = Sampler { count: self.settings.sampled_anchors, foreground: 0.5 };
+        let losses = rpn_losses(outputs, &edges, (&ANCHORS, &sampler), random)?;
+        Ok(vec![("objectness", losses.objectness), ("proposals", losses.boxes)])
+    }
+
+    /// Regions of each image.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn propose(&self, outputs: &RpnOutputs, image: [usize; 2]) -> Result<Vec<Vec<Edges>>> {
+        let after = self.settings.proposals;
+        propose(outputs, image, &ProposalSettings { before: 2 * after, after, nms: 0.7 })
+    }
+
+    /// Which of the proposed regions, and of the true boxes, a step trains on.
+    pub fn sample(
+        &self,
+        proposed: Vec<Vec<Edges>>,
+        objects: &[Vec<Object>],
+        random: &mut dyn FnMut(usize) -> Philox,
+    ) -> SampledRegions {
+        let sampler = Sampler { count: self.settings.sampled_regions, foreground: 0.25 };
+        let mut sampled = SampledRegions::default();
+        for (image, (mut boxes, objects)) in proposed.into_iter().zip(objects).enumerate() {
+            let truths: Vec<Edges> = objects.iter().map(|o| Edges::of(&o.bounds)).collect();
+            // So that there is something to learn masks of, however bad the proposals are.
+            boxes.extend(&truths);
+            let matches = REGIONS.match_boxes(&truths, &boxes);
+            for at in sampler.sample(&matches, &mut random(image)).concat() {
+                let region = Region { image, edges: boxes[at] };
+                sampled.regions.push(region);
+                sampled.targets.push(match matches[at] {
+                    Match::Object(i) => Some((truths[i], objects[i].class as usize)),
+                    _ => None,
+                });
+                if let Match::Object(i) = matches[at]
+                    && let Some(mask) = &objects[i].mask
+                {
+                    let target = mask_target(mask, &boxes[at], MASK);
+                    sampled.masks.push((region, objects[i].class as usize, target));
+                }
+            }
+        }
+        sampled
+    }
+
+    /// The losses of regions.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn region_losses(
+        &self,
+        params: &Params,
+        levels: &[FeatureMap],
+        sampled: &SampledRegions,
+    ) -> Result<Vec<(&'static str, Tensor)>> {
+        let mut losses = vec![];
+        if !sampled.regions.is_empty() {
+            let cut = align(0).forward(levels, &sampled.regions)?;
+            let outputs = self.boxes.forward(params, &cut)?;
+            let found = box_losses(&outputs, &sampled.regions, &sampled.targets)?;
+            losses.extend([("classes", found.classes), ("boxes", found.boxes)]);
+        }
+        if !sampled.masks.is_empty() {
+            let regions: Vec<Region> = sampled.masks.iter().map(|m| m.0).collect();
+            let classes: Vec<usize> = sampled.masks.iter().map(|m| m.1).collect();
+            let targets = sampled.masks.iter().flat_map(|m| m.2.iter().copied()).collect();
+            let logits = self.masks.forward(params, &align(1).forward(levels, &regions)?)?;
+            losses.push(("masks", mask_loss(&logits, &classes, targets)?));
+        }
+        Ok(losses)
+    }
+
+    /// What is found in each image of this height and width, the best first.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn predict(
+        &self,
+        params: &Params,
+        grid: &FeatureMap,
+        image: [usize; 2],
+        reporting: &Reporting,
+    ) -> Result<Vec<Vec<FoundMask>>> {
+        let (levels, outputs) = self.look(params, grid)?;
+        let proposed = self.propose(&outputs, image)?;
+        let images = proposed.len();
+        let regions: Vec<Region> = proposed
+            .into_iter()
+            .enumerate()
+            .flat_map(|(image, boxes)| boxes.into_iter().map(move |edges| Region { image, edges }))
+            .collect();
+        if regions.is_empty() {
+            return Ok(vec![vec![]; images]);
+        }
+        let outputs = self.boxes.forward(params, &align(0).forward(&levels, &regions)?)?;
+        let found = outputs.found(&regions, images)?;
+        let found: Vec<Vec<Found>> = found.into_iter().map(|f| reporting.select(f, image)).collect();
+        let masked: Vec<Region> = found
+            .iter()
+            .enumerate()
+            .flat_map(|(image, f)| f.iter().map(move |f| Region { image, edges: f.edges }))
+            .collect();
+        if masked.is_empty() {
+            return Ok(vec![vec![]; images]);
+        }
+        let classes: Vec<usize> = found.iter().flatten().map(|f| f.class).collect();
+        let logits = self.masks.forward(params, &align(1).forward(&levels, &masked)?)?;
+        let probabilities = mask_probabilities(&logits, &classes)?;
+        let mut masks = probabilities.chunks_exact(MASK * MASK);
+        let mut with_mask =
+            |found: Found| FoundMask { found, mask: masks.next().map(<[f32]>::to_vec).unwrap_or_default() };
+        Ok(found.into_iter().map(|f| f.into_iter().map(&mut with_mask).collect()).collect())
+    }
+}
+
+fn align(head: usize) -> RoiAlign {
+    RoiAlign { size: BINS[head], samples: SAMPLES }
+}

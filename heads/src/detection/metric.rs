@@ -1,0 +1,128 @@
+//! Scores of detection, gathered picture by picture, with overlays.
+
+use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
+use palimpsest_core::{Error, Result};
+use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
+use palimpsest_targets::{Object, Objects};
+
+use super::detect::DetectPrediction;
+use super::mask_rcnn::{MASK, paste_mask};
+use super::{Edges, Found};
+use crate::metrics::{CocoEvaluator, CocoScores, Detection, IouKind};
+use crate::picture::picture;
+
+/// Boxes of a lower score are not drawn.
+const DRAWN: f64 = 0.3;
+
+/// Box AP first; mask AP where both detector and data have masks.
+pub struct DetectionMetric {
+    context: HeadContext,
+    boxes: CocoEvaluator,
+    /// None once an object without a mask was met.
+    masks: Option<CocoEvaluator>,
+    most: usize,
+    rows: Vec<ObjectRow>,
+}
+
+impl DetectionMetric {
+    /// Draws at most `most` pictures.
+    pub fn new(context: &HeadContext, masks: bool, most: usize) -> Self {
+        let evaluator = |kind| CocoEvaluator::new(kind, context.classes.len());
+        Self {
+            context: context.clone(),
+            boxes: evaluator(IouKind::Box),
+            masks: masks.then(|| evaluator(IouKind::Mask)),
+            most,
+            rows: vec![],
+        }
+    }
+}
+
+/// A picture as the encoder sees it, with truth and what was found.
+fn row(image: Image, truth: &Objects, predicted: &DetectPrediction) -> ObjectRow {
+    let framed = truth.in_frame(image.width, image.height);
+    let object = |d: Detection| {
+        let object = match d.mask {
+            Some(mask) => Object { bounds: d.bounds, ..Object::masked(d.class, mask) },
+            None => Object::boxed(d.class, d.bounds),
+        };
+        (object, d.score)
+    };
+    let found = detections(&framed, predicted).into_iter().filter(|d| d.score >= DRAWN).map(object);
+    (image, framed.objects, Some(found.collect()))
+}
+
+impl Metric<Objects, DetectPrediction> for DetectionMetric {
+    fn add(&mut self, batch: &Batch, targets: &[Objects], predictions: &[DetectPrediction]) -> Result<()> {
+        for (i, (truth, predicted)) in targets.iter().zip(predictions).enumerate() {
+            let found = detections(truth, predicted);
+            self.boxes.add(&truth.objects, &found)?;
+            if truth.objects.iter().any(|o| o.mask.is_none()) {
+                self.masks = None;
+            }
+            if let Some(masks) = &mut self.masks {
+                masks.add(&truth.objects, &found)?;
+            }
+            if self.rows.len() < self.most {
+                self.rows.push(row(picture(batch, i, &self.context), truth, predicted));
+            }
+        }
+        Ok(())
+    }
+
+    fn scores(&self) -> Result<Scores> {
+        if self.boxes.images() == 0 {
+            return Err(Error::user("there are no test pictures").mend("give a test part"));
+        }
+        let mut scores = named(&self.boxes.scores(), "box");
+        if let Some(masks) = &self.masks {
+            scores.extend(named(&masks.scores(), "mask"));
+        }
+        Ok(scores)
+    }
+
+    fn artifacts(&self) -> Vec<Artifact> {
+        let scores = self.boxes.scores();
+        let mut table = format!("{:<24} {:>7} {:>7}\n", "class", "box AP", "AP50");
+        for (name, class) in self.context.classes.iter().zip(&scores.classes) {
+            table.push_str(&format!("{name:<24} {:>7.2} {:>7.2}\n", 100.0 * class.ap, 100.0 * class.ap50));
+        }
+        let mut artifacts = vec![Artifact { name: "classes.txt".to_owned(), bytes: table.into_bytes() }];
+        if let Ok(bytes) = object_sheet(&self.rows, &self.context.classes).and_then(|sheet| sheet.to_png()) {
+            artifacts.push(Artifact { name: "overlays.png".to_owned(), bytes });
+        }
+        artifacts
+    }
+}
+
+/// What was found, in the pixels that the objects are in.
+fn detections(truth: &Objects, predicted: &DetectPrediction) -> Vec<Detection> {
+    let (width, height) = truth.picture;
+    let restored = |found: &Found| {
+        let [left, top, right, bottom] = found.edges.0;
+        let (across, down) = truth.scale;
+        Edges([left / across, top / down, right / across, bottom / down]).clipped([height, width])
+    };
+    let detection = |found: &Found, edges: &Edges, mask| Detection {
+        class: found.class as u32,
+        score: found.score,
+        bounds: edges.bounds(),
+        mask,
+    };
+    match predicted {
+        DetectPrediction::Boxes(found) => found.iter().map(|f| detection(f, &restored(f), None)).collect(),
+        DetectPrediction::Masks(found) => found
+            .iter()
+            .map(|f| {
+                let edges = restored(&f.found);
+                detection(&f.found, &edges, Some(paste_mask(&f.mask, MASK, &edges, truth.picture)))
+            })
+            .collect(),
+    }
+}
+
+fn named(scores: &CocoScores, kind: &str) -> Scores {
+    let all = scores.named();
+    all.into_iter().map(|(name, value)| (format!("{kind}_{name}"), value)).collect()
+}

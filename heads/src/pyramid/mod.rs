@@ -1,0 +1,20 @@
+//! Feature maps of several resolutions from a plain vision transformer, which has one.
+
+mod multi_block;
+mod rescale;
+mod simple;
+
+pub use multi_block::MultiBlockPyramid;
+pub use rescale::Rescale;
+pub use simple::{SimplePyramid, SimplePyramidSettings};
+
+use palimpsest_core::Tensor;
+
+/// A level of a pyramid.
+#[derive(Debug, Clone)]
+pub struct FeatureMap {
+    /// [B, C, H, W]
+    pub values: Tensor,
+    /// Pixels of the image for one of the map.
+    pub stride: f64,
+}

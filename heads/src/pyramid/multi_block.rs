@@ -1,0 +1,62 @@
+//! The pyramid that BEiT and MAE give to UperNet (Bao et al. 2022; He et al. 2022, appendix A.4).
+
+use palimpsest_core::params::{ParamSpecs, Params};
+use palimpsest_core::{Error, Result};
+
+use super::{FeatureMap, Rescale};
+use crate::convolution::NormKind;
+
+/// Four maps, one from the end of each quarter of the blocks, rescaled to four strides: the earliest
+/// becomes the finest. Channels stay.
+#[derive(Debug, Clone)]
+pub struct MultiBlockPyramid {
+    levels: Vec<(Rescale, f64)>,
+}
+
+impl MultiBlockPyramid {
+    /// Declares `pyramid.LEVEL.*` for maps of `input` channels, of patches of `patch` px.
+    ///
+    /// # Errors
+    /// Other than four strides, or some that can't be reached.
+    pub fn new(
+        specs: &mut ParamSpecs,
+        input: usize,
+        (patch, strides): (usize, &[f64]),
+        norm: NormKind,
+    ) -> Result<Self> {
+        if strides.len() != 4 {
+            return Err(Error::user(format!("{} strides for the maps of four blocks", strides.len()))
+                .mend("give four, as [4.0, 8.0, 16.0, 32.0]"));
+        }
+        let levels = strides
+            .iter()
+            .enumerate()
+            .map(|(i, &stride)| {
+                let level = |specs: &mut ParamSpecs| {
+                    Rescale::new(specs, (patch as f64, stride), input, false, norm)
+                };
+                Ok((specs.scope(&format!("pyramid.{i}"), level)?.0, stride))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { levels })
+    }
+
+    /// The numbers of blocks after which maps are taken: 3, 6, 9 and 12 of 12.
+    pub fn blocks(depth: usize) -> [usize; 4] {
+        [1, 2, 3, 4].map(|quarter| (depth * quarter).div_ceil(4))
+    }
+
+    /// Four patch grids -> four levels, the finest first.
+    ///
+    /// # Errors
+    /// Another number of maps, or the backend's failure.
+    pub fn forward(&self, params: &Params, grids: &[FeatureMap]) -> Result<Vec<FeatureMap>> {
+        if grids.len() != self.levels.len() {
+            return Err(Error::failure(format!("a pyramid of four levels from {} maps", grids.len())));
+        }
+        let level = |((rescale, stride), grid): (&(Rescale, f64), &FeatureMap)| {
+            Ok(FeatureMap { values: rescale.forward(params, &grid.values)?, stride: *stride })
+        };
+        self.levels.iter().zip(grids).map(level).collect()
+    }
+}

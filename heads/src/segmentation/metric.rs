@@ -1,0 +1,61 @@
+//! Scores of segmentation, gathered picture by picture, with a table and overlays.
+
+use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
+use palimpsest_core::{Error, Result};
+use palimpsest_targets::{IGNORE, LabelMap, target_sheet};
+
+use crate::metrics::{ConfusionMatrix, SegmentationScores};
+use crate::picture::picture;
+
+/// mIoU first.
+pub struct SegmentationMetric {
+    context: HeadContext,
+    confusion: ConfusionMatrix,
+    most: usize,
+    rows: Vec<(Image, LabelMap, Option<LabelMap>)>,
+}
+
+impl SegmentationMetric {
+    /// Draws at most `most` pictures.
+    pub fn new(context: &HeadContext, most: usize) -> Self {
+        let confusion = ConfusionMatrix::new(context.classes.len());
+        Self { context: context.clone(), confusion, most, rows: vec![] }
+    }
+}
+
+impl Metric<LabelMap, LabelMap> for SegmentationMetric {
+    fn add(&mut self, batch: &Batch, targets: &[LabelMap], predictions: &[LabelMap]) -> Result<()> {
+        for (i, (truth, predicted)) in targets.iter().zip(predictions).enumerate() {
+            truth.check_size(predicted.width, predicted.height)?;
+            self.confusion.add(&truth.labels, &predicted.labels, Some(i64::from(IGNORE)))?;
+            if self.rows.len() < self.most {
+                let image = picture(batch, i, &self.context);
+                self.rows.push((image, truth.clone(), Some(predicted.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    fn scores(&self) -> Result<Scores> {
+        if self.confusion.total() == 0 {
+            return Err(Error::user("no test pixel has a class").mend("give label maps with classes"));
+        }
+        let scores = SegmentationScores::of(&self.confusion);
+        Ok(vec![
+            ("mean_iou".to_owned(), scores.mean_iou),
+            ("pixel_accuracy".to_owned(), scores.pixel_accuracy),
+            ("mean_accuracy".to_owned(), scores.mean_accuracy),
+            ("frequency_weighted_iou".to_owned(), scores.frequency_weighted_iou),
+        ])
+    }
+
+    fn artifacts(&self) -> Vec<Artifact> {
+        let table = SegmentationScores::of(&self.confusion).table(&self.context.classes);
+        let mut artifacts = vec![Artifact { name: "classes.txt".to_owned(), bytes: table.into_bytes() }];
+        if let Ok(bytes) = target_sheet::label_sheet(&self.rows).and_then(|sheet| sheet.to_png()) {
+            artifacts.push(Artifact { name: "overlays.png".to_owned(), bytes });
+        }
+        artifacts
+    }
+}

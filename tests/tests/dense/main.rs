@@ -1,0 +1,10 @@
+//! The parts of segmentation and detection heads against torchvision and PyTorch, and their gradients
+//! against differences.
+
+mod detection;
+mod differences;
+mod mask_rcnn;
+mod pyramids;
+mod reference;
+mod segmentation;
+mod training;
