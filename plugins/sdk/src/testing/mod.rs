@@ -25,7 +25,7 @@
 //!
 //! let plan = testing::plan(EveryOther, &Geometry::of_grid(4, 4), 8, 1)?;
 //! assert!((0..8).all(|image| plan.masked(image) == 8));
-//! # palimpsest_sdk::Result::Ok(())
+//! # Ok::<(), palimpsest_sdk::Error>(())
 //! ```
 
 mod array;
