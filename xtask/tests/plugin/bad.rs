@@ -23,7 +23,7 @@ const IN_C: &[(&str, &str, &str)] = &[
     ("ONE_SEED", "plan.keyed", ""),
     ("BATCH", "plan.split", "has role"),
     ("BIASED", "plan.uniform", "chi-square"),
-    ("OFF_RATIO", "plan.ratio", "0.125 of the tokens are masked"),
+    ("OFF_RATIO", "plan.ratio", "0.500 of the tokens are masked"),
     ("WRITES_BEHIND", "buffers.canaries", ""),
     ("WRITES_BEHIND", "buffers.guarded", ""),
     ("WRITES_BEFORE", "buffers.canaries", ""),

@@ -4,6 +4,7 @@
 mod bad;
 #[path = "../cli/driver.rs"]
 mod driver;
+mod examples;
 mod finding;
 mod foreign;
 mod new;

@@ -105,7 +105,7 @@ fn what_cant_be_written_is_told() {
         (&["match"], "a word of Rust's own"),
         (&["blue", "--id", "blue"], "write a reverse domain name"),
         (&["blue", "--path", "."], "is not empty"),
-        (&["blue", "--path", "full.txt"], "choose a folder with --path"),
+        (&["blue", "--path", "full.txt"], "is no folder to write to"),
     ] {
         let (text, status) = workshop.fail(&[&["plugin", "new"], args].concat());
         assert!(text.contains(due), "{args:?}: {text}");

@@ -108,7 +108,9 @@ fn check_empty(folder: &Path) -> Result<()> {
                 .mend("choose another folder with --path")),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::io(folder, &e).mend("choose a folder with --path")),
+        Err(e) => Err(Error::user(format!("is no folder to write to: {e}"))
+            .at(folder.display())
+            .mend("choose another folder with --path")),
     }
 }
 
