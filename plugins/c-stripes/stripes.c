@@ -1,5 +1,9 @@
 /* Diagonal stripes of masked patches with a random phase for each image; stripes of width 1 with a gap of 1 are a
-   checkerboard. A plug-in in plain C: `make`, and name it in a recipe with kind = "stripes". */
+   checkerboard. A regular mask after the grid-wise sampling of He et al., "Masked autoencoders are scalable vision
+   learners" (CVPR 2022, section 4.1), where one of every four patches is kept in a fixed pattern: an easy task, as a
+   masked patch always has visible ones at its side. Here the phase is random, so that every position is masked as often.
+
+   A plug-in in plain C: `make`, and name it in a recipe with kind = "stripes". */
 #include <stdlib.h>
 
 #include "palimpsest.h"

@@ -20,9 +20,10 @@ pub(crate) use plugin::{
     after_help = "Start here:\n  cargo xtask pretrain                 the quick-start on the embedded data\n  cargo xtask list recipes\n  cargo xtask show corruption cell"
 )]
 pub(crate) struct Cli {
-    /// A plug-in: its library, its manifest, or a folder of manifests; may be given several times
-    #[arg(long, global = true, value_name = "PATH")]
-    pub(crate) plugin: Vec<PathBuf>,
+    /// A plug-in: its library, its manifest, its folder, or one of manifests; may be given several times
+    // Not called `plugin`, which is an argument of some commands: a global argument is known to each of them.
+    #[arg(long = "plugin", global = true, value_name = "PATH")]
+    pub(crate) plugins: Vec<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

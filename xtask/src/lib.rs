@@ -36,8 +36,8 @@ pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     // `plugin …` looks for itself, so that it can tell of what is broken.
     let installed = match cli.command {
-        cli::Command::Plugin(_) => plugins::name(cli.plugin),
-        _ => plugins::install(cli.plugin),
+        cli::Command::Plugin(_) => plugins::name(cli.plugins),
+        _ => plugins::install(cli.plugins),
     };
     match installed.and_then(|()| commands::dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,

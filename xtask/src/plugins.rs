@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use palimpsest_core::plugin::{Installed, discover};
+use palimpsest_core::plugin::{Installed, discover, manifests_of};
 use palimpsest_core::{Error, Result, corruption};
 
 use crate::output;
@@ -36,6 +36,13 @@ pub(crate) fn places() -> Vec<PathBuf> {
 /// The plug-ins of `--plugin` and of the usual places. No code of theirs runs, but that of libraries which `--plugin`
 /// names and which have no manifest.
 pub(crate) fn find(named: &[PathBuf]) -> Result<Vec<Installed>> {
+    for folder in named.iter().filter(|path| path.is_dir()) {
+        if manifests_of(folder).is_empty() {
+            return Err(Error::user("is a folder without a manifest")
+                .at(folder.display())
+                .mend(format!("build the plug-in: cargo xtask plugin build {}", folder.display())));
+        }
+    }
     let mut places = named.to_vec();
     places.extend(folders());
     discover(&places).inspect_err(|_error| {

@@ -136,7 +136,14 @@ pub fn manifests(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The plug-ins at some places, in their order: a library, a manifest, or a folder of manifests.
+/// The manifests of a folder, or, where it has none, of the folder `plugin` in it: a plug-in's sources are
+/// beside what was built of them.
+pub fn manifests_of(folder: &Path) -> Vec<PathBuf> {
+    let here = manifests(folder);
+    if here.is_empty() { manifests(&folder.join("plugin")) } else { here }
+}
+
+/// The plug-ins at some places, in their order: a library, a manifest, a folder of manifests, or a plug-in's own folder.
 ///
 /// # Errors
 /// A place where nothing is, a broken manifest, or two plug-ins with one id.
@@ -144,7 +151,7 @@ pub fn discover(places: &[PathBuf]) -> Result<Vec<Installed>> {
     let mut found: Vec<Installed> = vec![];
     for place in places {
         let here: Vec<Installed> = if place.is_dir() {
-            manifests(place).iter().map(|path| Installed::from_manifest(path)).collect::<Result<_>>()?
+            manifests_of(place).iter().map(|path| Installed::from_manifest(path)).collect::<Result<_>>()?
         } else if place.to_string_lossy().ends_with(MANIFEST_SUFFIX) {
             vec![Installed::from_manifest(place)?]
         } else if place.is_file() {

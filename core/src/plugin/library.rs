@@ -1,6 +1,7 @@
 //! Opening a dynamic library and reading its entry.
 #![allow(unsafe_code, reason = "loads foreign code")]
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use palimpsest_abi::{self as abi, Entry};
@@ -25,8 +26,8 @@ impl Library {
         let at = |error: Error| error.at(path.display());
         // SAFETY: initialisers of the library run; the user named the file.
         let library = unsafe { libloading::Library::new(&path) }.map_err(|e| at(cannot_load(&e)))?;
-        // A library stays for the life of the process: its threads and handles may outlive any use.
-        let library = Box::leak(Box::new(library));
+        // A library stays for the life of the process, whatever is found in it: its threads and handles may outlive any use.
+        let library = ManuallyDrop::new(library);
         // SAFETY: the symbol is only read as bytes until its size and version are known.
         let entry = unsafe { library.get::<*const Entry>(abi::ENTRY_SYMBOL.as_bytes()) }.map_err(|_| {
             at(Error::user(format!("is no library for Palimpsest: it has no symbol `{}`", abi::ENTRY_SYMBOL))

@@ -17,7 +17,7 @@ mod wire;
 
 pub use abort::report_aborts;
 pub use identity::{PluginIdentity, check_id};
-pub use installed::{Installed, discover, manifests};
+pub use installed::{Installed, discover, manifests, manifests_of};
 pub use library::Library;
 pub use loaded_backend::LoadedBackend;
 pub use loaded_strategy::LoadedStrategy;

@@ -9,40 +9,40 @@
 #include "palimpsest.h"
 #include "palimpsest_philox.h"
 
-enum {
-    GOOD,
-    NEWER_MAJOR,     /* speaks ABI 2 */
-    SHORT_TABLE,     /* a table that is shorter than ABI 1.0 has it */
-    NO_SUMMARY,      /* an empty summary */
-    LONG_LOAD,       /* works for two seconds when it is loaded */
-    READS_BEHIND,    /* reads `scores` of a host that has none */
-    WANTS_ALL,       /* refuses structs that are longer than its own */
-    BAD_LIMIT,       /* fails at the largest value of its parameter */
-    BAD_ROLE,        /* a role that nobody knows */
-    UNEQUAL,         /* promises equal counts */
-    ODD_GRID,        /* writes a square where the grid is none */
-    CLOCK,           /* a plan that depends on the time */
-    COUNTER,         /* a plan that depends on the calls before */
-    ONE_SEED,        /* random, but the same in each step */
-    BATCH,           /* an image's plan depends on its place in the batch */
-    BIASED,          /* the first column is masked less often */
-    OFF_RATIO,       /* masks half of what it is asked */
-    WRITES_BEHIND,   /* one element behind `roles` */
-    WRITES_BEFORE,   /* one element before `gain` */
-    NAN_NOISE,       /* a noise level that is no number */
-    RACE,            /* threads share a buffer */
-    LEAKS,           /* a kilobyte each plan */
-    LEAKS_INSTANCES, /* ten kilobytes each strategy */
-    SLEEPS,          /* for ever */
-    CRASHES,         /* a null pointer */
-    ABORTS,          /* abort() */
-    EATS,            /* all memory there is */
-    STALE,           /* a tensor of an earlier call */
-    SWALLOWS,        /* goes on where an operation failed */
-    RANDOM_OPS,      /* adds noise from its own generator */
-    INFINITE,        /* divides by zero */
-    HUNG_SEED        /* an endless loop for one seed in thousands */
-};
+/* Macros, as the preprocessor knows no enumerators. */
+#define GOOD 0
+#define NEWER_MAJOR 1       /* speaks ABI 2 */
+#define SHORT_TABLE 2       /* a table that is shorter than ABI 1.0 has it */
+#define NO_SUMMARY 3        /* an empty summary */
+#define LONG_LOAD 4         /* works for two seconds when it is loaded */
+#define READS_BEHIND 5      /* reads `scores` of a host that has none */
+#define WANTS_ALL 6         /* refuses structs that are longer than its own */
+#define BAD_LIMIT 7         /* fails at the largest value of its parameter */
+#define BAD_ROLE 8          /* a role that nobody knows */
+#define UNEQUAL 9           /* promises equal counts */
+#define ODD_GRID 10         /* writes a square where the grid is none */
+#define CLOCK 11            /* a plan that depends on the time */
+#define COUNTER 12          /* a plan that depends on the calls before */
+#define ONE_SEED 13         /* random, but the same in each step */
+#define BATCH 14            /* an image's plan depends on its place in the batch */
+#define BIASED 15           /* the first column is masked less often */
+#define OFF_RATIO 16        /* masks half of what it is asked */
+#define WRITES_BEHIND 17    /* one element behind `roles` */
+#define WRITES_BEFORE 18    /* one element before `gain` */
+#define NAN_NOISE 19        /* a noise level that is no number */
+#define RACE 20             /* threads share a buffer */
+#define LEAKS 21            /* a kilobyte each plan */
+#define LEAKS_INSTANCES 22  /* ten kilobytes each strategy */
+#define SLEEPS 23           /* for ever */
+#define CRASHES 24          /* a null pointer */
+#define ABORTS 25           /* abort() */
+#define EATS 26             /* all memory there is */
+#define STALE 27            /* a tensor of an earlier call */
+#define SWALLOWS 28         /* goes on where an operation failed */
+#define RANDOM_OPS 29       /* adds noise from its own generator */
+#define INFINITE 30         /* divides by zero */
+#define HUNG_SEED 31        /* an endless loop for one seed in thousands */
+#define SHORT_ENTRY 32      /* an entry that is shorter than ABI 1.0 has it */
 
 #ifndef BAD
 #define BAD GOOD
@@ -254,5 +254,5 @@ static const PalimpsestCorruptionTable table = {
     &description, create, destroy, NULL, plan, apply, NULL, NULL};
 
 const PalimpsestEntry palimpsest_entry = {
-    PALIMPSEST_HEAD(PalimpsestEntry), BAD == NEWER_MAJOR ? PALIMPSEST_MAJOR + 1 : PALIMPSEST_MAJOR, PALIMPSEST_MINOR,
+    {BAD == SHORT_ENTRY ? 24 : sizeof(PalimpsestEntry), NULL}, BAD == NEWER_MAJOR ? PALIMPSEST_MAJOR + 1 : PALIMPSEST_MAJOR, PALIMPSEST_MINOR,
     PALIMPSEST_KIND_CORRUPTION, 1, PALIMPSEST_TEXT("C " __VERSION__), &table};

@@ -213,27 +213,27 @@ impl<'a> Image<'a> {
         self.request.random(self.index, stream)
     }
 
-    /// Its scores, [L], for a strategy that observes.
+    /// Its scores, \[L\], for a strategy that observes.
     pub fn scores(&self) -> Option<&'a [f32]> {
         self.request.scores_of(self.index)
     }
 
-    /// The role of each token, [L].
+    /// The role of each token, \[L\].
     pub fn roles(&self) -> &[Role] {
         self.roles
     }
 
-    /// The role of each token, [L], to write.
+    /// The role of each token, \[L\], to write.
     pub fn roles_mut(&mut self) -> &mut [Role] {
         self.roles
     }
 
-    /// The factor of each token's signal, [L], to write; 1 without noise.
+    /// The factor of each token's signal, \[L\], to write; 1 without noise.
     pub fn gain_mut(&mut self) -> &mut [f32] {
         self.gain
     }
 
-    /// The standard deviation of each token's noise, [L], to write; 0 without noise.
+    /// The standard deviation of each token's noise, \[L\], to write; 0 without noise.
     pub fn noise_mut(&mut self) -> &mut [f32] {
         self.noise
     }

@@ -26,7 +26,7 @@ pub struct PlanRequest<'a> {
 }
 
 impl<'a> PlanRequest<'a> {
-    /// The scores of image `image` of the batch, [L].
+    /// The scores of image `image` of the batch, \[L\].
     ///
     /// # Panics
     /// Outside the batch.

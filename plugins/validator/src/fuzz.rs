@@ -20,13 +20,15 @@ use crate::subject::says;
 
 /// Requests that share their parameters.
 const GROUP: u64 = 1 << 10;
+/// Requests for each plan that is due: a strategy may refuse most geometries.
+const REFUSALS: u64 = 64;
 /// One group in so many tries values out of range, at `create` alone.
 const WILD: u32 = 16;
 
 /// When it stops.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Plans asked for.
+    /// Plans that are made.
     pub calls: u64,
     /// Time spent.
     pub time: Duration,
@@ -78,8 +80,12 @@ impl Fuzz {
     /// Runs many. `at` is told each seed before its call, for the case that the call is the last one.
     pub fn run(&self, number: u64, limits: &Limits, at: impl Fn(u64)) -> Done {
         let (mut done, start, mut plan) = (Done::default(), Instant::now(), Plan::default());
-        let (mut seed, mut calls) = (Self::first(number), 0);
-        while calls < limits.calls && start.elapsed() < limits.time && done.findings.len() < limits.most {
+        let (mut seed, mut requests) = (Self::first(number), 0);
+        while done.plans < limits.calls
+            && requests < limits.calls.saturating_mul(REFUSALS)
+            && start.elapsed() < limits.time
+            && done.findings.len() < limits.most
+        {
             at(seed);
             let instance = match self.strategy(seed, &mut done) {
                 Ok(instance) => instance,
@@ -88,9 +94,11 @@ impl Fuzz {
                     None
                 }
             };
-            let in_group = GROUP.min(limits.calls - calls);
             if let Some(instance) = instance {
-                for seed in seed..seed.wrapping_add(in_group) {
+                for seed in seed..seed.wrapping_add(GROUP) {
+                    if done.plans == limits.calls {
+                        break;
+                    }
                     at(seed);
                     if let Err(mut finding) = self.one(&instance, seed, &mut plan, &mut done) {
                         finding.seed = Some(seed);
@@ -99,11 +107,8 @@ impl Fuzz {
                         break;
                     }
                 }
-                calls += in_group;
-            } else {
-                // The group's parameters made no strategy.
-                calls += 1;
             }
+            requests += GROUP;
             seed = seed.wrapping_add(GROUP);
         }
         done

@@ -1,15 +1,31 @@
-//! A plug-in that panics where the environment variable `PALIMPSEST_BAD` says: `create`, `plan`, `sometimes` (in one
-//! plan of many), `apply`, `unwrap` (an operation's error); or works on tensors in a way that has no gradient: `cut`. Without it, it
-//! is a good one.
+//! A plug-in that panics where the environment variable `PALIMPSEST_BAD` says: `create`, `check`, `plan`, `sometimes` (in
+//! one plan of many), `apply`, `unwrap` (an operation's error); or works on tensors in a way that has no gradient: `cut`.
+//! Without it, it is a good one.
 
+use palimpsest_sdk::export::Arguments;
+use palimpsest_sdk::export::abi::corruption::Parameter;
 use palimpsest_sdk::prelude::*;
 
-/// Adds a multiple of each masked token's mean to it.
 #[derive(Parameters)]
-struct Panics {
+struct Settings {
     /// Share of the tokens.
     #[param(default = 0.5, range = 0.0..=1.0)]
     ratio: f64,
+}
+
+/// Adds a multiple of each token's mean to it.
+struct Panics {
+    ratio: f64,
+}
+
+// What is derived can't panic, so it is not derived here.
+impl Parameters for Panics {
+    const PARAMETERS: &'static [Parameter] = Settings::PARAMETERS;
+
+    fn from_arguments(arguments: &Arguments) -> Self {
+        assert!(!bad("create"), "out of cheese in create");
+        Self { ratio: Settings::from_arguments(arguments).ratio }
+    }
 }
 
 fn bad(what: &str) -> bool {

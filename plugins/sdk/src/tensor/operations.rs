@@ -280,10 +280,10 @@ impl<'call> Tensor<'call> {
         self.ops.run(op::GATHER, &[self, indices], &Attributes::new().count(axis))
     }
 
-    /// The slices at `indices`, i64 [k], along an axis.
+    /// The slices at `indices`, i64 \[k\], along an axis.
     ///
     /// # Errors
-    /// Indices that are not i64 [k].
+    /// Indices that are not i64 \[k\].
     pub fn index_select(self, indices: Self, axis: usize) -> Result<Self> {
         self.ops.run(op::INDEX_SELECT, &[self, indices], &Attributes::new().count(axis))
     }

@@ -12,7 +12,7 @@ use crate::instance::{Instance, Refusal};
 use crate::outcome::{Checked, Finding, Stop, fail, skip};
 use crate::request::{Request, geometry};
 use crate::scene::{Scene, scenes};
-use crate::subject::{Subject, defaults, request, says};
+use crate::subject::{GRIDS, Subject, defaults, request, says};
 
 const MEND: &str = "find the cause of the panic: `plugin reproduce` runs a random request under a debugger";
 
@@ -29,6 +29,13 @@ pub(crate) fn panics(subject: &Subject<'_>) -> Checked {
         }
         Err(refusal) => return skip(format!("there is no strategy to check: `create` {refusal}")),
     };
+    for (rows, columns) in GRIDS {
+        if let Err(refusal) = instance.check(&geometry(rows, columns, 1))
+            && refusal.is_panic()
+        {
+            panicked(format!("`check` for a grid of {rows} x {columns}"), &refusal)?;
+        }
+    }
     for geometry in subject.geometries(&instance)? {
         let asked = request(&instance, geometry, 4);
         if let Err(refusal) = instance.plan(&asked)

@@ -7,6 +7,7 @@ mod worker;
 
 use std::path::PathBuf;
 
+use palimpsest_core::model::Model;
 use palimpsest_core::recipe::{Precision, Recipe};
 use palimpsest_core::{Error, Result};
 use serde_json::{Value, json};
@@ -145,6 +146,8 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     let outcomes: Vec<Outcome> = contenders.into_iter().map(Contender::finish).collect::<Result<_>>()?;
     let mut environment = environment::of_comparison(&recipe, args.device, gpu.as_ref());
     environment["work"] = json!(work);
+    let model = Model::build(&recipe)?;
+    environment["plugins"] = json!(model.corruption.plugin().into_iter().collect::<Vec<_>>());
     let comparison = Comparison { recipe, environment, work, outcomes, warm_up: args.warm_up };
     tables::write(&out, &comparison)?;
     report::write_comparison(&out.join("report.html"), &comparison)?;

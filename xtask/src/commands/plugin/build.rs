@@ -18,16 +18,7 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     if !folder.is_dir() {
         return Err(Error::user("no such folder").at(folder.display()).mend("name the plug-in's folder"));
     }
-    let built = if folder.join("Cargo.toml").is_file() {
-        with_cargo(folder)?
-    } else if folder.join("Makefile").is_file() {
-        with_make(folder)?
-    } else {
-        return Err(Error::user("has neither a Cargo.toml nor a Makefile")
-            .at(folder.display())
-            .mend("begin with cargo xtask plugin new"));
-    };
-    let (manifest, library) = install(&built, &folder.join("plugin"))?;
+    let (manifest, library) = install(&compile(folder)?, &folder.join("plugin"))?;
     if as_json {
         output::line(&json!({ "manifest": manifest, "library": library }).to_string());
     } else {
@@ -35,6 +26,19 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
         output::line(&manifest.display().to_string());
     }
     Ok(())
+}
+
+/// Builds the library of a plug-in's folder, by cargo or make, and says where it is.
+pub(crate) fn compile(folder: &Path) -> Result<PathBuf> {
+    if folder.join("Cargo.toml").is_file() {
+        with_cargo(folder)
+    } else if folder.join("Makefile").is_file() {
+        with_make(folder)
+    } else {
+        Err(Error::user("has neither a Cargo.toml nor a Makefile")
+            .at(folder.display())
+            .mend("begin with cargo xtask plugin new"))
+    }
 }
 
 /// Builds a crate; what it makes as a C library.

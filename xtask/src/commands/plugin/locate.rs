@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::error::unknown_name;
-use palimpsest_core::plugin::{Installed, MANIFEST_SUFFIX, Manifest, manifests};
+use palimpsest_core::plugin::{Installed, MANIFEST_SUFFIX, Manifest, manifests, manifests_of};
 use palimpsest_core::{Error, Result};
 
 use crate::plugins;
@@ -12,7 +12,7 @@ use crate::plugins;
 pub(super) fn all() -> Vec<(PathBuf, Result<Manifest>)> {
     let read = |place: PathBuf| -> Vec<(PathBuf, Result<Manifest>)> {
         let found = if place.is_dir() {
-            manifests(&place)
+            manifests_of(&place)
         } else if place.to_string_lossy().ends_with(MANIFEST_SUFFIX) {
             vec![place]
         } else {
@@ -36,7 +36,7 @@ fn beside(library: &Path) -> Option<PathBuf> {
 pub(super) fn library(plugin: &str) -> Result<PathBuf> {
     let path = Path::new(plugin);
     if path.is_dir() {
-        let found = manifests(path);
+        let found = manifests_of(path);
         return match found.as_slice() {
             [one] => of_manifest(one),
             [] => Err(Error::user("is a folder without a manifest")

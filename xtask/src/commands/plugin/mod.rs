@@ -1,6 +1,6 @@
 //! `plugin`: corruption strategies as dynamic libraries. One file a subcommand.
 
-mod build;
+pub(crate) mod build;
 mod child;
 mod fuzz;
 mod list;

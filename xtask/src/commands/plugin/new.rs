@@ -31,11 +31,10 @@ const C: Files = &[
 const C_PLAN: Files = &[("@CRATE@.c", include_str!("../../../templates/plugin/c/plan.c.in"))];
 const C_OPS: Files = &[("@CRATE@.c", include_str!("../../../templates/plugin/c/ops.c.in"))];
 
-/// Names that a crate can't have.
-const RESERVED: [&str; 18] = [
-    "as", "async", "await", "build", "core", "crate", "dyn", "fn", "impl", "in", "mod", "self", "std",
-    "super", "test", "type", "use", "where",
-];
+/// Names that cargo refuses: Rust's words, and crates that come with it.
+const RESERVED: &str = "abstract as async await become box break const continue crate do dyn else enum extern false \
+    final fn for gen if impl in let loop macro match mod move mut override priv pub ref return self static struct \
+    super trait true try type typeof unsafe unsized use virtual where while yield alloc build core proc-macro std test";
 
 pub(super) fn run(args: &NewPlugin) -> Result<()> {
     let name = args.name.as_str();
@@ -94,7 +93,7 @@ fn check_name(name: &str) -> Result<()> {
         return Err(Error::user(format!("`{name}` can't be the name of a plug-in"))
             .mend("write lower case letters, digits and -, as blue-noise"));
     }
-    if RESERVED.contains(&name) {
+    if RESERVED.split(' ').any(|word| word == name) {
         return Err(Error::user(format!("`{name}` is a word of Rust's own")).mend("choose another name"));
     }
     Ok(())
@@ -109,7 +108,9 @@ fn check_empty(folder: &Path) -> Result<()> {
                 .mend("choose another folder with --path")),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::io(folder, &e).mend("choose a folder with --path")),
+        Err(e) => Err(Error::user(format!("is no folder to write to: {e}"))
+            .at(folder.display())
+            .mend("choose another folder with --path")),
     }
 }
 

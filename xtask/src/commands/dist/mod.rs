@@ -1,5 +1,8 @@
 //! `dist`: one archive for a machine without Rust and network.
 
+mod plugins;
+mod sdk;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +24,12 @@ fn readme(backends: &[String], cuda: bool) -> String {
          ./palimpsest backend check        what this machine offers\n\
          ./palimpsest pretrain             the quick-start, on the embedded data\n\
          ./palimpsest compare recipes/paper-micro.toml --backends {}\n\
-         ./palimpsest help                 the rest\n\n",
+         ./palimpsest help                 the rest\n\n\
+         Plug-ins with corruption strategies lie in plugins/, and each has a recipe of its name:\n\n\
+         ./palimpsest plugin list\n\
+         ./palimpsest pretrain recipes/band-noise.toml\n\n\
+         Your own is begun with ./palimpsest plugin new NAME --lang c, which takes a C compiler, or with --lang rust, which\n\
+         takes Rust and no network: the SDK's sources and the C headers are in sdk/.\n\n",
         backends.join(",")
     );
     if backends.iter().any(|name| name == "tch") {
@@ -50,13 +58,16 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
         copy_stripped(&library, &library_folder.join(file))?;
     }
     copy_folder(&root.join("recipes"), &folder.join("recipes"))?;
+    let plugins = plugins::pack(root, &folder, scratch.path())?;
+    sdk::pack(root, &folder, scratch.path())?;
     let page = folder.join("README.txt");
     fs::write(&page, readme(&args.backends, args.cuda)).map_err(|e| Error::io(&page, &e))?;
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.json {
-        let line =
-            json!({ "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda });
+        let line = json!({
+            "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "plugins": plugins,
+        });
         output::line(&line.to_string());
     } else {
         output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));
@@ -75,12 +86,17 @@ fn copy_stripped(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies a folder with all below it.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(|e| Error::io(to, &e))?;
     for entry in fs::read_dir(from).map_err(|e| Error::io(from, &e))? {
         let path = entry.map_err(|e| Error::io(from, &e))?.path();
         let Some(name) = path.file_name() else { continue };
-        fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, &e))?;
+        if path.is_dir() {
+            copy_folder(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, &e))?;
+        }
     }
     Ok(())
 }

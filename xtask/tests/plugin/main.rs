@@ -1,0 +1,12 @@
+//! Plug-ins as their authors and users meet them: written, built, validated and trained with by the driver, in folders
+//! outside the workspace.
+
+mod bad;
+#[path = "../cli/driver.rs"]
+mod driver;
+mod examples;
+mod finding;
+mod foreign;
+mod new;
+mod runs;
+mod workshop;
