@@ -1,5 +1,6 @@
 //! The command line.
 
+mod export;
 mod plugin;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use palimpsest_core::Device;
 
+pub(crate) use export::Export;
 pub(crate) use plugin::{
     CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PluginCommand, Tier, Validate,
 };
@@ -45,6 +47,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json"
     )]
     Eval(Eval),
+    /// Write a run's weights under the names of timm, Hugging Face or MAE
+    #[command(
+        after_help = "Examples:\n  cargo xtask export runs/mae --format timm\n  cargo xtask export runs/mae --format hf-mae --ema --out mae-b"
+    )]
+    Export(Export),
     /// Write the report of one run, or of several side by side
     #[command(
         after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html"

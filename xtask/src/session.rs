@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
 use palimpsest_core::head::{Scores, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::interop::{Imported, Source, import};
+use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::{Error, Place, Result, registry};
+use palimpsest_core::{DType, Error, Place, Result, registry};
 use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{
     Augment, Border, Crop, DataSpec, EvalConfig, EvalLoader, Filter, Loader, LoaderConfig, Split,
@@ -41,6 +43,26 @@ pub(crate) fn split_positional(
         }
         other => (other, overrides),
     }
+}
+
+/// A trainer at its start: from the recipe's seed, or from the file of weights that it names. Also what the
+/// user may want to know of that file, one sentence each.
+pub(crate) fn trainer(
+    mut recipe: Recipe,
+    place: Place,
+    steps_per_epoch: u64,
+) -> Result<(Trainer, Vec<String>)> {
+    if recipe.run.init_from.is_empty() {
+        return Ok((Trainer::new(recipe, place, steps_per_epoch)?, vec![]));
+    }
+    let key = |e: Error| e.at("`init_from`");
+    let source = Source::read(Path::new(&recipe.run.init_from)).map_err(key)?;
+    recipe.pin_init(&source.sha256)?;
+    let model = Model::build(&recipe)?;
+    let initial = model.specs.initial(recipe.run.seed)?;
+    let Imported { values, mut notes } = import(&source, &recipe, &model, initial).map_err(key)?;
+    notes.insert(0, format!("starts from {}, as {} names it", source.path.display(), source.layout.owner()));
+    Ok((Trainer::with_values(recipe, model, place, steps_per_epoch, values, DType::F32)?, notes))
 }
 
 /// A recipe's data.

@@ -10,6 +10,7 @@ mod run;
 mod schedule;
 mod trainer;
 
+pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use collective::{Collective, Single};
 pub use folder::RunFolder;

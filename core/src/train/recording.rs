@@ -6,7 +6,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::checkpoint::write_atomically;
+use crate::stored::write_atomically;
 use crate::corruption::CorruptionPlan;
 use crate::corruption::noise::normal_values;
 use crate::data::Batch;

@@ -8,6 +8,7 @@ mod conform;
 mod data;
 mod dist;
 mod eval;
+mod export;
 mod list;
 mod plugin;
 mod pretrain;
@@ -27,6 +28,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Resume(args) => resume::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Compare(args) => compare::run(args),
