@@ -34,6 +34,7 @@ pub mod scene;
 pub mod segmentation;
 pub mod spec;
 pub mod split;
+pub mod stl10;
 pub mod target_sheet;
 mod text_lines;
 pub mod transform;

@@ -1,5 +1,6 @@
 //! Downstream heads. A head registers itself where it stands; this crate only has to be linked.
 
+pub mod analysis;
 pub mod classification;
 pub mod metrics;
 

@@ -18,6 +18,8 @@ from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
+import reference
+
 transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 IMAGE, PATCH, DIM, DEPTH, HEADS = 16, 4, 16, 2, 2
@@ -83,6 +85,10 @@ def make(folder):
         model = lively(ViTMAEForPreTraining(ViTMAEConfig(
             **hf, decoder_hidden_size=DIM, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
             decoder_intermediate_size=4 * DIM, mask_ratio=0.75)))
+        # Version 5 leaves these at zero; published checkpoints hold MAE's fixed table.
+        table = torch.from_numpy(reference.sincos_2d(DIM, IMAGE // PATCH, IMAGE // PATCH, 1)).float()[None]
+        model.vit.embeddings.position_embeddings.data.copy_(table)
+        model.decoder.decoder_pos_embed.data.copy_(table)
         model.save_pretrained(folder / "hf-mae")
         noise = torch.rand(2, (IMAGE // PATCH) ** 2)
         logits, mask = mae(model, images, noise)

@@ -19,6 +19,8 @@ use palimpsest_datasets::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::commands::fetch;
+
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
 
@@ -80,7 +82,11 @@ impl Data {
         let settings = recipe.data.clone();
         let spec = DataSpec {
             name: settings.name.clone(),
-            path: (!settings.path.is_empty()).then(|| PathBuf::from(&settings.path)),
+            // Without a path, what `data fetch` left in its default place.
+            path: match settings.path.as_str() {
+                "" => fetch::fetched(&settings.name),
+                path => Some(PathBuf::from(path)),
+            },
             channels: settings.channels,
             holdout: settings.holdout,
             ..DataSpec::default()

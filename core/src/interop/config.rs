@@ -30,7 +30,7 @@ fn timm(recipe: &Recipe, architecture: &Architecture) -> Value {
         _ => "vit_base_patch16_224",
     };
     let [mean, std] = normalisation(recipe);
-    let pool = if recipe.eval.features == "class" { "token" } else { "avg" };
+    let pool = if recipe.eval.features == "class" && prefix > 0 { "token" } else { "avg" };
     json!({
         "architecture": name,
         "num_classes": 0,
@@ -45,6 +45,7 @@ fn timm(recipe: &Recipe, architecture: &Architecture) -> Value {
             "num_heads": heads,
             "mlp_ratio": mlp_ratio(dim, architecture.hidden),
             "class_token": prefix > 0,
+            "global_pool": pool,
             "init_values": architecture.layer_scale.then_some(1.0),
             // The final norm comes before pooling, as here.
             "fc_norm": false,

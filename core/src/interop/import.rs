@@ -33,7 +33,7 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
         Layout::Own => specs.iter().map(own_entry).collect(),
         layout => {
             if let Some((what, settings)) = layout.lacks(&architecture) {
-                return Err(Error::user(format!("{} has no {what}", layout.owner()))
+                return Err(Error::user(format!("{} has no place for {what}", layout.owner()))
                     .at(source.path.display())
                     .mend(format!("set {settings}")));
             }
@@ -51,7 +51,7 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
     let mut values = initial;
     let mut notes = vec![];
     let has_decoder = list.iter().any(|entry| entry.part == Part::Decoder && matching.has_any(entry));
-    let mut unset = vec![];
+    let mut set = vec![false; specs.len()];
     for entry in &list {
         let optional = match entry.part {
             Part::Encoder => false,
@@ -59,16 +59,18 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
             Part::Rest => !matching.has_any(entry),
         };
         if optional {
-            unset.extend(entry.own.name().map(str::to_owned));
             continue;
         }
         let index = entry.own.name().and_then(|name| specs.iter().position(|spec| spec.name == name));
         let shape = index.map(|i| specs[i].shape.clone());
         if let (Some(value), Some(index)) = (matching.take(entry, shape)?, index) {
             values[index] = value;
+            set[index] = true;
         }
     }
     matching.judge_rest(source.layout);
+    let unset: Vec<String> =
+        specs.iter().zip(set).filter(|(_, set)| !set).map(|(spec, _)| spec.name.clone()).collect();
     if !unset.is_empty() {
         notes.push(format!("{} start from the seed: the file has none of them", listed(&unset)));
     }

@@ -82,7 +82,7 @@ pub(crate) fn file(file: &File, folder: &Path, progress: &mut dyn Progress) -> R
         }
     }
     Err(Error::failure(failures.join("; ")).mend(format!(
-        "try again later (what has come is kept), or put the file at {} yourself",
+        "try again later, or put the file at {} yourself",
         path.display()
     )))
 }

@@ -19,7 +19,7 @@ pub(crate) fn unpack(input: impl Read + Seek, folder: &Path, budget: &mut Budget
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|e| damaged(&e))?;
         // The raw name: the crate's own clean-up would hide what is wrong with it.
-        let name = PathBuf::from(entry.name());
+        let name = PathBuf::from(entry.name().map_err(|e| damaged(&e))?.into_owned());
         budget.entry(&name)?;
         if entry.is_symlink() {
             return Err(hostile(&name, "is a link"));
