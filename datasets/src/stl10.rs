@@ -55,14 +55,18 @@ impl Stl10Dataset {
             Error::user(what).at(path.display()).mend("the file is truncated: download it again")
         };
         if size == 0 || !size.is_multiple_of(RECORD as u64) {
-            return Err(truncated(&path, format!("{size} bytes are no whole number of pictures of {RECORD}")));
+            return Err(truncated(
+                &path,
+                format!("{size} bytes are no whole number of pictures of {RECORD}"),
+            ));
         }
         let count = (size / RECORD as u64) as usize;
         let (mut labels, mut classes) = (vec![], vec![]);
         if name != "unlabeled" {
             let names = root.join("class_names.txt");
             let text = std::fs::read_to_string(&names).map_err(|e| Error::io(&names, &e))?;
-            classes = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            classes =
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             let place = root.join(format!("{name}_y.bin"));
             labels = std::fs::read(&place).map_err(|e| Error::io(&place, &e))?;
             if labels.len() != count {

@@ -6,6 +6,7 @@
                                          difference between its answers and those in FOLDER/answers.safetensors
 """
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -19,6 +20,12 @@ from timm.models.vision_transformer import VisionTransformer
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
 import reference
+
+try:
+    import onnxruntime as onnx_runtime
+    import onnxscript  # torch.onnx.export needs it
+except ImportError:
+    onnx_runtime = None
 
 transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -126,6 +133,15 @@ def worst(a, b):
     return (a - b).abs().max().item()
 
 
+def through_onnx(model, images, path):
+    """What docs/interop.md tells to do for ONNX."""
+    with contextlib.redirect_stdout(sys.stderr):
+        torch.onnx.export(model, (images,), path, input_names=["images"], output_names=["features"], dynamo=True,
+                          dynamic_shapes=({0: "batch"},), verbose=False)
+    answer = onnx_runtime.InferenceSession(path).run(None, {"images": images.numpy()})[0]
+    return torch.from_numpy(answer)
+
+
 def load(folder):
     answers = load_file(folder / "answers.safetensors")
     config = json.loads((folder / "config.json").read_text())
@@ -138,6 +154,8 @@ def load(folder):
         pooled = model(images)
         mean = answers["features"][:, model.num_prefix_tokens:].mean(1)
         out["pooled"] = worst(pooled, mean)
+        if onnx_runtime and "micro" in folder.name and "class token" not in folder.name:
+            out["pooled by ONNX Runtime"] = worst(through_onnx(model, images, folder / "encoder.onnx"), mean)
     elif config["model_type"] == "vit":
         model = strict(ViTModel, folder)
         out["features"] = worst(model(images).last_hidden_state, answers["features"])

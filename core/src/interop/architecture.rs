@@ -94,7 +94,9 @@ fn decoder(recipe: &Recipe, specs: &[ParamSpec]) -> Result<DecoderShape, &'stati
     }
     Ok(DecoderShape {
         dim,
-        depth: (0..).take_while(|i| extent(specs, &format!("decoder.blocks.{i}.norm1.weight")).is_some()).count(),
+        depth: (0..)
+            .take_while(|i| extent(specs, &format!("decoder.blocks.{i}.norm1.weight")).is_some())
+            .count(),
         heads: section.table().get("heads").and_then(toml::Value::as_integer).unwrap_or(16) as usize,
         head,
         normalized,

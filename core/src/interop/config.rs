@@ -7,7 +7,11 @@ use crate::geometry::Geometry;
 use crate::recipe::Recipe;
 
 /// The files beside the weights.
-pub(super) fn files(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Vec<(&'static str, Value)> {
+pub(super) fn files(
+    recipe: &Recipe,
+    architecture: &Architecture,
+    layout: Layout,
+) -> Vec<(&'static str, Value)> {
     match layout {
         Layout::Own | Layout::Mae => vec![],
         Layout::Timm => vec![("config.json", timm(recipe, architecture))],

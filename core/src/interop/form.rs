@@ -42,7 +42,11 @@ impl Form {
             }
             Self::Same | Self::Kernel { .. } | Self::Thirds => {
                 let size = values.len() / shapes.len();
-                shapes.into_iter().zip(values.chunks(size)).map(|(s, v)| HostTensor::f32(s, v.to_vec())).collect()
+                shapes
+                    .into_iter()
+                    .zip(values.chunks(size))
+                    .map(|(s, v)| HostTensor::f32(s, v.to_vec()))
+                    .collect()
             }
         }
     }

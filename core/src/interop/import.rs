@@ -176,8 +176,13 @@ impl Matching<'_> {
         }
         let to = (geometry.grid_h(), geometry.grid_w());
         if !self.resample {
-            self.problems.push(format!("`{name}` is for {side} x {side} patches, and the model has {} x {}", to.0, to.1));
-            self.mend.get_or_insert("set init_positions = \"resample\", or data.image_size and encoder.patch to the file's");
+            self.problems.push(format!(
+                "`{name}` is for {side} x {side} patches, and the model has {} x {}",
+                to.0, to.1
+            ));
+            self.mend.get_or_insert(
+                "set init_positions = \"resample\", or data.image_size and encoder.patch to the file's",
+            );
             return Ok(None);
         }
         let table = resample_positions(&stored.into_f32(), width, geometry.prefix, (side, side), to);
@@ -255,9 +260,12 @@ impl Matching<'_> {
         let more = self.problems.len().saturating_sub(SHOWN);
         let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
         let mend = self.mend.unwrap_or("set the encoder's sizes to the file's");
-        Err(Error::user(format!("the weights, as {} names them, don't fit: {shown}{tail}", source.layout.owner()))
-            .at(source.path.display())
-            .mend(mend))
+        Err(Error::user(format!(
+            "the weights, as {} names them, don't fit: {shown}{tail}",
+            source.layout.owner()
+        ))
+        .at(source.path.display())
+        .mend(mend))
     }
 }
 

@@ -59,10 +59,7 @@ impl Layout {
         let foreign = self != Self::Own;
         let hugging_face_or_mae = foreign && self != Self::Timm;
         if foreign && architecture.relative_bias {
-            return Some((
-                "a relative position bias",
-                "encoder.relative_bias=false encoder.position=sincos",
-            ));
+            return Some(("a relative position bias", "encoder.relative_bias=false encoder.position=sincos"));
         }
         if foreign && architecture.position == PositionKind::None {
             return Some(("an encoder without absolute positions", "encoder.position=sincos"));

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, presets};
 pub use schema::{
-    DataSettings, EvalSettings, InitPositions, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings, TrainSettings,
+    DataSettings, EvalSettings, InitPositions, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings,
+    TrainSettings,
 };
 
 use crate::corruption;

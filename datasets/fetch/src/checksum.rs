@@ -33,7 +33,8 @@ pub(crate) fn difference(path: &Path, file: &File) -> Result<Option<String>> {
             sha256.update(&buffer[..count]);
         }
     }
-    let found = [("SHA-256", &file.sha256, hex(&sha256.finalize())), ("MD5", &file.md5, hex(&md5.finalize()))];
+    let found =
+        [("SHA-256", &file.sha256, hex(&sha256.finalize())), ("MD5", &file.md5, hex(&md5.finalize()))];
     Ok(found.into_iter().find_map(|(kind, published, found)| {
         let published = published.as_ref()?;
         (*published != found).then(|| format!("its {kind} is {found}, not {published}"))

@@ -46,7 +46,8 @@ pub fn plan(set: &Set, folder: &Path) -> Plan {
         .files
         .iter()
         .filter_map(|file| {
-            length(downloads.join(&file.name)).or_else(|| length(downloads.join(format!("{}.part", file.name))))
+            length(downloads.join(&file.name))
+                .or_else(|| length(downloads.join(format!("{}.part", file.name))))
         })
         .sum();
     Plan {

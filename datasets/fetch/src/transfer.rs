@@ -63,7 +63,8 @@ pub(crate) fn file(file: &File, folder: &Path, progress: &mut dyn Progress) -> R
         .into();
     let mut failures = vec![];
     for url in &file.urls {
-        match from_address(&agent, url, file, &part, progress) {
+        let transfer = Transfer { agent: &agent, url, file, part: &part };
+        match transfer.whole(progress) {
             Ok(()) => {
                 progress.phase("verifying");
                 match checksum::difference(&part, file)? {
@@ -81,133 +82,132 @@ pub(crate) fn file(file: &File, folder: &Path, progress: &mut dyn Progress) -> R
             Err(Stop::Here(error)) => return Err(error),
         }
     }
-    Err(Error::failure(failures.join("; ")).mend(format!(
-        "try again later, or put the file at {} yourself",
-        path.display()
-    )))
+    Err(Error::failure(failures.join("; "))
+        .mend(format!("check the network and try again, or put the file at {} yourself", path.display())))
 }
 
-/// The whole file from one address, in as many tries as it takes while each brings something.
-fn from_address(
-    agent: &Agent,
-    url: &str,
-    file: &File,
-    part: &Path,
-    progress: &mut dyn Progress,
-) -> Result<(), Stop> {
-    let mut idle = 0;
-    loop {
-        let before = length(part);
-        match attempt(agent, url, file, part, progress) {
-            Err(Stop::Broken(why)) => {
-                idle = if length(part) > before { 0 } else { idle + 1 };
-                if idle >= TRIES {
-                    return Err(Stop::Broken(why));
+/// A file at one address, and where it goes.
+struct Transfer<'a> {
+    agent: &'a Agent,
+    url: &'a str,
+    file: &'a File,
+    part: &'a Path,
+}
+
+impl Transfer<'_> {
+    /// The whole file, in as many tries as it takes while each brings something.
+    fn whole(&self, progress: &mut dyn Progress) -> Result<(), Stop> {
+        let mut idle = 0;
+        loop {
+            let before = length(self.part);
+            match self.attempt(progress) {
+                Err(Stop::Broken(why)) => {
+                    idle = if length(self.part) > before { 0 } else { idle + 1 };
+                    if idle >= TRIES {
+                        return Err(Stop::Broken(why));
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// One request, from where the last one stopped.
+    fn attempt(&self, progress: &mut dyn Progress) -> Result<(), Stop> {
+        let Self { agent, url, file, part } = *self;
+        let here = |e: &std::io::Error| Stop::Here(Error::io(part, e));
+        let mut present = length(part);
+        if present > file.size {
+            fs::remove_file(part).map_err(|e| here(&e))?;
+            present = 0;
+        }
+        progress.begin(&file.name, present, file.size);
+        if present == file.size {
+            return Ok(());
+        }
+        let mut request = agent.get(url);
+        if present > 0 {
+            request = request.header("Range", format!("bytes={present}-"));
+        }
+        let response = request.call().map_err(|e| Stop::Refused(unreachable_host(&e)))?;
+        let status = response.status().as_u16();
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        match status {
+            // The whole file: what was there is written over.
+            200 => present = 0,
+            206 => {
+                let range = header("content-range").unwrap_or_default();
+                if !range.starts_with(&format!("bytes {present}-")) {
+                    return Err(Stop::Refused(format!("answers with another part of the file ({range})")));
                 }
             }
-            other => return other,
+            404 | 410 => return Err(Stop::Refused(format!("the host has no such file any more ({status})"))),
+            401 | 403 => return Err(Stop::Refused(format!("the host refuses it ({status})"))),
+            _ => return Err(Stop::Refused(format!("the host answers {status}"))),
+        }
+        if let Some(length) = header("content-length").and_then(|text| text.parse::<u64>().ok())
+            && length != file.size - present
+        {
+            return Err(Stop::Refused(format!(
+                "the host has a file of {} bytes, and {} were published",
+                length + present,
+                file.size
+            )));
+        }
+        let mut out = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .append(present > 0)
+            .truncate(present == 0)
+            .open(part)
+            .map_err(|e| here(&e))?;
+        // The connection is read in a thread of its own, so that silence can be told from slowness.
+        let mut body = response.into_body().into_reader();
+        let (send, receive) = sync_channel::<std::io::Result<Vec<u8>>>(8);
+        std::thread::spawn(move || {
+            loop {
+                let mut chunk = vec![0; 1 << 18];
+                let read = body.read(&mut chunk).map(|count| {
+                    chunk.truncate(count);
+                    chunk
+                });
+                let last = read.as_ref().map_or(true, Vec::is_empty);
+                if send.send(read).is_err() || last {
+                    break;
+                }
+            }
+        });
+        loop {
+            let chunk = match receive.recv_timeout(SILENCE) {
+                Ok(Ok(chunk)) => chunk,
+                Ok(Err(error)) => return Err(Stop::Broken(format!("the connection broke ({error})"))),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Stop::Broken(format!("the host sent nothing for {} s", SILENCE.as_secs())));
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if chunk.is_empty() {
+                break;
+            }
+            present += chunk.len() as u64;
+            if present > file.size {
+                return Err(Stop::Refused("the host sends more than was published".to_owned()));
+            }
+            out.write_all(&chunk).map_err(|e| here(&e))?;
+            progress.at(present);
+        }
+        out.sync_all().map_err(|e| here(&e))?;
+        if present == file.size {
+            Ok(())
+        } else {
+            Err(Stop::Broken(format!("the connection ended after {present} of {} bytes", file.size)))
         }
     }
 }
 
 fn length(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
-}
-
-fn attempt(
-    agent: &Agent,
-    url: &str,
-    file: &File,
-    part: &Path,
-    progress: &mut dyn Progress,
-) -> Result<(), Stop> {
-    let here = |e: &std::io::Error| Stop::Here(Error::io(part, e));
-    let mut present = length(part);
-    if present > file.size {
-        fs::remove_file(part).map_err(|e| here(&e))?;
-        present = 0;
-    }
-    progress.begin(&file.name, present, file.size);
-    if present == file.size {
-        return Ok(());
-    }
-    let mut request = agent.get(url);
-    if present > 0 {
-        request = request.header("Range", format!("bytes={present}-"));
-    }
-    let response = request.call().map_err(|e| Stop::Refused(unreachable_host(&e)))?;
-    let status = response.status().as_u16();
-    let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    match status {
-        // The whole file: what was there is written over.
-        200 => present = 0,
-        206 => {
-            let range = header("content-range").unwrap_or_default();
-            if !range.starts_with(&format!("bytes {present}-")) {
-                return Err(Stop::Refused(format!("answers with another part of the file ({range})")));
-            }
-        }
-        404 | 410 => return Err(Stop::Refused(format!("the host has no such file any more ({status})"))),
-        401 | 403 => return Err(Stop::Refused(format!("the host refuses it ({status})"))),
-        _ => return Err(Stop::Refused(format!("the host answers {status}"))),
-    }
-    if let Some(length) = header("content-length").and_then(|text| text.parse::<u64>().ok())
-        && length != file.size - present
-    {
-        return Err(Stop::Refused(format!(
-            "the host has a file of {} bytes, and {} were published",
-            length + present,
-            file.size
-        )));
-    }
-    let mut out = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .append(present > 0)
-        .truncate(present == 0)
-        .open(part)
-        .map_err(|e| here(&e))?;
-    // The connection is read in a thread of its own, so that silence can be told from slowness.
-    let mut body = response.into_body().into_reader();
-    let (send, receive) = sync_channel::<std::io::Result<Vec<u8>>>(8);
-    std::thread::spawn(move || {
-        loop {
-            let mut chunk = vec![0; 1 << 18];
-            let read = body.read(&mut chunk).map(|count| {
-                chunk.truncate(count);
-                chunk
-            });
-            let last = read.as_ref().map_or(true, Vec::is_empty);
-            if send.send(read).is_err() || last {
-                break;
-            }
-        }
-    });
-    loop {
-        let chunk = match receive.recv_timeout(SILENCE) {
-            Ok(Ok(chunk)) => chunk,
-            Ok(Err(error)) => return Err(Stop::Broken(format!("the connection broke ({error})"))),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Stop::Broken(format!("the host sent nothing for {} s", SILENCE.as_secs())));
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        if chunk.is_empty() {
-            break;
-        }
-        present += chunk.len() as u64;
-        if present > file.size {
-            return Err(Stop::Refused("the host sends more than was published".to_owned()));
-        }
-        out.write_all(&chunk).map_err(|e| here(&e))?;
-        progress.at(present);
-    }
-    out.sync_all().map_err(|e| here(&e))?;
-    if present == file.size {
-        Ok(())
-    } else {
-        Err(Stop::Broken(format!("the connection ended after {present} of {} bytes", file.size)))
-    }
 }
 
 /// Why nothing answered.

@@ -45,11 +45,20 @@ fn layout() {
     assert_eq!((test.len(), test.label(1)), (2, Some(1)));
 
     put("train_y.bin", vec![1, 11, 4]);
-    assert_error(open(&spec("stl10", root.path()), Split::Train), &["train_y.bin", "label 1 is 11, not 1 to 10"]);
+    assert_error(
+        open(&spec("stl10", root.path()), Split::Train),
+        &["train_y.bin", "label 1 is 11, not 1 to 10"],
+    );
     put("train_y.bin", vec![1, 1]);
-    assert_error(open(&spec("stl10", root.path()), Split::Train), &["train_y.bin", "2 labels for 3 pictures"]);
+    assert_error(
+        open(&spec("stl10", root.path()), Split::Train),
+        &["train_y.bin", "2 labels for 3 pictures"],
+    );
     put("train_X.bin", pictures(3)[..5000].to_vec());
-    assert_error(open(&spec("stl10", root.path()), Split::Train), &["train_X.bin", "5000 bytes", "truncated"]);
+    assert_error(
+        open(&spec("stl10", root.path()), Split::Train),
+        &["train_X.bin", "5000 bytes", "truncated"],
+    );
     std::fs::remove_file(root.path().join("stl10_binary/test_X.bin")).expect("removed");
     assert_error(open(&spec("stl10", root.path()), Split::Train), &["no `test_X.bin`", "stl10_binary"]);
 }

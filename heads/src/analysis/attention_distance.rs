@@ -36,7 +36,8 @@ impl AttentionDistance {
                 for (query, distances) in queries.zip(self.distances.chunks_exact(self.tokens)) {
                     let keys = &query[self.prefix..];
                     let mass: f64 = keys.iter().map(|&p| f64::from(p)).sum();
-                    let far: f64 = keys.iter().zip(distances).map(|(&p, &d)| f64::from(p) * f64::from(d)).sum();
+                    let far: f64 =
+                        keys.iter().zip(distances).map(|(&p, &d)| f64::from(p) * f64::from(d)).sum();
                     *sum += far / mass.max(f64::MIN_POSITIVE);
                 }
             }

@@ -90,7 +90,9 @@ pub fn observe<'a>(
     }
     let found: Vec<Observation> = running.iter().map(Running::found).collect();
     if found.iter().any(|f| f.images == 0) {
-        return Err(Error::user("there are no images to analyse").mend("raise data.holdout or give a test split"));
+        return Err(
+            Error::user("there are no images to analyse").mend("raise data.holdout or give a test split")
+        );
     }
     Ok((found, cka.matrix()))
 }

@@ -128,14 +128,23 @@ fn their_weights_here() {
 /// A recipe whose encoder has this size, of 16 patches.
 fn sized(size: &str, overrides: &[&str]) -> Recipe {
     let size = format!("encoder.size={size}");
-    let mut all = vec!["encoder.dim=0", "encoder.depth=0", "encoder.heads=0", "data.image_size=32", "encoder.patch=8"];
+    let mut all =
+        vec!["encoder.dim=0", "encoder.depth=0", "encoder.heads=0", "data.image_size=32", "encoder.patch=8"];
     all.push(&size);
     all.extend(overrides);
-    recipe_of("mae", &all)
+    micro::preset("mae", &all)
 }
 
-fn recipe_of(preset: &str, overrides: &[&str]) -> Recipe {
-    micro::preset(preset, overrides)
+/// An encoder as MAE's, in a recipe without a decoder.
+fn without_decoder() -> Recipe {
+    let encoder = [
+        "encoder.depth=2",
+        "encoder.layer_scale=0.0",
+        "encoder.class_token=true",
+        "encoder.relative_bias=false",
+        "encoder.position=sincos",
+    ];
+    micro::preset("simmim", &encoder)
 }
 
 /// Writes an export with images and our answers beside it.
@@ -163,7 +172,10 @@ fn write_export(folder: &Path, recipe: &Recipe, layout: Layout) {
         answers.insert("mask".to_owned(), HostTensor::f32([2, tokens], masked).unwrap());
         let forward = forward(&model, &values, &batch, plan.roles);
         let logits = f32s(restored(&model, &forward));
-        answers.insert("logits".to_owned(), HostTensor::f32([2, tokens, geometry.patch_values()], logits).unwrap());
+        answers.insert(
+            "logits".to_owned(),
+            HostTensor::f32([2, tokens, geometry.patch_values()], logits).unwrap(),
+        );
         let loss = forward.losses[0].value.item().unwrap() as f32;
         answers.insert("loss".to_owned(), HostTensor::f32([1], vec![loss]).unwrap());
     }
@@ -298,9 +310,7 @@ fn strict_in_both_directions() {
         &["the original MAE checkpoint", "`decoder_blocks.1.norm1.weight` is missing"],
     );
     // Without a decoder here, MAE's is passed over, and told.
-    let (_, Imported { notes, .. }) =
-        imported(&mae, &recipe_of("simmim", &["encoder.depth=2", "encoder.layer_scale=0.0", "encoder.class_token=true",
-            "encoder.relative_bias=false", "encoder.position=sincos"])).unwrap();
+    let (_, Imported { notes, .. }) = imported(&mae, &without_decoder()).unwrap();
     assert!(notes.iter().any(|note| note.contains("`decoder_") && note.contains("passed over")), "{notes:?}");
 }
 
@@ -308,7 +318,7 @@ fn strict_in_both_directions() {
 #[test]
 fn what_a_layout_has_no_place_for() {
     let refused = |preset: &str, overrides: &[&str], layout: Layout, parts: &[&str]| {
-        let recipe = recipe_of(preset, overrides);
+        let recipe = micro::preset(preset, overrides);
         let model = Model::build(&recipe).unwrap();
         let values = model.specs.initial(0).unwrap();
         let error = export(&recipe, &model, &values, layout).err().expect("refused");
@@ -317,10 +327,25 @@ fn what_a_layout_has_no_place_for() {
             assert!(error.to_string().contains(part), "no `{part}` in: {error}");
         }
     };
-    refused("paper", &[], Layout::Timm, &["timm's vit_* has no place for a relative position bias", "--format safetensors"]);
-    refused("mae", &["encoder.position=none"], Layout::Timm, &["without absolute positions", "encoder.position=sincos"]);
+    refused(
+        "paper",
+        &[],
+        Layout::Timm,
+        &["timm's vit_* has no place for a relative position bias", "--format safetensors"],
+    );
+    refused(
+        "mae",
+        &["encoder.position=none"],
+        Layout::Timm,
+        &["without absolute positions", "encoder.position=sincos"],
+    );
     refused("mae", &["encoder.layer_scale=0.1"], Layout::HfVit, &["ViTModel has no place for LayerScale"]);
-    refused("mae", &["encoder.class_token=false", "eval.features=mean"], Layout::HfMae, &["without a class token"]);
+    refused(
+        "mae",
+        &["encoder.class_token=false", "eval.features=mean"],
+        Layout::HfMae,
+        &["without a class token"],
+    );
     refused(
         "diffmae",
         &["encoder.layer_scale=0", "encoder.relative_bias=false", "encoder.position=sincos"],
@@ -344,10 +369,10 @@ fn our_own_names() {
     let (_, same) = imported(&source, &recipe).unwrap();
     assert_eq!((same.values, same.notes), (values.clone(), vec![]));
     // With another objective's head and no decoder, the encoder's weights alone come over.
-    let other = recipe_of("simmim", &["encoder.depth=2", "encoder.layer_scale=0.0", "encoder.class_token=true",
-        "encoder.relative_bias=false", "encoder.position=sincos"]);
+    let other = without_decoder();
     let (theirs, encoder) = imported(&source, &other).unwrap();
     assert_eq!(encoder.notes.len(), 2, "{:?}", encoder.notes);
-    let at = |model: &Model| model.specs.specs().iter().position(|s| s.name == "blocks.1.mlp.fc2.weight").unwrap();
+    let at =
+        |model: &Model| model.specs.specs().iter().position(|s| s.name == "blocks.1.mlp.fc2.weight").unwrap();
     assert_eq!(encoder.values[at(&theirs)], values[at(&model)]);
 }

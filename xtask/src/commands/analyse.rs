@@ -52,8 +52,10 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
         .iter()
         .flat_map(|o| o.stages.iter().map(|stage| format!("{}: {}", o.name, stage.name)))
         .collect();
-    let runs: Vec<_> = args.runs.iter().zip(&loaded).map(|(path, run)| json!({ "run": path, "step": run.step })).collect();
-    let summary = json!({ "runs": runs, "encoders": observations, "cka": { "labels": labels, "matrix": cka } });
+    let runs: Vec<_> =
+        args.runs.iter().zip(&loaded).map(|(path, run)| json!({ "run": path, "step": run.step })).collect();
+    let summary =
+        json!({ "runs": runs, "encoders": observations, "cka": { "labels": labels, "matrix": cka } });
     let write = |name: &str, text: String| {
         let path = out.join(name);
         fs::write(&path, text).map_err(|e| Error::io(&path, &e))
@@ -96,7 +98,9 @@ fn load(run: &Path, args: &Analyse, place: &Place) -> Result<Loaded> {
     }
     let measured: Recipe = folder.recipe(&changes)?;
     Ok(Loaded {
-        name: run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        name: run
+            .file_name()
+            .map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned()),
         step: checkpoint.state.step,
         trained: upload(trained)?,
         initial: upload(initial)?,
@@ -127,9 +131,11 @@ impl Loaded {
 
 /// A table of the stages of each encoder.
 fn print(observations: &[Observation]) {
-    let mut rows = vec![["encoder", "stage", "high frequencies", "effective rank", "attention distance"]
-        .map(str::to_owned)
-        .to_vec()];
+    let mut rows = vec![
+        ["encoder", "stage", "high frequencies", "effective rank", "attention distance"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for o in observations {
         for (i, stage) in o.stages.iter().enumerate() {
             let heads = i.checked_sub(1).and_then(|block| o.attention_distance.get(block));

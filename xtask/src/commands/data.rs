@@ -47,9 +47,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
 fn list(as_json: bool) {
     let (readers, sets) = (palimpsest_datasets::list(), palimpsest_fetch::catalog());
     if as_json {
-        let readers = readers
-            .iter()
-            .map(|d| json!({ "name": d.name, "summary": d.summary, "layout": d.layout }));
+        let readers =
+            readers.iter().map(|d| json!({ "name": d.name, "summary": d.summary, "layout": d.layout }));
         let sets = sets.iter().map(|set| {
             json!({
                 "name": set.name, "summary": set.summary, "reader": set.reader, "size": set.size(),
@@ -60,17 +59,25 @@ fn list(as_json: bool) {
         output::line(&json!({ "readers": readers, "sets": sets }).to_string());
         return;
     }
-    let rows: Vec<_> = readers
-        .iter()
-        .map(|d| vec![d.name.to_owned(), d.summary.to_owned(), d.layout.to_owned()])
-        .collect();
+    let rows: Vec<_> =
+        readers.iter().map(|d| vec![d.name.to_owned(), d.summary.to_owned(), d.layout.to_owned()]).collect();
     output::table(&rows);
     output::line("\nPublic data sets (cargo xtask data fetch NAME):");
     let rows: Vec<_> = sets
         .iter()
         .map(|set| {
-            let size = if set.gone.is_some() { "gone".to_owned() } else { format!("{:.2} GB", set.size() as f64 / 1e9) };
-            vec![set.name.clone(), size, format!("data.name={}", set.reader), set.summary.clone(), set.licence.clone()]
+            let size = if set.gone.is_some() {
+                "gone".to_owned()
+            } else {
+                format!("{:.2} GB", set.size() as f64 / 1e9)
+            };
+            vec![
+                set.name.clone(),
+                size,
+                format!("data.name={}", set.reader),
+                set.summary.clone(),
+                set.licence.clone(),
+            ]
         })
         .collect();
     output::table(&rows);

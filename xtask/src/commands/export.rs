@@ -32,8 +32,9 @@ pub(crate) fn run(args: &Export) -> Result<()> {
     let parameters: usize = exported.tensors.iter().map(|(_, tensor)| tensor.shape().count()).sum();
     let step = checkpoint.state.step;
     if args.json {
-        let files: Vec<&str> =
-            std::iter::once("model.safetensors").chain(exported.files.iter().map(|(name, _)| *name)).collect();
+        let files: Vec<&str> = std::iter::once("model.safetensors")
+            .chain(exported.files.iter().map(|(name, _)| *name))
+            .collect();
         output::line(
             &json!({
                 "run": args.run, "step": step, "format": layout.name(), "out": out, "files": files,

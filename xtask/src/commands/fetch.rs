@@ -73,7 +73,9 @@ fn tell(set: &Set, folder: &Path, as_json: bool) {
     let rows: Vec<Vec<String>> = set
         .files
         .iter()
-        .map(|f| vec![f.name.clone(), f.size.to_string(), format!("checksum: {}", f.checksums()), f.urls.join(" ")])
+        .map(|f| {
+            vec![f.name.clone(), f.size.to_string(), format!("checksum: {}", f.checksums()), f.urls.join(" ")]
+        })
         .collect();
     output::table(&rows);
     if plan.complete {

@@ -46,9 +46,10 @@ fn spectrum(observations: &[Observation]) -> String {
         Some(curve(&o.name, i, of_points(&stage.radial)))
     });
     out += &wide("After the final norm", "relative log amplitude", "frequency", last.collect());
-    let high = observations.iter().enumerate().map(|(i, o)| {
-        curve(&o.name, i, by_stage(&o.stages, |stage| stage.high_frequencies))
-    });
+    let high = observations
+        .iter()
+        .enumerate()
+        .map(|(i, o)| curve(&o.name, i, by_stage(&o.stages, |stage| stage.high_frequencies)));
     out += &wide("High frequencies (0.5 to 1) by stage", "relative log amplitude", "stage", high.collect());
     out += "<div class=\"charts\">\n";
     for o in observations {

@@ -65,7 +65,14 @@ pub(super) fn losses(run: &Run) -> Chart {
     }
     let title =
         if curves.len() > 1 { "Total loss, and each objective before its weight" } else { "Total loss" };
-    Chart { title: title.to_owned(), label: "loss".to_owned(), measure: Measure::Number, wide: true, across: None, curves }
+    Chart {
+        title: title.to_owned(),
+        label: "loss".to_owned(),
+        measure: Measure::Number,
+        wide: true,
+        across: None,
+        curves,
+    }
 }
 
 /// Everything else that one run logged, a chart each.

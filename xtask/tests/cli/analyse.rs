@@ -30,7 +30,13 @@ fn runs_beside_their_random_initialisations() {
             assert_eq!(stage["radial"][0]["relative_log_amplitude"].as_f64(), Some(0.0));
         }
         let uniform = encoder["uniform_attention_distance"].as_f64().expect("a distance");
-        for head in encoder["attention_distance"].as_array().into_iter().flatten().flat_map(|b| b.as_array()).flatten() {
+        for head in encoder["attention_distance"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|b| b.as_array())
+            .flatten()
+        {
             let distance = head.as_f64().expect("a distance");
             assert!(distance > 0.0 && distance < 2.0 * uniform, "{distance} of {uniform}");
         }
@@ -40,7 +46,9 @@ fn runs_beside_their_random_initialisations() {
     for (i, row) in matrix.iter().enumerate() {
         assert!((row[i].as_f64().expect("a share") - 1.0).abs() < 1e-9);
     }
-    for file in ["analysis.html", "analysis.json", "spectrum.csv", "stages.csv", "attention_distance.csv", "cka.csv"] {
+    for file in
+        ["analysis.html", "analysis.json", "spectrum.csv", "stages.csv", "attention_distance.csv", "cka.csv"]
+    {
         assert!(fs::metadata(path.join("both").join(file)).expect(file).len() > 100, "{file}");
     }
     // Well-formed as the other pages are, and with nothing from elsewhere.

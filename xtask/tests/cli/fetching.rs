@@ -24,7 +24,8 @@ fn what_would_be_fetched() {
     let place = path.join("palimpsest/datasets/cifar10");
     assert_eq!(plan["folder"].as_str(), place.to_str());
     assert!(!place.exists(), "a dry run changes nothing");
-    let text = succeed(path, &["data", "fetch", "coco", "--dry-run", "--out", "coco", "--mirror", "http://a/b/"]);
+    let text =
+        succeed(path, &["data", "fetch", "coco", "--dry-run", "--out", "coco", "--mirror", "http://a/b/"]);
     let text = String::from_utf8(text.stdout).expect("text");
     assert!(text.contains("http://a/b/val2017.zip http://images.cocodataset.org/zips/val2017.zip"), "{text}");
     for (name, parts) in [("cifar01", "did you mean `cifar10`?"), ("cars", "serves it no more")] {

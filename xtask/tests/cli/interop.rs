@@ -83,7 +83,8 @@ fn weights_go_out_and_come_back() {
         assert_eq!(tensors(&path.join(&file)), tensors(&exported), "{format}");
     }
     // Another seed, the same file: the decoder is the file's too.
-    let average = json_line(path, &["export", "run", "--format", "timm", "--ema", "--out", "average", "--json"]);
+    let average =
+        json_line(path, &["export", "run", "--format", "timm", "--ema", "--out", "average", "--json"]);
     assert_eq!(average["ema"].as_bool(), Some(true));
     let (trained, averaged) = ("run/export/timm/model.safetensors", "average/model.safetensors");
     assert_ne!(tensors(&path.join(trained)), tensors(&path.join(averaged)));
@@ -101,14 +102,26 @@ fn weights_go_out_and_come_back() {
     refused(path, &["export", "nothing", "--format", "timm"], &["nothing", "holds no run"]);
     succeed(path, &["pretrain", "tiny.toml", "--steps", "1", "--out", "paper"]);
     refused(path, &["export", "paper", "--format", "timm"], &["no place for a relative position bias"]);
-    refused(path, &["export", "paper", "--format", "safetensors", "--ema"], &["no averaged weights", "train.ema"]);
-    refused(path, &["pretrain", "mae.toml", "init_from=gone.safetensors"], &["`init_from`", "gone.safetensors", "no such file"]);
+    refused(
+        path,
+        &["export", "paper", "--format", "safetensors", "--ema"],
+        &["no averaged weights", "train.ema"],
+    );
+    refused(
+        path,
+        &["pretrain", "mae.toml", "init_from=gone.safetensors"],
+        &["`init_from`", "gone.safetensors", "no such file"],
+    );
     fs::write(path.join("mae.pth"), b"PK\x03\x04rest").expect("written");
     refused(path, &["pretrain", "mae.toml", "init_from=mae.pth"], &["mae.pth", "PyTorch file", "save_file"]);
     fs::write(path.join("text.safetensors"), "no safetensors").expect("written");
     refused(path, &["pretrain", "mae.toml", "init_from=text.safetensors"], &["no safetensors file"]);
     let init = "init_from=run/export/timm/model.safetensors";
     refused(path, &["pretrain", "mae.toml", init, "init_sha256=00"], &["`init_sha256`", "not 00"]);
-    refused(path, &["pretrain", "mae.toml", init, "encoder.depth=3"], &["`blocks.2.norm1.weight` is missing"]);
+    refused(
+        path,
+        &["pretrain", "mae.toml", init, "encoder.depth=3"],
+        &["`blocks.2.norm1.weight` is missing"],
+    );
     refused(path, &["compare", "mae.toml", init], &["`init_from`", "seed"]);
 }

@@ -72,7 +72,11 @@ fn zip_files() {
 #[test]
 fn bombs() {
     let zeros = vec![0; 120 << 20];
-    refused(&gzip(&tar_of(&[("zeros", &zeros)])), Unpack::TarGz, &["far more than an archive of this size holds"]);
+    refused(
+        &gzip(&tar_of(&[("zeros", &zeros)])),
+        Unpack::TarGz,
+        &["far more than an archive of this size holds"],
+    );
     refused(&zip(&[("zeros", &zeros)]), Unpack::Zip, &["far more than"]);
 }
 

@@ -9,7 +9,11 @@ fn is_whole() {
     let names: HashSet<&str> = catalog().iter().map(|set| set.name.as_str()).collect();
     assert_eq!(names.len(), catalog().len(), "a name comes twice");
     for set in catalog() {
-        assert!(!set.licence.is_empty() && !set.summary.is_empty() && set.page.starts_with("http"), "{}", set.name);
+        assert!(
+            !set.licence.is_empty() && !set.summary.is_empty() && set.page.starts_with("http"),
+            "{}",
+            set.name
+        );
         for file in &set.files {
             assert!(!file.urls.is_empty() && file.size > 0, "{}", file.name);
             for url in &file.urls {
@@ -38,5 +42,8 @@ fn names() {
     let error = find("cifar01").expect_err("unknown").to_string();
     assert!(error.contains("did you mean `cifar10`?"), "{error}");
     let error = find("cars").expect_err("gone").to_string();
-    assert!(error.contains("serves it no more") && error.contains("data.name=cars data.path=FOLDER"), "{error}");
+    assert!(
+        error.contains("serves it no more") && error.contains("data.name=cars data.path=FOLDER"),
+        "{error}"
+    );
 }

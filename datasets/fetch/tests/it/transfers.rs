@@ -67,7 +67,8 @@ fn a_cut_transfer_goes_on_where_it_stopped() {
 #[test]
 fn a_part_of_an_earlier_day_is_used() {
     let body = noise(1000);
-    let server = Server::new([("/a", Answer::File(body.clone())), ("/b", Answer::WithoutRanges(body.clone()))]);
+    let server =
+        Server::new([("/a", Answer::File(body.clone())), ("/b", Answer::WithoutRanges(body.clone()))]);
     for (url, expected) in [("/a", "/a from 400"), ("/b", "/b from 400")] {
         let set = set(vec![file("a.bin", &body, Unpack::None, vec![server.url(url)])]);
         let root = tempfile::tempdir().expect("a folder");
@@ -106,7 +107,11 @@ fn faults_are_one_sentence() {
         ("/circle", Answer::Redirect("/circle".to_owned())),
     ]);
     let trial = |path: &str| set(vec![file("a.bin", &body, Unpack::None, vec![server.url(path)])]);
-    refused(&trial("/other"), &["/other", "not the file that was published", "SHA-256", "put the file at"], 1);
+    refused(
+        &trial("/other"),
+        &["/other", "not the file that was published", "SHA-256", "put the file at"],
+        1,
+    );
     refused(&trial("/none"), &["/none", "no such file any more (404)"], 1);
     refused(&trial("/gone"), &["(410)"], 1);
     refused(&trial("/forbidden"), &["refuses it (403)"], 1);
@@ -114,11 +119,16 @@ fn faults_are_one_sentence() {
     refused(&trial("/short"), &["a file of 900 bytes, and 1000 were published"], 1);
     refused(&trial("/circle"), &["from one address to the next"], 1);
     // A port that nobody listens on.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
+    let closed =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
     let nobody = set(vec![file("a.bin", &body, Unpack::None, vec![format!("http://{closed}/a")])]);
-    refused(&nobody, &["the host can't be reached", "try again later"], 1);
+    refused(&nobody, &["the host can't be reached", "check the network"], 1);
     let unknown = vec!["http://no-such-host.invalid/a".to_owned()];
-    refused(&set(vec![file("a.bin", &body, Unpack::None, unknown)]), &["no-such-host.invalid", "the host"], 1);
+    refused(
+        &set(vec![file("a.bin", &body, Unpack::None, unknown)]),
+        &["no-such-host.invalid", "the host"],
+        1,
+    );
 }
 
 #[test]
