@@ -376,3 +376,22 @@ fn our_own_names() {
         |model: &Model| model.specs.specs().iter().position(|s| s.name == "blocks.1.mlp.fc2.weight").unwrap();
     assert_eq!(encoder.values[at(&theirs)], values[at(&model)]);
 }
+
+/// The hash covers what was in the file, not where it was; a recipe that starts from its seed has none
+/// of these keys.
+#[test]
+fn the_hash_covers_the_file() {
+    let plain = recipe(&[]);
+    assert!(!plain.to_toml().contains("init_"), "{}", plain.to_toml());
+    let from = |path: &str, sha256: &str| {
+        let mut recipe = recipe(&[&format!("init_from={path}")]);
+        recipe.pin_init(sha256).unwrap();
+        recipe.hash()
+    };
+    assert_eq!(from("a.safetensors", "aa"), from("elsewhere/b.safetensors", "aa"));
+    assert_ne!(from("a.safetensors", "aa"), from("a.safetensors", "bb"));
+    assert_ne!(from("a.safetensors", "aa"), plain.hash());
+    let mut pinned = recipe(&["init_from=a.safetensors", "init_sha256=aa"]);
+    let error = pinned.pin_init("bb").expect_err("another file").to_string();
+    assert!(error.contains("`init_sha256`: the file's SHA-256 is bb, not aa"), "{error}");
+}
