@@ -14,8 +14,9 @@ use crate::idx::IdxDataset;
 use crate::reader::{DatasetInfo, Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::{Split, Subset};
+use crate::stl10::{Stl10, Stl10Dataset};
 
-pub(crate) static READERS: [Reader; 6] = [
+pub(crate) static READERS: [Reader; 8] = [
     Reader::pictures(
         DatasetInfo {
             name: "fashion-mnist",
@@ -49,6 +50,22 @@ pub(crate) static READERS: [Reader; 6] = [
         |spec, split| {
             open_cifar(spec, split, if spec.coarse { Cifar::HundredCoarse } else { Cifar::HundredFine })
         },
+    ),
+    Reader::pictures(
+        DatasetInfo {
+            name: "stl10",
+            summary: "STL-10: 5,000 + 8,000 pictures, 96x96 RGB, 10 classes",
+            layout: "stl10_binary/{train,test}_{X,y}.bin, class_names.txt",
+        },
+        |spec, split| Stl10Dataset::open(spec.path()?, Stl10::Labelled, split).map(Opened::plain),
+    ),
+    Reader::pictures(
+        DatasetInfo {
+            name: "stl10-unlabeled",
+            summary: "STL-10's 100,000 pictures without classes to train on; its 8,000 with classes to test on",
+            layout: "stl10_binary/unlabeled_X.bin, test_{X,y}.bin, class_names.txt",
+        },
+        |spec, split| Stl10Dataset::open(spec.path()?, Stl10::Unlabelled, split).map(Opened::plain),
     ),
     Reader::pictures(
         DatasetInfo {

@@ -1,6 +1,7 @@
 //! Downstream heads. A head registers itself where it stands; this crate only has to be linked.
 
 pub mod activation;
+pub mod analysis;
 pub mod classification;
 pub mod convolution;
 pub mod detection;

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod analyse;
+mod export;
+mod fetch;
 mod plugin;
 
 use std::path::PathBuf;
@@ -7,6 +10,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use palimpsest_core::Device;
 
+pub(crate) use analyse::Analyse;
+pub(crate) use export::Export;
+pub(crate) use fetch::Fetch;
 pub(crate) use plugin::{
     CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PluginCommand, Tier, Validate,
 };
@@ -46,6 +52,17 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cargo xtask eval runs/mae --head knn k=10\n  cargo xtask eval runs/mae --head linear --data folder --data-path photos --json\n  cargo xtask eval runs/mae --head finetune train.epochs=20 train.batch=64 --seeds 0,1,2\n  cargo xtask eval runs/mae --head finetune --data cub,cars --data-path data/cub --data-path data/cars --dry-run"
     )]
     Eval(Eval),
+    /// Spectrum, effective rank, attention distance and similarity of runs' features, beside their random
+    /// initialisations
+    #[command(
+        after_help = "Examples:\n  cargo xtask analyse runs/mae\n  cargo xtask analyse runs/a runs/b --images 1024 --out compared"
+    )]
+    Analyse(Analyse),
+    /// Write a run's weights under the names of timm, Hugging Face or MAE
+    #[command(
+        after_help = "Examples:\n  cargo xtask export runs/mae --format timm\n  cargo xtask export runs/mae --format hf-mae --ema --out mae-b"
+    )]
+    Export(Export),
     /// Write the report of one run, or of several side by side
     #[command(
         after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html"
@@ -384,12 +401,17 @@ pub(crate) struct Show {
 
 #[derive(Subcommand)]
 pub(crate) enum Data {
-    /// The readers, and the layout that each expects
+    /// The readers and the layout that each expects, and the public data sets that `data fetch` knows
     List {
         /// The list as JSON
         #[arg(long)]
         json: bool,
     },
+    /// Fetch a public data set: resumed where it stopped, verified, then unpacked
+    #[command(
+        after_help = "Examples:\n  cargo xtask data fetch cifar10 --dry-run\n  cargo xtask data fetch imagenette-160 --out data/imagenette"
+    )]
+    Fetch(Fetch),
     /// A contact sheet of what the loader and the corruption really produce
     #[command(after_help = "Example:\n  cargo xtask data show recipes/paper-micro.toml --out sheet.png")]
     Show {

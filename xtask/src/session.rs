@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
 use palimpsest_core::head::{HeadKind, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::interop::{Imported, Source, import};
+use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::{Error, Place, Result, registry};
+use palimpsest_core::{DType, Error, Place, Result, registry};
 use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{
     Augment, Border, Crop, DataSpec, EvalConfig, EvalLoader, Filter, Loader, LoaderConfig, Split,
 };
 use serde_json::{Map, Value, json};
+
+use crate::commands::fetch;
 
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
@@ -43,6 +47,26 @@ pub(crate) fn split_positional(
     }
 }
 
+/// A trainer at its start: from the recipe's seed, or from the file of weights that it names. Also what the
+/// user may want to know of that file, one sentence each.
+pub(crate) fn trainer(
+    mut recipe: Recipe,
+    place: Place,
+    steps_per_epoch: u64,
+) -> Result<(Trainer, Vec<String>)> {
+    if recipe.run.init_from.is_empty() {
+        return Ok((Trainer::new(recipe, place, steps_per_epoch)?, vec![]));
+    }
+    let key = |e: Error| e.at("`init_from`");
+    let source = Source::read(Path::new(&recipe.run.init_from)).map_err(key)?;
+    recipe.pin_init(&source.sha256)?;
+    let model = Model::build(&recipe)?;
+    let initial = model.specs.initial(recipe.run.seed)?;
+    let Imported { values, mut notes } = import(&source, &recipe, &model, initial).map_err(key)?;
+    notes.insert(0, format!("starts from {}, as {} names it", source.path.display(), source.layout.owner()));
+    Ok((Trainer::with_values(recipe, model, place, steps_per_epoch, values, DType::F32)?, notes))
+}
+
 /// A recipe's data.
 pub(crate) struct Data {
     settings: DataSettings,
@@ -58,7 +82,11 @@ impl Data {
         let settings = recipe.data.clone();
         let spec = DataSpec {
             name: settings.name.clone(),
-            path: (!settings.path.is_empty()).then(|| PathBuf::from(&settings.path)),
+            // Without a path, what `data fetch` left in its default place.
+            path: match settings.path.as_str() {
+                "" => fetch::fetched(&settings.name),
+                path => Some(PathBuf::from(path)),
+            },
             channels: settings.channels,
             holdout: settings.holdout,
             ..DataSpec::default()
@@ -201,8 +229,12 @@ pub(crate) fn evaluate(
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let HeadKind::Frozen(build) = entry.kind else { continue };
-        let scores: Map<String, Value> =
-            build(section)?.evaluate(&task)?.scores.into_iter().map(|(figure, v)| (figure, json!(v))).collect();
+        let scores: Map<String, Value> = build(section)?
+            .evaluate(&task)?
+            .scores
+            .into_iter()
+            .map(|(figure, v)| (figure, json!(v)))
+            .collect();
         results.insert(name.clone(), Value::Object(scores));
     }
     Ok(Value::Object(results))

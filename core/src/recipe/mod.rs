@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, presets};
 pub use schema::{
-    DataSettings, EvalSettings, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings, TrainSettings,
+    DataSettings, EvalSettings, InitPositions, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings,
+    TrainSettings,
 };
 
 use crate::corruption;
@@ -35,6 +36,13 @@ crate::settings! {
         seed: u64 = 0;
         /// f32, or bf16 for matrix products and attention over f32 weights.
         precision: Precision = Precision::F32;
+        /// A file of weights to start from, in place of the seed's: an export or a checkpoint of this program, or
+        /// what timm, Hugging Face or MAE published (.safetensors).
+        init_from: String = String::new();
+        /// SHA-256 of that file; filled in where it is read, and compared where it is given.
+        init_sha256: String = String::new();
+        /// Positions of that file for another grid of patches: exact refuses them, resample fits them.
+        init_positions: InitPositions = InitPositions::Exact;
     }
 }
 
@@ -145,6 +153,10 @@ impl Recipe {
         recipe.check(&sources)?;
         let mut full = table.clone();
         full.extend(as_table(&recipe.run));
+        if recipe.run.init_from.is_empty() {
+            // A recipe that starts from its seed has none of them, nor do they count in its hash.
+            full.retain(|key, _| !key.starts_with("init_"));
+        }
         full.insert("data".into(), as_table(&recipe.data).into());
         full.insert("optimizer".into(), as_table(&recipe.optimizer).into());
         full.insert("schedule".into(), as_table(&recipe.schedule).into());
@@ -209,6 +221,23 @@ impl Recipe {
         &self.table
     }
 
+    /// Notes the SHA-256 of the file of weights that the run starts from, so that the recipe's hash covers
+    /// what was in it.
+    ///
+    /// # Errors
+    /// The recipe gives another one.
+    pub fn pin_init(&mut self, sha256: &str) -> Result<()> {
+        let given = &self.run.init_sha256;
+        if !given.is_empty() && given != sha256 {
+            return Err(Error::user(format!("the file's SHA-256 is {sha256}, not {given}"))
+                .at("`init_sha256`")
+                .mend("give the file that the recipe was written for, or drop init_sha256"));
+        }
+        self.run.init_sha256 = sha256.to_owned();
+        self.table.insert("init_sha256".to_owned(), sha256.to_owned().into());
+        Ok(())
+    }
+
     /// SHA-256 of what decides the weights: the resolved recipe without the keys of [`cosmetic`].
     pub fn hash(&self) -> String {
         let decisive: Vec<(String, String)> =
@@ -241,8 +270,10 @@ impl Recipe {
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn cosmetic(key: &str) -> bool {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 10] = [
         "name",
+        // Its SHA-256 counts.
+        "init_from",
         "data.path",
         "data.workers",
         "data.prefetch",

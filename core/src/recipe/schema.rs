@@ -10,6 +10,16 @@ pub enum Precision {
     Bf16,
 }
 
+/// What becomes of a file's learned positions that are for another grid of patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitPositions {
+    /// They are refused.
+    Exact,
+    /// They are resampled (bicubic).
+    Resample,
+}
+
 /// How the learning rate goes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,20 +1,19 @@
 //! Checkpoints: one safetensors file with weights, moments and state, written atomically.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{TensorView, View};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use crate::params::{ParamSpec, match_names};
 use crate::plugin::PluginIdentity;
-use crate::tensor::{HostData, HostTensor};
+use crate::stored::{from_view, serialize, write_atomically};
+use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
-const FORMAT: &str = "palimpsest-checkpoint-1";
+/// What marks a checkpoint.
+pub(crate) const CHECKPOINT_FORMAT: &str = "palimpsest-checkpoint-1";
 
 /// Where a run stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +66,7 @@ impl Checkpoint {
     pub fn write(&self, path: &Path) -> Result<()> {
         let state = &self.state;
         let mut metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
+            ("format".to_owned(), CHECKPOINT_FORMAT.to_owned()),
             ("step".to_owned(), state.step.to_string()),
             ("recipe_hash".to_owned(), state.recipe_hash.clone()),
             ("recipe".to_owned(), state.recipe.clone()),
@@ -77,10 +76,7 @@ impl Checkpoint {
             let text = serde_json::to_string(plugin).map_err(|e| Error::failure(e.to_string()))?;
             metadata.insert("plugin".to_owned(), text);
         }
-        let views = self.tensors.iter().map(|(name, tensor)| (name.as_str(), Stored(tensor)));
-        let data =
-            safetensors::serialize(views, Some(metadata)).map_err(|e| Error::failure(e.to_string()))?;
-        write_atomically(path, &data)
+        write_atomically(path, &serialize(&self.tensors, metadata)?)
     }
 
     /// Reads a checkpoint.
@@ -112,7 +108,7 @@ impl Checkpoint {
             return Err(broken(format!("the checkpoint is truncated: {} of {whole} bytes", data.len())));
         }
         let info = metadata.metadata().clone().unwrap_or_default();
-        if info.get("format").map(String::as_str) != Some(FORMAT) {
+        if info.get("format").map(String::as_str) != Some(CHECKPOINT_FORMAT) {
             return Err(foreign("is no checkpoint of this program"));
         }
         let field = |name: &str| info.get(name).cloned().ok_or_else(|| foreign(&format!("has no `{name}`")));
@@ -156,76 +152,4 @@ impl Checkpoint {
     pub fn file_name(step: u64) -> String {
         format!("step-{step:09}.safetensors")
     }
-}
-
-/// Writes a file beside its place, syncs it and renames it there.
-///
-/// # Errors
-/// A full disk or a folder that can't be written; nothing half-written stays.
-pub(super) fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(data)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        // The rename itself must reach the disk too.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    })();
-    written.map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::io(path, &e)
-    })
-}
-
-/// A tensor as a file holds it. Its bytes are made one tensor after another, so that a checkpoint is in memory as
-/// tensors and as a file, not a third time.
-struct Stored<'a>(&'a HostTensor);
-
-impl View for Stored<'_> {
-    fn dtype(&self) -> Dtype {
-        match self.0.data() {
-            HostData::F32(_) => Dtype::F32,
-            HostData::F64(_) => Dtype::F64,
-            HostData::Bf16(_) => Dtype::BF16,
-            HostData::I64(_) => Dtype::I64,
-            HostData::Bool(_) => Dtype::BOOL,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.0.shape().dims()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(match self.0.data() {
-            HostData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::Bf16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
-        })
-    }
-
-    fn data_len(&self) -> usize {
-        self.0.shape().count() * self.0.dtype().size()
-    }
-}
-
-fn from_view(view: &TensorView<'_>) -> Result<HostTensor> {
-    fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
-    }
-    let bytes = view.data();
-    let data = match view.dtype() {
-        Dtype::F32 => HostData::F32(each(bytes, f32::from_le_bytes)),
-        Dtype::F64 => HostData::F64(each(bytes, f64::from_le_bytes)),
-        Dtype::BF16 => HostData::Bf16(each(bytes, half::bf16::from_le_bytes)),
-        Dtype::I64 => HostData::I64(each(bytes, i64::from_le_bytes)),
-        Dtype::BOOL => HostData::Bool(bytes.iter().map(|&b| b != 0).collect()),
-        other => return Err(Error::user(format!("has the unknown type {other:?}"))),
-    };
-    HostTensor::new(view.shape().to_vec(), data)
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::checkpoint::{Checkpoint, write_atomically};
+use super::checkpoint::Checkpoint;
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
 use crate::recipe::Recipe;
+use crate::stored::write_atomically;
 use crate::{Error, Result};
 
 /// A run's folder.

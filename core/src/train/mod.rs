@@ -12,6 +12,7 @@ mod schedule;
 mod trainer;
 
 pub use average::Average;
+pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use collective::{Collective, Single};
 pub use folder::RunFolder;

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::checkpoint::write_atomically;
 use crate::corruption::CorruptionPlan;
 use crate::corruption::noise::normal_values;
 use crate::data::Batch;
 use crate::model::Model;
 use crate::random::{Philox, Stream};
 use crate::recipe::Recipe;
+use crate::stored::write_atomically;
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 

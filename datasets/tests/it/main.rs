@@ -13,4 +13,5 @@ mod mat_files;
 mod readers;
 mod scenes;
 mod segmentation;
+mod stl10;
 mod transforming;

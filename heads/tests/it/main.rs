@@ -1,5 +1,6 @@
 //! Metrics against scikit-learn, torchmetrics and pycocotools.
 
+mod analysis;
 mod classification;
 mod detection;
 mod reference;

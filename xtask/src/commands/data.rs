@@ -13,20 +13,8 @@ use crate::{backends, output};
 
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
-        Command::List { json: true } => {
-            let sets: Vec<_> = palimpsest_datasets::list()
-                .iter()
-                .map(|d| json!({ "name": d.name, "summary": d.summary, "layout": d.layout }))
-                .collect();
-            output::line(&json!(sets).to_string());
-        }
-        Command::List { json: false } => {
-            let rows: Vec<_> = palimpsest_datasets::list()
-                .iter()
-                .map(|d| vec![d.name.to_owned(), d.summary.to_owned(), d.layout.to_owned()])
-                .collect();
-            output::table(&rows);
-        }
+        Command::List { json } => list(json),
+        Command::Fetch(args) => super::fetch::run(&args)?,
         Command::Show { recipe, out, images, overrides } => {
             let (recipe, mut overrides) = session::split_positional(recipe, overrides);
             overrides.push(format!("train.batch={}", images.max(1)));
@@ -53,4 +41,44 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Readers, and public data sets.
+fn list(as_json: bool) {
+    let (readers, sets) = (palimpsest_datasets::list(), palimpsest_fetch::catalog());
+    if as_json {
+        let readers =
+            readers.iter().map(|d| json!({ "name": d.name, "summary": d.summary, "layout": d.layout }));
+        let sets = sets.iter().map(|set| {
+            json!({
+                "name": set.name, "summary": set.summary, "reader": set.reader, "size": set.size(),
+                "licence": set.licence, "page": set.page, "gone": set.gone,
+            })
+        });
+        let (readers, sets): (Vec<_>, Vec<_>) = (readers.collect(), sets.collect());
+        output::line(&json!({ "readers": readers, "sets": sets }).to_string());
+        return;
+    }
+    let rows: Vec<_> =
+        readers.iter().map(|d| vec![d.name.to_owned(), d.summary.to_owned(), d.layout.to_owned()]).collect();
+    output::table(&rows);
+    output::line("\nPublic data sets (cargo xtask data fetch NAME):");
+    let rows: Vec<_> = sets
+        .iter()
+        .map(|set| {
+            let size = if set.gone.is_some() {
+                "gone".to_owned()
+            } else {
+                format!("{:.2} GB", set.size() as f64 / 1e9)
+            };
+            vec![
+                set.name.clone(),
+                size,
+                format!("data.name={}", set.reader),
+                set.summary.clone(),
+                set.licence.clone(),
+            ]
+        })
+        .collect();
+    output::table(&rows);
 }

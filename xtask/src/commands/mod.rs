@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod analyse;
 mod backend;
 mod bench;
 mod check;
@@ -8,6 +9,8 @@ mod conform;
 mod data;
 mod dist;
 mod eval;
+mod export;
+pub(crate) mod fetch;
 mod list;
 mod plugin;
 mod pretrain;
@@ -27,6 +30,8 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Resume(args) => resume::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Analyse(args) => analyse::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Compare(args) => compare::run(args),

@@ -23,7 +23,8 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     let data = Data::open(&recipe)?;
     data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut loader = data.loader(&recipe)?;
-    let mut trainer = Trainer::new(recipe, place, loader.steps_per_epoch())?;
+    let (mut trainer, notes) = session::trainer(recipe, place, loader.steps_per_epoch())?;
+    notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
     session::check_heads(&trainer.recipe.eval.heads)?;

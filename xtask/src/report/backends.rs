@@ -62,7 +62,7 @@ fn chart(
         .into_iter()
         .map(|(i, name, series)| Curve { name: name.to_owned(), colour: colour(i), stroke, series })
         .collect();
-    Chart { title: title.to_owned(), label: label.to_owned(), measure, wide: true, curves }
+    Chart { title: title.to_owned(), label: label.to_owned(), measure, wide: true, across: None, curves }
 }
 
 fn losses(outcomes: &[Outcome]) -> Chart {

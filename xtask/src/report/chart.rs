@@ -15,6 +15,8 @@ pub(super) struct Chart {
     pub(super) label: String,
     pub(super) measure: Measure,
     pub(super) wide: bool,
+    /// What the horizontal axis counts, where it is neither steps nor epochs.
+    pub(super) across: Option<&'static str>,
     pub(super) curves: Vec<Curve>,
 }
 

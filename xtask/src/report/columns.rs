@@ -54,7 +54,10 @@ fn rows(plot: &Plot, shown: &[Series]) -> Vec<(Point, Row)> {
 
 /// The text of a column and the dots on its curves.
 fn values(chart: &Chart, plot: &Plot, shown: &[Series], (point, row): (&Point, &Row)) -> (String, String) {
-    let mut title = format!("step {}", count(point.step as u64));
+    let mut title = match chart.across {
+        Some(across) => format!("{across} {}", short(point.step, 4)),
+        None => format!("step {}", count(point.step as u64)),
+    };
     if point.epoch.is_finite() {
         title = format!("epoch {}, {title}", short(point.epoch, 4));
     }

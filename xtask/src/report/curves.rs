@@ -65,7 +65,14 @@ pub(super) fn losses(run: &Run) -> Chart {
     }
     let title =
         if curves.len() > 1 { "Total loss, and each objective before its weight" } else { "Total loss" };
-    Chart { title: title.to_owned(), label: "loss".to_owned(), measure: Measure::Number, wide: true, curves }
+    Chart {
+        title: title.to_owned(),
+        label: "loss".to_owned(),
+        measure: Measure::Number,
+        wide: true,
+        across: None,
+        curves,
+    }
 }
 
 /// Everything else that one run logged, a chart each.
@@ -77,7 +84,7 @@ pub(super) fn others(run: &Run) -> Vec<Chart> {
         let (title, label, measure) = look(&name);
         let series = run.metrics.series(&name);
         let curves = vec![Curve { name: label.clone(), colour: colour(0), stroke: Stroke::Smoothed, series }];
-        Chart { title, label, measure, wide: false, curves }
+        Chart { title, label, measure, wide: false, across: None, curves }
     })
     .collect()
 }
@@ -106,7 +113,7 @@ pub(super) fn compared(runs: &[Run], names: &[String]) -> Vec<Chart> {
                 series: run.metrics.series(&metric),
             };
             let curves = runs.iter().enumerate().map(curve).filter(|c| !c.series.points.is_empty()).collect();
-            Chart { title, label, measure, wide: metric == "loss", curves }
+            Chart { title, label, measure, wide: metric == "loss", across: None, curves }
         })
         .collect()
 }

@@ -1,10 +1,12 @@
 //! The report of one run or several: one HTML file that needs nothing else, not even a network.
 
+pub(crate) mod analysis;
 mod backends;
 mod chart;
 mod columns;
 mod compare;
 mod curves;
+mod heatmap;
 mod html;
 mod load;
 mod metrics;
@@ -55,7 +57,11 @@ pub(crate) fn write_comparison(out: &Path, comparison: &Comparison) -> Result<()
     write_page(out, backends::report(comparison))
 }
 
-fn write_page(out: &Path, page: String) -> Result<()> {
+/// Writes a page, whole or not at all.
+///
+/// # Errors
+/// A file that can't be written.
+pub(crate) fn write_page(out: &Path, page: String) -> Result<()> {
     // A browser that reloads meanwhile sees a whole page.
     let half = out.with_extension("html.tmp");
     fs::write(&half, page).map_err(|e| Error::io(&half, &e))?;

@@ -127,7 +127,7 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
          <text class=\"name end\" x=\"{right:.0}\" y=\"{:.0}\">{}</text>",
         esc(&chart.label),
         bottom + 32.0,
-        if plot.by_epoch { "epoch" } else { "step" },
+        chart.across.unwrap_or(if plot.by_epoch { "epoch" } else { "step" }),
     );
 }
 

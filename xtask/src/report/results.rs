@@ -116,6 +116,7 @@ pub(super) fn over_time(run: &Run) -> Option<Chart> {
         label: "accuracy".to_owned(),
         measure: Measure::Share,
         wide: true,
+        across: None,
         curves,
     })
 }
@@ -139,6 +140,7 @@ pub(super) fn compared(runs: &[Run], names: &[String]) -> Vec<Chart> {
             label: "accuracy".to_owned(),
             measure: Measure::Share,
             wide: false,
+            across: None,
             curves: runs
                 .iter()
                 .enumerate()

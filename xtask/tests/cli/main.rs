@@ -1,9 +1,12 @@
 //! The driver as its user runs it.
 
+mod analyse;
 mod backend_libraries;
 mod bad_input;
 mod compare;
 mod conform;
 mod cuda;
 mod driver;
+mod fetching;
+mod interop;
 mod survival;

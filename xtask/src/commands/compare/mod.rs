@@ -112,6 +112,11 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         overrides.push("noise.values=host".to_owned());
         recipe = session::recipe(path.as_deref(), &overrides)?;
     }
+    if !recipe.run.init_from.is_empty() {
+        return Err(Error::user("every contender starts from the recipe's seed")
+            .at("`init_from`")
+            .mend("drop it for the comparison"));
+    }
     let out = args
         .out
         .clone()

@@ -1,0 +1,133 @@
+//! The files in which timm and Hugging Face keep sizes and normalisation.
+
+use serde_json::{Value, json};
+
+use super::{Architecture, Layout};
+use crate::geometry::Geometry;
+use crate::recipe::Recipe;
+
+/// The files beside the weights.
+pub(super) fn files(
+    recipe: &Recipe,
+    architecture: &Architecture,
+    layout: Layout,
+) -> Vec<(&'static str, Value)> {
+    match layout {
+        Layout::Own | Layout::Mae => vec![],
+        Layout::Timm => vec![("config.json", timm(recipe, architecture))],
+        Layout::HfVit | Layout::HfMae => vec![
+            ("config.json", hugging_face(recipe, architecture, layout)),
+            ("preprocessor_config.json", preprocessor(recipe)),
+        ],
+    }
+}
+
+/// timm's `config.json`; `timm.create_model("local-dir:FOLDER")` reads it.
+fn timm(recipe: &Recipe, architecture: &Architecture) -> Value {
+    let Geometry { channels, height, width, patch, prefix, dim, depth, heads } = architecture.geometry;
+    // `model_args` has every size; the name only has to be one that timm knows.
+    let name = match (dim, depth, heads) {
+        (192, 12, 3) => "vit_tiny_patch16_224",
+        (384, 12, 6) => "vit_small_patch16_224",
+        (1024, 24, 16) => "vit_large_patch16_224",
+        (1280, 32, 16) => "vit_huge_patch14_224",
+        _ => "vit_base_patch16_224",
+    };
+    let [mean, std] = normalisation(recipe);
+    let pool = if recipe.eval.features == "class" && prefix > 0 { "token" } else { "avg" };
+    json!({
+        "architecture": name,
+        "num_classes": 0,
+        "num_features": dim,
+        "global_pool": pool,
+        "model_args": {
+            "img_size": [height, width],
+            "patch_size": patch,
+            "in_chans": channels,
+            "embed_dim": dim,
+            "depth": depth,
+            "num_heads": heads,
+            "mlp_ratio": mlp_ratio(dim, architecture.hidden),
+            "class_token": prefix > 0,
+            "global_pool": pool,
+            "init_values": architecture.layer_scale.then_some(1.0),
+            // The final norm comes before pooling, as here.
+            "fc_norm": false,
+        },
+        "pretrained_cfg": {
+            "input_size": [channels, height, width],
+            "fixed_input_size": true,
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "mean": mean,
+            "std": std,
+            "num_classes": 0,
+            "pool_size": null,
+            "first_conv": "patch_embed.proj",
+            "classifier": "head",
+        },
+    })
+}
+
+/// A ratio that timm's `int(dim * ratio)` makes `hidden` of.
+fn mlp_ratio(dim: usize, hidden: usize) -> f64 {
+    let ratio = hidden as f64 / dim as f64;
+    if (dim as f64 * ratio) as usize == hidden { ratio } else { (hidden as f64 + 0.5) / dim as f64 }
+}
+
+fn hugging_face(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
+    let Geometry { channels, height, patch, dim, depth, heads, .. } = architecture.geometry;
+    let mut config = json!({
+        "architectures": ["ViTModel"],
+        "model_type": "vit",
+        "hidden_size": dim,
+        "num_hidden_layers": depth,
+        "num_attention_heads": heads,
+        "intermediate_size": architecture.hidden,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-6,
+        "image_size": height,
+        "patch_size": patch,
+        "num_channels": channels,
+        "qkv_bias": true,
+        "torch_dtype": "float32",
+    });
+    if let (Layout::HfMae, Some(decoder)) = (layout, &architecture.decoder) {
+        let ratio = recipe.corruption.table().get("ratio").and_then(toml::Value::as_float).unwrap_or(0.75);
+        config["architectures"] = json!(["ViTMAEForPreTraining"]);
+        config["model_type"] = json!("vit_mae");
+        config["decoder_hidden_size"] = json!(decoder.dim);
+        config["decoder_num_hidden_layers"] = json!(decoder.depth);
+        config["decoder_num_attention_heads"] = json!(decoder.heads);
+        config["decoder_intermediate_size"] = json!(4 * decoder.dim);
+        config["mask_ratio"] = json!(ratio);
+        config["norm_pix_loss"] = json!(decoder.normalized);
+    }
+    config
+}
+
+fn preprocessor(recipe: &Recipe) -> Value {
+    let side = recipe.data.image_size;
+    let [mean, std] = normalisation(recipe);
+    json!({
+        "image_processor_type": "ViTImageProcessor",
+        "do_resize": true,
+        "size": { "height": side, "width": side },
+        "resample": 2,
+        "do_rescale": true,
+        "rescale_factor": 1.0 / 255.0,
+        "do_normalize": true,
+        "image_mean": mean,
+        "image_std": std,
+    })
+}
+
+/// Mean and deviation of each channel.
+fn normalisation(recipe: &Recipe) -> [Vec<f64>; 2] {
+    let data = &recipe.data;
+    [&data.mean, &data.std]
+        .map(|values| (0..data.channels).map(|c| values[c.min(values.len() - 1)]).collect())
+}

@@ -1,0 +1,23 @@
+//! Weights under the names of other libraries: what an encoder is exported as, and what published
+//! checkpoints are read from.
+//!
+//! A [`Layout`] says how a library calls each parameter and how it stores it. Both directions use the
+//! same list ([`names`]), so that what is written is what is read. Both are strict: a name that is
+//! missing, unknown or of another shape is an error, and so is a part that the layout has no place for.
+
+mod architecture;
+mod config;
+mod export;
+mod form;
+mod import;
+mod layout;
+mod names;
+mod position;
+mod source;
+
+pub use architecture::{Architecture, DecoderShape};
+pub use export::{Exported, export};
+pub use import::{Imported, import};
+pub use layout::Layout;
+pub use position::resample_positions;
+pub use source::Source;

@@ -1,0 +1,175 @@
+"""timm's and Hugging Face's models against this project's interchange of weights.
+
+    python3 interop.py make FOLDER       models with random weights as those libraries save them, and what they
+                                         compute: the golden files of tests/golden/interop
+    python3 interop.py load FOLDER...    loads what `export` wrote into FOLDER (strictly) and prints the largest
+                                         difference between its answers and those in FOLDER/answers.safetensors
+"""
+
+import contextlib
+import json
+import pathlib
+import sys
+
+import timm
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from timm.layers import resample_abs_pos_embed
+from timm.models.vision_transformer import VisionTransformer
+from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
+
+import reference
+
+try:
+    import onnxruntime as onnx_runtime
+    import onnxscript  # torch.onnx.export needs it
+except ImportError:
+    onnx_runtime = None
+
+transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+IMAGE, PATCH, DIM, DEPTH, HEADS = 16, 4, 16, 2, 2
+
+
+def lively(model):
+    """Weights far from where training starts; position tables that aren't learned stay."""
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            p.data += torch.randn_like(p) * (0.7 / p.shape[-1] ** 0.5 if p.dim() == 2 else 0.2)
+    return model.eval()
+
+
+def contiguous(tensors):
+    return {name: t.detach().clone().contiguous() for name, t in tensors.items()}
+
+
+def mae(model, images, noise):
+    """Restored patches of HF's MAE, given the noise whose order decides the mask, and its mask."""
+    out = model(images, noise=noise)
+    return out.logits, out.mask
+
+
+def original_names(tensors):
+    """HF's published names as MAE's repository has them (the way HF's conversion script goes back)."""
+    out, thirds = {}, {}
+    for name, t in tensors.items():
+        for theirs, ours in [("vit.embeddings.position_embeddings", "pos_embed"), ("vit.embeddings.cls_token", "cls_token"),
+                             ("vit.embeddings.patch_embeddings.projection", "patch_embed.proj"),
+                             ("vit.encoder.layer", "blocks"), ("decoder.decoder_layers", "decoder_blocks"),
+                             ("vit.layernorm", "norm"), ("decoder.", ""), ("attention.output.dense", "attn.proj"),
+                             ("layernorm_before", "norm1"), ("layernorm_after", "norm2"),
+                             ("intermediate.dense", "mlp.fc1"), ("output.dense", "mlp.fc2")]:
+            name = name.replace(theirs, ours)
+        part = next((p for p in ("query", "key", "value") if f".attention.attention.{p}." in name), None)
+        if part:
+            thirds.setdefault(name.replace(f"attention.attention.{part}", "attn.qkv"), {})[part] = t
+        else:
+            out[name] = t
+    out |= {name: torch.cat([t["query"], t["key"], t["value"]]) for name, t in thirds.items()}
+    return out
+
+
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, IMAGE, IMAGE)
+    sizes = dict(img_size=IMAGE, patch_size=PATCH, embed_dim=DIM, depth=DEPTH, num_heads=HEADS, num_classes=0)
+    hf = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, intermediate_size=4 * DIM,
+              image_size=IMAGE, patch_size=PATCH, layer_norm_eps=1e-6)
+    with torch.no_grad():
+        for name, more in [("timm", {}), ("timm-gains", dict(init_values=0.1)),
+                           ("timm-bare", dict(class_token=False, global_pool="avg", fc_norm=False))]:
+            model = lively(VisionTransformer(**sizes, **more))
+            answers = {"images": images, "features": model.forward_features(images)}
+            save_file(contiguous(model.state_dict()), folder / f"{name}.safetensors", {"format": "pt"})
+            save_file(contiguous(answers), folder / f"{name}.answers.safetensors")
+        model = lively(ViTModel(ViTConfig(**hf), add_pooling_layer=False))
+        model.save_pretrained(folder / "hf")
+        (folder / "hf" / "model.safetensors").rename(folder / "hf.safetensors")
+        save_file(contiguous({"images": images, "features": model(images).last_hidden_state}),
+                  folder / "hf.answers.safetensors")
+        model = lively(ViTMAEForPreTraining(ViTMAEConfig(
+            **hf, decoder_hidden_size=DIM, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
+            decoder_intermediate_size=4 * DIM, mask_ratio=0.75)))
+        # Version 5 leaves these at zero; published checkpoints hold MAE's fixed table.
+        table = torch.from_numpy(reference.sincos_2d(DIM, IMAGE // PATCH, IMAGE // PATCH, 1)).float()[None]
+        model.vit.embeddings.position_embeddings.data.copy_(table)
+        model.decoder.decoder_pos_embed.data.copy_(table)
+        model.save_pretrained(folder / "hf-mae")
+        noise = torch.rand(2, (IMAGE // PATCH) ** 2)
+        logits, mask = mae(model, images, noise)
+        # Without masks and in order, the encoder's features.
+        model.vit.embeddings.config.mask_ratio = 0.0
+        features = model.vit(images, noise=torch.arange(noise.shape[1]).repeat(2, 1).float()).last_hidden_state
+        # The names that published checkpoints have; version 5 saves the decoder's blocks under others.
+        named = {n.replace("decoder_encoder.layer", "decoder_layers"): t
+                 for n, t in load_file(folder / "hf-mae" / "model.safetensors").items()}
+        save_file(named, folder / "hf-mae.safetensors", {"format": "pt"})
+        save_file(contiguous(original_names(named)), folder / "mae.safetensors", {"format": "pt"})
+        answers = contiguous({"images": images, "features": features, "logits": logits, "mask": mask})
+        save_file(answers, folder / "hf-mae.answers.safetensors")
+        save_file(answers, folder / "mae.answers.safetensors")
+        table = torch.randn(1, 1 + 36, 4)
+        grids = {f"{h}x{w}": resample_abs_pos_embed(table, [h, w]) for h, w in [(6, 6), (9, 9), (4, 4), (3, 5), (14, 14)]}
+        save_file(contiguous({"table": table, **grids}), folder / "positions.safetensors")
+    for extra in ("hf", "hf-mae"):
+        for file in (folder / extra).iterdir():
+            file.unlink()
+        (folder / extra).rmdir()
+
+
+def strict(kind, folder):
+    """A model from a folder; nothing missing, nothing unexpected, nothing of another shape."""
+    model, info = kind.from_pretrained(folder, output_loading_info=True,
+                                       **({"add_pooling_layer": False} if kind is ViTModel else {}))
+    wrong = {k: v for k, v in info.items() if v and k != "error_msgs" or (k == "error_msgs" and v)}
+    assert not wrong, wrong
+    return model.eval()
+
+
+def worst(a, b):
+    assert a.shape == b.shape, (a.shape, b.shape)
+    return (a - b).abs().max().item()
+
+
+def through_onnx(model, images, path):
+    """What docs/interop.md tells to do for ONNX."""
+    with contextlib.redirect_stdout(sys.stderr):
+        torch.onnx.export(model, (images,), path, input_names=["images"], output_names=["features"], dynamo=True,
+                          dynamic_shapes=({0: "batch"},), verbose=False)
+    answer = onnx_runtime.InferenceSession(path).run(None, {"images": images.numpy()})[0]
+    return torch.from_numpy(answer)
+
+
+def load(folder):
+    answers = load_file(folder / "answers.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    images = answers["images"]
+    out = {}
+    if "model_type" not in config:
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+        out["features"] = worst(model.forward_features(images), answers["features"])
+        pooled = model(images)
+        mean = answers["features"][:, model.num_prefix_tokens:].mean(1)
+        out["pooled"] = worst(pooled, mean)
+        if onnx_runtime and "micro" in folder.name and "class token" not in folder.name:
+            out["pooled by ONNX Runtime"] = worst(through_onnx(model, images, folder / "encoder.onnx"), mean)
+    elif config["model_type"] == "vit":
+        model = strict(ViTModel, folder)
+        out["features"] = worst(model(images).last_hidden_state, answers["features"])
+    else:
+        model = strict(ViTMAEForPreTraining, folder)
+        logits, mask = mae(model, images, answers["noise"])
+        assert torch.equal(mask, answers["mask"]), "another mask"
+        out["reconstruction"] = worst(logits, answers["logits"])
+        out["loss"] = abs(model(images, noise=answers["noise"]).loss.item() - answers["loss"].item())
+    return out
+
+
+with torch.no_grad():
+    if sys.argv[1] == "make":
+        make(pathlib.Path(sys.argv[2]))
+    else:
+        print(json.dumps([load(pathlib.Path(folder)) for folder in sys.argv[2:]]))
