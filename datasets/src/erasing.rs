@@ -29,12 +29,7 @@ pub fn draw((width, height): (usize, usize), random: &mut Philox) -> Option<Pixe
 }
 
 /// Erases a box with this probability; `planes` are [channels, height, width].
-pub fn erase(
-    planes: &mut [f32],
-    (width, height): (usize, usize),
-    probability: f64,
-    random: &mut Philox,
-) {
+pub fn erase(planes: &mut [f32], (width, height): (usize, usize), probability: f64, random: &mut Philox) {
     if random.uniform_f64() >= probability {
         return;
     }

@@ -97,6 +97,14 @@ def lars():
     return out
 
 
+def bicubic():
+    """MAE, interpolate_pos_embed."""
+    grid = wave((1, 5, 5, 3), 0.2).permute(0, 3, 1, 2)
+    sizes = [(3, 4), (8, 7)]
+    out = [torch.nn.functional.interpolate(grid, size=size, mode="bicubic", align_corners=False) for size in sizes]
+    return [v for o in out for v in o.permute(0, 2, 3, 1).ravel().tolist()]
+
+
 if __name__ == "__main__":
     recorded = load_file(sys.argv[1])
-    print(json.dumps({"losses": losses(recorded), "cross_entropy": cross_entropy(recorded), "lars": lars()}))
+    print(json.dumps({"losses": losses(recorded), "cross_entropy": cross_entropy(recorded), "lars": lars(), "bicubic": bicubic()}))

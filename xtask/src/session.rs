@@ -201,8 +201,12 @@ pub(crate) fn evaluate(
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let HeadKind::Frozen(build) = entry.kind else { continue };
-        let scores: Map<String, Value> =
-            build(section)?.evaluate(&task)?.scores.into_iter().map(|(figure, v)| (figure, json!(v))).collect();
+        let scores: Map<String, Value> = build(section)?
+            .evaluate(&task)?
+            .scores
+            .into_iter()
+            .map(|(figure, v)| (figure, json!(v)))
+            .collect();
         results.insert(name.clone(), Value::Object(scores));
     }
     Ok(Value::Object(results))

@@ -8,6 +8,7 @@ mod fit;
 mod layers;
 mod pass;
 mod recipe;
+mod resample;
 mod settings;
 mod tuner;
 
@@ -15,5 +16,6 @@ pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub use layers::{layer_of, layer_rates, trained};
 pub use pass::TuningPass;
 pub use recipe::{TuneRecipe, tables};
+pub use resample::{bicubic, resampled};
 pub use settings::{TuneSettings, Tuned};
 pub use tuner::{EncoderStart, Tuner};

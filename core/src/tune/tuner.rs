@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{TuneRecipe, Tuned, TuningPass, layer_rates, trained};
+use super::{TuneRecipe, Tuned, TuningPass, layer_rates, resampled, trained};
 use crate::backend::NoGrad;
 use crate::encoder::{DropPath, Encoder, EncoderEntry, ImageShape, patchify};
+use crate::geometry::Geometry;
 use crate::head::{Draws, Examples, Feature, HeadContext, Inference, TaskHead};
-use crate::params::{ParamSpecs, Params};
+use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::Precision;
 use crate::settings::Section;
 use crate::tensor::{DType, HostTensor, Place, Tensor};
@@ -29,18 +30,21 @@ pub struct EncoderStart {
 }
 
 impl EncoderStart {
-    /// The initial value of every parameter that the encoder declared.
-    fn values(&self, specs: &ParamSpecs) -> Result<Vec<HostTensor>> {
+    /// The initial value of every parameter that the encoder declared; tables of positions are resampled to
+    /// its grid.
+    fn values(&self, specs: &ParamSpecs, geometry: &Geometry) -> Result<Vec<HostTensor>> {
         let Some(weights) = &self.weights else { return specs.initial(self.seed) };
-        let of = |spec: &crate::params::ParamSpec| match weights.get(&spec.name) {
+        let of = |spec: &ParamSpec| match weights.get(&spec.name) {
             Some(value) if value.shape() == &spec.shape => Ok(value.clone()),
-            Some(value) => Err(Error::user(format!(
-                "`{}` is {} in the checkpoint but must be {}",
-                spec.name,
-                value.shape(),
-                spec.shape
-            ))
-            .mend("evaluate at the size that the encoder was trained at")),
+            Some(value) => resampled(spec, value, geometry)?.ok_or_else(|| {
+                Error::user(format!(
+                    "`{}` is {} in the checkpoint but must be {}",
+                    spec.name,
+                    value.shape(),
+                    spec.shape
+                ))
+                .mend("evaluate at the size that the encoder was trained at")
+            }),
             None => Err(Error::user(format!("the checkpoint has no `{}`", spec.name))
                 .mend("use the checkpoint with the recipe that made it")),
         };
@@ -92,8 +96,8 @@ impl<H: TaskHead> Tuner<H> {
         let (kind, section) = start.section.clone().kind()?;
         let entry = registry::find::<EncoderEntry>("encoder", &kind)?;
         let encoder = (entry.build)(&section, image, &mut specs)?;
-        let mut values = start.values(&specs)?;
         let geometry = *encoder.geometry();
+        let mut values = start.values(&specs, &geometry)?;
         let context = HeadContext { geometry, classes: classes.to_vec() };
         let settings: H::Settings = recipe.head.read()?;
         let built = specs.scope("head", |specs| H::build(&settings, &context, specs));

@@ -12,18 +12,15 @@ pub(super) fn transform(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
     for (i, out) in pixels.chunks_exact_mut(channels).enumerate() {
         let (x, y) = ((i % width) as f64 + 0.5, (i / width) as f64 + 0.5);
         let (from_x, from_y) = (a * x + b * y + c, d * x + e * y + f);
-        let inside =
-            from_x >= 0.0 && from_x < width as f64 && from_y >= 0.0 && from_y < height as f64;
+        let inside = from_x >= 0.0 && from_x < width as f64 && from_y >= 0.0 && from_y < height as f64;
         if !inside {
             continue;
         }
         let (left, top) = ((from_x - 0.5).floor(), (from_y - 0.5).floor());
         let (dx, dy) = (from_x - 0.5 - left, from_y - 0.5 - top);
         let clip = |v: f64, side: usize| v.clamp(0.0, (side - 1) as f64) as usize;
-        let [columns, rows] = [
-            [clip(left, width), clip(left + 1.0, width)],
-            [clip(top, height), clip(top + 1.0, height)],
-        ];
+        let [columns, rows] =
+            [[clip(left, width), clip(left + 1.0, width)], [clip(top, height), clip(top + 1.0, height)]];
         for (channel, out) in out.iter_mut().enumerate() {
             let row = |y: usize| {
                 let [left, right] =

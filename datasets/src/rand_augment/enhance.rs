@@ -51,8 +51,7 @@ pub(super) fn sharpness(image: &Image, factor: f64) -> Image {
         for x in 1..width.saturating_sub(1) {
             for c in 0..channels {
                 let at = |x: usize, y: usize| u32::from(image.pixels[(y * width + x) * channels + c]);
-                let around: u32 =
-                    (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| at(x, y))).sum();
+                let around: u32 = (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| at(x, y))).sum();
                 let sum = around + 4 * at(x, y);
                 // Rounded to the nearest: no sum lies halfway between two, 13 being odd.
                 smooth[(y * width + x) * channels + c] = ((2 * sum + 13) / 26) as u8;

@@ -2,6 +2,7 @@
 
 use palimpsest_core::head::{Class, TaskHead};
 use palimpsest_core::tensor::{HostData, HostTensor};
+use palimpsest_core::tune::bicubic;
 use palimpsest_core::{DType, Tensor};
 use palimpsest_heads::classification::attentive::Attentive;
 use palimpsest_heads::classification::finetune::Finetune;
@@ -125,6 +126,9 @@ fn five_steps_in_pytorch() {
     let mixes = targets().iter().flat_map(|t| [t.class as f64, t.other as f64, t.share.into()]).collect();
     file.insert("targets".to_owned(), floats(mixes));
     let (lars, cross_entropy) = (lars(), loss_of_logits());
+    let smaller = bicubic(&wave(5 * 5 * 3, 0.2), (5, 5), (3, 4), 3);
+    let larger = bicubic(&wave(5 * 5 * 3, 0.2), (5, 5), (8, 7), 3);
+    let resampled: Vec<f64> = smaller.into_iter().chain(larger).map(f64::from).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tuning.safetensors");
     files::write(&path, &file, &[]);
@@ -132,7 +136,8 @@ fn five_steps_in_pytorch() {
     let near = |what: &str, ours: &[f64], tolerance: f64| {
         let theirs: Vec<f64> = serde_json::from_value(answer[what].clone()).unwrap();
         assert_eq!(ours.len(), theirs.len(), "{what}");
-        let error = ours.iter().zip(&theirs).fold(0.0f64, |m, (a, b)| m.max((a - b).abs() / b.abs().max(1.0)));
+        let error =
+            ours.iter().zip(&theirs).fold(0.0f64, |m, (a, b)| m.max((a - b).abs() / b.abs().max(1.0)));
         println!("{what:16} {error:.1e}");
         assert!(error < tolerance, "{what}: {error:e}\n{ours:?}\n{theirs:?}");
     };
@@ -141,6 +146,7 @@ fn five_steps_in_pytorch() {
     near("cross_entropy", &cross_entropy, 1e-6);
     // f32 here: three steps of products and norms.
     near("lars", &lars, 1e-5);
+    near("bicubic", &resampled, 1e-5);
 }
 
 /// sin(i) and friends: inputs that both sides compute.

@@ -6,4 +6,5 @@ mod compare;
 mod conform;
 mod cuda;
 mod driver;
+mod heads;
 mod survival;
