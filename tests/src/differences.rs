@@ -1,7 +1,7 @@
 //! Gradients against central differences.
 
 use palimpsest_core::model::{Model, Prepared};
-use palimpsest_core::params::Params;
+use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{HostData, HostTensor};
 use palimpsest_core::train::gradients;
@@ -44,10 +44,25 @@ pub fn check(
 ) -> Worst {
     let params = Params::upload(place, values.to_vec(), DType::F64, DType::F64).unwrap();
     let found = gradients(model, &params, prepared, 0).unwrap().gradients;
+    let loss = |params: &Params| model.forward(params, prepared).unwrap().total().unwrap().item().unwrap();
+    check_loss(&model.specs, &params, &found, &loss, most)
+}
+
+/// As [`check`], for any loss of f64 parameters and the gradients that were found of it.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_loss(
+    specs: &ParamSpecs,
+    params: &Params,
+    found: &[Option<Tensor>],
+    loss: &dyn Fn(&Params) -> f64,
+    most: usize,
+) -> Worst {
     let mut worst = Worst::default();
     let largest = |g: &Tensor| g.download().unwrap().into_f64().iter().fold(0.0f64, |m, g| m.max(g.abs()));
     let overall = found.iter().flatten().map(largest).fold(0.0, f64::max);
-    for (index, spec) in model.specs.specs().iter().enumerate() {
+    for (index, spec) in specs.specs().iter().enumerate() {
         let start = params.tensors()[index].download().unwrap().into_f64();
         let gradient = match &found[index] {
             Some(gradient) => gradient.download().unwrap().into_f64(),
@@ -62,7 +77,7 @@ pub fn check(
             worst.independent.push(spec.name.clone());
         }
         for element in choose(start.len(), most, index) {
-            let slope = slope(model, &params, place, prepared, (index, element), &start);
+            let slope = slope(params, loss, (index, element), &start);
             let gradient = gradient[element];
             if scale == 0.0 {
                 assert!(
@@ -94,21 +109,19 @@ fn choose(count: usize, most: usize, index: usize) -> Vec<usize> {
 }
 
 fn slope(
-    model: &Model,
     params: &Params,
-    place: &Place,
-    prepared: &Prepared<'_>,
+    loss: &dyn Fn(&Params) -> f64,
     (index, element): (usize, usize),
     start: &[f64],
 ) -> f64 {
     let shape = params.tensors()[index].shape().clone();
-    let loss = |delta: f64| {
+    let at = |delta: f64| {
         let mut moved = start.to_vec();
         moved[element] += delta;
         let mut tensors = params.tensors().to_vec();
-        tensors[index] = place.upload(HostTensor::new(shape.clone(), HostData::F64(moved)).unwrap()).unwrap();
-        let forward = model.forward(&Params::new(tensors, DType::F64), prepared).unwrap();
-        forward.total().unwrap().item().unwrap()
+        let moved = HostTensor::new(shape.clone(), HostData::F64(moved)).unwrap();
+        tensors[index] = params.place().upload(moved).unwrap();
+        loss(&Params::new(tensors, DType::F64))
     };
-    (8.0 * (loss(STEP) - loss(-STEP)) - (loss(2.0 * STEP) - loss(-2.0 * STEP))) / (12.0 * STEP)
+    (8.0 * (at(STEP) - at(-STEP)) - (at(2.0 * STEP) - at(-2.0 * STEP))) / (12.0 * STEP)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::form::Form;
 use super::names::{Entry, Own, Part, entries};
-use super::{Architecture, Layout, Source, resample_positions};
+use super::{Architecture, Layout, Source};
+use crate::encoder::resample_positions;
 use crate::error::nearest;
 use crate::model::Model;
 use crate::params::ParamSpec;

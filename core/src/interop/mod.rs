@@ -12,12 +12,10 @@ mod form;
 mod import;
 mod layout;
 mod names;
-mod position;
 mod source;
 
 pub use architecture::{Architecture, DecoderShape};
 pub use export::{Exported, export};
 pub use import::{Imported, import};
 pub use layout::Layout;
-pub use position::resample_positions;
 pub use source::Source;

@@ -8,7 +8,7 @@ use super::{TuneRecipe, Tuned, TuningPass, layer_rates, trained};
 use crate::backend::NoGrad;
 use crate::encoder::{DropPath, Encoder, EncoderEntry, ImageShape, patchify, resized_positions};
 use crate::head::{Draws, Examples, Feature, HeadContext, Inference, TaskHead};
-use crate::params::{ParamSpecs, Params};
+use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::Precision;
 use crate::settings::Section;
 use crate::tensor::{DType, HostTensor, Place, Tensor};
@@ -29,10 +29,11 @@ pub struct EncoderStart {
 }
 
 impl EncoderStart {
-    /// The initial value of every parameter that the encoder declared.
+    /// The initial value of every parameter that the encoder declared; tables of positions are resampled to
+    /// its grid.
     fn values(&self, specs: &ParamSpecs) -> Result<Vec<HostTensor>> {
         let Some(weights) = &self.weights else { return specs.initial(self.seed) };
-        let of = |spec: &crate::params::ParamSpec| match weights.get(&spec.name) {
+        let of = |spec: &ParamSpec| match weights.get(&spec.name) {
             Some(value) if value.shape() == &spec.shape => Ok(value.clone()),
             Some(value) => resized_positions(&spec.name, value, &spec.shape)?.ok_or_else(|| {
                 Error::user(format!(
@@ -94,8 +95,8 @@ impl<H: TaskHead> Tuner<H> {
         let (kind, section) = start.section.clone().kind()?;
         let entry = registry::find::<EncoderEntry>("encoder", &kind)?;
         let encoder = (entry.build)(&section, image, &mut specs)?;
-        let mut values = start.values(&specs)?;
         let geometry = *encoder.geometry();
+        let mut values = start.values(&specs)?;
         let values_of = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
         let context = HeadContext {
             geometry,

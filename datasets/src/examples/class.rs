@@ -9,17 +9,15 @@ use palimpsest_core::head::{
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
 
-use super::{feed, normalisation, place, spec};
+use super::{feed, limited, normalisation, opened, place};
 use crate::augment::{Augment, Border, Crop, Filter};
 use crate::erasing::erase;
 use crate::eval_loader::EvalLoader;
 use crate::few_shot::few_shot;
 use crate::loader::{Feed, Loader};
 use crate::mixing::Mixing;
-use crate::open::open_with_notes;
 use crate::rand_augment::RandAugment;
 use crate::sampler::Sampler;
-use crate::split::{Split, Subset};
 use crate::transform::{Scratch, Transform};
 
 settings! {
@@ -227,20 +225,16 @@ impl OpenExamples for OpenClasses {
     type Settings = ClassAugment;
 
     fn open(settings: &ClassAugment, request: &ExamplesRequest<'_>) -> Result<Box<dyn TaskExamples<Class>>> {
-        let spec = spec(request);
-        let [train, test] = [Split::Train, Split::Test].map(|s| open_with_notes(&spec, s));
-        let (train, test) = (train.map_err(|e| e.at(place(request)))?, test.map_err(|e| e.at(place(request)))?);
-        let mut notes = train.notes;
-        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        if train.dataset.classes().len() < 2 {
-            return Err(Error::user(format!("the data have {} classes", train.dataset.classes().len()))
+        let (train, test, notes) = opened(request)?;
+        if train.classes().len() < 2 {
+            return Err(Error::user(format!("the data have {} classes", train.classes().len()))
                 .at(place(request))
                 .mend("evaluate on data with classes"));
         }
         let [most_train, most_test] = request.limits;
-        let train = few_shot(train.dataset, request.shots, request.seed)?;
+        let train = few_shot(train, request.shots, request.seed)?;
         let train = limited(train, most_train, request.seed);
-        let test = limited(test.dataset, most_test, request.seed);
+        let test = limited(test, most_test, request.seed);
         let [mean, std] = normalisation(request);
         let [channels, size, _] = request.image;
         let crop = match settings.crop()? {
@@ -261,17 +255,6 @@ impl OpenExamples for OpenClasses {
             feed: feed(request, 1),
         }))
     }
-}
-
-/// At most this many samples, drawn by the seed; all for 0.
-fn limited(dataset: Arc<dyn Dataset>, most: usize, seed: u64) -> Arc<dyn Dataset> {
-    if most == 0 || most >= dataset.len() {
-        return dataset;
-    }
-    let mut random = Philox::new(seed, Stream::Shuffle, u64::from(u32::MAX), 1);
-    let mut chosen = random.choose(dataset.len(), most);
-    chosen.sort_unstable();
-    Arc::new(Subset::new(dataset, chosen))
 }
 
 palimpsest_core::inventory::submit! { ExamplesEntry::of::<OpenClasses>() }

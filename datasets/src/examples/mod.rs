@@ -4,11 +4,17 @@
 automod::dir!(pub "src/examples");
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use palimpsest_core::Result;
+use palimpsest_core::data::Dataset;
 use palimpsest_core::head::ExamplesRequest;
+use palimpsest_core::random::{Philox, Stream};
 
 use crate::loader::Feed;
+use crate::open::open_with_notes;
 use crate::spec::DataSpec;
+use crate::split::{Split, Subset};
 
 /// The data that are asked for.
 pub fn spec(request: &ExamplesRequest<'_>) -> DataSpec {
@@ -46,4 +52,31 @@ pub fn normalisation(request: &ExamplesRequest<'_>) -> [Vec<f32>; 2] {
 /// Where the path of the data is written, for messages.
 pub fn place(request: &ExamplesRequest<'_>) -> &'static str {
     if request.data.path.is_empty() { "`data.name`" } else { "`data.path`" }
+}
+
+/// Training part, test part, and what the user may want to know.
+pub type Parts = (Arc<dyn Dataset>, Arc<dyn Dataset>, Vec<String>);
+
+/// Both parts of the data as pictures with a class.
+///
+/// # Errors
+/// Data that can't be opened.
+pub fn opened(request: &ExamplesRequest<'_>) -> Result<Parts> {
+    let spec = spec(request);
+    let open = |split| open_with_notes(&spec, split).map_err(|e| e.at(place(request)));
+    let (train, test) = (open(Split::Train)?, open(Split::Test)?);
+    let mut notes = train.notes;
+    notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
+    Ok((train.dataset, test.dataset, notes))
+}
+
+/// At most this many samples, drawn by the seed; all for 0.
+pub fn limited(dataset: Arc<dyn Dataset>, most: usize, seed: u64) -> Arc<dyn Dataset> {
+    if most == 0 || most >= dataset.len() {
+        return dataset;
+    }
+    let mut random = Philox::new(seed, Stream::Shuffle, u64::from(u32::MAX), 1);
+    let mut chosen = random.choose(dataset.len(), most);
+    chosen.sort_unstable();
+    Arc::new(Subset::new(dataset, chosen))
 }

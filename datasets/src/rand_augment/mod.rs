@@ -13,6 +13,7 @@ mod operation;
 use palimpsest_core::data::Image;
 use palimpsest_core::random::Philox;
 
+pub use affine::rotate;
 pub use operation::Operation;
 
 /// The greatest magnitude.

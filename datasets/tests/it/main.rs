@@ -1,5 +1,6 @@
 //! Tests of the public interface on files in their true layouts.
 
+mod augmenting;
 mod broken_trees;
 mod contact_sheets;
 mod decoding;

@@ -3,6 +3,7 @@
 mod definitions;
 mod golden;
 mod gradients;
+mod heads;
 mod interop;
 mod ladder;
 mod noise_place;

@@ -132,8 +132,22 @@ fn own_target(known: &Known, variant: Variant, beside: &Path) -> Option<PathBuf>
     match (known.own_workspace, variant) {
         (Some(_), _) => Some(target.join(known.name)),
         (None, Variant::Cuda) => Some(target.join("cuda")),
+        (None, Variant::Plain) if driver_of_another_workspace() => Some(checkout().join("target")),
         (None, Variant::Plain) => None,
     }
+}
+
+/// The sources that this program was built from.
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Whether this driver is another program than the checkout's own, with a target folder of its own: backends
+/// stay in the checkout's, where they are built once for all.
+fn driver_of_another_workspace() -> bool {
+    let name = std::env::current_exe().ok().and_then(|exe| Some(exe.file_stem()?.to_owned()));
+    let own = name.is_none_or(|name| name == "xtask" || name == "driver");
+    !own && std::env::var_os("CARGO").is_some() && std::env::var_os("CARGO_TARGET_DIR").is_none()
 }
 
 /// What to do for CUDA where the loaded library of a backend lacks it.
@@ -175,7 +189,7 @@ pub(crate) fn prepare(name: &str, variant: Variant) -> Result<()> {
 /// Builds the library of a backend from this checkout, and says where it is.
 pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     let known = known(name)?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = checkout();
     if !root.join("Cargo.toml").is_file() {
         return Err(Error::user("the sources that this program was built from are gone")
             .at(root.display())

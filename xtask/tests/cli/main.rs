@@ -8,5 +8,6 @@ mod conform;
 mod cuda;
 mod driver;
 mod fetching;
+mod heads;
 mod interop;
 mod survival;
