@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::ParamSpec;
 use palimpsest_core::random::{Philox, Stream};
@@ -15,7 +15,7 @@ pub const SHAPE: [usize; 3] = [3, 16, 16];
 
 /// The burn backend on the processor.
 pub fn place() -> Place {
-    Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu }
+    Place { backend: Arc::new(Burn::new()), device: Device::Cpu }
 }
 
 /// The overrides that make any preset a micro model: 16 px, patches of 4, 3 blocks of width 16.

@@ -333,6 +333,9 @@ pub(crate) struct Dist {
     /// With CUDA; what it takes to compile is fetched, and no GPU is needed
     #[arg(long)]
     pub(crate) cuda: bool,
+    /// With wgpu, for GPUs that are not NVIDIA's: burn alone has it
+    #[arg(long, conflicts_with = "cuda")]
+    pub(crate) wgpu: bool,
     /// The archive to write
     #[arg(long, default_value = "palimpsest.tar.gz")]
     pub(crate) out: PathBuf,
@@ -453,7 +456,7 @@ pub(crate) enum BackendCommand {
     },
     /// Build the library of a backend
     #[command(
-        after_help = "Examples:\n  cargo xtask backend build burn\n  cargo xtask backend build dfdx --cuda     after: cargo xtask backend add cuda"
+        after_help = "Examples:\n  cargo xtask backend build burn\n  cargo xtask backend build burn --wgpu     any GPU with a driver for Vulkan\n  cargo xtask backend build dfdx --cuda     after: cargo xtask backend add cuda"
     )]
     Build {
         /// The backend
@@ -461,5 +464,8 @@ pub(crate) enum BackendCommand {
         /// With CUDA; no GPU is needed
         #[arg(long)]
         cuda: bool,
+        /// With wgpu (burn alone); no GPU is needed
+        #[arg(long, conflicts_with = "cuda")]
+        wgpu: bool,
     },
 }

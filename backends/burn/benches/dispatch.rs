@@ -10,7 +10,7 @@ use burn_backend::TensorData;
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexDevice};
 use criterion::{Criterion, criterion_group, criterion_main};
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::backend::Device;
 use palimpsest_core::plugin::LoadedBackend;
 use palimpsest_core::{DType, Place};
@@ -18,7 +18,7 @@ use palimpsest_core::{DType, Place};
 fn dispatch(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum of four numbers");
 
-    let place = Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu };
+    let place = Place { backend: Arc::new(Burn::new()), device: Device::Cpu };
     let a = place.full([4].as_slice(), 1.0, DType::F32).unwrap();
     group.bench_function("core", |b| b.iter(|| black_box(a.add(&a).unwrap())));
 

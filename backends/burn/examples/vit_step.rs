@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::backend::Device;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::Op;
@@ -144,7 +144,7 @@ fn main() -> Result<()> {
     let model = if argument(1, "ti") == "quick" { QUICK } else { TI };
     let probs = argument(2, "fused") == "probs";
     let steps: u64 = argument(3, "10").parse().expect("a number of steps");
-    let place = Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu };
+    let place = Place { backend: Arc::new(Burn::new()), device: Device::Cpu };
     let mut state = parameters(&place, &model)?;
     let x = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1000)?;
     let target = random(&place, &[model.batch, model.tokens, model.pixels], 1.0, 1001)?;

@@ -1,117 +1,149 @@
 //! The backend as core sees it.
 
-use burn_backend::{Backend as _, TensorMetadata};
+use burn_backend::Backend as _;
 use burn_flex::{Flex, FlexDevice};
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
-use palimpsest_core::{Backend, Error, Result};
+use palimpsest_core::{Backend, Result};
 
+#[cfg(feature = "cube")]
+use crate::cube::{Cube, Devices};
+use crate::flex::HOST;
 use crate::panics::caught;
-use crate::value::{RecordedTensor, Value, core_type};
-use crate::{convert, execute, fused, memory, recording};
+#[cfg(feature = "cube")]
+use crate::value::Value;
+use crate::{fused, memory, operations, recording};
 
-/// burn's Flex engine on the host's processor.
+/// burn's engines: Flex on the host's processor, and CubeCL on GPUs where the crate was built for them.
 #[derive(Debug)]
-pub struct BurnFlex {
+pub struct Burn {
+    #[cfg(feature = "cube")]
+    gpus: Devices,
     // Not to be built by hand: `new` tunes the allocator.
     _private: (),
 }
 
-impl BurnFlex {
+/// Runs `$work` with `$E` as the engine that made a handle's tensor.
+macro_rules! on_engine_of {
+    ($handle:expr, $E:ident => $work:expr) => {{
+        #[cfg(feature = "cube")]
+        if Value::<Cube>::is_behind(&$handle) {
+            type $E = Cube;
+            return $work;
+        }
+        type $E = Flex;
+        $work
+    }};
+}
+
+impl Burn {
     /// The backend. The first one in a process also tunes the allocator.
     #[must_use]
     pub fn new() -> Self {
         memory::tune_allocator();
-        Self { _private: () }
-    }
-
-    fn check(device: Device) -> Result<()> {
-        if device == Device::Cpu {
-            Ok(())
-        } else {
-            Err(Error::user(format!("the burn backend has no device `{device}`")).mend("use cpu"))
+        Self {
+            #[cfg(feature = "cube")]
+            gpus: Devices::default(),
+            _private: (),
         }
     }
 }
 
-impl Default for BurnFlex {
+#[cfg(not(feature = "cube"))]
+fn absent(device: Device) -> palimpsest_core::Error {
+    palimpsest_core::Error::user(format!(
+        "the burn backend has no device `{device}`: it was built for the processor alone"
+    ))
+    .mend("use cpu, or build it for GPUs: cargo xtask backend build burn --cuda (or --wgpu)")
+}
+
+impl Default for Burn {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Backend for BurnFlex {
+impl Backend for Burn {
     fn info(&self) -> BackendInfo {
         BackendInfo {
             name: "burn".to_owned(),
             version: "0.22.1".to_owned(),
-            description: "burn's Flex engine with automatic differentiation and fused operations".to_owned(),
+            description: match (cfg!(feature = "cuda"), cfg!(feature = "wgpu")) {
+                (false, false) => "burn's Flex engine with automatic differentiation and fused operations",
+                (true, false) => "burn with automatic differentiation: Flex on the processor, CubeCL on CUDA",
+                (false, true) => "burn with automatic differentiation: Flex on the processor, CubeCL on wgpu",
+                (true, true) => {
+                    "burn with automatic differentiation: Flex on the processor, CubeCL on CUDA and wgpu"
+                }
+            }
+            .to_owned(),
         }
     }
 
     fn devices(&self) -> Vec<Device> {
-        vec![Device::Cpu]
+        #[allow(unused_mut, reason = "GPUs come after it")]
+        let mut devices = vec![Device::Cpu];
+        #[cfg(feature = "cube")]
+        devices.extend(crate::cube::devices());
+        devices
     }
 
-    fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
-        !op.is_fused() || fused::supports(op, dtype)
-    }
-
-    fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
-        Self::check(device)?;
-        caught("upload", || Ok(Handle::new(Value::plain(convert::from_host(data)))))
-    }
-
-    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
-        let inner = Value::of(tensor)?.inner();
-        Ok((inner.shape().iter().copied().collect(), core_type(inner.dtype())?))
-    }
-
-    fn download(&self, tensor: &Handle) -> Result<HostTensor> {
-        caught("download", || convert::to_host(Value::of(tensor)?.inner()))
-    }
-
-    fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
-        Self::check(device)?;
-        caught(op.kind().name(), || {
-            let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>>>()?;
-            Ok(execute::execute(op, inputs)?.into_iter().map(Handle::new).collect())
-        })
-    }
-
-    fn track(&self, tensor: &Handle) -> Result<Handle> {
-        caught("track", || match Value::of(tensor)?.clone() {
-            value @ (Value::Plain(_) | Value::Tracked(_)) => {
-                let leaf = RecordedTensor::new(value.into_inner()).require_grad();
-                Ok(Handle::new(Value::Tracked(leaf)))
-            }
-            Value::Int(_) | Value::Bool(_) => Err(Error::failure("track: gradients need floats")),
-        })
-    }
-
-    fn detach(&self, tensor: &Handle) -> Result<Handle> {
-        match Value::of(tensor)? {
-            Value::Tracked(recorded) => Ok(Handle::new(Value::Plain(recorded.primitive().clone()))),
-            _ => Ok(tensor.clone()),
+    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
+        match device {
+            Device::Cpu => !op.is_fused() || fused::supports(op, dtype),
+            #[cfg(feature = "cube")]
+            _ => self.gpus.open(device).is_ok_and(|gpu| gpu.supports(op, dtype)),
+            #[cfg(not(feature = "cube"))]
+            _ => false,
         }
     }
 
+    fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
+        match device {
+            Device::Cpu => caught("upload", || operations::upload::<Flex>(data, &HOST)),
+            #[cfg(feature = "cube")]
+            _ => {
+                let gpu = self.gpus.open(device)?;
+                gpu.has(data.dtype())?;
+                caught("upload", || operations::upload::<Cube>(data, &gpu.seat))
+            }
+            #[cfg(not(feature = "cube"))]
+            _ => Err(absent(device)),
+        }
+    }
+
+    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
+        on_engine_of!(tensor, E => operations::signature::<E>(tensor))
+    }
+
+    fn download(&self, tensor: &Handle) -> Result<HostTensor> {
+        on_engine_of!(tensor, E => caught("download", || operations::download::<E>(tensor)))
+    }
+
+    fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
+        let name = op.kind().name();
+        match device {
+            Device::Cpu => caught(name, || operations::execute::<Flex>(op, inputs, &HOST)),
+            #[cfg(feature = "cube")]
+            _ => {
+                let gpu = self.gpus.open(device)?;
+                caught(name, || operations::execute::<Cube>(op, inputs, &gpu.seat))
+            }
+            #[cfg(not(feature = "cube"))]
+            _ => Err(absent(device)),
+        }
+    }
+
+    fn track(&self, tensor: &Handle) -> Result<Handle> {
+        on_engine_of!(tensor, E => caught("track", || operations::track::<E>(tensor)))
+    }
+
+    fn detach(&self, tensor: &Handle) -> Result<Handle> {
+        on_engine_of!(tensor, E => operations::detach::<E>(tensor))
+    }
+
     fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
-        caught("backward", || {
-            let Value::Tracked(loss) = Value::take(loss)? else {
-                return Err(Error::failure("backward: the loss descends from no tracked tensor"));
-            };
-            let gradients = loss.backward();
-            leaves
-                .iter()
-                .map(|leaf| match Value::of(leaf)? {
-                    Value::Tracked(leaf) => {
-                        Ok(leaf.grad(&gradients).map(|grad| Handle::new(Value::Plain(grad))))
-                    }
-                    _ => Err(Error::failure("backward: a leaf is not tracked")),
-                })
-                .collect()
-        })
+        on_engine_of!(loss, E => caught("backward", || operations::backward::<E>(loss, leaves)))
     }
 
     fn set_grad_enabled(&self, enabled: bool) -> bool {
@@ -120,13 +152,30 @@ impl Backend for BurnFlex {
 
     fn seed(&self, seed: u64) {
         Flex::seed(&FlexDevice, seed);
+        #[cfg(feature = "cube")]
+        self.gpus.seed(seed);
     }
 
     fn synchronize(&self, device: Device) -> Result<()> {
-        Self::check(device)
+        match device {
+            Device::Cpu => Ok(()),
+            #[cfg(feature = "cube")]
+            _ => {
+                let gpu = self.gpus.open(device)?;
+                caught("synchronize", || gpu.synchronize())
+            }
+            #[cfg(not(feature = "cube"))]
+            _ => Err(absent(device)),
+        }
     }
 
-    fn memory(&self, _device: Device) -> MemoryStats {
-        memory::stats()
+    fn memory(&self, device: Device) -> MemoryStats {
+        match device {
+            Device::Cpu => memory::stats(),
+            #[cfg(feature = "cube")]
+            _ => self.gpus.open(device).map(|gpu| gpu.memory()).unwrap_or_default(),
+            #[cfg(not(feature = "cube"))]
+            _ => MemoryStats::default(),
+        }
     }
 }

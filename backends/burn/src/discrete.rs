@@ -1,31 +1,56 @@
 //! Primitives on integers and truth values.
 
-use burn_backend::ops::{BoolTensorOps, IntTensorOps};
 use burn_backend::tensor::IndexingUpdateOp;
-use burn_backend::{BoolDType, FloatDType, IntDType, Scalar};
-use burn_flex::{Flex, FlexDevice, FlexTensor};
+use burn_backend::{FloatDType, Scalar};
 use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
+use crate::engine::{Engine, Seat, Tensor};
 use crate::primitive::slices;
 use crate::value::{burn_shape, burn_type, extents};
 
-/// Expands tensors to the shape that all broadcast to; no elements are copied.
-pub(crate) fn broadcast<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTensor; N] {
-    let mut shape = Shape::default();
-    for tensor in &tensors {
-        shape = shape.broadcast(&extents(tensor).into()).unwrap_or(shape);
-    }
-    tensors.map(|tensor| if extents(&tensor) == shape.dims() { tensor } else { expand(tensor, &shape) })
+/// What a tensor's elements are, for operations that burn has once for each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Float,
+    Int,
+    Bool,
 }
 
-// A view of any element type: burn's expansion of integers only looks at the layout.
-fn expand(tensor: FlexTensor, shape: &[usize]) -> FlexTensor {
-    Flex::int_expand(tensor, burn_shape(shape))
+/// Expands tensors to the shape that all broadcast to; no elements are copied.
+pub(crate) fn broadcast<E: Engine, const N: usize>(tensors: [Tensor<E>; N], kind: Kind) -> [Tensor<E>; N] {
+    let shape = common_shape::<E>(&tensors);
+    tensors.map(|tensor| expand_to::<E>(tensor, &shape, kind))
+}
+
+fn common_shape<E: Engine>(tensors: &[Tensor<E>]) -> Shape {
+    let mut shape = Shape::default();
+    for tensor in tensors {
+        shape = shape.broadcast(&extents(tensor).into()).unwrap_or(shape);
+    }
+    shape
+}
+
+fn expand_to<E: Engine>(tensor: Tensor<E>, shape: &Shape, kind: Kind) -> Tensor<E> {
+    if extents(&tensor) == shape.dims() { tensor } else { expand::<E>(tensor, shape, kind) }
+}
+
+fn expand<E: Engine>(tensor: Tensor<E>, shape: &[usize], kind: Kind) -> Tensor<E> {
+    match kind {
+        Kind::Float => E::float_expand(tensor, burn_shape(shape)),
+        Kind::Int => E::expand_integers(tensor, shape),
+        Kind::Bool => E::bool_expand(tensor, burn_shape(shape)),
+    }
 }
 
 /// Runs a primitive whose first input holds integers (or truth values, then `truths`).
-pub(crate) fn run(op: &Op, mut inputs: Vec<FlexTensor>, truths: bool) -> Result<FlexTensor> {
+pub(crate) fn run<E: Engine>(
+    op: &Op,
+    mut inputs: Vec<Tensor<E>>,
+    truths: bool,
+    seat: &Seat<E>,
+) -> Result<Tensor<E>> {
+    let kind = if truths { Kind::Bool } else { Kind::Int };
     let rest = inputs.split_off(1.min(inputs.len()));
     let Some(x) = inputs.pop() else {
         return Err(Error::failure(format!("{}: no input", op.kind().name())));
@@ -35,50 +60,51 @@ pub(crate) fn run(op: &Op, mut inputs: Vec<FlexTensor>, truths: bool) -> Result<
         || rest.next().ok_or_else(|| Error::failure(format!("{}: an input is missing", op.kind().name())));
     Ok(match op {
         Op::Equal | Op::Less => {
-            let [a, b] = broadcast([x, next()?]);
+            let [a, b] = broadcast::<E, 2>([x, next()?], kind);
             match (op, truths) {
-                (Op::Equal, true) => Flex::bool_equal(a, b),
-                (Op::Equal, false) => Flex::int_equal(a, b, BoolDType::Native),
-                (_, true) => Flex::bool_and(Flex::bool_not(a), b),
-                (_, false) => Flex::int_lower(a, b, BoolDType::Native),
+                (Op::Equal, true) => E::bool_equal(a, b),
+                (Op::Equal, false) => E::int_equal(a, b, seat.truths),
+                (_, true) => E::bool_and(E::bool_not(a), b),
+                (_, false) => E::int_lower(a, b, seat.truths),
             }
         }
-        Op::Cast { dtype } => cast(x, *dtype, truths),
-        Op::Reshape { shape } => Flex::int_reshape(x, burn_shape(shape)),
-        Op::Permute { axes } => Flex::int_permute(x, axes),
+        Op::Cast { dtype } => cast(x, *dtype, truths, seat),
+        Op::Reshape { shape } if truths => E::bool_reshape(x, burn_shape(shape)),
+        Op::Reshape { shape } => E::int_reshape(x, burn_shape(shape)),
+        Op::Permute { axes } if truths => E::bool_permute(x, axes),
+        Op::Permute { axes } => E::int_permute(x, axes),
         Op::Narrow { axis, start, len } => {
-            Flex::int_slice(x.clone(), &slices(&extents(&x), *axis, *start, *len))
+            let part = slices(&extents(&x), *axis, *start, *len);
+            if truths { E::bool_slice(x, &part) } else { E::int_slice(x, &part) }
         }
-        Op::Expand { shape } => expand(x, shape),
+        Op::Expand { shape } => expand::<E>(x, shape, kind),
         Op::Concat { .. } | Op::Pad { .. } if truths => {
             // Through integers: burn lacks the boolean form, and masks are small.
-            let ints: Vec<FlexTensor> =
-                std::iter::once(x).chain(rest).map(|t| cast(t, DType::I64, true)).collect();
-            cast(run(op, ints, false)?, DType::Bool, false)
+            let ints = std::iter::once(x).chain(rest).map(|t| cast(t, DType::I64, true, seat)).collect();
+            cast(run(op, ints, false, seat)?, DType::Bool, false, seat)
         }
         Op::Concat { axis } => {
             let all = std::iter::once(x).chain(rest).collect();
-            Flex::int_cat(all, *axis)
+            E::int_cat(all, *axis)
         }
         Op::Pad { axis, before, after, value } => {
             let inner = extents(&x);
             let mut outer = inner.clone();
             outer[*axis] += before + after;
-            let border =
-                Flex::int_full(burn_shape(&outer), Scalar::Int(*value as i64), &FlexDevice, IntDType::I64);
+            let border = E::int_full(burn_shape(&outer), Scalar::Int(*value as i64), &seat.device, seat.ints);
             if inner.contains(&0) {
                 border
             } else {
-                Flex::int_slice_assign(border, &slices(&outer, *axis, *before, inner[*axis]), x)
+                E::int_slice_assign(border, &slices(&outer, *axis, *before, inner[*axis]), x)
             }
         }
-        Op::Gather { axis } if truths => as_truths(Flex::bool_gather(*axis, x, next()?)),
-        Op::Gather { axis } => Flex::int_gather(*axis, x, next()?),
-        Op::IndexSelect { axis } if truths => as_truths(Flex::bool_select(x, *axis, next()?)),
-        Op::IndexSelect { axis } => Flex::int_select(x, *axis, next()?),
+        Op::Gather { axis } if truths => E::as_truths(E::bool_gather(*axis, x, next()?)),
+        Op::Gather { axis } => E::int_gather(*axis, x, next()?),
+        Op::IndexSelect { axis } if truths => E::as_truths(E::bool_select(x, *axis, next()?)),
+        Op::IndexSelect { axis } => E::int_select(x, *axis, next()?),
         Op::ScatterAdd { axis } if !truths => {
             let (indices, source) = (next()?, next()?);
-            Flex::int_scatter(*axis, x, indices, source, IndexingUpdateOp::Add)
+            E::int_scatter(*axis, x, indices, source, IndexingUpdateOp::Add)
         }
         _ => {
             let kind = if truths { "truth values" } else { "integers" };
@@ -87,24 +113,22 @@ pub(crate) fn run(op: &Op, mut inputs: Vec<FlexTensor>, truths: bool) -> Result<
     })
 }
 
-// burn's selections of truth values come back typed as bytes.
-fn as_truths(tensor: FlexTensor) -> FlexTensor {
-    let layout = tensor.layout().clone();
-    FlexTensor::from_arc(tensor.data_arc(), layout, burn_type(DType::Bool))
+/// `a` where `condition` holds, else `b`; `kind` is theirs.
+pub(crate) fn choose<E: Engine>(condition: Tensor<E>, a: Tensor<E>, b: Tensor<E>, kind: Kind) -> Tensor<E> {
+    let all = [condition, a, b];
+    let shape = common_shape::<E>(&all);
+    let [condition, a, b] = all;
+    let condition = expand_to::<E>(condition, &shape, Kind::Bool);
+    let [a, b] = [a, b].map(|tensor| expand_to::<E>(tensor, &shape, kind));
+    if kind == Kind::Bool { E::bool_mask_where(b, condition, a) } else { E::int_mask_where(b, condition, a) }
 }
 
-/// `a` where `condition` holds, else `b`.
-pub(crate) fn choose(condition: FlexTensor, a: FlexTensor, b: FlexTensor, truths: bool) -> FlexTensor {
-    let [condition, a, b] = broadcast([condition, a, b]);
-    if truths { Flex::bool_mask_where(b, condition, a) } else { Flex::int_mask_where(b, condition, a) }
-}
-
-fn cast(x: FlexTensor, dtype: DType, truths: bool) -> FlexTensor {
+fn cast<E: Engine>(x: Tensor<E>, dtype: DType, truths: bool, seat: &Seat<E>) -> Tensor<E> {
     match (dtype, truths) {
         (DType::Bool, true) | (DType::I64, false) => x,
-        (DType::Bool, false) => Flex::int_not_equal_elem(x, Scalar::Int(0), BoolDType::Native),
-        (DType::I64, true) => Flex::bool_into_int(x, IntDType::I64),
-        (_, true) => Flex::bool_into_float(x, FloatDType::from(burn_type(dtype))),
-        (_, false) => Flex::int_into_float(x, FloatDType::from(burn_type(dtype))),
+        (DType::Bool, false) => E::int_not_equal_elem(x, Scalar::Int(0), seat.truths),
+        (DType::I64, true) => E::bool_into_int(x, seat.ints),
+        (_, true) => E::bool_into_float(x, FloatDType::from(burn_type(dtype))),
+        (_, false) => E::int_into_float(x, FloatDType::from(burn_type(dtype))),
     }
 }

@@ -3,13 +3,13 @@
 use palimpsest_core::plugin::ServedBackend;
 use palimpsest_core::{Backend, Result};
 
-use crate::BurnFlex;
+use crate::Burn;
 
 struct Library;
 
 impl ServedBackend for Library {
     fn open() -> Result<Box<dyn Backend>> {
-        Ok(Box::new(BurnFlex::new()))
+        Ok(Box::new(Burn::new()))
     }
 }
 

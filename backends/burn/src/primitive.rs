@@ -3,23 +3,11 @@
 use burn_backend::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn_backend::tensor::IndexingUpdateOp;
 use burn_backend::{FloatDType, IntDType, Scalar, Slice, TensorMetadata};
-use burn_flex::{FlexDevice, FlexTensor};
 use palimpsest_core::tensor::{Interpolation, Op};
 use palimpsest_core::{Error, Result};
 
-use crate::total::Total;
+use crate::engine::Primitives;
 use crate::value::{burn_shape, burn_type, extents};
-
-/// Flex, with or without recording.
-pub(crate) trait Engine:
-    Total<Device = FlexDevice, IntTensorPrimitive = FlexTensor, BoolTensorPrimitive = FlexTensor>
-{
-}
-
-impl<B> Engine for B where
-    B: Total<Device = FlexDevice, IntTensorPrimitive = FlexTensor, BoolTensorPrimitive = FlexTensor>
-{
-}
 
 /// The part of a tensor from `start` on along an axis.
 pub(crate) fn slices(shape: &[usize], axis: usize, start: usize, len: usize) -> Vec<Slice> {
@@ -36,11 +24,13 @@ pub(crate) fn slices(shape: &[usize], axis: usize, start: usize, len: usize) -> 
         .collect()
 }
 
-/// Runs a differentiable primitive. `floats` and `others` hold its inputs in their order.
-pub(crate) fn run<B: Engine>(
+/// Runs a differentiable primitive. `floats` and `others` hold its inputs in their order; `ints` is the type of
+/// indices.
+pub(crate) fn run<B: Primitives>(
     op: &Op,
     floats: Vec<B::FloatTensorPrimitive>,
-    others: Vec<FlexTensor>,
+    others: Vec<B::IntTensorPrimitive>,
+    ints: IntDType,
 ) -> Result<B::FloatTensorPrimitive> {
     let missing = || Error::failure(format!("{}: an input is missing", op.kind().name()));
     if let Op::Concat { axis } = op {
@@ -88,7 +78,7 @@ pub(crate) fn run<B: Engine>(
             let count: usize = axes.iter().map(|&axis| shape[axis]).product();
             B::float_mul_scalar(sum::<B>(x, axes), Scalar::Float(1.0 / count as f64))
         }
-        Op::Max { axis } => B::float_max_dim_with_indices(x, *axis, IntDType::I64).0,
+        Op::Max { axis } => B::float_max_dim_with_indices(x, *axis, ints).0,
         Op::Reshape { shape } => B::float_reshape(x, burn_shape(shape)),
         Op::Permute { axes } => B::float_permute(x, axes),
         Op::Narrow { axis, start, len } => {
@@ -100,10 +90,7 @@ pub(crate) fn run<B: Engine>(
         Op::Gather { axis } => B::float_gather(*axis, x, other()?),
         Op::IndexSelect { axis } => B::float_select(x, *axis, other()?),
         Op::ScatterAdd { axis } => B::float_scatter(*axis, x, other()?, float()?, IndexingUpdateOp::Add),
-        Op::Matmul => {
-            let (a, b) = same_rank::<B>(x, float()?);
-            B::float_matmul(a, b)
-        }
+        Op::Matmul => matmul::<B>(x, float()?),
         Op::Conv2d { stride, padding } => {
             let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
             B::conv2d(x, float()?, None, options)
@@ -125,7 +112,7 @@ pub(crate) fn run<B: Engine>(
 }
 
 /// Extents of 1 in front of the lower rank: burn broadcasts extents, not ranks.
-fn same_rank<B: Engine>(
+fn same_rank<B: Primitives>(
     a: B::FloatTensorPrimitive,
     b: B::FloatTensorPrimitive,
 ) -> (B::FloatTensorPrimitive, B::FloatTensorPrimitive) {
@@ -133,7 +120,7 @@ fn same_rank<B: Engine>(
     (with_rank::<B>(a, rank), with_rank::<B>(b, rank))
 }
 
-fn with_rank<B: Engine>(x: B::FloatTensorPrimitive, rank: usize) -> B::FloatTensorPrimitive {
+fn with_rank<B: Primitives>(x: B::FloatTensorPrimitive, rank: usize) -> B::FloatTensorPrimitive {
     if x.rank() >= rank {
         return x;
     }
@@ -142,8 +129,23 @@ fn with_rank<B: Engine>(x: B::FloatTensorPrimitive, rank: usize) -> B::FloatTens
     B::float_reshape(x, burn_shape(&shape))
 }
 
-fn choose<B: Engine>(
-    condition: FlexTensor,
+/// A product. A matrix on the right meets all rows on the left at once: were it broadcast, burn would find
+/// its gradient for each matrix on the left before it adds them up.
+fn matmul<B: Primitives>(a: B::FloatTensorPrimitive, b: B::FloatTensorPrimitive) -> B::FloatTensorPrimitive {
+    if b.rank() != 2 || a.rank() <= 2 {
+        let (a, b) = same_rank::<B>(a, b);
+        return B::float_matmul(a, b);
+    }
+    let mut shape = extents(&a);
+    let width = shape.pop().unwrap_or(1);
+    let rows = shape.iter().product();
+    shape.push(extents(&b)[1]);
+    let product = B::float_matmul(B::float_reshape(a, burn_shape(&[rows, width])), b);
+    B::float_reshape(product, burn_shape(&shape))
+}
+
+fn choose<B: Primitives>(
+    condition: B::BoolTensorPrimitive,
     a: B::FloatTensorPrimitive,
     b: B::FloatTensorPrimitive,
 ) -> Result<B::FloatTensorPrimitive> {
@@ -163,14 +165,14 @@ fn choose<B: Engine>(
     Ok(B::float_mask_where(expand(b), condition, expand(a)))
 }
 
-fn sum<B: Engine>(x: B::FloatTensorPrimitive, axes: &[usize]) -> B::FloatTensorPrimitive {
+fn sum<B: Primitives>(x: B::FloatTensorPrimitive, axes: &[usize]) -> B::FloatTensorPrimitive {
     if axes.len() == x.rank() && !axes.is_empty() {
         return B::total(x);
     }
     axes.iter().fold(x, |x, &axis| B::float_sum_dim(x, axis))
 }
 
-fn pad<B: Engine>(
+fn pad<B: Primitives>(
     x: B::FloatTensorPrimitive,
     axis: usize,
     before: usize,
@@ -181,7 +183,7 @@ fn pad<B: Engine>(
     let mut outer = inner.clone();
     outer[axis] += before + after;
     let dtype = FloatDType::from(x.dtype());
-    let border = B::float_full(burn_shape(&outer), Scalar::Float(value), &FlexDevice, dtype);
+    let border = B::float_full(burn_shape(&outer), Scalar::Float(value), &x.device(), dtype);
     if inner.contains(&0) {
         return border;
     }

@@ -6,11 +6,12 @@ use burn_autodiff::checkpoint::strategy::NoCheckpointing;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn_backend::ops::FloatTensorOps;
-use burn_backend::{Backend, DType as BurnType, Shape, TensorData};
+use burn_backend::{Backend, DType as BurnType, Shape, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 
+use crate::engine::{Engine, Recorded};
 use crate::kernels::buffer::collect;
-use crate::value::{RecordedTensor, extents};
+use crate::value::extents;
 
 /// Elements that one task sums.
 const CHUNK: usize = 1 << 14;
@@ -59,25 +60,26 @@ fn lanes(values: &[f32]) -> f64 {
     lanes.into_iter().map(f64::from).sum::<f64>() + tail
 }
 
-impl Total for Autodiff<Flex> {
-    fn total(x: RecordedTensor) -> RecordedTensor {
+impl<E: Engine> Total for Autodiff<E> {
+    fn total(x: Recorded<E>) -> Recorded<E> {
         #[derive(Debug)]
         struct TotalBackward;
 
-        impl Backward<Flex, 1> for TotalBackward {
+        impl<E: Engine> Backward<E, 1> for TotalBackward {
             type State = Shape;
 
             fn backward(self, ops: Ops<Shape, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
                 let shape = ops.state;
-                unary::<Flex, _>(ops.parents, ops.node, grads, |grad| Flex::float_expand(grad, shape));
+                unary::<E, _>(ops.parents, ops.node, grads, |grad| E::float_expand(grad, shape));
             }
         }
 
         let (x, node) = x.into_parts();
-        let shape = x.layout().shape().clone();
-        match TotalBackward.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(shape, Flex::total(x)),
-            OpsKind::UnTracked(prep) => prep.finish(Flex::total(x)),
+        let shape = x.shape();
+        let prepared = Backward::<E, 1>::prepare::<NoCheckpointing>(TotalBackward, [node]);
+        match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(shape, E::total(x)),
+            OpsKind::UnTracked(prep) => prep.finish(E::total(x)),
         }
     }
 }

@@ -1,33 +1,39 @@
 //! What a handle of this backend holds.
 
-use burn_autodiff::Autodiff;
-use burn_backend::tensor::FloatTensor;
 use burn_backend::{DType as BurnType, TensorMetadata};
-use burn_flex::{Flex, FlexTensor};
 use palimpsest_core::backend::Handle;
 use palimpsest_core::{DType, Error, Result};
 
-/// Flex with recording of gradients.
-pub(crate) type Recorded = Autodiff<Flex>;
-/// A float tensor whose operations are recorded.
-pub(crate) type RecordedTensor = FloatTensor<Recorded>;
+use crate::engine::{Engine, Recorded, Tensor};
+use crate::scalar::{Scalar, is_scalar};
 
-/// A tensor, by what may be done with it.
-#[derive(Clone)]
-pub(crate) enum Value {
+/// A tensor of an engine, by what may be done with it.
+pub(crate) enum Value<E: Engine> {
     /// Floats without history.
-    Plain(FlexTensor),
+    Plain(Tensor<E>),
     /// Floats that descend from a tracked leaf, or such a leaf.
-    Tracked(RecordedTensor),
-    /// 64-bit integers.
-    Int(FlexTensor),
+    Tracked(Recorded<E>),
+    /// Integers.
+    Int(Tensor<E>),
     /// Truth values.
-    Bool(FlexTensor),
+    Bool(Tensor<E>),
 }
 
-impl Value {
+// Derived, it would ask that the engine itself can be cloned.
+impl<E: Engine> Clone for Value<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Plain(tensor) => Self::Plain(tensor.clone()),
+            Self::Tracked(tensor) => Self::Tracked(tensor.clone()),
+            Self::Int(tensor) => Self::Int(tensor.clone()),
+            Self::Bool(tensor) => Self::Bool(tensor.clone()),
+        }
+    }
+}
+
+impl<E: Engine> Value<E> {
     /// A value without history, by the tensor's own type.
-    pub(crate) fn plain(tensor: FlexTensor) -> Self {
+    pub(crate) fn plain(tensor: Tensor<E>) -> Self {
         match tensor.dtype() {
             BurnType::Bool(_) => Self::Bool(tensor),
             dtype if dtype.is_float() => Self::Plain(tensor),
@@ -36,7 +42,7 @@ impl Value {
     }
 
     /// The elements without history.
-    pub(crate) fn into_inner(self) -> FlexTensor {
+    pub(crate) fn into_inner(self) -> Tensor<E> {
         match self {
             Self::Plain(tensor) | Self::Int(tensor) | Self::Bool(tensor) => tensor,
             Self::Tracked(tensor) => tensor.into_primitive(),
@@ -44,7 +50,7 @@ impl Value {
     }
 
     /// The elements, shared.
-    pub(crate) fn inner(&self) -> &FlexTensor {
+    pub(crate) fn inner(&self) -> &Tensor<E> {
         match self {
             Self::Plain(tensor) | Self::Int(tensor) | Self::Bool(tensor) => tensor,
             Self::Tracked(tensor) => tensor.primitive(),
@@ -53,17 +59,32 @@ impl Value {
 
     /// The value behind a handle.
     pub(crate) fn of(handle: &Handle) -> Result<&Self> {
-        handle.get::<Self>().ok_or_else(foreign)
+        match handle.get::<Self>() {
+            None if !E::HAS_SCALARS => handle.get::<Scalar<E>>().map(|scalar| &scalar.0),
+            value => value,
+        }
+        .ok_or_else(foreign)
     }
 
     /// The value behind a handle, by value where no other handle shares it.
     pub(crate) fn take(handle: Handle) -> Result<Self> {
-        handle.take::<Self>().ok_or_else(foreign)
+        if is_scalar::<E>(&handle) {
+            handle.take::<Scalar<E>>().map(|scalar| scalar.0)
+        } else {
+            handle.take::<Self>()
+        }
+        .ok_or_else(foreign)
+    }
+
+    /// Whether a handle's tensor is this engine's.
+    #[cfg(feature = "cube")]
+    pub(crate) fn is_behind(handle: &Handle) -> bool {
+        Self::of(handle).is_ok()
     }
 }
 
 fn foreign() -> Error {
-    Error::failure("a tensor of another backend was given to burn")
+    Error::failure("a tensor of another backend or of another kind of device was given to burn")
 }
 
 /// burn's name for a type.
@@ -77,13 +98,13 @@ pub(crate) fn burn_type(dtype: DType) -> BurnType {
     }
 }
 
-/// Core's name for a type.
+/// Core's name for a type. A device without integers of 64 bits holds them in 32.
 pub(crate) fn core_type(dtype: BurnType) -> Result<DType> {
     match dtype {
         BurnType::F32 => Ok(DType::F32),
         BurnType::F64 => Ok(DType::F64),
         BurnType::BF16 => Ok(DType::Bf16),
-        BurnType::I64 => Ok(DType::I64),
+        BurnType::I64 | BurnType::I32 => Ok(DType::I64),
         BurnType::Bool(_) => Ok(DType::Bool),
         other => Err(Error::failure(format!("burn made a tensor of type {other:?}"))),
     }

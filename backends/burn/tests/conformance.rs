@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_conformance::suite;
 use palimpsest_core::{Device, Place, Result};
 
 fn open() -> Result<Place> {
-    Ok(Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu })
+    Ok(Place { backend: Arc::new(Burn::new()), device: Device::Cpu })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::backend::{Device, NoGrad};
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{DType, Place, Tensor};
@@ -53,7 +53,7 @@ impl FullLike for Tensor {
 
 #[test]
 fn neither_steps_nor_dropped_graphs_grow_the_process() {
-    let place = Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu };
+    let place = Place { backend: Arc::new(Burn::new()), device: Device::Cpu };
     let weight = |seed: u64| {
         place.backend.seed(seed);
         [

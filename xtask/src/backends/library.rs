@@ -20,16 +20,19 @@ pub(crate) struct Known {
     libtorch: bool,
     /// Whether its CUDA variant is compiled with NVIDIA's compiler.
     toolkit: bool,
+    /// Whether it has a variant for wgpu.
+    wgpu: bool,
 }
 
 /// The backends of this project.
 pub(crate) const KNOWN: [Known; 3] = [
     Known {
         name: "burn",
-        summary: "burn's Flex engine, pure Rust, on the processor: nothing to install",
+        summary: "burn 0.22, pure Rust, on the processor: nothing to install; and on GPUs: cargo xtask backend build burn --cuda (or --wgpu)",
         own_workspace: None,
         libtorch: false,
         toolkit: false,
+        wgpu: true,
     },
     Known {
         name: "tch",
@@ -37,6 +40,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         own_workspace: Some("backends/tch/Cargo.toml"),
         libtorch: true,
         toolkit: false,
+        wgpu: false,
     },
     Known {
         name: "dfdx",
@@ -44,6 +48,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         own_workspace: None,
         libtorch: false,
         toolkit: true,
+        wgpu: false,
     },
 ];
 
@@ -51,9 +56,13 @@ pub(crate) const KNOWN: [Known; 3] = [
 const FOLDER: &str = "PALIMPSEST_BACKENDS";
 
 impl Known {
-    /// Whether it has CUDA in a library of its own; libtorch's serves both.
-    fn has_cuda_apart(&self) -> bool {
-        !self.libtorch
+    /// Whether it has a variant in a library of its own; libtorch's serves processor and CUDA.
+    fn has_apart(&self, variant: Variant) -> bool {
+        match variant {
+            Variant::Plain => false,
+            Variant::Cuda => !self.libtorch,
+            Variant::Wgpu => self.wgpu,
+        }
     }
 
     fn file_name(&self) -> String {
@@ -61,7 +70,7 @@ impl Known {
     }
 }
 
-/// The library of a name, or of a path. From cargo the CUDA variant is only taken if it was built:
+/// The library of a name, or of a path. From cargo a GPU's variant is only taken if it was built:
 /// that takes minutes, and is not what everybody wants who names a device.
 pub(super) fn find(name: &str, variant: Variant) -> Result<PathBuf> {
     if name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(DLL_SUFFIX) {
@@ -87,7 +96,7 @@ pub(super) fn find(name: &str, variant: Variant) -> Result<PathBuf> {
     }
     // `cargo xtask` tells where cargo is: a checkout, whose sources may have changed.
     if std::env::var_os("CARGO").is_some() {
-        let there = variant == Variant::Cuda && built(known, variant, &beside).is_file();
+        let there = known.has_apart(variant) && built(known, variant, &beside).is_file();
         return build(name, if there { variant } else { Variant::Plain });
     }
     let both = [built(known, variant, &beside), built(known, Variant::Plain, &beside)];
@@ -131,9 +140,8 @@ fn own_target(known: &Known, variant: Variant, beside: &Path) -> Option<PathBuf>
     let target = beside.parent().unwrap_or(beside);
     match (known.own_workspace, variant) {
         (Some(_), _) => Some(target.join(known.name)),
-        (None, Variant::Cuda) => Some(target.join("cuda")),
         (None, Variant::Plain) if driver_of_another_workspace() => Some(checkout().join("target")),
-        (None, Variant::Plain) => None,
+        (None, variant) => variant.feature().map(|feature| target.join(feature)),
     }
 }
 
@@ -150,28 +158,35 @@ fn driver_of_another_workspace() -> bool {
     !own && std::env::var_os("CARGO").is_some() && std::env::var_os("CARGO_TARGET_DIR").is_none()
 }
 
-/// What to do for CUDA where the loaded library of a backend lacks it.
-pub(super) enum WayToCuda {
+/// What to do for a GPU where the loaded library of a backend lacks it.
+pub(super) enum Way {
     /// Nothing that this program knows of.
     None,
-    /// The library was built without CUDA: this builds it.
+    /// The library was built without that kind of GPU: this builds it.
     Build(String),
     /// It may have been built without.
     Maybe(String),
 }
 
-/// How the CUDA variant of a backend of this project is had.
-pub(super) fn way_to_cuda(name: &str) -> WayToCuda {
-    let Some(known) = KNOWN.iter().find(|known| known.name == name && known.has_cuda_apart()) else {
-        return WayToCuda::None;
+/// How a GPU's variant of a backend of this project is had.
+pub(super) fn way_to(variant: Variant, name: &str) -> Way {
+    let known = KNOWN.iter().find(|known| known.name == name && known.has_apart(variant));
+    let (Some(known), Some(feature)) = (known, variant.feature()) else {
+        return Way::None;
     };
     if std::env::var_os("CARGO").is_none() || std::env::var_os(FOLDER).is_some() {
-        return WayToCuda::Maybe("take an archive that was made with cargo xtask dist --cuda".to_owned());
+        return Way::Maybe(format!("take an archive that was made with cargo xtask dist --{feature}"));
     }
     match executable_folder() {
-        Ok(beside) if built(known, Variant::Cuda, &beside).is_file() => WayToCuda::None,
-        _ => WayToCuda::Build(format!("cargo xtask backend build {name} --cuda")),
+        Ok(beside) if built(known, variant, &beside).is_file() => Way::None,
+        _ => Way::Build(format!("cargo xtask backend build {name} --{feature}")),
     }
+}
+
+/// The variant of a backend that comes nearest to the one that is asked for: wgpu is burn's alone.
+pub(crate) fn nearest(name: &str, variant: Variant) -> Result<Variant> {
+    let known = known(name)?;
+    Ok(if variant == Variant::Wgpu && !known.wgpu { Variant::Plain } else { variant })
 }
 
 /// Fetches what building it takes and is not on this machine.
@@ -189,6 +204,11 @@ pub(crate) fn prepare(name: &str, variant: Variant) -> Result<()> {
 /// Builds the library of a backend from this checkout, and says where it is.
 pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     let known = known(name)?;
+    if variant == Variant::Wgpu && !known.wgpu {
+        return Err(Error::user(format!("the backend {name} does not run on wgpu"))
+            .at("--wgpu")
+            .mend("cargo xtask backend build burn --wgpu"));
+    }
     let root = checkout();
     if !root.join("Cargo.toml").is_file() {
         return Err(Error::user("the sources that this program was built from are gone")
@@ -205,8 +225,12 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     if let Some(target) = own_target(known, variant, &beside) {
         cargo.arg("--target-dir").arg(target);
     }
-    if variant == Variant::Cuda && known.has_cuda_apart() {
-        cargo.args(["--features", "cuda"]);
+    if let Some(feature) = variant.feature()
+        && known.has_apart(variant)
+    {
+        cargo.args(["--features", feature]);
+    }
+    if variant == Variant::Cuda {
         // burn's bindings: a driver for CUDA 13.0 has all of their functions.
         if std::env::var_os("CUDARC_CUDA_VERSION").is_none() {
             cargo.env("CUDARC_CUDA_VERSION", "13000");
@@ -221,7 +245,11 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     if path.is_file() {
         cargo.arg("--quiet");
     } else {
-        let with = if variant == Variant::Cuda { " with CUDA" } else { "" };
+        let with = match variant {
+            Variant::Plain => "",
+            Variant::Cuda => " with CUDA",
+            Variant::Wgpu => " with wgpu",
+        };
         output::note(&format!("building the backend {name}{with}; the first time takes minutes"));
     }
     let status = cargo.status().map_err(|e| {

@@ -31,7 +31,7 @@ fn find(variant: Variant) -> Result<PathBuf> {
     let fetched = cache(&cached()).map(|folder| folder.join("torch"));
     let fetched = fetched.ok().filter(|folder| folder.join("lib/libtorch_cpu.so").is_file());
     let all = [fetched, of_python()];
-    let best = |folder: &&PathBuf| variant == Variant::Plain || folder.join("lib/libtorch_cuda.so").is_file();
+    let best = |folder: &&PathBuf| variant != Variant::Cuda || folder.join("lib/libtorch_cuda.so").is_file();
     let mut found = all.iter().flatten();
     let Some(folder) = found.clone().find(best).or_else(|| found.next()) else {
         return Err(Error::user(format!(

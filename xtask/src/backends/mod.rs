@@ -11,8 +11,8 @@ use std::sync::Arc;
 use palimpsest_core::plugin::{Library, LoadedBackend};
 use palimpsest_core::{Backend, Device, Error, Place, Result};
 
-use library::WayToCuda;
-pub(crate) use library::{KNOWN, build, prepare};
+use library::Way;
+pub(crate) use library::{KNOWN, build, nearest, prepare};
 pub(crate) use libtorch::fetch as fetch_libtorch;
 pub(crate) use toolkit::fetch as fetch_toolkit;
 
@@ -23,6 +23,37 @@ pub(crate) enum Variant {
     Plain,
     /// With CUDA.
     Cuda,
+    /// With wgpu.
+    Wgpu,
+}
+
+impl Variant {
+    /// By the flags of a command, of which at most one is given.
+    pub(crate) fn chosen(cuda: bool, wgpu: bool) -> Self {
+        match (cuda, wgpu) {
+            (true, _) => Self::Cuda,
+            (_, true) => Self::Wgpu,
+            _ => Self::Plain,
+        }
+    }
+
+    /// What serves a device.
+    pub(crate) fn of(device: Device) -> Self {
+        match device {
+            Device::Cpu => Self::Plain,
+            Device::Cuda(_) => Self::Cuda,
+            Device::Wgpu(_) => Self::Wgpu,
+        }
+    }
+
+    /// cargo's feature for it; also the name of its target folder.
+    fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Cuda => Some("cuda"),
+            Self::Wgpu => Some("wgpu"),
+        }
+    }
 }
 
 /// The backend of a name, or of a library's path.
@@ -48,11 +79,11 @@ pub(crate) fn library(name: &str) -> Result<std::path::PathBuf> {
 
 /// A device of a backend.
 pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
-    let cuda = matches!(device, Device::Cuda(_));
-    let backend = open_variant(name, if cuda { Variant::Cuda } else { Variant::Plain })?;
+    let variant = Variant::of(device);
+    let backend = open_variant(name, variant)?;
     let devices = backend.devices();
     if devices.contains(&device) {
-        if cuda {
+        if variant == Variant::Cuda {
             offer_libraries();
         }
         return Ok(Place { backend, device });
@@ -60,12 +91,13 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
     let list: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let here = format!("the backend {name} has no device {device} on this machine");
     let choose = format!("choose among {}", list.join(", "));
-    if !cuda {
+    if variant == Variant::Plain {
         return Err(Error::user(here).at("--device").mend(choose));
     }
-    let way = library::way_to_cuda(name);
-    if let WayToCuda::Build(mend) = way {
-        return Err(Error::user(format!("{here}: it was built without CUDA")).at("--device").mend(mend));
+    let way = library::way_to(variant, name);
+    if let Way::Build(mend) = way {
+        let what = if variant == Variant::Cuda { "CUDA" } else { "wgpu" };
+        return Err(Error::user(format!("{here}: it was built without {what}")).at("--device").mend(mend));
     }
     // The library knows whether it lacks the code, the driver or the GPU.
     let Err(reason) = backend.synchronize(device) else {
@@ -73,7 +105,7 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
     };
     let mend = match (reason.remedy(), way) {
         (Some(mend), _) => mend.to_owned(),
-        (None, WayToCuda::Maybe(mend)) => mend,
+        (None, Way::Maybe(mend)) => mend,
         (None, _) => choose,
     };
     let text = match reason.message() {

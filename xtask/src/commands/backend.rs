@@ -22,9 +22,7 @@ pub(crate) fn run(command: &BackendCommand) -> Result<()> {
             }
             build(name, Variant::Plain)
         }
-        BackendCommand::Build { name, cuda } => {
-            build(name, if *cuda { Variant::Cuda } else { Variant::Plain })
-        }
+        BackendCommand::Build { name, cuda, wgpu } => build(name, Variant::chosen(*cuda, *wgpu)),
     }
 }
 

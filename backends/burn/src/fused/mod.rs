@@ -17,14 +17,15 @@ mod silu;
 mod softmax;
 mod sum_squares;
 
-use burn_autodiff::checkpoint::strategy::NoCheckpointing;
-use burn_autodiff::ops::{Backward, NodeGuard, OpsKind};
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::Flex;
 use palimpsest_core::tensor::{DType, Op, OpKind};
 use palimpsest_core::{Error, Result};
 
-use crate::recording;
-use crate::value::{RecordedTensor, Value};
+use crate::operands::{self, Inputs, finish};
+use crate::value::Value;
+
+type Float = operands::Float<Flex>;
+type Operands<const N: usize> = operands::Operands<Flex, N>;
 
 /// Whether a fused operation has kernels for a type. bfloat16 is taken apart by core: no
 /// processor here multiplies it faster than f32.
@@ -36,9 +37,9 @@ pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
 }
 
 /// Runs a fused operation.
-pub(crate) fn run(op: &Op, inputs: Vec<Value>) -> Result<Vec<Value>> {
+pub(crate) fn run(op: &Op, inputs: Vec<Value<Flex>>) -> Result<Vec<Value<Flex>>> {
     let name = op.kind().name();
-    let mut inputs = Inputs { name, values: inputs.into_iter() };
+    let mut inputs = Inputs::new(name, inputs);
     let output = match op {
         Op::Linear => linear::run(inputs.float()?, inputs.float()?, inputs.optional()),
         Op::Softmax => softmax::run(inputs.float()?),
@@ -68,109 +69,5 @@ pub(crate) fn run(op: &Op, inputs: Vec<Value>) -> Result<Vec<Value>> {
         }
         _ => return Err(Error::failure(format!("{name} has no fused kernel"))),
     };
-    Ok(vec![match output {
-        Float::Plain(tensor) => Value::Plain(tensor),
-        Float::Tracked(tensor) => Value::Tracked(tensor),
-    }])
-}
-
-/// An operation's inputs, taken one after another.
-struct Inputs {
-    name: &'static str,
-    values: std::vec::IntoIter<Value>,
-}
-
-impl Inputs {
-    fn float(&mut self) -> Result<Float> {
-        self.optional().ok_or_else(|| Error::failure(format!("{}: a float input is missing", self.name)))
-    }
-
-    fn optional(&mut self) -> Option<Float> {
-        match self.values.next()? {
-            Value::Tracked(tensor) if recording::enabled() => Some(Float::Tracked(tensor)),
-            value => Some(Float::Plain(value.into_inner())),
-        }
-    }
-
-    fn integers(&mut self) -> Result<FlexTensor> {
-        match self.values.next() {
-            Some(Value::Int(tensor)) => Ok(tensor),
-            _ => Err(Error::failure(format!("{}: needs integers", self.name))),
-        }
-    }
-}
-
-/// A float input or output, with history where gradients are recorded.
-enum Float {
-    Plain(FlexTensor),
-    Tracked(RecordedTensor),
-}
-
-impl Float {
-    fn into_inner(self) -> FlexTensor {
-        match self {
-            Self::Plain(tensor) => tensor,
-            Self::Tracked(tensor) => tensor.into_primitive(),
-        }
-    }
-}
-
-/// The operands of an operation with up to `N` differentiable inputs, parted from their nodes.
-struct Operands<const N: usize> {
-    tensors: [Option<FlexTensor>; N],
-    /// Given where any input is tracked; an untracked or absent input has a node without
-    /// gradient.
-    nodes: Option<[NodeGuard; N]>,
-}
-
-impl<const N: usize> Operands<N> {
-    fn new(inputs: [Option<Float>; N]) -> Self {
-        if !inputs.iter().any(|input| matches!(input, Some(Float::Tracked(_)))) {
-            return Self { tensors: inputs.map(|input| input.map(Float::into_inner)), nodes: None };
-        }
-        let mut tensors = [const { None }; N];
-        let mut at = 0;
-        let nodes = inputs.map(|input| {
-            let (tensor, node) = match input {
-                Some(Float::Tracked(tensor)) => {
-                    let (tensor, node) = tensor.into_parts();
-                    (Some(tensor), node)
-                }
-                other => {
-                    let tensor = other.map(Float::into_inner);
-                    let stand_in = tensor.clone().unwrap_or_else(nothing);
-                    (tensor, RecordedTensor::new(stand_in).into_parts().1)
-                }
-            };
-            tensors[at] = tensor;
-            at += 1;
-            node
-        });
-        Self { tensors, nodes: Some(nodes) }
-    }
-}
-
-fn nothing() -> FlexTensor {
-    FlexTensor::zeros(burn_backend::Shape::from(vec![0usize]), burn_backend::DType::F32)
-}
-
-/// The result of an operation, recorded if it has nodes. `saved` is what its backward pass needs.
-fn finish<const N: usize, S, O>(
-    nodes: Option<[NodeGuard; N]>,
-    operation: O,
-    output: FlexTensor,
-    saved: impl FnOnce(&FlexTensor) -> S,
-) -> Float
-where
-    S: Clone + Send + std::fmt::Debug + 'static,
-    O: Backward<Flex, N, State = S>,
-{
-    let Some(nodes) = nodes else { return Float::Plain(output) };
-    Float::Tracked(match operation.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => {
-            let saved = saved(&output);
-            prep.finish(saved, output)
-        }
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    })
+    Ok(vec![output.into()])
 }

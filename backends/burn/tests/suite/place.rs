@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::backend::Device;
 use palimpsest_core::{Place, Tensor};
 
 /// Where the tests' tensors live.
 pub(crate) fn place() -> Place {
-    Place { backend: Arc::new(BurnFlex::new()), device: Device::Cpu }
+    Place { backend: Arc::new(Burn::new()), device: Device::Cpu }
 }
 
 /// A tensor's elements.

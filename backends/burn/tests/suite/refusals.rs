@@ -51,3 +51,18 @@ fn primitives_are_there_for_every_type() {
         }
     }
 }
+
+#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+#[test]
+fn a_gpu_is_refused_with_the_way_to_it() {
+    let backend = place().backend;
+    assert_eq!(backend.devices(), [Device::Cpu]);
+    for device in [Device::Cuda(0), Device::Wgpu(1)] {
+        let error = backend.synchronize(device).unwrap_err().to_string();
+        assert!(
+            error.contains(&device.to_string()) && error.contains("backend build burn --cuda"),
+            "{error}"
+        );
+        assert!(!backend.supports(OpKind::Add, DType::F32, device));
+    }
+}

@@ -17,8 +17,12 @@ use crate::cli::Dist;
 use crate::{backends, output};
 
 /// What the archive says to its reader.
-fn readme(backends: &[String], cuda: bool) -> String {
-    let with = if cuda { " with NVIDIA's driver 580 or newer" } else { "" };
+fn readme(backends: &[String], variant: Variant) -> String {
+    let with = match variant {
+        Variant::Plain => "",
+        Variant::Cuda => " with NVIDIA's driver 580 or newer",
+        Variant::Wgpu => " with a graphics driver for Vulkan",
+    };
     let mut text = format!(
         "Palimpsest, packed for a machine without Rust{with}.\n\n\
          ./palimpsest backend check        what this machine offers\n\
@@ -35,9 +39,13 @@ fn readme(backends: &[String], cuda: bool) -> String {
     if backends.iter().any(|name| name == "tch") {
         text += "The tch backend takes libtorch 2.11.0 from $LIBTORCH or from python3's torch.\n";
     }
-    if cuda {
-        text += "For a GPU write --device cuda:0. burn and dfdx take cuBLAS and NVRTC of CUDA 13 from the system,\n\
-                 LD_LIBRARY_PATH, or python3's PyTorch.\n";
+    match variant {
+        Variant::Plain => {}
+        Variant::Cuda => {
+            text += "For a GPU write --device cuda:0. burn and dfdx take NVRTC, and dfdx cuBLAS, of CUDA 13 from the\n\
+                     system, LD_LIBRARY_PATH, or python3's PyTorch; burn takes CUDA's headers from $CUDA_PATH.\n";
+        }
+        Variant::Wgpu => text += "For a GPU write --backend burn --device wgpu:0.\n",
     }
     text + "Where a page says `cargo xtask`, write `./palimpsest`.\n"
 }
@@ -50,8 +58,9 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     fs::create_dir_all(&library_folder).map_err(|e| Error::io(&library_folder, &e))?;
     let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
     copy_stripped(&driver, &folder.join("palimpsest"))?;
-    let variant = if args.cuda { Variant::Cuda } else { Variant::Plain };
+    let asked = Variant::chosen(args.cuda, args.wgpu);
     for name in &args.backends {
+        let variant = backends::nearest(name, asked)?;
         backends::prepare(name, variant)?;
         let library = backends::build(name, variant)?;
         let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
@@ -61,12 +70,13 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     let plugins = plugins::pack(root, &folder, scratch.path())?;
     sdk::pack(root, &folder, scratch.path())?;
     let page = folder.join("README.txt");
-    fs::write(&page, readme(&args.backends, args.cuda)).map_err(|e| Error::io(&page, &e))?;
+    fs::write(&page, readme(&args.backends, asked)).map_err(|e| Error::io(&page, &e))?;
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.json {
         let line = json!({
-            "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "plugins": plugins,
+            "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
+            "plugins": plugins,
         });
         output::line(&line.to_string());
     } else {

@@ -1,0 +1,40 @@
+//! Flex: burn's engine for the processor, in pure Rust.
+
+use burn_backend::{BoolDType, IntDType};
+use burn_flex::{Flex, FlexDevice, FlexTensor};
+use palimpsest_core::tensor::{DType, Op};
+use palimpsest_core::{HostTensor, Result};
+
+use crate::engine::{Engine, Seat};
+use crate::value::{Value, burn_type};
+use crate::{argsort, convert, fused};
+
+/// The processor.
+pub(crate) const HOST: Seat<Flex> =
+    Seat { device: FlexDevice, ints: IntDType::I64, truths: BoolDType::Native };
+
+impl Engine for Flex {
+    const HAS_SCALARS: bool = true;
+
+    fn upload(host: HostTensor, _: &Seat<Self>) -> Result<FlexTensor> {
+        Ok(convert::from_host(host))
+    }
+
+    fn download(value: &Value<Self>) -> Result<HostTensor> {
+        convert::to_host(value.inner())
+    }
+
+    fn argsort(x: FlexTensor, axis: usize, descending: bool, _: &Seat<Self>) -> Result<FlexTensor> {
+        Ok(argsort::argsort(&x, axis, descending))
+    }
+
+    // Flex types selected truth values as bytes.
+    fn as_truths(selected: FlexTensor) -> FlexTensor {
+        let layout = selected.layout().clone();
+        FlexTensor::from_arc(selected.data_arc(), layout, burn_type(DType::Bool))
+    }
+
+    fn fused(op: &Op, inputs: Vec<Value<Self>>) -> Result<Vec<Value<Self>>> {
+        fused::run(op, inputs)
+    }
+}
