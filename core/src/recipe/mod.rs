@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, presets};
 pub use schema::{
-    DataSettings, EvalSettings, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings, TrainSettings,
+    DataSettings, EvalSettings, GraphMode, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings,
+    TrainSettings,
 };
 
 use crate::corruption;
@@ -241,7 +242,7 @@ impl Recipe {
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn cosmetic(key: &str) -> bool {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 10] = [
         "name",
         "data.path",
         "data.workers",
@@ -251,6 +252,7 @@ pub fn cosmetic(key: &str) -> bool {
         "train.log_every",
         "train.samples_every",
         "train.checkpoint_blocks",
+        "train.graph",
     ];
     key.starts_with("eval.") || KEYS.contains(&key)
 }
