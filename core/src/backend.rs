@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::graphs::Graphs;
 use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use crate::{Error, Result};
 
@@ -22,6 +23,11 @@ impl Handle {
     /// The backend's tensor, if it is a `T`.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.downcast_ref()
+    }
+
+    /// A number that differs between tensors that are alive.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// Whether no other handle shares the tensor.
@@ -203,6 +209,12 @@ pub trait Backend: Send + Sync {
 
     /// Memory in use.
     fn memory(&self, device: Device) -> MemoryStats;
+
+    /// Graphs of a device, where the library has them.
+    fn graphs(&self, device: Device) -> Option<&dyn Graphs> {
+        let _ = device;
+        None
+    }
 }
 
 /// While it lives, operations on this thread are not recorded.

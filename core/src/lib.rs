@@ -9,6 +9,7 @@ pub mod data;
 pub mod encoder;
 pub mod error;
 pub mod geometry;
+pub mod graphs;
 pub mod head;
 pub mod interop;
 pub mod layer;

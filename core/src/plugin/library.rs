@@ -99,19 +99,6 @@ impl Library {
         unsafe { super::parameter::text(self.entry.built_with, "build") }.unwrap_or_default()
     }
 
-    /// The table of functions.
-    ///
-    /// # Errors
-    /// It is smaller than this version's: the library lies about its version.
-    ///
-    /// # Safety
-    /// `T` is the table that the library's kind promises, and starts with a `Head`.
-    pub(super) unsafe fn table<T>(&self) -> Result<&'static T> {
-        self.table_size(size_of::<T>())?;
-        // SAFETY: it has the size of a `T`, and the caller's promise.
-        Ok(unsafe { &*self.entry.table.cast::<T>() })
-    }
-
     /// A copy of the table of functions of a library that may be of an older minor version: what it
     /// doesn't have is zero.
     ///
@@ -119,7 +106,8 @@ impl Library {
     /// It is smaller than `least`, the table's size in the first version.
     ///
     /// # Safety
-    /// As for [`Library::table`]; zero is a value of every field behind `least`.
+    /// `T` is the table that the library's kind promises, and starts with a `Head`; zero is a value of every
+    /// field behind `least`.
     pub(super) unsafe fn table_since<T: Copy>(&self, least: usize) -> Result<T> {
         let size = self.table_size(least)?.min(size_of::<T>());
         let mut table = std::mem::MaybeUninit::<T>::zeroed();

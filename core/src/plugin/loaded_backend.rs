@@ -13,8 +13,12 @@ use smallvec::SmallVec;
 use super::failure::Report;
 use super::{Library, failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
+use crate::graphs::Graphs;
 use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use crate::{Device, Error, Result};
+
+/// The size of the table in ABI 1.0.
+const FIRST: usize = std::mem::offset_of!(Table, graphs);
 
 /// The most results that an operation has.
 const RESULTS: usize = 4;
@@ -22,16 +26,16 @@ const RESULTS: usize = 4;
 /// A backend of a dynamic library.
 #[derive(Debug)]
 pub struct LoadedBackend {
-    opened: Arc<Opened>,
+    pub(super) opened: Arc<Opened>,
     info: BackendInfo,
 }
 
 #[derive(Debug)]
-struct Opened {
-    table: &'static Table,
-    instance: Opaque,
+pub(super) struct Opened {
+    pub(super) table: Table,
+    pub(super) instance: Opaque,
     /// `backend burn`, for messages.
-    who: String,
+    pub(super) who: String,
 }
 
 // SAFETY: the table's contract lets every function be called from any thread.
@@ -41,7 +45,7 @@ unsafe impl Sync for Opened {}
 
 /// A tensor of the library; given back when it is dropped.
 #[derive(Debug)]
-struct Foreign {
+pub(super) struct Foreign {
     opened: Arc<Opened>,
     /// Null once the tensor has gone over to the library.
     handle: AtomicPtr<c_void>,
@@ -50,7 +54,7 @@ struct Foreign {
 }
 
 impl Foreign {
-    fn handle(&self) -> Opaque {
+    pub(super) fn handle(&self) -> Opaque {
         self.handle.load(Ordering::Relaxed)
     }
 
@@ -80,7 +84,7 @@ impl Drop for Foreign {
 }
 
 impl Opened {
-    fn check(&self, code: u32, error: &abi::Error) -> Result<()> {
+    pub(super) fn check(&self, code: u32, error: &abi::Error) -> Result<()> {
         if code == Code::Ok as u32 { Ok(()) } else { Err(failure::read(code, error, &self.who)) }
     }
 
@@ -119,8 +123,8 @@ impl LoadedBackend {
     /// A library that doesn't fit, or what it needs is missing on this machine.
     pub fn open(path: &Path) -> Result<Self> {
         let library = Library::open(path, Kind::Backend)?;
-        // SAFETY: the kind promises this table.
-        let table: &'static Table = unsafe { library.table() }?;
+        // SAFETY: the kind promises this table; the functions behind `FIRST` may be null.
+        let table: Table = unsafe { library.table_since(FIRST) }?;
         let mut instance: Opaque = std::ptr::null_mut();
         let mut error = Report::new();
         let mut opened = Opened { table, instance, who: format!("backend of {}", path.display()) };
@@ -142,7 +146,7 @@ impl LoadedBackend {
         Ok(Self { opened: Arc::new(opened), info })
     }
 
-    fn foreign<'a>(&self, handle: &'a Handle) -> Result<&'a Foreign> {
+    pub(super) fn foreign<'a>(&self, handle: &'a Handle) -> Result<&'a Foreign> {
         handle.get::<Foreign>().filter(|foreign| Arc::ptr_eq(&foreign.opened, &self.opened)).ok_or_else(
             || Error::failure(format!("a tensor of another backend was given to the {}", self.opened.who)),
         )
@@ -332,5 +336,14 @@ impl Backend for LoadedBackend {
             (self.opened.table.memory)(self.opened.instance, wire::device_out(device), &raw mut memory);
         }
         MemoryStats { in_use: memory.in_use.try_into().ok(), peak: memory.peak.try_into().ok() }
+    }
+
+    fn graphs(&self, device: Device) -> Option<&dyn Graphs> {
+        let Table { graphs, graph_begin, graph_end, graph_replay, write, update, .. } = &self.opened.table;
+        let whole = graph_begin.is_some() && graph_end.is_some() && graph_replay.is_some();
+        let graphs = (*graphs).filter(|_| whole && write.is_some() && update.is_some())?;
+        // SAFETY: plain numbers.
+        let offered = unsafe { graphs(self.opened.instance, wire::device_out(device)) } != 0;
+        offered.then_some(self)
     }
 }

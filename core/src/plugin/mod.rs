@@ -7,11 +7,13 @@ mod identity;
 mod installed;
 mod library;
 mod loaded_backend;
+mod loaded_graphs;
 mod loaded_strategy;
 mod manifest;
 mod operations;
 mod parameter;
 mod served_backend;
+mod served_graphs;
 mod strategy_library;
 mod wire;
 

@@ -8,6 +8,7 @@ use palimpsest_abi::backend::{Device as CDevice, HostTensor, Info, Input, Memory
 use palimpsest_abi::{self as abi, Code, Head, Opaque, Str};
 use smallvec::SmallVec;
 
+use super::served_graphs::{graph_begin, graph_end, graph_replay, graphs, update, write};
 use super::{failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle};
 use crate::tensor::{DType, Op, OpKind};
@@ -72,12 +73,18 @@ pub const fn backend_table<S: ServedBackend>() -> Table {
         synchronize,
         memory,
         release,
+        graphs: Some(graphs),
+        graph_begin: Some(graph_begin),
+        graph_end: Some(graph_end),
+        graph_replay: Some(graph_replay),
+        write: Some(write),
+        update: Some(update),
     }
 }
 
 /// What the host's `Opaque` instance points to. It lives for ever.
-struct Instance {
-    backend: Box<dyn Backend>,
+pub(super) struct Instance {
+    pub(super) backend: Box<dyn Backend>,
     info: BackendInfo,
     poisoned: AtomicBool,
 }
@@ -86,7 +93,7 @@ struct Instance {
 ///
 /// # Safety
 /// `instance` came from `open`; `error` is null or a writable error.
-unsafe fn guard(
+pub(super) unsafe fn guard(
     instance: Opaque,
     error: *mut abi::Error,
     work: impl FnOnce(&'static Instance) -> Result<()>,
@@ -122,7 +129,7 @@ unsafe fn guarded(error: *mut abi::Error, poison: impl FnOnce(), work: impl FnOn
 
 /// # Safety
 /// `handle` came from this library and was not released.
-unsafe fn lent(handle: Opaque) -> &'static Handle {
+pub(super) unsafe fn lent(handle: Opaque) -> &'static Handle {
     // SAFETY: the host keeps it until the call returns; the reference does not outlive the call.
     unsafe { &*handle.cast::<Handle>() }
 }

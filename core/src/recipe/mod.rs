@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, presets};
 pub use schema::{
-    DataSettings, EvalSettings, InitPositions, OptimizerSettings, Precision, ScheduleKind, ScheduleSettings,
-    TrainSettings,
+    DataSettings, EvalSettings, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
+    ScheduleSettings, TrainSettings,
 };
 
 use crate::corruption;
@@ -282,6 +282,7 @@ pub fn cosmetic(key: &str) -> bool {
         "train.log_every",
         "train.samples_every",
         "train.checkpoint_blocks",
+        "train.graph",
     ];
     key.starts_with("eval.") || KEYS.contains(&key)
 }

@@ -32,6 +32,18 @@ pub enum ScheduleKind {
     Constant,
 }
 
+/// Whether the device's part of a step is launched as a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GraphMode {
+    /// On a GPU whose backend has graphs, if launching the work takes as long as doing it.
+    Auto,
+    /// Wherever the backend has graphs.
+    On,
+    /// Nowhere.
+    Off,
+}
+
 crate::settings! {
     /// `[data]`: which pictures, and what the loader does with them.
     pub struct DataSettings {
@@ -120,6 +132,9 @@ crate::settings! {
         ema: f64 = 0.0, in 0.0..=0.999_999_9;
         /// Blocks that are recomputed together in the backward pass to save memory; 0 for none.
         checkpoint_blocks: usize = 0, in 0..=1024;
+        /// auto, on or off: whether a step's work on the device is launched as one graph; auto does so on a
+        /// GPU whose backend has graphs, where launching takes as long as the work.
+        graph: GraphMode = GraphMode::Auto;
         /// Epochs between checkpoints.
         checkpoint_every: f64 = 1.0, in 0.001..=1e6;
         /// Checkpoints that are kept.

@@ -252,6 +252,16 @@ impl Tensor {
         Place { backend: self.backend.clone(), device: self.device }
     }
 
+    /// The backend's tensor.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The same tensor, with another backend to call, which must know what to do with it.
+    pub(crate) fn with_backend(&self, backend: &Arc<dyn Backend>) -> Self {
+        Self { backend: backend.clone(), ..self.clone() }
+    }
+
     /// Copies it to the host.
     ///
     /// # Errors

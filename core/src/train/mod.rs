@@ -5,6 +5,7 @@ mod checkpoint;
 mod collective;
 mod folder;
 mod gradient;
+mod graph;
 mod optimizer;
 mod recording;
 mod run;

@@ -40,6 +40,11 @@ impl AdamW {
         Self { rates, ..self }
     }
 
+    /// Which parameters decay.
+    pub(super) fn decays(&self) -> &[bool] {
+        &self.decays
+    }
+
     /// The factor that limits the gradient to the clipping norm.
     pub fn clip_factor(&self, norm: f64) -> f64 {
         let clip = self.settings.clip;
@@ -57,6 +62,8 @@ impl AdamW {
         gradients: Vec<Option<Tensor>>,
         (step, lr, scale): (u64, f64, f64),
     ) -> Result<()> {
+        // As exact as a device holds it that is told by a tensor, so that a step is the same either way.
+        let lr = f64::from(lr as f32);
         let OptimizerSettings { beta1, beta2, eps, weight_decay, .. } = self.settings;
         let Some(first) = params.first() else { return Ok(()) };
         let empty = first.place().upload(HostTensor::new([0], HostData::F32(vec![]))?)?;

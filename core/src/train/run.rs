@@ -86,6 +86,7 @@ pub fn run(
         }
         let log = (trainer.step_count() + 1).is_multiple_of(settings.log_every as u64);
         let mut report = trainer.train_step(&batch, log)?;
+        trainer.take_notices().iter().for_each(|notice| observer.warn(notice));
         report.phases.data = data;
         seconds += started.elapsed().as_secs_f64();
         waited += data;

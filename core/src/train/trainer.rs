@@ -1,9 +1,11 @@
 //! The state of training, and one step of it.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointState};
 use super::gradient::{accumulate, gradients};
+use super::graph::{Constants, Inputs, State, Stepper};
 use super::optimizer::global_norm;
 use super::{AdamW, Average, Collective, Schedule, Single};
 use crate::corruption::CorruptionPlan;
@@ -22,7 +24,7 @@ pub struct Phases {
     pub data: f64,
     /// Planning and preparing the corruption: roles, noise, uploads.
     pub corruption: f64,
-    /// Forward pass.
+    /// Forward pass; of a step that is launched as a graph, everything on the device.
     pub forward: f64,
     /// Backward pass.
     pub backward: f64,
@@ -78,6 +80,8 @@ pub struct Trainer {
     optimizer: AdamW,
     schedule: Schedule,
     collective: Box<dyn Collective>,
+    graphs: Option<Stepper>,
+    notice: Option<String>,
     compute: DType,
     step: u64,
 }
@@ -120,7 +124,10 @@ impl Trainer {
             Schedule::new(&recipe.schedule, &recipe.optimizer, train.batch, steps_per_epoch, total_steps);
         let average = (train.ema > 0.0).then(|| Average::new(train.ema, &params)).transpose()?;
         place.backend.seed(recipe.run.seed);
+        let (graphs, notice) = Stepper::new(train.graph, &place);
         Ok(Self {
+            graphs,
+            notice,
             recipe,
             model,
             place,
@@ -181,24 +188,87 @@ impl Trainer {
     /// # Errors
     /// The backend's failure.
     pub fn train_step(&mut self, batch: &Batch, observe: bool) -> Result<StepReport> {
-        let mut phases = Phases::default();
+        if self.graphs.is_some() { self.graph_step(batch, observe) } else { self.host_step(batch, observe) }
+    }
+
+    /// What the user should know of the steps so far; each is told once.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        let graphs = self.graphs.as_mut().map(Stepper::take_notices).unwrap_or_default();
+        self.notice.take().into_iter().chain(graphs).collect()
+    }
+
+    /// Whether steps are launched as graphs by now.
+    pub fn launches_graphs(&self) -> bool {
+        self.graphs.as_ref().is_some_and(Stepper::captured)
+    }
+
+    /// The parts of a batch with their plans.
+    fn parts<'a>(&self, batch: &'a Batch) -> Result<Vec<(Cow<'a, Batch>, CorruptionPlan)>> {
         let parts = self.recipe.train.accumulate;
         let part = batch.len() / parts;
+        (0..parts)
+            .map(|i| {
+                let slice = match parts {
+                    1 => Cow::Borrowed(batch),
+                    _ => Cow::Owned(batch.slice(i * part, (i + 1) * part)),
+                };
+                let plan = self.plan(&slice)?;
+                Ok((slice, plan))
+            })
+            .collect()
+    }
+
+    /// A step whose every number stays on the device until it is done, so that it can be a graph.
+    fn graph_step(&mut self, batch: &Batch, observe: bool) -> Result<StepReport> {
+        let started = Instant::now();
+        let lr = self.schedule.lr(self.step);
+        let inputs = Inputs { parts: self.parts(batch)?, step: self.step, lr, observe };
+        let corruption = started.elapsed().as_secs_f64();
+        let constants = Constants {
+            model: &self.model,
+            optimizer: &self.recipe.optimizer,
+            decays: self.optimizer.decays(),
+            compute: self.compute,
+            ema: self.recipe.train.ema,
+            checkpoint_blocks: self.recipe.train.checkpoint_blocks,
+        };
+        let state = State {
+            params: self.params.clone(),
+            moments: self.optimizer.moments.clone(),
+            average: self.average.clone(),
+        };
+        let graphs = self.graphs.as_mut().ok_or_else(|| Error::failure("no graphs"))?;
+        let done = graphs.step(&self.place, &constants, &state, &inputs)?;
+        let [forward, backward] = done.seconds;
+        let optimiser = (started.elapsed().as_secs_f64() - corruption - forward - backward).max(0.0);
+        let report = StepReport {
+            step: self.step + 1,
+            lr,
+            scalars: done.scalars,
+            grad_norm: done.norm,
+            images: batch.len(),
+            phases: Phases { data: 0.0, corruption, forward, backward, optimiser },
+        };
+        if report.loss().is_finite() && report.grad_norm.is_finite() {
+            self.step += 1;
+        }
+        Ok(report)
+    }
+
+    /// A step that the host follows: it reads losses and norm, and gives the optimiser its numbers.
+    fn host_step(&mut self, batch: &Batch, observe: bool) -> Result<StepReport> {
+        let mut phases = Phases::default();
+        let parts = self.recipe.train.accumulate;
         let mut total: Option<Vec<Option<Tensor>>> = None;
         let mut sums: Vec<(String, f64)> = vec![];
-        for i in 0..parts {
+        let started = Instant::now();
+        let inputs = self.parts(batch)?;
+        phases.corruption += started.elapsed().as_secs_f64();
+        for (slice, plan) in &inputs {
             let started = Instant::now();
-            let owned;
-            let slice = if parts == 1 {
-                batch
-            } else {
-                owned = batch.slice(i * part, (i + 1) * part);
-                &owned
-            };
-            let plan = self.plan(slice)?;
             let mode = (self.step, true, observe);
             let dtype = self.params.first().map_or(DType::F32, Tensor::dtype);
-            let prepared = self.model.prepare(&self.place, dtype, slice, &plan, mode)?;
+            let prepared = self.model.prepare(&self.place, dtype, slice, plan, mode)?;
             phases.corruption += started.elapsed().as_secs_f64();
             let found =
                 gradients(&self.model, &self.params(), &prepared, self.recipe.train.checkpoint_blocks)?;
@@ -306,6 +376,10 @@ impl Trainer {
         let moments = upload(m, &self.place)?.into_iter().zip(upload(v, &self.place)?);
         self.optimizer.moments = moments.map(|(m, v)| [m, v]).collect();
         self.step = step;
+        // Weights and moments lie elsewhere now.
+        if let Some(graphs) = &mut self.graphs {
+            graphs.forget();
+        }
         Ok(())
     }
 }

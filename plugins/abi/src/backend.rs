@@ -112,6 +112,36 @@ pub struct Memory {
     pub peak: i64,
 }
 
+/// A step of AdamW on one parameter, in place. Its tensors are alike in shape and type, but for `rates`.
+/// Since ABI 1.2.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// Size and extensions.
+    pub head: Head,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Weight decay.
+    pub decay: f64,
+    /// The parameter; written in place.
+    pub value: Opaque,
+    /// Its gradient.
+    pub gradient: Opaque,
+    /// First moment; written in place.
+    pub first: Opaque,
+    /// Second moment; written in place.
+    pub second: Opaque,
+    /// An average of the parameter, or null; written in place.
+    pub average: Opaque,
+    /// f32 \[5\] on the device: learning rate, number of the step from 1, factor on the gradient, 1 to leave
+    /// everything as it is or else 0, weight of the new parameter in the average.
+    pub rates: Opaque,
+}
+
 /// The functions of a backend. Each but those without an [`Error`] returns a [`crate::Code`]. They may
 /// be called from any thread; whether gradients are recorded is a state of the thread.
 #[repr(C)]
@@ -185,4 +215,30 @@ pub struct Table {
     pub memory: unsafe extern "C" fn(instance: Opaque, device: Device, memory: *mut Memory),
     /// Gives a tensor back.
     pub release: unsafe extern "C" fn(instance: Opaque, tensor: Opaque),
+    /// 1 if the device has graphs; the functions below are then there. May be null. Since ABI 1.2.
+    pub graphs: Option<unsafe extern "C" fn(instance: Opaque, device: Device) -> u32>,
+    /// From here to `graph_end` the thread's work on the device goes to the queue that graphs are captured
+    /// on. With `capture` 1 nothing is done, and the work becomes a graph. May be null. Since ABI 1.2.
+    pub graph_begin: Option<
+        unsafe extern "C" fn(instance: Opaque, device: Device, capture: u32, error: *mut Error) -> u32,
+    >,
+    /// Ends what `graph_begin` began, also after a failure in between; writes the graph, null if none was
+    /// captured. It is given back with `release`. May be null. Since ABI 1.2.
+    pub graph_end: Option<
+        unsafe extern "C" fn(instance: Opaque, device: Device, graph: *mut Opaque, error: *mut Error) -> u32,
+    >,
+    /// Does the work of a graph. May be null. Since ABI 1.2.
+    pub graph_replay: Option<unsafe extern "C" fn(instance: Opaque, graph: Opaque, error: *mut Error) -> u32>,
+    /// Writes other elements of the same shape and type into a tensor, in place. May be null. Since ABI 1.2.
+    pub write: Option<
+        unsafe extern "C" fn(
+            instance: Opaque,
+            tensor: Opaque,
+            data: *const HostTensor,
+            error: *mut Error,
+        ) -> u32,
+    >,
+    /// A step of AdamW whose changing numbers lie on the device. May be null. Since ABI 1.2.
+    pub update:
+        Option<unsafe extern "C" fn(instance: Opaque, update: *const Update, error: *mut Error) -> u32>,
 }

@@ -121,7 +121,20 @@ layouts! {
         in_use @ 16 since 0,
         peak @ 24 since 0,
     }
-    "PalimpsestBackendTable" crate::backend::Table: size 136 align 8 {
+    "PalimpsestUpdate" crate::backend::Update: size 96 align 8 {
+        head @ 0 since 2,
+        beta1 @ 16 since 2,
+        beta2 @ 24 since 2,
+        eps @ 32 since 2,
+        decay @ 40 since 2,
+        value @ 48 since 2,
+        gradient @ 56 since 2,
+        first @ 64 since 2,
+        second @ 72 since 2,
+        average @ 80 since 2,
+        rates @ 88 since 2,
+    }
+    "PalimpsestBackendTable" crate::backend::Table: size 184 align 8 {
         head @ 0 since 0,
         open @ 16 since 0,
         info @ 24 since 0,
@@ -138,6 +151,12 @@ layouts! {
         synchronize @ 112 since 0,
         memory @ 120 since 0,
         release @ 128 since 0,
+        graphs @ 136 since 2,
+        graph_begin @ 144 since 2,
+        graph_end @ 152 since 2,
+        graph_replay @ 160 since 2,
+        write @ 168 since 2,
+        update @ 176 since 2,
     }
     "PalimpsestValue" crate::corruption::Value: size 32 align 8 {
         integer @ 0 since 0,
