@@ -39,12 +39,12 @@ pub mod transform;
 mod unpacked;
 
 pub use augment::{Augment, Border, Crop, Filter};
-pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
-pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use decode::DecodeOptions;
 pub use eval_loader::{EvalConfig, EvalLoader};
 pub use loader::{Feed, Loader, LoaderConfig};
 pub use open::{list, open, open_detection, open_segmentation, open_with_notes};
+pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
+pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{DatasetInfo, Opened, OpenedDetection, OpenedSegmentation};
 pub use scene::SceneSettings;
 pub use spec::DataSpec;

@@ -1,8 +1,8 @@
 //! Targets and predictions drawn over their picture: coloured masks, boxes with names.
 
+use crate::{IGNORE, LabelMap, Object};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
-use crate::{IGNORE, LabelMap, Object};
 
 use crate::colour::with_channels;
 use crate::glyphs::{self, GLYPH};

@@ -1,8 +1,8 @@
 //! Contact sheets of targets, and of predictions beside them.
 
+use crate::{DetectionData, LabelMap, Object, SegmentationData};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
-use crate::{DetectionData, LabelMap, Object, SegmentationData};
 
 use crate::contact_sheet::{ContactSheet, Picture};
 use crate::overlay::{over_labels, over_objects};

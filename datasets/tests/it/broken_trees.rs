@@ -105,7 +105,12 @@ fn faults() -> Vec<Fault> {
         ("voc", "SegmentationClass/a.png", map(5, 1), "has 5x4 pixels, its picture 6x4"),
         ("voc-boxes", "JPEGImages/a.jpg", None, "no such file"),
         ("voc-boxes", "Annotations/a.xml", None, "a.xml: no such file"),
-        ("voc-boxes", "Annotations/a.xml", text(xml(6, "dgo", 5)), "unknown class `dgo`; did you mean `dog`?"),
+        (
+            "voc-boxes",
+            "Annotations/a.xml",
+            text(xml(6, "dgo", 5)),
+            "unknown class `dgo`; did you mean `dog`?",
+        ),
         ("voc-boxes", "Annotations/a.xml", text(xml(6, "dog", 9)), "is outside of the picture of 6x4"),
         ("voc-boxes", "JPEGImages/a.jpg", small(), "the picture has 5x4 pixels, its annotation says 6x4"),
         ("coco", "train2017/a.jpg", None, "no such file"),

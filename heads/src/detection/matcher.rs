@@ -58,8 +58,8 @@ impl Matcher {
         if self.best_for_each {
             for (at, b) in boxes.iter().enumerate() {
                 // An object that no box touches would take them all.
-                let wanted =
-                    (0..objects.len()).any(|i| best_of_object[i] > 0.0 && objects[i].iou(b) == best_of_object[i]);
+                let wanted = (0..objects.len())
+                    .any(|i| best_of_object[i] > 0.0 && objects[i].iou(b) == best_of_object[i]);
                 if wanted {
                     matches[at] = Match::Object(best[at].0);
                 }

@@ -32,9 +32,8 @@ impl MultiBlockPyramid {
             .iter()
             .enumerate()
             .map(|(i, &stride)| {
-                let level = |specs: &mut ParamSpecs| {
-                    Rescale::new(specs, (patch as f64, stride), input, false, norm)
-                };
+                let level =
+                    |specs: &mut ParamSpecs| Rescale::new(specs, (patch as f64, stride), input, false, norm);
                 Ok((specs.scope(&format!("pyramid.{i}"), level)?.0, stride))
             })
             .collect::<Result<_>>()?;

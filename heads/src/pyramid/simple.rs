@@ -43,7 +43,8 @@ impl SimplePyramid {
         let &SimplePyramidSettings { input, width, patch, strides } = settings;
         check_order(strides)?;
         let level = |specs: &mut ParamSpecs, stride: f64| {
-            let (rescale, channels) = Rescale::new(specs, (patch as f64, stride), input, true, NormKind::Layer)?;
+            let (rescale, channels) =
+                Rescale::new(specs, (patch as f64, stride), input, true, NormKind::Layer)?;
             let mut conv = |name: &str, extents: [usize; 3]| {
                 ConvBlock::new(specs, name, extents, (NormKind::Layer, false), he_normal(width, extents[2]))
             };

@@ -26,8 +26,7 @@ pub fn segmentation_loss(logits: &Tensor, maps: &[LabelMap]) -> Result<Tensor> {
         .interpolate(height, width, Interpolation::Bilinear)?
         .permute(&[0, 2, 3, 1])?
         .reshape([b * height * width, classes])?;
-    let known: Vec<i64> =
-        (0..labels.len()).filter(|&at| labels[at] != IGNORE).map(|at| at as i64).collect();
+    let known: Vec<i64> = (0..labels.len()).filter(|&at| labels[at] != IGNORE).map(|at| at as i64).collect();
     if known.is_empty() {
         return pixels.sum_all()?.mul_scalar(0.0);
     }

@@ -1,12 +1,12 @@
 //! The `segment` head.
 
 use palimpsest_core::data::Batch;
+use palimpsest_core::geometry::Geometry;
 use palimpsest_core::head::{
     Draws, Feature, HeadContext, HeadFeatures, Inference, Metric, TaskHead, TaskHeadEntry,
 };
 use palimpsest_core::model::NamedLoss;
 use palimpsest_core::params::{ParamSpecs, Params};
-use palimpsest_core::geometry::Geometry;
 use palimpsest_core::{Result, Tensor, settings};
 use palimpsest_targets::LabelMap;
 

@@ -132,7 +132,11 @@ impl SlidingWindow {
 /// `x` in another height and width, bilinearly.
 pub(super) fn resize(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let [_, _, h, w] = x.shape().array()?;
-    if [h, w] == [height, width] { Ok(x.clone()) } else { x.interpolate(height, width, Interpolation::Bilinear) }
+    if [h, w] == [height, width] {
+        Ok(x.clone())
+    } else {
+        x.interpolate(height, width, Interpolation::Bilinear)
+    }
 }
 
 fn pad(x: &Tensor, rows: [usize; 2], columns: [usize; 2]) -> Result<Tensor> {

@@ -92,8 +92,11 @@ fn losses_as_torchvision() {
 const IMAGE: [usize; 2] = [32, 48];
 
 fn fcos_levels() -> [LevelExtents; 3] {
-    [(8, 12, 4.0), (4, 6, 8.0), (2, 3, 16.0)]
-        .map(|(height, width, stride)| LevelExtents { height, width, stride })
+    [(8, 12, 4.0), (4, 6, 8.0), (2, 3, 16.0)].map(|(height, width, stride)| LevelExtents {
+        height,
+        width,
+        stride,
+    })
 }
 
 #[test]

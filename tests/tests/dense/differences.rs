@@ -76,7 +76,12 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
                 continue;
             }
             let error = (slope - gradient[at]).abs() / largest;
-            assert!(error < TOLERANCE, "{}[{at}]: {} backward, {slope} by differences", spec.name, gradient[at]);
+            assert!(
+                error < TOLERANCE,
+                "{}[{at}]: {} backward, {slope} by differences",
+                spec.name,
+                gradient[at]
+            );
         }
     }
 }
@@ -84,7 +89,8 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
 #[test]
 fn segmentation() {
     let place = micro::place();
-    let labels: Vec<u8> = (0..2 * 16 * 24).map(|i| if i % 11 == 0 { 255 } else { (i * 7 % 3) as u8 }).collect();
+    let labels: Vec<u8> =
+        (0..2 * 16 * 24).map(|i| if i % 11 == 0 { 255 } else { (i * 7 % 3) as u8 }).collect();
     let labels: Vec<LabelMap> = labels.chunks(384).map(|l| LabelMap::new(24, 16, l.to_vec())).collect();
     for kind in [DecoderKind::Linear, DecoderKind::Upernet] {
         let mut specs = ParamSpecs::default();

@@ -9,7 +9,8 @@ use crate::reference::{each_case, leaf, named_leaves};
 fn simple_pyramid_as_its_paper() {
     each_case(|case| {
         let mut specs = ParamSpecs::default();
-        let settings = SimplePyramidSettings { input: 8, width: 6, patch: 16, strides: &[4.0, 8.0, 16.0, 32.0] };
+        let settings =
+            SimplePyramidSettings { input: 8, width: 6, patch: 16, strides: &[4.0, 8.0, 16.0, 32.0] };
         let pyramid = SimplePyramid::new(&mut specs, &settings).expect("builds");
         let params = case.weights("simple", &specs).track().expect("tracks");
         let x = leaf(case, "simple", "x");
@@ -74,7 +75,10 @@ fn what_cannot_be_built_is_told() {
             "a stride of 3 px from patches of 16 px; choose strides among 4, 8, 16, 32, 64, 128",
         ),
         (built(8, &[8.0, 4.0]), "[8.0, 4.0] are no strides from fine to coarse; "),
-        (built(6, &[4.0]), "a width of 6 can't be divided by 4; use an encoder whose width is a multiple of 4"),
+        (
+            built(6, &[4.0]),
+            "a width of 6 can't be divided by 4; use an encoder whose width is a multiple of 4",
+        ),
     ] {
         let text = result.expect_err("impossible").to_string();
         assert!(text.contains(part), "{text}");

@@ -63,9 +63,10 @@ impl Case {
     /// Weights under the Rust side's names: names and shapes must be the reference's.
     pub(crate) fn weights(&self, case: &str, specs: &ParamSpecs) -> Params {
         let prefix = format!("{case}.w.");
-        let named = self.named.iter().filter_map(|(name, value)| {
-            Some((name.strip_prefix(&prefix)?.to_owned(), value.clone()))
-        });
+        let named = self
+            .named
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())));
         let values = match_names(specs.specs(), named.collect()).expect("the reference's weights");
         Params::upload(&self.place, values, DType::F64, DType::F64).expect("uploads")
     }

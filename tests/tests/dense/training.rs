@@ -67,7 +67,10 @@ pub(crate) fn mask_rcnn(specs: &mut ParamSpecs) -> Detector {
         let mut losses = detector.proposal_losses(&outputs, objects, &mut random)?;
         let near = |o: &Object| {
             let [left, top, right, bottom] = Edges::of(&o.bounds).0;
-            [Edges([left + 1.3, top - 0.7, right + 0.4, bottom + 1.9]), Edges([left - 9.0, top, left + 3.1, bottom])]
+            [
+                Edges([left + 1.3, top - 0.7, right + 0.4, bottom + 1.9]),
+                Edges([left - 9.0, top, left + 3.1, bottom]),
+            ]
         };
         let proposed = objects.iter().map(|o| o.iter().flat_map(near).collect()).collect();
         let sampled = detector.sample(proposed, objects, &mut random);
@@ -101,7 +104,8 @@ fn agree(build: &dyn Fn(&mut ParamSpecs) -> Box<dyn Fn(&Params) -> Result<Tensor
     let loss = build(&mut specs);
     let precise = outcome(&drawn(&micro::place(), &specs, DType::F64), &*loss).expect("runs");
     for (name, place) in contenders() {
-        let found = outcome(&drawn(&place, &specs, DType::F32), &*loss).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let found =
+            outcome(&drawn(&place, &specs, DType::F32), &*loss).unwrap_or_else(|e| panic!("{name}: {e}"));
         let error = (found.0 - precise.0).abs() / precise.0.abs();
         assert!(error < LOSS, "{name}: loss {} instead of {}", found.0, precise.0);
         let error = apart(&precise.1, &found.1);

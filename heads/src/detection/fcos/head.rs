@@ -119,9 +119,9 @@ impl FcosHead {
 }
 
 fn tower(params: &Params, layers: &[(Conv2d, GroupNorm)], x: &Tensor) -> Result<Tensor> {
-    layers.iter().try_fold(x.clone(), |x, (conv, norm)| {
-        relu(&norm.forward(params, &conv.forward(params, &x)?)?)
-    })
+    layers
+        .iter()
+        .try_fold(x.clone(), |x, (conv, norm)| relu(&norm.forward(params, &conv.forward(params, &x)?)?))
 }
 
 /// [B, C, H, W] -> [B, H W, C].

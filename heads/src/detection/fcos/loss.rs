@@ -32,7 +32,8 @@ pub fn fcos_losses(
         return Err(Error::failure(format!("objects of {} images for {b}", objects.len())));
     }
     let mut one_hot = vec![0.0; b * n * classes];
-    let (mut rows, mut truths, mut centres, mut scales, mut origins) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut rows, mut truths, mut centres, mut scales, mut origins) =
+        (vec![], vec![], vec![], vec![], vec![]);
     for (i, objects) in objects.iter().enumerate() {
         let edges: Vec<Edges> = objects.iter().map(|o| o.0).collect();
         for (at, object) in assign(&outputs.points, &edges, radius).into_iter().enumerate() {

@@ -26,13 +26,7 @@ impl MaskHead {
                 })
                 .collect(),
             up: ConvTranspose2d::new(specs, "up", width, width, he_normal(width, 2)),
-            masks: Conv2d::new(
-                specs,
-                "masks",
-                [width, classes, 1],
-                Init::TruncatedNormal(0.001),
-                Some(0.0),
-            ),
+            masks: Conv2d::new(specs, "masks", [width, classes, 1], Init::TruncatedNormal(0.001), Some(0.0)),
         })
     }
 

@@ -42,8 +42,9 @@ impl RpnHead {
     pub fn new(specs: &mut ParamSpecs, width: usize, convs: usize, anchors: AnchorGenerator) -> Self {
         let (init, places) = (|| Init::TruncatedNormal(0.01), anchors.per_place());
         specs.scope("rpn", |specs| {
-            let mut conv =
-                |name: &str, output, kernel| Conv2d::new(specs, name, [width, output, kernel], init(), Some(0.0));
+            let mut conv = |name: &str, output, kernel| {
+                Conv2d::new(specs, name, [width, output, kernel], init(), Some(0.0))
+            };
             Self {
                 convs: (0..convs).map(|i| conv(&format!("conv.{i}"), width, 3)).collect(),
                 objectness: conv("objectness", places, 1),
@@ -69,7 +70,8 @@ impl RpnHead {
                 .try_fold(level.values.clone(), |x, conv| relu(&conv.forward(params, &x)?))?;
             // Channels are [anchor] and [anchor, 4].
             let count = height * width * places;
-            objectness.push(self.objectness.forward(params, &x)?.permute(&[0, 2, 3, 1])?.reshape([b, count])?);
+            objectness
+                .push(self.objectness.forward(params, &x)?.permute(&[0, 2, 3, 1])?.reshape([b, count])?);
             deltas.push(self.deltas.forward(params, &x)?.permute(&[0, 2, 3, 1])?.reshape([b, count, 4])?);
         }
         if extents.is_empty() {

@@ -124,7 +124,8 @@ fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<O
         recipe.data.name,
         heads.iter().map(|head| head.name).collect::<Vec<_>>().join(", "),
     ));
-    let changes = [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
+    let changes =
+        [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
     Ok(Some(Chosen { name: name.to_owned(), changes: changes.to_vec() }))
 }
 
