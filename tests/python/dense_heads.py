@@ -201,6 +201,8 @@ def rpn(rng):
         put(f"rpn.boxes.{i}", target["boxes"])
     labels, matched = network.assign_targets_to_anchors([anchors_] * 2, targets)
     codes = network.box_coder.encode([m.double() for m in matched], [anchors_] * 2)
+    # torchvision's labels are f32, and so would be the loss.
+    labels = [l.double() for l in labels]
     first, second = network.compute_loss(objectness.reshape(-1, 1), deltas.reshape(-1, 4), labels, list(codes))
     put_with_gradient("rpn.loss", {"objectness": objectness, "deltas": deltas},
                       {"objectness": first.reshape(1), "boxes": second.reshape(1)})
