@@ -54,7 +54,7 @@ fn primitives_are_there_for_every_type() {
 
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
 #[test]
-fn a_gpu_is_refused_with_the_way_to_it() {
+fn a_gpu_is_refused_with_the_reason() {
     let backend = place().backend;
     assert_eq!(backend.devices(), [Device::Cpu]);
     for device in [Device::Cuda(0), Device::Wgpu(1)] {
