@@ -49,12 +49,12 @@ impl Burn {
     }
 }
 
-#[cfg(not(feature = "cube"))]
-fn absent(device: Device) -> palimpsest_core::Error {
-    palimpsest_core::Error::user(format!(
-        "the burn backend has no device `{device}`: it was built for the processor alone"
-    ))
-    .mend("use cpu, or build it for GPUs: cargo xtask backend build burn --cuda (or --wgpu)")
+/// Why a device is missing whose kind this crate was built without. Who loaded the library knows the mend.
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+pub(crate) fn without(device: Device) -> palimpsest_core::Error {
+    let what = if matches!(device, Device::Cuda(_)) { "CUDA" } else { "wgpu" };
+    let text = format!("the burn backend has no device {device}: it was built without {what}");
+    palimpsest_core::Error::user(text)
 }
 
 impl Default for Burn {
@@ -108,7 +108,7 @@ impl Backend for Burn {
                 caught("upload", || operations::upload::<Cube>(data, &gpu.seat))
             }
             #[cfg(not(feature = "cube"))]
-            _ => Err(absent(device)),
+            _ => Err(without(device)),
         }
     }
 
@@ -130,7 +130,7 @@ impl Backend for Burn {
                 caught(name, || operations::execute::<Cube>(op, inputs, &gpu.seat))
             }
             #[cfg(not(feature = "cube"))]
-            _ => Err(absent(device)),
+            _ => Err(without(device)),
         }
     }
 
@@ -165,7 +165,7 @@ impl Backend for Burn {
                 caught("synchronize", || gpu.synchronize())
             }
             #[cfg(not(feature = "cube"))]
-            _ => Err(absent(device)),
+            _ => Err(without(device)),
         }
     }
 

@@ -16,10 +16,22 @@ fn told(output: &Output, parts: &[&str]) {
 #[test]
 fn a_library_without_cuda() {
     let folder = folder();
-    let train = ["pretrain", "tiny.toml", "--backend", "dfdx", "--device", "cuda:0"];
-    let output = command(folder.path(), &train).env_remove("CARGO").output().expect("the driver starts");
-    let packed = ["no device cuda:0", "built without CUDA", "cargo xtask dist --cuda"];
-    told(&output, &packed);
+    for (backend, device, what, flag) in [
+        ("dfdx", "cuda:0", "CUDA", "--cuda"),
+        ("burn", "cuda:0", "CUDA", "--cuda"),
+        ("burn", "wgpu:0", "wgpu", "--wgpu"),
+    ] {
+        let train = ["pretrain", "tiny.toml", "--backend", backend, "--device", device];
+        let output = command(folder.path(), &train).env_remove("CARGO").output().expect("the driver starts");
+        let (no_device, built) = (format!("no device {device}"), format!("built without {what}"));
+        told(&output, &[&no_device, &built, &format!("cargo xtask dist {flag}")]);
+    }
+}
+
+#[test]
+fn a_backend_without_a_variant() {
+    let output = command(folder().path(), &["backend", "build", "dfdx", "--wgpu"]).output();
+    told(&output.expect("the driver starts"), &["dfdx", "does not run on wgpu", "backend build burn --wgpu"]);
 }
 
 #[test]

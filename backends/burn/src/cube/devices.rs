@@ -69,16 +69,10 @@ fn locate(device: Device) -> Result<cubecl::Device> {
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => super::cuda::locate(index),
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => Err(without(device, "CUDA", "--cuda")),
+        Device::Cuda(_) => Err(crate::backend::without(device)),
         #[cfg(feature = "wgpu")]
         Device::Wgpu(index) => super::wgpu::locate(index),
         #[cfg(not(feature = "wgpu"))]
-        Device::Wgpu(_) => Err(without(device, "wgpu", "--wgpu")),
+        Device::Wgpu(_) => Err(crate::backend::without(device)),
     }
-}
-
-#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
-fn without(device: Device, what: &str, flag: &str) -> Error {
-    Error::user(format!("the burn backend has no device {device}: it was built without {what}"))
-        .mend(format!("cargo xtask backend build burn {flag}"))
 }
