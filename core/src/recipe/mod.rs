@@ -270,7 +270,7 @@ impl Recipe {
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn cosmetic(key: &str) -> bool {
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 11] = [
         "name",
         // Its SHA-256 counts.
         "init_from",

@@ -235,7 +235,7 @@ impl Trainer {
         let state = State {
             params: self.params.clone(),
             moments: self.optimizer.moments.clone(),
-            average: self.average.clone(),
+            average: self.average.as_ref().map(|average| average.tensors().to_vec()),
         };
         let graphs = self.graphs.as_mut().ok_or_else(|| Error::failure("no graphs"))?;
         let done = graphs.step(&self.place, &constants, &state, &inputs)?;

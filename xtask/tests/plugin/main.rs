@@ -2,6 +2,7 @@
 //! outside the workspace.
 
 mod bad;
+#[allow(dead_code, reason = "the other program of tests calls the rest")]
 #[path = "../cli/driver.rs"]
 mod driver;
 mod examples;
