@@ -2,7 +2,7 @@
 //! outside the workspace.
 
 mod bad;
-#[allow(dead_code, reason = "the other program of tests calls the rest")]
+#[allow(dead_code, reason = "the driver's other tests use more of it")]
 #[path = "../cli/driver.rs"]
 mod driver;
 mod examples;
