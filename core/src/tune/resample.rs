@@ -16,11 +16,11 @@ pub fn resampled(spec: &ParamSpec, value: &HostTensor, geometry: &Geometry) -> R
     let shape = value.shape().dims().to_vec();
     let values = value.clone().into_f32();
     let [h, w] = [geometry.grid_h(), geometry.grid_w()];
-    let (rows, width, ends, to) = match shape.as_slice() {
+    let (rows, width, ends, to) = match *shape.as_slice() {
         // [1, P + L, D], the prefix first
-        &[1, rows, width] if spec.name == "pos_embed" => (rows, width, [geometry.prefix, 0], (h, w)),
+        [1, rows, width] if spec.name == "pos_embed" => (rows, width, [geometry.prefix, 0], (h, w)),
         // [(2h - 1)(2w - 1) + 3, heads], the prefix's rows last
-        &[rows, width] if spec.name.starts_with("rel_pos_bias.") => {
+        [rows, width] if spec.name.starts_with("rel_pos_bias.") => {
             (rows, width, [0, 3], (2 * h - 1, 2 * w - 1))
         }
         _ => return Ok(None),
