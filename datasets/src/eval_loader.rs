@@ -69,8 +69,11 @@ pub struct EvalLoader<S: Sampler = Pictures> {
     done: bool,
 }
 
+/// Makes the next batch; none at the end.
+type Make<T> = Box<dyn FnMut() -> Option<Result<Assembled<T>>> + Send>;
+
 enum Source<S: Sampler> {
-    Inline(Box<dyn FnMut() -> Option<Result<Assembled<S::Target>>> + Send>),
+    Inline(Make<S::Target>),
     Ahead(Prefetch<S>),
 }
 

@@ -114,12 +114,11 @@ pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) 
     Ok(Gradients { gradients, scalars, seconds })
 }
 
+/// Gradients, `None` where there is none.
+type Slopes = Vec<Option<Tensor>>;
+
 /// The gradients of every parameter (`None` for one that isn't trained) and of further leaves.
-fn backward(
-    total: Tensor,
-    tracked: &Params,
-    further: &[&Tensor],
-) -> Result<(Vec<Option<Tensor>>, Vec<Option<Tensor>>)> {
+fn backward(total: Tensor, tracked: &Params, further: &[&Tensor]) -> Result<(Slopes, Slopes)> {
     let trained: Vec<usize> = (0..tracked.tensors().len()).filter(|&i| tracked.is_trained(i)).collect();
     let mut leaves: Vec<&Tensor> = trained.iter().map(|&i| &tracked.tensors()[i]).collect();
     leaves.extend(further);

@@ -92,7 +92,7 @@ impl TuneRecipe {
             data: section("data").read()?,
             table: toml::Table::new(),
         };
-        if recipe.train.batch % recipe.train.accumulate != 0 {
+        if !recipe.train.batch.is_multiple_of(recipe.train.accumulate) {
             return Err(Error::user(format!(
                 "a batch of {} can't be split in {} equal parts",
                 recipe.train.batch, recipe.train.accumulate
