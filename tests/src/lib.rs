@@ -11,4 +11,5 @@ pub mod libraries;
 pub mod micro;
 pub mod parity;
 pub mod python;
+pub mod recorder;
 pub mod tuning;
