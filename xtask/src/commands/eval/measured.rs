@@ -123,7 +123,8 @@ fn shown(measured: &[Measured], figure: &str) -> String {
     match measured.len() {
         0 => "-".to_owned(),
         1 if share(mean) => percent(mean),
-        1 => format!("{mean}"),
+        1 if mean.fract() == 0.0 => format!("{mean}"),
+        1 => format!("{mean:.4}"),
         _ if share(mean) => format!("{:.2} +- {:.2} %", 100.0 * mean, 100.0 * spread),
         _ => format!("{mean:.4} +- {spread:.4}"),
     }
