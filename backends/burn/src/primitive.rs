@@ -130,8 +130,14 @@ fn with_rank<B: Primitives>(x: B::FloatTensorPrimitive, rank: usize) -> B::Float
 }
 
 /// A product. A matrix on the right meets all rows on the left at once: were it broadcast, burn would find
-/// its gradient for each matrix on the left before it adds them up.
+/// its gradient for each matrix on the left before it adds them up. Where there is nothing to add, CubeCL 0.11.3
+/// leaves what was in memory: sums over the empty axes are zeros with the same gradients.
 fn matmul<B: Primitives>(a: B::FloatTensorPrimitive, b: B::FloatTensorPrimitive) -> B::FloatTensorPrimitive {
+    if extents(&a).last() == Some(&0) {
+        let (a, b) = same_rank::<B>(a, b);
+        let last = a.rank() - 1;
+        return B::float_add(B::float_sum_dim(a, last), B::float_sum_dim(b, last - 1));
+    }
     if b.rank() != 2 || a.rank() <= 2 {
         let (a, b) = same_rank::<B>(a, b);
         return B::float_matmul(a, b);
