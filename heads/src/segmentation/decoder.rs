@@ -42,7 +42,7 @@ pub enum SegmentationDecoder {
     /// On the last grid.
     Linear(LinearDecoder),
     /// On four of them.
-    UperNet(MultiBlockPyramid, UperNet),
+    UperNet(MultiBlockPyramid, Box<UperNet>),
 }
 
 impl SegmentationDecoder {
@@ -57,7 +57,7 @@ impl SegmentationDecoder {
             DecoderKind::Upernet => {
                 let pyramid = MultiBlockPyramid::new(specs, input, (patch, strides), norm)?;
                 let net = UperNet::new(specs, (strides.len(), input), width, classes, norm);
-                Ok(Self::UperNet(pyramid, net))
+                Ok(Self::UperNet(pyramid, Box::new(net)))
             }
         }
     }

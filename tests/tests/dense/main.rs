@@ -3,6 +3,7 @@
 
 mod detection;
 mod differences;
+mod fitting;
 mod mask_rcnn;
 mod pyramids;
 mod reference;
