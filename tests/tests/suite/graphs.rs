@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_burn::BurnFlex;
+use palimpsest_burn::Burn;
 use palimpsest_core::data::Batch;
 use palimpsest_core::train::{Checkpoint, Trainer};
 use palimpsest_core::{Device, Place};
@@ -33,7 +33,7 @@ fn trainer(preset: &str, overrides: &[&str], place: Place) -> Trainer {
 }
 
 fn recorder() -> (Arc<Recorder>, Place) {
-    let recorder = Arc::new(Recorder::new(Arc::new(BurnFlex::new())));
+    let recorder = Arc::new(Recorder::new(Arc::new(Burn::new())));
     (recorder.clone(), Place { backend: recorder, device: Device::Cpu })
 }
 
