@@ -132,7 +132,8 @@ fn names() {
     assert_eq!(
         list().iter().map(|i| i.name).collect::<Vec<_>>(),
         [
-            ["fashion-mnist", "folder", "cifar10", "cifar100", "idx", "csv"].as_slice(),
+            ["fashion-mnist", "folder", "cifar10", "cifar100", "stl10", "stl10-unlabeled", "idx", "csv"]
+                .as_slice(),
             &["cub", "nabirds", "inat2017", "inat2018", "cars"],
             &["aircraft", "aircraft-family", "aircraft-manufacturer", "flowers", "pets"],
             &["ade20k", "camvid", "index-png"],

@@ -99,7 +99,10 @@ fn outcome(params: &Params, loss: &dyn Fn(&Params) -> Result<Tensor>) -> Result<
 const LOSS: f64 = 1e-5;
 const GRADIENT: f64 = 1e-3;
 
-fn agree(build: &dyn Fn(&mut ParamSpecs) -> Box<dyn Fn(&Params) -> Result<Tensor>>) {
+/// A loss of given parameters.
+type Loss = Box<dyn Fn(&Params) -> Result<Tensor>>;
+
+fn agree(build: &dyn Fn(&mut ParamSpecs) -> Loss) {
     let mut specs = ParamSpecs::default();
     let loss = build(&mut specs);
     let precise = outcome(&drawn(&micro::place(), &specs, DType::F64), &*loss).expect("runs");

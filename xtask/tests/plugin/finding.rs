@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use palimpsest_abi::MINOR;
+
 use crate::driver::stderr;
 use crate::workshop::{Workshop, compile, output, source};
 
@@ -109,13 +111,16 @@ fn a_manifest_that_lies_is_refused_and_found() {
         (std::fs::read_to_string(&manifest).expect("a manifest"), built.display().to_string());
     let run = ["pretrain", "tiny.toml", "corruption.kind=stripes", "--dry-run", "--plugin", &path];
     let sha = honest.split("sha256 = \"").nth(1).expect("a hash").split('"').next().expect("a hash");
+    let abi = format!("1.{MINOR}");
+    let (abi_line, other_abi) =
+        (format!("abi = \"{abi}\""), format!("says abi 1.0, and its library is abi {abi}"));
     for (from, to, due) in [
         (
             "version = \"0.1.0\"",
             "version = \"0.2.0\"",
             "says version 0.2.0, and its library is version 0.1.0",
         ),
-        ("abi = \"1.1\"", "abi = \"1.0\"", "says abi 1.0, and its library is abi 1.1"),
+        (&abi_line, "abi = \"1.0\"", &other_abi),
         ("org.palimpsest.stripes", "org.other.stripes", "says id org.other.stripes"),
         (sha, &"0".repeat(64), "was changed since its manifest was written"),
     ] {

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use palimpsest_abi::MINOR;
+
 use crate::workshop::{Workshop, output, source, target};
 
 /// An allocator whose blocks no other one could free: what it gives out lies 64 bytes into what it took.
@@ -90,7 +92,12 @@ fn a_library_that_would_abort_is_refused() {
     assert!(text.contains("panic = \"unwind\""), "{text}");
 }
 
-/// The header as version 1.0 had it: without the fields that `fields.txt` says are of 1.1.
+/// The line of the header that tells its minor version.
+fn minor_line() -> String {
+    format!("#define PALIMPSEST_MINOR {MINOR}")
+}
+
+/// What strategies read of the header as version 1.0 had it: without the fields that `fields.txt` says are of 1.1.
 fn first_header() -> String {
     let mut text = std::fs::read_to_string(source("plugins/include/palimpsest.h")).expect("the header");
     let since = "Since ABI 1.1.";
@@ -111,7 +118,7 @@ fn first_header() -> String {
     };
     let kept: Vec<&str> =
         text.lines().filter(|line| !(line.starts_with("PALIMPSEST_ASSERT") && grown(line))).collect();
-    kept.join("\n").replace("#define PALIMPSEST_MINOR 1", "#define PALIMPSEST_MINOR 0") + "\n"
+    kept.join("\n").replace(&minor_line(), "#define PALIMPSEST_MINOR 0") + "\n"
 }
 
 #[test]
@@ -138,7 +145,8 @@ fn a_newer_major_version_is_refused_by_name() {
     let folder = workshop.write("next", "c", "plan");
     workshop.edit(&folder.join("palimpsest.h"), "#define PALIMPSEST_MAJOR 1", "#define PALIMPSEST_MAJOR 2");
     let (text, status) = workshop.fail(&["plugin", "build", "next"]);
-    assert!(text.contains("libnext.so: speaks ABI 2.1, this program 1.1"), "{text}");
+    let due = format!("libnext.so: speaks ABI 2.{MINOR}, this program 1.{MINOR}");
+    assert!(text.contains(&due), "{text}");
     assert_eq!(status, Some(2));
 }
 
@@ -147,7 +155,7 @@ fn a_newer_major_version_is_refused_by_name() {
 fn a_newer_minor_version_works() {
     let workshop = Workshop::new();
     let folder = workshop.write("later", "c", "plan");
-    workshop.edit(&folder.join("palimpsest.h"), "#define PALIMPSEST_MINOR 1", "#define PALIMPSEST_MINOR 9");
+    workshop.edit(&folder.join("palimpsest.h"), &minor_line(), "#define PALIMPSEST_MINOR 9");
     let plugin = workshop.build("later");
     assert_eq!(workshop.validate(&plugin, &[]).failed, []);
 }
