@@ -52,7 +52,7 @@
 /*
  Grows when fields or functions are added.
  */
-#define PALIMPSEST_MINOR 1
+#define PALIMPSEST_MINOR 2
 
 /*
  The highest rank that crosses.
@@ -1039,6 +1039,58 @@ typedef struct PalimpsestMemory {
 } PalimpsestMemory;
 
 /*
+ A step of AdamW on one parameter, in place. Its tensors are alike in shape and type, but for rates.
+ Since ABI 1.2.
+ */
+typedef struct PalimpsestUpdate {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     Decay of the first moment.
+     */
+    double beta1;
+    /*
+     Decay of the second moment.
+     */
+    double beta2;
+    /*
+     Added to the root of the second moment.
+     */
+    double eps;
+    /*
+     Weight decay.
+     */
+    double decay;
+    /*
+     The parameter; written in place.
+     */
+    PalimpsestOpaque value;
+    /*
+     Its gradient.
+     */
+    PalimpsestOpaque gradient;
+    /*
+     First moment; written in place.
+     */
+    PalimpsestOpaque first;
+    /*
+     Second moment; written in place.
+     */
+    PalimpsestOpaque second;
+    /*
+     An average of the parameter, or null; written in place.
+     */
+    PalimpsestOpaque average;
+    /*
+     f32 \[5\] on the device: learning rate, number of the step from 1, factor on the gradient, 1 to leave
+     everything as it is or else 0, weight of the new parameter in the average.
+     */
+    PalimpsestOpaque rates;
+} PalimpsestUpdate;
+
+/*
  The functions of a backend. Each but those without an PalimpsestError returns a PalimpsestCode. They may
  be called from any thread; whether gradients are recorded is a state of the thread.
  */
@@ -1142,6 +1194,43 @@ typedef struct PalimpsestBackendTable {
      Gives a tensor back.
      */
     void (*release)(PalimpsestOpaque instance, PalimpsestOpaque tensor);
+    /*
+     1 if the device has graphs; the functions below are then there. May be null. Since ABI 1.2.
+     */
+    uint32_t (*graphs)(PalimpsestOpaque instance, struct PalimpsestDevice device);
+    /*
+     From here to graph_end the thread's work on the device goes to the queue that graphs are captured
+     on. With capture 1 nothing is done, and the work becomes a graph. May be null. Since ABI 1.2.
+     */
+    uint32_t (*graph_begin)(PalimpsestOpaque instance,
+                            struct PalimpsestDevice device,
+                            uint32_t capture,
+                            struct PalimpsestError *error);
+    /*
+     Ends what graph_begin began, also after a failure in between; writes the graph, null if none was
+     captured. It is given back with release. May be null. Since ABI 1.2.
+     */
+    uint32_t (*graph_end)(PalimpsestOpaque instance,
+                          struct PalimpsestDevice device,
+                          PalimpsestOpaque *graph,
+                          struct PalimpsestError *error);
+    /*
+     Does the work of a graph. May be null. Since ABI 1.2.
+     */
+    uint32_t (*graph_replay)(PalimpsestOpaque instance, PalimpsestOpaque graph, struct PalimpsestError *error);
+    /*
+     Writes other elements of the same shape and type into a tensor, in place. May be null. Since ABI 1.2.
+     */
+    uint32_t (*write)(PalimpsestOpaque instance,
+                      PalimpsestOpaque tensor,
+                      const struct PalimpsestHostTensor *data,
+                      struct PalimpsestError *error);
+    /*
+     A step of AdamW whose changing numbers lie on the device. May be null. Since ABI 1.2.
+     */
+    uint32_t (*update)(PalimpsestOpaque instance,
+                       const struct PalimpsestUpdate *update,
+                       struct PalimpsestError *error);
 } PalimpsestBackendTable;
 
 /*
@@ -1462,7 +1551,20 @@ PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestMemory) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestMemory, head) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestMemory, in_use) == 16);
 PALIMPSEST_ASSERT(offsetof(PalimpsestMemory, peak) == 24);
-PALIMPSEST_ASSERT(sizeof(PalimpsestBackendTable) == 136);
+PALIMPSEST_ASSERT(sizeof(PalimpsestUpdate) == 96);
+PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestUpdate) == 8);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, head) == 0);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, beta1) == 16);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, beta2) == 24);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, eps) == 32);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, decay) == 40);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, value) == 48);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, gradient) == 56);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, first) == 64);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, second) == 72);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, average) == 80);
+PALIMPSEST_ASSERT(offsetof(PalimpsestUpdate, rates) == 88);
+PALIMPSEST_ASSERT(sizeof(PalimpsestBackendTable) == 184);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestBackendTable) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, head) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, open) == 16);
@@ -1480,6 +1582,12 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, seed) == 104);
 PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, synchronize) == 112);
 PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, memory) == 120);
 PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, release) == 128);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, graphs) == 136);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, graph_begin) == 144);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, graph_end) == 152);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, graph_replay) == 160);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, write) == 168);
+PALIMPSEST_ASSERT(offsetof(PalimpsestBackendTable, update) == 176);
 PALIMPSEST_ASSERT(sizeof(PalimpsestValue) == 32);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestValue) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestValue, integer) == 0);

@@ -11,3 +11,4 @@ pub mod libraries;
 pub mod micro;
 pub mod parity;
 pub mod python;
+pub mod recorder;

@@ -9,6 +9,8 @@
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -62,6 +64,65 @@ int palimpsest_tch_adamw(at::Tensor* parameter, const at::Tensor* gradient, at::
     auto step = at::full({}, rates->step, parameter->options().dtype(at::kFloat));
     at::_fused_adamw_({*parameter}, {*gradient}, {*first}, {*second}, {}, {step}, rates->lr, rates->beta1,
                       rates->beta2, rates->decay, rates->eps, /*amsgrad=*/false, /*maximize=*/false);
+  });
+}
+
+// Shared with src/shim.rs.
+struct PalimpsestConstants {
+  double beta1, beta2, eps, decay;
+};
+
+// One step of AdamW, in place, whose changing numbers lie on the device: learning rate, number of the step,
+// factor on the gradient, 1 to leave everything as it is, weight of the new parameter in the average. The
+// average may be null. The others are dense and alike in shape, type and device.
+int palimpsest_tch_update(at::Tensor* parameter, const at::Tensor* gradient, at::Tensor* first,
+                          at::Tensor* second, at::Tensor* average, const at::Tensor* rates,
+                          const PalimpsestConstants* constants) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    auto rate = [&](int64_t i) { return rates->select(0, i); };
+    auto scaled = gradient->mul(rate(2));
+    at::_fused_adamw_({*parameter}, {scaled}, {*first}, {*second}, {}, {rate(1)}, rate(0), constants->beta1,
+                      constants->beta2, constants->decay, constants->eps, /*amsgrad=*/false,
+                      /*maximize=*/false, /*grad_scale=*/{}, /*found_inf=*/rate(3));
+    if (average != nullptr) average->lerp_(*parameter, rate(4).to(parameter->scalar_type()));
+  });
+}
+
+// Shared with src/graph_library.rs; see shim/graphs/graphs.cpp.
+struct PalimpsestGraphs {
+  const char* (*error)();
+  int (*begin)(int device, int capture);
+  int (*end)(void** graph);
+  int (*replay)(void* graph);
+  void (*free)(void* graph);
+};
+
+// Loads the library of graphs out of its bytes, for good: it lies in no file of its own.
+int palimpsest_tch_load_graphs(const unsigned char* bytes, size_t count, PalimpsestGraphs* functions) {
+  return guarded([&] {
+    int file = memfd_create("palimpsest-graphs", MFD_CLOEXEC);
+    TORCH_CHECK(file >= 0, "no memory for the library of graphs");
+    for (size_t written = 0; written < count;) {
+      ssize_t more = write(file, bytes + written, count - written);
+      TORCH_CHECK(more > 0, "no memory for the library of graphs");
+      written += static_cast<size_t>(more);
+    }
+    std::string path = "/proc/self/fd/" + std::to_string(file);
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    const char* why = library != nullptr ? nullptr : dlerror();
+    close(file);
+    TORCH_CHECK(library != nullptr, why != nullptr ? why : "the loader gives no reason");
+    auto find = [&](const char* name) {
+      void* symbol = dlsym(library, name);
+      TORCH_CHECK(symbol != nullptr, "the library of graphs has no ", name);
+      return symbol;
+    };
+    functions->error = reinterpret_cast<decltype(functions->error)>(find("palimpsest_graphs_error"));
+    functions->begin = reinterpret_cast<decltype(functions->begin)>(find("palimpsest_graphs_begin"));
+    functions->end = reinterpret_cast<decltype(functions->end)>(find("palimpsest_graphs_end"));
+    functions->replay = reinterpret_cast<decltype(functions->replay)>(find("palimpsest_graphs_replay"));
+    functions->free = reinterpret_cast<decltype(functions->free)>(find("palimpsest_graphs_free"));
   });
 }
 

@@ -1,6 +1,7 @@
 //! The backend as core sees it.
 
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
+use palimpsest_core::graphs::Graphs;
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 use tch::Tensor;
@@ -150,5 +151,9 @@ impl Backend for Libtorch {
 
     fn memory(&self, device: Device) -> MemoryStats {
         memory::stats(device)
+    }
+
+    fn graphs(&self, device: Device) -> Option<&dyn Graphs> {
+        (!matches!(device, Device::Wgpu(_))).then_some(self)
     }
 }

@@ -9,6 +9,8 @@ mod execute;
 mod export;
 mod failure;
 mod fused;
+mod graph_library;
+mod graphs;
 mod library;
 mod memory;
 mod primitive;

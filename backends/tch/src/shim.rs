@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use palimpsest_core::graphs::{Parameter, Rate};
 use tch::{TchError, Tensor};
 use torch_sys::C_tensor;
 
@@ -33,7 +34,8 @@ pub(crate) struct Shared(Tensor);
 
 // SAFETY: this crate calls no method on a borrowed tensor that changes it: what it does in place it
 // does to a tensor that it owns and whose memory nothing else refers to (`is_sole`), so never to one
-// that another thread could be reading; `crate::graph` and `crate::fused` say where they part from that.
+// that another thread could be reading. `crate::graphs` writes over shared ones: its trait's callers see to it
+// that nobody reads them meanwhile.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -51,6 +53,16 @@ impl Shared {
     }
 }
 
+/// The constants of every step of AdamW. `shim.cpp` has the same fields in the same order.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Constants {
+    pub(crate) beta1: f64,
+    pub(crate) beta2: f64,
+    pub(crate) eps: f64,
+    pub(crate) decay: f64,
+}
+
 unsafe extern "C" {
     fn palimpsest_tch_error() -> *const c_char;
     fn palimpsest_tch_is_sole(tensor: *const C_tensor) -> c_int;
@@ -61,6 +73,15 @@ unsafe extern "C" {
         second: *mut C_tensor,
         rates: *const Adamw,
     ) -> c_int;
+    fn palimpsest_tch_update(
+        parameter: *mut C_tensor,
+        gradient: *const C_tensor,
+        first: *mut C_tensor,
+        second: *mut C_tensor,
+        average: *mut C_tensor,
+        rates: *const C_tensor,
+        constants: *const Constants,
+    ) -> c_int;
     fn palimpsest_tch_allow_tf32(allowed: c_int) -> c_int;
     fn palimpsest_tch_cuda_memory(device: c_int, in_use: *mut u64, peak: *mut u64) -> c_int;
     fn palimpsest_tch_library() -> *const c_char;
@@ -68,7 +89,7 @@ unsafe extern "C" {
 }
 
 /// What the shim says of the status that it returned on this thread.
-fn outcome(status: c_int) -> Result<(), String> {
+pub(crate) fn outcome(status: c_int) -> Result<(), String> {
     if status == 0 {
         return Ok(());
     }
@@ -110,6 +131,48 @@ pub(crate) fn adamw(
             first.as_mut_ptr(),
             second.as_mut_ptr(),
             rates,
+        )
+    };
+    outcome(status).map_err(TchError::Torch)
+}
+
+/// A step of AdamW on all that a parameter has, in place, whoever shares it; `rates` are on its device.
+pub(crate) fn update(
+    parameter: &Parameter<&Tensor>,
+    rates: &Tensor,
+    constants: &Constants,
+) -> Result<(), TchError> {
+    let Parameter { value, gradient, first, second, average } = *parameter;
+    let gradient = gradient.f_contiguous()?;
+    for other in [&gradient, first, second].into_iter().chain(average) {
+        let alike = other.size() == value.size()
+            && other.f_kind()? == value.f_kind()?
+            && other.device() == value.device();
+        if !(alike && other.is_contiguous() && value.is_contiguous()) {
+            return Err(TchError::Shape("the parameter, its gradient and its moments differ".to_owned()));
+        }
+    }
+    if rates.size() != [Rate::COUNT as i64]
+        || rates.f_kind()? != tch::Kind::Float
+        || rates.device() != value.device()
+    {
+        return Err(TchError::Shape("the step's rates don't fit".to_owned()));
+    }
+    // A reference of its own to each that is written.
+    let mut written = [value.shallow_clone(), first.shallow_clone(), second.shallow_clone()];
+    let mut average = average.map(Tensor::shallow_clone);
+    let [value, first, second] = &mut written;
+    // SAFETY: live at::Tensors, checked above to be alike and dense; the trait's contract has whoever
+    // shares their memory see it change. `Constants` has the layout of its C++ twin.
+    let status = unsafe {
+        palimpsest_tch_update(
+            value.as_mut_ptr(),
+            gradient.as_ptr(),
+            first.as_mut_ptr(),
+            second.as_mut_ptr(),
+            average.as_mut().map_or(std::ptr::null_mut(), Tensor::as_mut_ptr),
+            rates.as_ptr(),
+            constants,
         )
     };
     outcome(status).map_err(TchError::Torch)

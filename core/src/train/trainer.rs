@@ -196,11 +196,6 @@ impl Trainer {
         self.notice.take().into_iter().chain(graphs).collect()
     }
 
-    /// Whether steps are launched as graphs by now.
-    pub fn launches_graphs(&self) -> bool {
-        self.graphs.as_ref().is_some_and(Stepper::captured)
-    }
-
     /// The parts of a batch with their plans.
     fn parts<'a>(&self, batch: &'a Batch) -> Result<Vec<(Cow<'a, Batch>, CorruptionPlan)>> {
         let parts = self.recipe.train.accumulate;

@@ -3,6 +3,7 @@
 mod definitions;
 mod golden;
 mod gradients;
+mod graphs;
 mod ladder;
 mod noise_place;
 mod plans;

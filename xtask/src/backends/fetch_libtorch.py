@@ -18,6 +18,7 @@ KEEP = (
     "torch-2.11.0.dist-info/LICENSE",
     "nvidia/cu13/lib/libcupti.so.13",
     "nvidia/cu13/lib/libcudart.so.13",
+    "nvidia/cu13/include/",
 )
 
 

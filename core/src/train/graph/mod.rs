@@ -44,6 +44,8 @@ pub(super) struct Stepper {
     /// Of steps without and with a look at attention, whose calls differ.
     stages: [Stage; 2],
     misses: u32,
+    /// Whether a step that differed was told.
+    told: bool,
     notices: Vec<String>,
 }
 
@@ -51,11 +53,12 @@ enum Stage {
     Cold,
     Recorded(Trace),
     Checked(Trace),
-    Captured(Trace, Captured),
+    Captured(Captured),
     Off,
 }
 
 struct Captured {
+    trace: Trace,
     graph: Handle,
     report: Handle,
 }
@@ -75,7 +78,7 @@ impl Stepper {
             return (None, Some(refusal(&format!("the backend {name} has none on {device}"))));
         }
         let stages = [Stage::Cold, Stage::Cold];
-        (wanted.then_some(Self { mode, stages, misses: 0, notices: vec![] }), None)
+        (wanted.then_some(Self { mode, stages, misses: 0, told: false, notices: vec![] }), None)
     }
 
     /// Forgets the graphs: the state lies elsewhere now.
@@ -90,11 +93,6 @@ impl Stepper {
     /// What the user should know, once.
     pub(super) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
-    }
-
-    /// Whether the last step came out of a graph.
-    pub(super) fn captured(&self) -> bool {
-        self.stages.iter().any(|stage| matches!(stage, Stage::Captured(..)))
     }
 
     fn give_up(&mut self, why: &str) {
@@ -123,7 +121,7 @@ impl Stepper {
             Stage::Cold => self.warm_up(&at, Watch::Record, Trace::default()),
             Stage::Recorded(trace) => self.warm_up(&at, Watch::Check, trace),
             Stage::Checked(trace) => self.capture(&at, trace),
-            Stage::Captured(trace, captured) => self.follow(&at, trace, captured),
+            Stage::Captured(captured) => self.follow(&at, captured),
         }
     }
 
@@ -171,14 +169,9 @@ impl Stepper {
 
     /// Captures a step, and launches what was captured.
     fn capture(&mut self, at: &Run<'_>, trace: Trace) -> Result<Done> {
+        let started = Instant::now();
         match at.capture(trace) {
-            Ok((mut trace, captured, outcome, pending)) => {
-                for (slot, data) in pending {
-                    let small = trace.slots[slot].last.is_some();
-                    trace.slots[slot].fill(at.graphs, data, small)?;
-                }
-                self.launch(at, trace, captured, &outcome, Instant::now())
-            }
+            Ok((captured, outcome)) => self.launch(at, captured, &outcome, started),
             Err(error) => {
                 self.give_up(&error.to_string());
                 at.eager()
@@ -187,22 +180,23 @@ impl Stepper {
     }
 
     /// Goes through a step and launches the graph, if it is the one that was captured.
-    fn follow(&mut self, at: &Run<'_>, trace: Trace, captured: Captured) -> Result<Done> {
+    fn follow(&mut self, at: &Run<'_>, mut captured: Captured) -> Result<Done> {
         let started = Instant::now();
-        let (outcome, watched) = at.watched(Watch::Follow, trace);
+        let (outcome, watched) = at.watched(Watch::Follow, captured.trace);
+        captured.trace = watched.trace;
         match (watched.obstacle, outcome) {
             (None, Ok(outcome)) => {
                 self.misses = 0;
-                self.launch(at, watched.trace, captured, &outcome, started)
+                self.launch(at, captured, &outcome, started)
             }
             (None, Err(error)) => Err(error),
             (Some(why), _) => {
                 self.misses += 1;
-                if self.misses == 1 {
+                if !std::mem::replace(&mut self.told, true) {
                     self.notices.push(format!("a step was not launched as a graph: {why}"));
                 }
                 if self.misses < MISSES {
-                    self.stages[at.which()] = Stage::Captured(watched.trace, captured);
+                    self.stages[at.which()] = Stage::Captured(captured);
                 } else {
                     self.give_up("they differ from one to the next");
                 }
@@ -214,7 +208,6 @@ impl Stepper {
     fn launch(
         &mut self,
         at: &Run<'_>,
-        trace: Trace,
         captured: Captured,
         outcome: &Outcome,
         started: Instant,
@@ -225,7 +218,7 @@ impl Stepper {
         }
         let mut done = at.read(outcome, &captured.report)?;
         done.seconds = [started.elapsed().as_secs_f64(), 0.0];
-        self.stages[at.which()] = Stage::Captured(trace, captured);
+        self.stages[at.which()] = Stage::Captured(captured);
         Ok(done)
     }
 }
@@ -267,10 +260,10 @@ impl Run<'_> {
         (outcome, watched)
     }
 
-    #[allow(clippy::type_complexity, reason = "said once")]
-    fn capture(&self, trace: Trace) -> Result<(Trace, Captured, Outcome, Vec<(usize, crate::HostTensor)>)> {
+    /// Captures the step, and writes what it uploads where the graph reads it.
+    fn capture(&self, trace: Trace) -> Result<(Captured, Outcome)> {
         self.graphs.begin(self.place.device, true)?;
-        let (outcome, watched) = self.watched(Watch::Capture, trace);
+        let (outcome, mut watched) = self.watched(Watch::Capture, trace);
         let graph = self.graphs.end(self.place.device);
         if let Some(why) = watched.obstacle {
             return Err(Error::failure(why));
@@ -279,7 +272,10 @@ impl Run<'_> {
         let (Some(graph), Some(report)) = (graph, watched.report) else {
             return Err(Error::failure("the backend captured no graph"));
         };
-        Ok((watched.trace, Captured { graph, report }, outcome, watched.pending))
+        for (slot, data) in watched.pending {
+            watched.trace.slots[slot].fill(self.graphs, data)?;
+        }
+        Ok((Captured { trace: watched.trace, graph, report }, outcome))
     }
 
     fn read(&self, outcome: &Outcome, report: &Handle) -> Result<Done> {

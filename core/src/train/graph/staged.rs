@@ -235,15 +235,14 @@ impl Backend for Staged {
         tape.meet(self.watch, &call)?;
         let at = tape.slots;
         tape.slots += 1;
-        let small = data.shape().count() * data.dtype().size() <= SMALL;
         match self.watch {
             Watch::Record => {
-                let last = small.then(|| data.clone());
+                let last = small(&data).then(|| data.clone());
                 let handle = self.inner.upload(data, device)?;
                 tape.trace.slots.push(Slot { handle, last });
             }
             Watch::Capture => tape.pending.push((at, data)),
-            Watch::Check | Watch::Follow => tape.trace.slots[at].fill(self.graphs()?, data, small)?,
+            Watch::Check | Watch::Follow => tape.trace.slots[at].fill(self.graphs()?, data)?,
         }
         let handle = tape.trace.slots[at].handle.clone();
         self.one(&mut tape, call, Some(handle))
@@ -403,13 +402,18 @@ impl Graphs for Staged {
 
 impl Slot {
     /// Writes the elements of a step.
-    pub(super) fn fill(&mut self, graphs: &dyn Graphs, data: HostTensor, small: bool) -> Result<()> {
+    pub(super) fn fill(&mut self, graphs: &dyn Graphs, data: HostTensor) -> Result<()> {
+        let small = small(&data);
         if small && self.last.as_ref() == Some(&data) {
             return Ok(());
         }
         self.last = small.then(|| data.clone());
         graphs.write(&self.handle, data)
     }
+}
+
+fn small(data: &HostTensor) -> bool {
+    data.shape().count() * data.dtype().size() <= SMALL
 }
 
 fn nested() -> Error {
