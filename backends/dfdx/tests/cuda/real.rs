@@ -1,4 +1,5 @@
 //! On this machine as it is.
+#![allow(clippy::print_stdout, reason = "tells what was passed over")]
 
 use palimpsest_core::backend::Device;
 use palimpsest_core::random::{Philox, Stream};
