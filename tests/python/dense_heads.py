@@ -336,7 +336,7 @@ def block(w, key, x, output, kernel, groups):
 
 def uper_net(rng):
     """BEiT's pyramid of four blocks, then mmsegmentation's `UPerHead` with group norm."""
-    dim, width, classes, groups = 6, 4, 3, (6, 4)
+    dim, width, classes, groups = 6, 4, 3, (1, 1)
     grids = [leaf(torch.from_numpy(rng.standard_normal((2, dim, 4, 6)))) for _ in range(4)]
     w = Weights(rng, "uper")
     for i, grid in enumerate(grids):
@@ -359,6 +359,14 @@ def uper_net(rng):
     fused = block(w, "decode.fuse", torch.cat(out, 1), width, 3, groups[1])
     logits = F.conv2d(fused, w("decode.classify.weight", classes, width, 1, 1), w("decode.classify.bias", classes))
     put_with_gradient("uper", {**{f"x{i}": g for i, g in enumerate(grids)}, **w.made}, {"logits": logits})
+
+
+def group_norms(rng):
+    x = leaf(torch.from_numpy(rng.standard_normal((2, 6, 3, 4))))
+    w = Weights(rng, "groups")
+    put("groups.x", x)
+    y = group_norm(w, "norm", x, 3)
+    put_with_gradient("groups", {"x": x, **w.made}, {"y": y})
 
 
 def segmentation(rng):
@@ -418,7 +426,7 @@ def main():
     rng = np.random.default_rng(seed)
     anchors()
     for case in (regions, coder, matching, losses, fcos, rpn, box_head, masks, simple_pyramid, uper_net, segmentation,
-                 sliding):
+                 sliding, group_norms):
         case(rng)
     save_file(OUT, path)
     print("{}")

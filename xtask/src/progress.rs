@@ -162,7 +162,7 @@ impl Recent {
 }
 
 /// Seconds as a clock that fits a narrow line.
-fn remaining(seconds: f64) -> String {
+pub(crate) fn remaining(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

@@ -33,8 +33,8 @@ pub struct TrainedHead {
     pub augment: fn() -> Result<Vec<Field>>,
     /// The data set that stands in where the data of this name have no such targets as it needs.
     pub stand_in: fn(&str) -> Result<Option<&'static str>>,
-    /// What fitting it would take, without doing so.
-    pub plan: fn(&FitRequest<'_>) -> Result<FitPlan>,
+    /// What fitting it would take, from trying so many steps.
+    pub plan: fn(&FitRequest<'_>, usize) -> Result<FitPlan>,
     /// Fits and scores it.
     pub fit: fn(&FitRequest<'_>, &mut dyn FitObserver) -> Result<Fitted>,
 }

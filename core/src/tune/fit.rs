@@ -54,6 +54,8 @@ pub struct FitPlan {
     pub steps: u64,
     /// Images in a step.
     pub batch: usize,
+    /// Seconds of a step, as the last of those that were tried took.
+    pub seconds_per_step: f64,
 }
 
 /// How a fit went.
@@ -109,19 +111,27 @@ fn tuner<H: TaskHead>(request: &FitRequest<'_>, data: &dyn TaskExamples<H::Targe
     )
 }
 
-/// What fitting would take. One part of a step is done, so that its operations can be counted: give a
-/// place that only counts.
+/// What fitting would take. `steps` of it are tried and thrown away: one at a place that only counts tells
+/// its operations, a second one at the place that would fit tells its time. With gradients in parts, a
+/// step tries a single part, and the time is that of all.
 ///
 /// # Errors
 /// As [`fit`].
-pub fn plan<H: TaskHead>(request: &FitRequest<'_>) -> Result<FitPlan> {
+pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPlan> {
     let data = open::<H>(request)?;
     let mut tuner = tuner::<H>(request, &*data)?;
     let batch = tuner.recipe.train.batch;
-    tuner.recipe.train.accumulate = 1;
-    tuner.recipe.train.checkpoint_blocks = 0;
-    let part = batch / request.recipe.train.accumulate;
-    tuner.train_step(&data.train(part)?.next_batch()?)?;
+    let parts = std::mem::replace(&mut tuner.recipe.train.accumulate, 1);
+    let mut source = data.train(batch / parts)?;
+    let mut seconds = 0.0;
+    for _ in 0..steps {
+        let examples = source.next_batch()?;
+        let started = Instant::now();
+        tuner.train_step(&examples)?;
+        seconds = started.elapsed().as_secs_f64();
+        source.recycle(examples);
+        stop_if(request.interrupted, tuner.step_count())?;
+    }
     let [parameters, trained] = tuner.parameters();
     Ok(FitPlan {
         parameters,
@@ -130,6 +140,7 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>) -> Result<FitPlan> {
         classes: data.classes().len(),
         steps: tuner.total_steps,
         batch,
+        seconds_per_step: seconds * parts as f64,
     })
 }
 

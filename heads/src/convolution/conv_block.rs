@@ -12,7 +12,7 @@ use crate::activation::relu;
 pub enum NormKind {
     /// Over the channels of each pixel.
     Layer,
-    /// Over up to 32 groups of channels of a picture.
+    /// Over groups of channels of a picture: up to 32, of at least 16.
     Group,
 }
 
@@ -21,7 +21,9 @@ impl NormKind {
     pub fn declare(self, specs: &mut ParamSpecs, name: &str, channels: usize) -> Norm2d {
         match self {
             Self::Layer => Norm2d::Layer(LayerNorm2d::new(specs, name, channels)),
-            Self::Group => Norm2d::Group(GroupNorm::new(specs, name, channels, 32)),
+            Self::Group => {
+                Norm2d::Group(GroupNorm::new(specs, name, channels, GroupNorm::groups(channels)))
+            }
         }
     }
 }

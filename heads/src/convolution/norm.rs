@@ -42,11 +42,17 @@ pub struct GroupNorm {
 impl GroupNorm {
     const EPS: f64 = 1e-5;
 
-    /// Declares `name.weight` and `name.bias`, [channels]. Of `groups`, as many are made as divide the
-    /// channels.
+    /// The usual number of groups, 32 (or fewer that divide the channels), of at least 16 channels each:
+    /// both are their paper's defaults. In smaller groups, a map of one pixel, as pyramid pooling has it,
+    /// would keep little but the signs of its values.
+    pub fn groups(channels: usize) -> usize {
+        (1..=(channels / 16).min(32)).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
+    }
+
+    /// Declares `name.weight` and `name.bias`, [channels], which `groups` must divide.
     pub fn new(specs: &mut ParamSpecs, name: &str, channels: usize, groups: usize) -> Self {
+        assert!(channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
         let [gain, bias] = affine(specs, name, channels);
-        let groups = (1..=groups.min(channels)).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
         Self { gain, bias, groups }
     }
 

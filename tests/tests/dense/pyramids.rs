@@ -1,5 +1,5 @@
 use palimpsest_core::params::ParamSpecs;
-use palimpsest_heads::convolution::NormKind;
+use palimpsest_heads::convolution::{GroupNorm, NormKind};
 use palimpsest_heads::pyramid::{FeatureMap, MultiBlockPyramid, SimplePyramid, SimplePyramidSettings};
 use palimpsest_heads::segmentation::{DecoderKind, DecoderSettings, SegmentationDecoder};
 
@@ -37,6 +37,26 @@ pub(crate) fn decoder(kind: DecoderKind) -> DecoderSettings<'static> {
         strides: &[4.0, 8.0, 16.0, 32.0],
         norm: NormKind::Group,
     }
+}
+
+#[test]
+fn group_norm_as_pytorch() {
+    each_case(|case| {
+        let mut specs = ParamSpecs::default();
+        let norm = GroupNorm::new(&mut specs, "norm", 6, 3);
+        let params = case.weights("groups", &specs).track().expect("tracks");
+        let x = leaf(case, "groups", "x");
+        let y = norm.forward(&params, &x.1).expect("runs");
+        let mut inputs = named_leaves(&specs, &params);
+        inputs.push(x);
+        case.close_with_gradient("groups", &inputs, &[("y", y)]);
+    });
+}
+
+#[test]
+fn groups_are_of_sixteen_channels_or_more() {
+    let groups = [1, 6, 16, 32, 48, 64, 512, 768, 2048].map(GroupNorm::groups);
+    assert_eq!(groups, [1, 1, 1, 2, 3, 4, 32, 32, 32]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn a_head_is_fitted_and_saved_the_same_each_time() {
     let plan = &plan["plan"]["fashion-mnist"]["plan"]["finetune"];
     assert!(plan["flops_per_step"].as_f64().expect("a figure") > 0.0, "{plan}");
     assert_eq!(plan["parameters"], plan["trained"], "{plan}");
+    assert!(plan["seconds_per_step"].as_f64().expect("a time") > 0.0, "{plan}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::measured::{Compared, Measured};
 use super::saved;
 use crate::cli::Eval;
 use crate::output;
-use crate::progress::Progress;
+use crate::progress::{Progress, remaining};
 use crate::shapes::Shapes;
 
 /// A head on a data set.
@@ -68,18 +68,27 @@ impl Task<'_> {
         FitRequest { recipe, start, place, shots: self.args.shots, limits, interrupted }
     }
 
-    /// Tells what fitting would take.
+    /// Tells what fitting would take: by counting the operations of one step, and by the time of the
+    /// second of two steps on the backend (the first one allocates and tunes).
     fn plan(&self, recipe: &TuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
         let shapes = Arc::new(Shapes::new(true));
         let place = Place { backend: shapes.clone(), device: Device::Cpu };
-        let plan = (self.trained.plan)(&self.request(recipe, start, place, interrupted))?;
+        // Recomputed blocks would be counted twice.
+        let mut counted = recipe.clone();
+        counted.train.checkpoint_blocks = 0;
+        (self.trained.plan)(&self.request(&counted, start, place, interrupted), 1)?;
+        let place = self.run.trainer.place.clone();
+        let timed = format!("{} {}", place.backend.info().name, place.device);
+        let plan = (self.trained.plan)(&self.request(recipe, start, place, interrupted), 2)?;
         let step = shapes.take().total() as f64 * recipe.train.accumulate as f64;
         let fits = if self.args.no_baseline { 1 } else { 2 } * self.args.seeds.len().max(1);
         let total = step * plan.steps as f64 * fits as f64;
+        let seconds = plan.seconds_per_step * plan.steps as f64;
         let [train, test] = plan.images;
         output::line(&format!(
             "{} on {}: {:.2} M parameters, {:.2} M of them trained; {train} training and {test} test images in {} \
-             classes; {} steps of {}, {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all",
+             classes; {} steps of {}, {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all; about {} of training \
+             each, {} in all on {timed}",
             self.head.name,
             self.set,
             plan.parameters as f64 / 1e6,
@@ -89,11 +98,14 @@ impl Task<'_> {
             plan.batch,
             step / 1e9,
             total / 1e12,
+            remaining(seconds),
+            remaining(seconds * fits as f64),
         ));
         let mut json = json!(plan);
         json["flops_per_step"] = json!(step);
         json["flops"] = json!(total);
         json["fits"] = json!(fits);
+        json["seconds"] = json!(seconds * fits as f64);
         Ok(json)
     }
 
