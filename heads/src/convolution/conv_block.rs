@@ -21,9 +21,7 @@ impl NormKind {
     pub fn declare(self, specs: &mut ParamSpecs, name: &str, channels: usize) -> Norm2d {
         match self {
             Self::Layer => Norm2d::Layer(LayerNorm2d::new(specs, name, channels)),
-            Self::Group => {
-                Norm2d::Group(GroupNorm::new(specs, name, channels, GroupNorm::groups(channels)))
-            }
+            Self::Group => Norm2d::Group(GroupNorm::new(specs, name, channels, GroupNorm::groups(channels))),
         }
     }
 }

@@ -1,0 +1,77 @@
+//! Where tensors are made.
+
+use std::sync::Arc;
+
+use super::{DType, HostData, HostTensor, Op, Shape, Tensor};
+use crate::Result;
+use crate::backend::{Backend, Device};
+
+/// A backend and one of its devices: where new tensors are made.
+#[derive(Clone)]
+pub struct Place {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// The device.
+    pub device: Device,
+}
+
+impl Place {
+    /// Copies host data there.
+    ///
+    /// # Errors
+    /// No memory, or a type that the backend lacks.
+    pub fn upload(&self, data: HostTensor) -> Result<Tensor> {
+        let (shape, dtype) = (data.shape().clone(), data.dtype());
+        let handle = self.backend.upload(data, self.device)?;
+        Ok(Tensor { backend: self.backend.clone(), handle, shape, dtype, device: self.device })
+    }
+
+    /// Copies floats there, in the given float type.
+    ///
+    /// # Errors
+    /// As [`Place::upload`], or the shape doesn't fit.
+    pub fn floats(&self, shape: impl Into<Shape>, data: Vec<f32>, dtype: DType) -> Result<Tensor> {
+        self.upload(HostTensor::f32(shape, data)?.to_float(dtype)?)
+    }
+
+    /// Copies doubles there, in the given float type: for values that are computed on the host and
+    /// must not lose digits where a model runs in f64.
+    ///
+    /// # Errors
+    /// As [`Place::upload`], or the shape doesn't fit.
+    pub fn doubles(&self, shape: impl Into<Shape>, data: Vec<f64>, dtype: DType) -> Result<Tensor> {
+        self.upload(HostTensor::new(shape, HostData::F64(data))?.to_float(dtype)?)
+    }
+
+    /// Copies indices there.
+    ///
+    /// # Errors
+    /// As [`Place::upload`], or the shape doesn't fit.
+    pub fn indices(&self, shape: impl Into<Shape>, data: Vec<i64>) -> Result<Tensor> {
+        self.upload(HostTensor::i64(shape, data)?)
+    }
+
+    /// Copies truth values there.
+    ///
+    /// # Errors
+    /// As [`Place::upload`], or the shape doesn't fit.
+    pub fn truths(&self, shape: impl Into<Shape>, data: Vec<bool>) -> Result<Tensor> {
+        self.upload(HostTensor::new(shape, HostData::Bool(data))?)
+    }
+
+    /// A tensor of one value.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn full(&self, shape: impl Into<Shape>, value: f64, dtype: DType) -> Result<Tensor> {
+        Tensor::create(self, &Op::Full { shape: shape.into(), value, dtype })
+    }
+
+    /// Standard normal values from the backend's own generator.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn random_normal(&self, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
+        Tensor::create(self, &Op::RandomNormal { shape: shape.into(), dtype })
+    }
+}
