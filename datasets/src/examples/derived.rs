@@ -70,13 +70,7 @@ impl<T: Target> Sampler for DerivedSampler<T> {
     fn label(&self, index: usize) -> i64 {
         self.dataset.label(index).map_or(-1, i64::from)
     }
-    fn sample(
-        &self,
-        index: usize,
-        random: &mut Philox,
-        scratch: &mut Scratch,
-        out: &mut [f32],
-    ) -> Result<T> {
+    fn sample(&self, index: usize, random: &mut Philox, scratch: &mut Scratch, out: &mut [f32]) -> Result<T> {
         let square = self.transform.square(self.dataset.load(index)?, random, scratch)?;
         let (image, target) = (self.derive)(square, random)?;
         self.transform.normalised(&image, out);
@@ -113,8 +107,7 @@ impl<T: Target> TaskExamples<T> for Derived<T> {
 
     fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<T>>> + '_>> {
         const BATCH: usize = 64;
-        let mut loader =
-            EvalLoader::over(self.sampler(&self.test), &Feed { batch: BATCH, ..self.feed })?;
+        let mut loader = EvalLoader::over(self.sampler(&self.test), &Feed { batch: BATCH, ..self.feed })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }

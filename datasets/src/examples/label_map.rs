@@ -10,9 +10,9 @@ use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
 use palimpsest_targets::{LabelMap, SegmentationData};
 
-use crate::chosen::Chosen;
 use super::{feed, normalisation, place, spec};
 use crate::augment::Filter;
+use crate::chosen::Chosen;
 use crate::colour::with_channels;
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Feed, Loader};

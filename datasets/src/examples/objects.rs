@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::head::{ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples};
+use palimpsest_core::head::{
+    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
+};
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
 use palimpsest_targets::{DetectionData, Objects};
 
-use crate::chosen::Chosen;
 use super::{feed, normalisation, place, spec};
 use crate::augment::Filter;
+use crate::chosen::Chosen;
 use crate::colour::with_channels;
 use crate::eval_loader::EvalLoader;
 use crate::joint::{Framing, LargeScaleJitter, planes};
@@ -38,8 +40,7 @@ impl ObjectAugment {
                 .about("scale")
                 .mend("give the smallest and the largest factor, as [0.1, 2.0]"));
         };
-        let jitter =
-            LargeScaleJitter { size: (width, height), scale: (least, most), flip: self.flip as f32 };
+        let jitter = LargeScaleJitter { size: (width, height), scale: (least, most), flip: self.flip as f32 };
         jitter.check().map_err(|e| e.about("scale"))?;
         Ok(jitter)
     }
@@ -151,8 +152,7 @@ impl OpenExamples for OpenObjects {
         let (train, test) = (open(Split::Train)?, open(Split::Test)?);
         let mut notes = train.notes;
         notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let [chosen_train, chosen_test] =
-            Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
+        let [chosen_train, chosen_test] = Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
         let part = |data, chosen, jitter| Framed {
             data,
             chosen,
@@ -163,10 +163,7 @@ impl OpenExamples for OpenObjects {
         };
         let jitter = settings.jitter(request.image)?;
         Ok(Box::new(ObjectExamples {
-            parts: [
-                part(train.dataset, chosen_train, Some(jitter)),
-                part(test.dataset, chosen_test, None),
-            ],
+            parts: [part(train.dataset, chosen_train, Some(jitter)), part(test.dataset, chosen_test, None)],
             notes,
             feed: feed(request, 1),
         }))

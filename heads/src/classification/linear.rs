@@ -139,8 +139,7 @@ impl FrozenHead for LinearProbe {
                 }
             }
         }
-        let all =
-            scored(&test.labels, &self.fit([train, test], names.len(), best.1, task.seed, &place)?)?;
+        let all = scored(&test.labels, &self.fit([train, test], names.len(), best.1, task.seed, &place)?)?;
         let mut scores = all.scores()?;
         scores.push(("rate".to_owned(), best.1));
         Ok(Evaluation { scores, artifacts: all.artifacts() })

@@ -20,9 +20,9 @@ pub fn soft_cross_entropy(logits: &Tensor, targets: &[Class], smoothing: f64) ->
     let mut wanted = vec![off as f32; batch * classes];
     for (row, target) in wanted.chunks_mut(classes).zip(targets) {
         for (class, share) in [(target.class, target.share), (target.other, 1.0 - target.share)] {
-            let value = row.get_mut(class as usize).ok_or_else(|| {
-                Error::failure(format!("class {class} of {classes}"))
-            })?;
+            let value = row
+                .get_mut(class as usize)
+                .ok_or_else(|| Error::failure(format!("class {class} of {classes}")))?;
             *value += (1.0 - smoothing) as f32 * share;
         }
     }

@@ -1,13 +1,15 @@
-//! The heads as the driver fits them: on scenes, with a micro encoder, a few steps.
+//! The heads as the driver fits them: on embedded data, with a micro encoder, a few steps.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::head::{HeadKind, TaskHeadEntry};
 use palimpsest_core::recipe::Recipe;
+use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
 use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe};
-use palimpsest_core::{Result, registry};
+use palimpsest_core::{DType, Place, Result, registry};
+use palimpsest_tests::contenders::contenders;
 use palimpsest_tests::micro;
 
 struct Silent;
@@ -20,15 +22,29 @@ impl FitObserver for Silent {
     fn message(&mut self, _: &str) {}
 }
 
-/// Two steps on eight scenes at 32 px, scored on four.
+const RECIPE: &str = r#"
+preset = "mae"
+[data]
+name = "scenes"
+image_size = 32
+channels = 3
+workers = 0
+[encoder]
+patch = 8
+dim = 16
+depth = 4
+heads = 2
+"#;
+
+/// Two steps on eight pictures at 32 px, scored on four.
 fn fit(head: &str, overrides: &[&str]) -> Result<Fitted> {
+    fit_at(micro::place(), "scenes", head, overrides)
+}
+
+fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fitted> {
     palimpsest_heads::link();
     palimpsest_datasets::link();
-    let recipe = Recipe::parse(
-        "scenes",
-        "preset = \"mae\"\n[data]\nname = \"scenes\"\nimage_size = 32\nworkers = 0\n[encoder]\npatch = 8\ndim = 16\ndepth = 4\nheads = 2\n",
-        &[],
-    )?;
+    let recipe = Recipe::parse("micro", RECIPE, &[format!("data.name={data}")])?;
     let entry = registry::find::<TaskHeadEntry>("head", head)?;
     let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
     let augment = (trained.augment)()?;
@@ -41,7 +57,7 @@ fn fit(head: &str, overrides: &[&str]) -> Result<Fitted> {
     let request = FitRequest {
         recipe: &settings,
         start: &start,
-        place: micro::place(),
+        place,
         shots: 0,
         limits: [8, 4],
         interrupted: &interrupted,
@@ -67,6 +83,39 @@ fn heads_are_fitted_scored_and_drawn() {
         assert!(sheet.bytes.starts_with(b"\x89PNG"));
         let again = fit(head, &overrides).expect("fits");
         assert_eq!(fitted.summary.loss, again.summary.loss, "{head} {overrides:?}: the same seed");
+    }
+}
+
+/// The mean loss of the last steps, f32: rounding of the forward pass, and of one AdamW step, which divides
+/// gradients by their own size.
+const BACKENDS: f64 = 1e-4;
+/// bfloat16 keeps 8 bits: 2^-9 for each product, most of which averages out.
+const BFLOAT16: f64 = 2e-2;
+
+#[test]
+fn every_backend_fits_every_head_alike() {
+    for (data, head, settings) in [
+        ("fashion-mnist", "finetune", &["smoothing=0.1", "train.layer_decay=0.75"][..]),
+        ("fashion-mnist", "attentive", &["queries=2"]),
+        ("scenes", "segment", &["decoder=linear"]),
+        ("scenes", "segment", &[]),
+        ("scenes", "detect", &["strides=[4.0, 8.0]"]),
+        ("scenes", "detect", &["strides=[4.0, 8.0]", "detector=mask-rcnn"]),
+    ] {
+        let loss = |place: Place, more: &[&str]| {
+            let fitted = fit_at(place, data, head, &[settings, more].concat());
+            fitted.unwrap_or_else(|e| panic!("{head} {settings:?} {more:?}: {e}")).summary.loss
+        };
+        let due = loss(micro::place(), &[]);
+        let near = |loss: f64, tolerance: f64| (loss - due).abs() <= tolerance * due.abs();
+        for (name, place) in contenders() {
+            let found = loss(place.clone(), &[]);
+            assert!(near(found, BACKENDS), "{name}: {head} {settings:?}: {found} instead of {due}");
+            if place.backend.supports(OpKind::Matmul, DType::Bf16, place.device) {
+                let found = loss(place, &["train.precision=bf16"]);
+                assert!(near(found, BFLOAT16), "{name}: {head} {settings:?} in bf16: {found}, not {due}");
+            }
+        }
     }
 }
 

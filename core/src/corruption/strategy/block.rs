@@ -26,8 +26,12 @@ impl Corruption for BlockMask {
         if self.min_patches <= geometry.tokens() {
             return Ok(());
         }
-        Err(Error::user(format!("blocks of {} patches don't fit {} tokens", self.min_patches, geometry.tokens()))
-            .about("min_patches")
+        Err(Error::user(format!(
+            "blocks of {} patches don't fit {} tokens",
+            self.min_patches,
+            geometry.tokens()
+        ))
+        .about("min_patches")
         .mend("lower corruption.min_patches"))
     }
 
@@ -58,7 +62,13 @@ impl Corruption for BlockMask {
 
 impl BlockMask {
     /// Masks one block of at most `room` new tokens; returns how many were new.
-    fn place_block(&self, random: &mut Philox, roles: &mut [Role], (h, w): (usize, usize), room: usize) -> usize {
+    fn place_block(
+        &self,
+        random: &mut Philox,
+        roles: &mut [Role],
+        (h, w): (usize, usize),
+        room: usize,
+    ) -> usize {
         for _ in 0..self.tries {
             let most = room.max(self.min_patches);
             let area = self.min_patches as f64 + random.uniform_f64() * (most - self.min_patches) as f64;
@@ -70,7 +80,8 @@ impl BlockMask {
             }
             let top = random.below((h - height + 1) as u32) as usize;
             let left = random.below((w - width + 1) as u32) as usize;
-            let inside = |i: &usize| (top..top + height).contains(&(i / w)) && (left..left + width).contains(&(i % w));
+            let inside =
+                |i: &usize| (top..top + height).contains(&(i / w)) && (left..left + width).contains(&(i % w));
             let fresh: Vec<usize> =
                 (0..roles.len()).filter(inside).filter(|&i| roles[i] == Role::Visible).collect();
             if fresh.is_empty() || fresh.len() > room {

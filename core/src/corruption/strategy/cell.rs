@@ -28,8 +28,11 @@ impl Corruption for CellMask {
             .filter(|cell| height % cell == 0 && width % cell == 0)
             .map(|cell| cell.to_string())
             .collect();
-        Err(Error::user(format!("a cell of {} px does not fit {height}x{width} px in patches of {patch}", self.cell))
-            .about("cell")
+        Err(Error::user(format!(
+            "a cell of {} px does not fit {height}x{width} px in patches of {patch}",
+            self.cell
+        ))
+        .about("cell")
         .mend(format!("choose corruption.cell among {}", fitting.join(", "))))
     }
 

@@ -1,8 +1,8 @@
 //! No masks: every token stays visible (a denoising autoencoder masks nothing).
 
+use crate::Result;
 use crate::corruption::{Corruption, CorruptionEntry, CorruptionPlan, PlanRequest};
 use crate::settings::Settings;
-use crate::Result;
 
 crate::settings! {
     /// Has no parameters.

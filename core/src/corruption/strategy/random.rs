@@ -1,9 +1,9 @@
 //! Single tokens at random, an exact number per image (MAE, He et al. 2022).
 
+use crate::Result;
 use crate::corruption::{Corruption, CorruptionEntry, CorruptionPlan, PlanRequest, Role};
 use crate::random::{Philox, Stream};
 use crate::settings::Settings;
-use crate::Result;
 
 crate::settings! {
     /// Masks single tokens.

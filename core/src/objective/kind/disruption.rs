@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use crate::corruption::Injection;
 use crate::encoder::Probabilities;
-use crate::objective::{first_corrupted_block, AttentionStatistics, Objective, ObjectiveEntry, StepOutput};
+use crate::geometry::Geometry;
+use crate::objective::{AttentionStatistics, Objective, ObjectiveEntry, StepOutput, first_corrupted_block};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
-use crate::geometry::Geometry;
 use crate::{Error, Result};
 
 /// What is minimised, with M the masked and V the noised tokens, A the row-stochastic attention.
@@ -52,9 +52,12 @@ impl Objective for Disruption {
                 .mend("set restoration.style = \"encoder\", or drop the objective"));
         }
         if self.first_block >= geometry.depth as i64 {
-            return Err(Error::user(format!("block {} is not among the {} blocks", self.first_block, geometry.depth))
-                .about("first_block")
-                .mend(format!("choose -1 to {}", geometry.depth - 1)));
+            return Err(Error::user(format!(
+                "block {} is not among the {} blocks",
+                self.first_block, geometry.depth
+            ))
+            .about("first_block")
+            .mend(format!("choose -1 to {}", geometry.depth - 1)));
         }
         Ok(())
     }
@@ -72,11 +75,13 @@ impl Objective for Disruption {
             return Ok(None);
         }
         let (place, dtype) = (step.patches.place(), step.patches.dtype());
-        let Some(statistics) = AttentionStatistics::new(step.plan, step.geometry.prefix, &place, dtype)? else {
+        let Some(statistics) = AttentionStatistics::new(step.plan, step.geometry.prefix, &place, dtype)?
+        else {
             return Ok(None);
         };
         let range = self.blocks(step.geometry.depth, step.injection);
-        let blocks: Vec<&Probabilities> = step.attention.iter().filter(|p| range.contains(&p.block)).collect();
+        let blocks: Vec<&Probabilities> =
+            step.attention.iter().filter(|p| range.contains(&p.block)).collect();
         match self.form {
             Form::RowEntropy => statistics.row_entropy_gap(&blocks),
             Form::OneWay => statistics.noised_to_masked(&blocks),

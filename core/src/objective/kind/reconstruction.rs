@@ -4,12 +4,12 @@
 //! the whole batch, as MAE's `forward_loss` does. SimMIM's loss is the same mean up to its 1e-5 in
 //! the denominator.
 
+use crate::Result;
 use crate::geometry::Geometry;
 use crate::objective::{HeadRequest, Objective, ObjectiveEntry, StepOutput};
 use crate::settings::{Section, Settings};
 use crate::target::{self, Target};
 use crate::tensor::Tensor;
-use crate::Result;
 
 /// The distance between prediction and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -6,7 +6,7 @@ use crate::geometry::Geometry;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::restoration::decoder::transformer::TransformerSettings;
-use crate::restoration::{put_back, rows_at, Decoder, DecoderEntry, Restorable, Style};
+use crate::restoration::{Decoder, DecoderEntry, Restorable, Style, put_back, rows_at};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};

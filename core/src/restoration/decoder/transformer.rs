@@ -1,10 +1,10 @@
 //! A transformer over visible and mask tokens (MAE).
 
-use crate::encoder::{sincos_2d, Block, BlockContext, BlockSettings};
+use crate::encoder::{Block, BlockContext, BlockSettings, sincos_2d};
 use crate::geometry::Geometry;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
-use crate::restoration::{put_back, Decoder, DecoderEntry, Restorable, Style};
+use crate::restoration::{Decoder, DecoderEntry, Restorable, Style, put_back};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -47,8 +47,7 @@ impl TransformerDecoder {
         let TransformerSettings { dim, depth, heads } = settings;
         let grid = (geometry.grid_h(), geometry.grid_w());
         let init = Init::XavierUniform;
-        let block =
-            BlockSettings { dim, heads, hidden: 4 * dim, layer_scale: 0.0, init: init.clone() };
+        let block = BlockSettings { dim, heads, hidden: 4 * dim, layer_scale: 0.0, init: init.clone() };
         specs.scope("decoder", |specs| Self {
             embed: Linear::new(specs, "embed", geometry.dim, dim, init),
             mask_token: (style == Style::Decoder)

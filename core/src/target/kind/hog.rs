@@ -68,7 +68,8 @@ impl Target for Hog {
         if patch.is_multiple_of(cell) {
             return Ok(());
         }
-        let divisors: Vec<String> = (1..=patch).filter(|d| patch.is_multiple_of(*d)).map(|d| d.to_string()).collect();
+        let divisors: Vec<String> =
+            (1..=patch).filter(|d| patch.is_multiple_of(*d)).map(|d| d.to_string()).collect();
         Err(Error::user(format!("HOG cells of {cell} px do not divide patches of {patch}"))
             .about("target.cell")
             .mend(format!("choose a cell among {}", divisors.join(", "))))

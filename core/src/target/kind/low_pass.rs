@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
+use crate::Result;
 use crate::geometry::Geometry;
 use crate::settings::Settings;
 use crate::target::{Target, TargetEntry, TargetInput};
 use crate::tensor::Tensor;
-use crate::Result;
 
 crate::settings! {
     /// Keeps frequencies within a disc around zero.

@@ -1,10 +1,10 @@
 //! Pixels normalised within each patch (MAE's `norm_pix_loss`).
 
+use crate::Result;
 use crate::geometry::Geometry;
 use crate::settings::Settings;
 use crate::target::{Target, TargetEntry, TargetInput};
 use crate::tensor::Tensor;
-use crate::Result;
 
 crate::settings! {
     /// (x - mean) / sqrt(variance + eps), over all values of a patch, unbiased variance.

@@ -1,10 +1,10 @@
 //! The pixels as the loader normalised them.
 
+use crate::Result;
 use crate::geometry::Geometry;
 use crate::settings::Settings;
 use crate::target::{Target, TargetEntry, TargetInput};
 use crate::tensor::Tensor;
-use crate::Result;
 
 crate::settings! {
     /// Has no parameters.

@@ -1,9 +1,9 @@
 //! The variance-preserving schedule of DDPM (Ho et al. 2020), each beta raised to an exponent.
 
+use crate::Error;
 use crate::corruption::noise::{Level, NoiseLaw, NoiseLawEntry};
 use crate::random::Philox;
 use crate::settings::Settings;
-use crate::Error;
 
 crate::settings! {
     /// sqrt(abar_t) z + sqrt(1 - abar_t) eps, t uniform, one per image

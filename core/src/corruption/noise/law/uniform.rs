@@ -1,9 +1,9 @@
 //! A standard deviation uniform in an interval, one per image (CAN, Mishra et al. 2022).
 
+use crate::Error;
 use crate::corruption::noise::{Level, NoiseLaw, NoiseLawEntry};
 use crate::random::Philox;
 use crate::settings::Settings;
-use crate::Error;
 
 crate::settings! {
     /// z + sigma eps, sigma ~ U(min, max)
