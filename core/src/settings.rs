@@ -132,6 +132,15 @@ impl Section {
         self.sources.place(&self.dotted(key))
     }
 
+    /// The places of its keys, by their names within it.
+    pub fn sources(&self) -> Sources {
+        let prefix = self.dotted("");
+        let own = self.sources.0.iter().filter_map(|(key, place)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), format!("{place}: {}", self.path)))
+        });
+        Sources(own.collect())
+    }
+
     /// The path of one of its keys; the top of a recipe has no path of its own.
     fn dotted(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }

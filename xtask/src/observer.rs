@@ -40,7 +40,7 @@ impl<'a> Watcher<'a> {
         let heads = eval
             .heads
             .iter()
-            .map(|name| Ok((name.clone(), Section::parse(&format!("head.{name}"), "")?)))
+            .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
             .collect::<Result<_>>()?;
         // The pictures show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;

@@ -29,6 +29,8 @@ pub enum HeadKind {
 pub struct TrainedHead {
     /// Its training where that differs from the defaults, as TOML.
     pub training: &'static str,
+    /// Checks the values of its own keys.
+    pub check: fn(&Section) -> Result<()>,
     /// The fields of the `[augment]` table of its data.
     pub augment: fn() -> Result<Vec<Field>>,
     /// The data set that stands in where the data of this name have no such targets as it needs.
@@ -53,6 +55,7 @@ impl TaskHeadEntry {
     pub const fn trained<H: TaskHead>(name: &'static str, summary: &'static str) -> Self {
         let head = TrainedHead {
             training: H::TRAINING,
+            check: |section| section.read::<H::Settings>().map(drop),
             augment: || Ok((examples_of::<H::Target>()?.fields)()),
             stand_in: |data| Ok((examples_of::<H::Target>()?.stand_in)(data)),
             plan: tune::plan::<H>,

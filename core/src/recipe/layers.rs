@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::preset::preset;
-use crate::settings::Sources;
+use crate::settings::{Section, Sources};
 use crate::{Error, Result};
 
 /// A recipe while it is put together.
@@ -95,6 +95,11 @@ impl Layers {
         }
         self.add(table, sources);
         Ok(())
+    }
+
+    /// Adds the keys of a recipe's table, as the top level of what is put together here.
+    pub fn section(&mut self, section: &Section) {
+        self.add(section.table().clone(), section.sources());
     }
 
     /// Adds a layer on top.

@@ -20,11 +20,13 @@ use crate::corruption;
 use crate::corruption::noise::NoiseLawEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
+use crate::head::{HeadKind, TaskHeadEntry};
 use crate::objective::ObjectiveEntry;
 use crate::registry::{self, Registered};
 use crate::restoration::DecoderEntry;
 use crate::settings::{Field, Section, Settings, Sources};
 use crate::target::TargetEntry;
+use crate::tune::TuneRecipe;
 use crate::{Error, Result};
 
 crate::settings! {
@@ -47,7 +49,7 @@ crate::settings! {
 }
 
 /// The tables of a recipe.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "data",
     "encoder",
     "restoration",
@@ -58,6 +60,7 @@ const TABLES: [&str; 10] = [
     "schedule",
     "train",
     "eval",
+    "head",
 ];
 
 /// A resolved recipe.
@@ -85,6 +88,8 @@ pub struct Recipe {
     pub noise: Option<Section>,
     /// `[objective]`, one table for each objective
     pub objective: Section,
+    /// `[head]`, one table for each head: how it is fitted where that differs from its defaults
+    pub head: Section,
     table: toml::Table,
 }
 
@@ -148,9 +153,11 @@ impl Recipe {
             corruption: section("corruption"),
             noise: present("noise").then(|| section("noise")),
             objective: section("objective"),
+            head: section("head"),
             table: toml::Table::new(),
         };
         recipe.check(&sources)?;
+        recipe.check_heads()?;
         let mut full = table.clone();
         full.extend(as_table(&recipe.run));
         if recipe.run.init_from.is_empty() {
@@ -207,6 +214,19 @@ impl Recipe {
         }
         if self.data.std.iter().any(|v| !v.is_finite() || *v <= 0.0) {
             return Err(Error::user("a standard deviation must be above 0").at(sources.place("data.std")));
+        }
+        Ok(())
+    }
+
+    /// Checks the settings of heads, which are read long after the recipe.
+    fn check_heads(&self) -> Result<()> {
+        for name in self.head.sections() {
+            let entry =
+                registry::find::<TaskHeadEntry>("head", &name).map_err(|e| e.at(self.head.place(&name)))?;
+            match &entry.kind {
+                HeadKind::Frozen(build) => drop(build(&self.head.section(&name)?)?),
+                HeadKind::Trained(_) => drop(TuneRecipe::of(entry, self, &[])?),
+            }
         }
         Ok(())
     }
@@ -284,7 +304,7 @@ pub fn cosmetic(key: &str) -> bool {
         "train.checkpoint_blocks",
         "train.graph",
     ];
-    key.starts_with("eval.") || KEYS.contains(&key)
+    key.starts_with("eval.") || key.starts_with("head.") || KEYS.contains(&key)
 }
 
 fn as_table<S: serde::Serialize>(settings: &S) -> toml::Table {

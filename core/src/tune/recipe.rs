@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::TuneSettings;
+use crate::head::{HeadKind, TaskHeadEntry};
 use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings};
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
@@ -33,8 +34,23 @@ pub struct TuneRecipe {
 }
 
 impl TuneRecipe {
+    /// The settings of a registered head; see [`TuneRecipe::resolve`].
+    ///
+    /// # Errors
+    /// As [`TuneRecipe::resolve`], or a head that is fitted on frozen features.
+    pub fn of(entry: &TaskHeadEntry, run: &Recipe, overrides: &[String]) -> Result<Self> {
+        let HeadKind::Trained(head) = &entry.kind else {
+            return Err(Error::failure(format!("the head `{}` is not trained with an encoder", entry.name)));
+        };
+        let (fields, augment) = ((entry.fields)(), (head.augment)()?);
+        let recipe = Self::resolve(entry.name, head.training, run, overrides, [&fields, &augment])?;
+        (head.check)(&recipe.head)?;
+        Ok(recipe)
+    }
+
     /// Puts the layers together: `training` (the head's defaults), data and precision of the run's
-    /// recipe, then `KEY=VALUE` overrides. `fields` are the head's own, `augment` those of its loader.
+    /// recipe, its table `[head.NAME]`, then `KEY=VALUE` overrides. `fields` are the head's own, `augment`
+    /// those of its loader.
     ///
     /// # Errors
     /// An unknown key, a wrong type, a value out of range: with the nearest valid name.
@@ -51,6 +67,7 @@ impl TuneRecipe {
             base.push(format!("data.{key}={value}"));
         }
         layers.overrides(&base)?;
+        layers.section(&run.head.section(name)?);
         layers.overrides(overrides)?;
         let (mut table, sources) = layers.finish();
         let sources = Arc::new(sources);

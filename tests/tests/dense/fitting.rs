@@ -47,11 +47,9 @@ fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fi
     let recipe = Recipe::parse("micro", RECIPE, &[format!("data.name={data}")])?;
     let entry = registry::find::<TaskHeadEntry>("head", head)?;
     let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
-    let augment = (trained.augment)()?;
     let mut all = vec!["train.steps=2".to_owned(), "train.batch=4".to_owned()];
     all.extend(overrides.iter().map(|&o| o.to_owned()));
-    let fields = [&(entry.fields)()[..], &augment[..]];
-    let settings = TuneRecipe::resolve(head, trained.training, &recipe, &all, fields)?;
+    let settings = TuneRecipe::of(entry, &recipe, &all)?;
     let start = EncoderStart { section: recipe.encoder.clone(), weights: None, seed: 0 };
     let interrupted = Arc::new(AtomicBool::new(false));
     let request = FitRequest {

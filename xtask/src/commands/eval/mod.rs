@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         for head in &heads {
             let compared = match &head.kind {
                 HeadKind::Frozen(build) => {
-                    let built = build(&head_section(head, &args.overrides)?)?;
+                    let built = build(&head_section(head, &recipe, &args.overrides)?)?;
                     let data = Data::open(&recipe)?;
                     data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
                     let (name, set) = (head.name, set.name.as_str());
@@ -160,9 +160,10 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
     Ok(args.data.iter().enumerate().map(of).collect())
 }
 
-/// A frozen head's table from `KEY=VALUE` overrides.
-fn head_section(head: &TaskHeadEntry, overrides: &[String]) -> Result<Section> {
+/// A frozen head's table: the recipe's, then `KEY=VALUE` overrides.
+fn head_section(head: &TaskHeadEntry, recipe: &Recipe, overrides: &[String]) -> Result<Section> {
     let mut layers = Layers::default();
+    layers.section(&recipe.head.section(head.name)?);
     layers.overrides(overrides)?;
     let (table, _) = layers.finish();
     Ok(Section::new(table, format!("head.{}", head.name), std::sync::Arc::default()))

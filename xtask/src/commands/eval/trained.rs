@@ -32,10 +32,7 @@ pub(super) struct Task<'a> {
 impl Task<'_> {
     /// Scores by seed, with the trained weights and with random ones.
     pub(super) fn measure(&self, seeds: &[u64], interrupted: &AtomicBool) -> Result<Compared> {
-        let augment = (self.trained.augment)()?;
-        let fields = [&(self.head.fields)()[..], &augment[..]];
-        let (name, training) = (self.head.name, self.trained.training);
-        let settings = TuneRecipe::resolve(name, training, self.recipe, &self.args.overrides, fields)?;
+        let settings = TuneRecipe::of(self.head, self.recipe, &self.args.overrides)?;
         let mut compared = Compared::default();
         for &seed in seeds {
             let settings = settings.clone().with_seed(seed);
