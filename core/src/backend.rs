@@ -133,6 +133,21 @@ pub struct MemoryStats {
     pub peak: Option<u64>,
 }
 
+impl MemoryStats {
+    /// Resident memory of the process, where the system tells: what tensors on the host are part of.
+    pub fn of_process() -> Self {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+            return Self::default();
+        };
+        let bytes = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            let kib: u64 = line.trim_start_matches(':').trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(kib * 1024)
+        };
+        Self { in_use: bytes("VmRSS"), peak: bytes("VmHWM") }
+    }
+}
+
 /// A tensor library behind one table of functions.
 ///
 /// Core checks every operation's shapes and types before it calls `execute`, and takes a fused

@@ -1,4 +1,4 @@
-"""The training step of examples/vit_step.rs in PyTorch eager.
+"""The training step of tests/conformance/src/vit_step.rs in PyTorch eager.
 
 pytorch_vit_step.py <ti|quick> <manual|sdpa|probs> <steps> prints the median and least
 milliseconds per step, the peak resident memory in MiB and the last loss.

@@ -171,7 +171,7 @@ impl Backend for Burn {
 
     fn memory(&self, device: Device) -> MemoryStats {
         match device {
-            Device::Cpu => memory::stats(),
+            Device::Cpu => MemoryStats::of_process(),
             #[cfg(feature = "cube")]
             _ => self.gpus.open(device).map(|gpu| gpu.memory()).unwrap_or_default(),
             #[cfg(not(feature = "cube"))]

@@ -7,6 +7,7 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::Tensor;
 use dfdx::tensor_ops::ReshapeTo;
 use palimpsest_core::Shape;
+use palimpsest_kernels::piece;
 
 use crate::engine::Engine;
 use crate::kernels::pieces;
@@ -104,7 +105,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     /// gets the place of a piece's first element.
     pub(crate) fn rewrite(self, width: usize, f: &(dyn Fn(usize, &mut [E]) + Sync)) -> Self {
         let mut elements = self.to_vec();
-        pieces::each(&mut elements, pieces::piece(width), f);
+        pieces::each(&mut elements, piece::size(width), f);
         let device = self.device();
         Self::from_vec(&device, elements, self.shape)
     }

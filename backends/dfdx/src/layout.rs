@@ -3,6 +3,7 @@
 use dfdx::shapes::Axes4;
 use dfdx::tensor_ops::{PermuteTo, ReshapeTo};
 use palimpsest_core::Shape;
+use palimpsest_kernels::piece;
 
 use crate::dense::Dense;
 use crate::engine::Engine;
@@ -24,7 +25,7 @@ pub(crate) fn permuted<T: Copy + Default + Send + Sync>(x: &[T], shape: &[usize]
     if out.is_empty() {
         return out;
     }
-    let size = pieces::piece(row);
+    let size = piece::size(row);
     pieces::each(&mut out, size, &|at, part| {
         for (i, part) in part.chunks_exact_mut(row).enumerate() {
             let mut index = at / row + i;

@@ -20,7 +20,6 @@ mod fused;
 mod index;
 mod kernels;
 mod layout;
-mod memory;
 mod on_device;
 mod panics;
 mod product;

@@ -3,11 +3,11 @@
 use dfdx::shapes::Axis;
 use dfdx::tensor_ops::{ReshapeTo, SumTo};
 
+use palimpsest_kernels::{piece, row, vectorised};
+
 use crate::dense::Dense;
 use crate::engine::{Engine, Hardware};
 use crate::kernels::pieces;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
@@ -92,7 +92,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
 fn sums<E: Real>(x: &[E], around: Around) -> Vec<E> {
     let Around { outer, len, inner } = around;
     let size = len * inner;
-    let piece = pieces::piece(inner);
+    let piece = piece::size(inner);
     let narrow = |sum: Vec<f64>| sum.into_iter().map(E::of).collect::<Vec<E>>();
     if size <= piece {
         // Many short lines: a task takes several.

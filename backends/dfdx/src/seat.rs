@@ -8,11 +8,11 @@ use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
 use crate::engine::Hardware;
+use crate::recording;
 use crate::sampler::Sampler;
 use crate::session::Session;
 use crate::tape::Node;
 use crate::value::Value;
-use crate::{memory, recording};
 
 /// The place where a device's work is done.
 pub(crate) trait Workplace<H>: Send + Sync {
@@ -39,7 +39,7 @@ impl Workplace<Cpu> for Session<Cpu> {
     }
 
     fn memory(&self) -> MemoryStats {
-        memory::stats()
+        MemoryStats::of_process()
     }
 }
 

@@ -22,3 +22,4 @@ mod taken_apart;
 pub mod timing;
 pub mod tolerance;
 pub mod training;
+pub mod vit_step;

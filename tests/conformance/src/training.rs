@@ -22,6 +22,17 @@ fn case(op: Op, shapes: &[&[usize]]) -> Case {
     Case { name: "a training step's", op, inputs, smooth: false }
 }
 
+/// Primitives with sums so long that a backend may share them out to threads, in f32.
+pub fn long_sums() -> Vec<Case> {
+    vec![
+        case(Op::Sum { axes: vec![0, 1] }, &[&[3000, 1500]]),
+        case(Op::Sum { axes: vec![1] }, &[&[300, 1500]]),
+        case(Op::Matmul, &[&[500, 300], &[300, 700]]),
+        case(Op::Conv2d { stride: 16, padding: 0 }, &[&[4, 3, 64, 64], &[64, 3, 16, 16]]),
+        case(Op::Conv2d { stride: 1, padding: 1 }, &[&[4, 8, 32, 32], &[16, 8, 3, 3]]),
+    ]
+}
+
 /// Fused operations on inputs of a training step's shapes, in f32.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![

@@ -2,24 +2,11 @@
 
 use burn_flex::FlexTensor;
 use palimpsest_core::tensor::Op;
+use palimpsest_kernels::adamw::Rates;
+use palimpsest_kernels::vectorised;
 
 use crate::kernels::buffer::{self, Shared, dense, replace, slice, typed};
 use crate::kernels::real::Real;
-use crate::kernels::vectorised::vectorised;
-
-/// The step's constants, as far as they are the same for all elements.
-#[derive(Clone, Copy)]
-struct Rates<T> {
-    scale: T,
-    beta1: T,
-    rest1: T,
-    beta2: T,
-    rest2: T,
-    shrink: T,
-    step: T,
-    root: T,
-    eps: T,
-}
 
 /// The parameter, first and second moment after a step; each in place where it has one handle.
 pub(super) fn step(op: &Op, p: FlexTensor, g: FlexTensor, m: FlexTensor, v: FlexTensor) -> [FlexTensor; 3] {
@@ -28,17 +15,7 @@ pub(super) fn step(op: &Op, p: FlexTensor, g: FlexTensor, m: FlexTensor, v: Flex
     };
     let [p, g, m, v] = [p, g, m, v].map(dense);
     typed!(p, T => {
-        let rates = Rates::<T> {
-            scale: T::of(scale),
-            beta1: T::of(beta1),
-            rest1: T::of(1.0 - beta1),
-            beta2: T::of(beta2),
-            rest2: T::of(1.0 - beta2),
-            shrink: T::of(1.0 - lr * decay),
-            step: T::of(lr / (1.0 - beta1.powf(step as f64))),
-            root: T::of((1.0 - beta2.powf(step as f64)).sqrt()),
-            eps: T::of(eps),
-        };
+        let rates = Rates::<T>::new(lr, [beta1, beta2], eps, decay, step, scale);
         let gradient: &[T] = slice(&g);
         let (mut m, mut v) = (owned::<T>(m), owned::<T>(v));
         let first = Shared::new(m.storage_mut::<T>());

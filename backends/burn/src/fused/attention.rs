@@ -5,21 +5,21 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::attention::{Sizes, probabilities, score_gradients};
+use palimpsest_kernels::row;
 
-use super::head::{Bias, Place, Sizes};
+use super::head::{Bias, Place};
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
 use crate::kernels::real::Real;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
-use crate::value::burn_shape;
+use crate::value::{burn_shape, extents};
 
 /// Attention of queries to keys and values in tensors of their own.
 pub(super) fn separate(q: Float, k: Float, v: Float, bias: Option<Float>, heads: usize) -> Float {
     let Operands { tensors: [q, k, v, bias], nodes } = Operands::new([Some(q), Some(k), Some(v), bias]);
     let [q, k, v] = [q, k, v].map(|t| dense(t.expect("given above")));
-    let sizes = Sizes::separate(&q, &k, heads);
+    let sizes = Sizes::separate(&extents(&q), &extents(&k), heads);
     let places = [
         Place::alone(sizes, sizes.queries),
         Place::alone(sizes, sizes.keys),
@@ -40,7 +40,7 @@ pub(super) fn separate(q: Float, k: Float, v: Float, bias: Option<Float>, heads:
 pub(super) fn packed(qkv: Float, bias: Option<Float>, heads: usize) -> Float {
     let Operands { tensors: [qkv, bias], nodes } = Operands::new([Some(qkv), bias]);
     let qkv = dense(qkv.expect("given above"));
-    let sizes = Sizes::packed(&qkv, heads);
+    let sizes = Sizes::packed(&extents(&qkv), heads);
     let places = [0, 1, 2].map(|which| Place::packed(sizes, which));
     let bias = bias.map(Bias::new);
     let (out, sums) = typed!(qkv, T => forward::<T>(sizes, [&qkv; 3], places, bias.as_ref()));
@@ -152,9 +152,9 @@ fn forward<T: Real>(
         // SAFETY: each task has rows of its own in both results.
         unsafe {
             let sums = std::slice::from_raw_parts_mut(shared_sums.at(task * sizes.queries), sizes.queries);
-            softmax_rows(&mut scores, sums, sizes.keys);
-            let probabilities = Matrix::dense(&scores, sizes.queries, sizes.keys);
-            target.write(shared, task, T::ONE, probabilities, places[2].head(v, task));
+            probabilities(&mut scores, sums, sizes.keys);
+            let scores = Matrix::dense(&scores, sizes.queries, sizes.keys);
+            target.write(shared, task, T::ONE, scores, places[2].head(v, task));
         }
     });
     let shape = burn_shape(&[sizes.batch, sizes.queries, sizes.dimension()]);
@@ -173,7 +173,7 @@ pub(super) fn logits<T: Real>(
     // SAFETY: the product writes every element.
     let mut scores = unsafe { unwritten::<T>(sizes.scores()) };
     // SAFETY: as large as the product, and no one else's.
-    unsafe { product(scores.as_mut_ptr(), sizes.keys, false, sizes.scale(), q, k.transposed()) };
+    unsafe { product(scores.as_mut_ptr(), sizes.keys, false, T::of(sizes.scale()), q, k.transposed()) };
     if let Some(bias) = bias {
         bias.add(sizes, task, &mut scores);
     }
@@ -213,8 +213,8 @@ fn backward<T: Real>(
             score_gradients(&mut p, &mut ds, sums, &shifts, sizes.keys);
             let p = Matrix::dense(&p, sizes.queries, sizes.keys);
             let matrix = Matrix::dense(&ds, sizes.queries, sizes.keys);
-            places[0].write(shared[0], task, sizes.scale(), matrix, k);
-            places[1].write(shared[1], task, sizes.scale(), matrix.transposed(), q);
+            places[0].write(shared[0], task, T::of(sizes.scale()), matrix, k);
+            places[1].write(shared[1], task, T::of(sizes.scale()), matrix.transposed(), q);
             places[2].write(shared[2], task, T::ONE, p.transposed(), gradient);
             if let Some(shared) = shared_logits {
                 let at = shared.at(task * sizes.scores());
@@ -224,23 +224,4 @@ fn backward<T: Real>(
     });
     let shape = burn_shape(&[sizes.batch, sizes.heads, sizes.queries, sizes.keys]);
     dlogits.zip(bias).map(|(elements, bias)| bias.gradient(buffer::tensor(elements, shape)))
-}
-
-vectorised! {
-    fn softmax_rows<T: Real>(scores: &mut [T], sums: &mut [T], n: usize) {
-        for (row, sum) in scores.chunks_exact_mut(n).zip(sums) {
-            *sum = row::softmax(row);
-        }
-    }
-
-    /// Turns logits into probabilities, and their gradients into those of the logits.
-    fn score_gradients<T: Real>(p: &mut [T], ds: &mut [T], sums: &[T], shifts: &[T], n: usize) {
-        for (i, (p, ds)) in p.chunks_exact_mut(n).zip(ds.chunks_exact_mut(n)).enumerate() {
-            let (sum, shift) = (sums[i], shifts[i]);
-            for (p, ds) in p.iter_mut().zip(ds) {
-                *p = (*p - sum).exponential();
-                *ds = *p * (*ds - shift);
-            }
-        }
-    }
 }

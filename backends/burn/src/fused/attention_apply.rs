@@ -4,18 +4,19 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::attention::Sizes;
 
-use super::head::{Place, Sizes};
+use super::head::Place;
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
 use crate::kernels::real::Real;
-use crate::value::burn_shape;
+use crate::value::{burn_shape, extents};
 
 pub(super) fn run(p: Float, qkv: Float, heads: usize) -> Float {
     let Operands { tensors, nodes } = Operands::new([Some(p), Some(qkv)]);
     let [p, qkv] = tensors.map(|t| dense(t.expect("given above")));
-    let sizes = Sizes::packed(&qkv, heads);
+    let sizes = Sizes::packed(&extents(&qkv), heads);
     let out = typed!(p, T => forward::<T>(sizes, &p, &qkv));
     finish(nodes, ApplyBackward, out, |_| Saved { sizes, p, qkv })
 }

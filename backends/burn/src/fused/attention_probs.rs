@@ -4,19 +4,20 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::attention::Sizes;
+use palimpsest_kernels::softmax;
 
-use super::head::{Bias, Place, Sizes};
-use super::softmax;
+use super::head::{Bias, Place};
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, replace, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
 use crate::kernels::real::Real;
-use crate::value::burn_shape;
+use crate::value::{burn_shape, extents};
 
 pub(super) fn run(qkv: Float, bias: Option<Float>, heads: usize) -> Float {
     let Operands { tensors: [qkv, bias], nodes } = Operands::new([Some(qkv), bias]);
     let qkv = dense(qkv.expect("given above"));
-    let sizes = Sizes::packed(&qkv, heads);
+    let sizes = Sizes::packed(&extents(&qkv), heads);
     let bias = bias.map(Bias::new);
     let p = typed!(qkv, T => forward::<T>(sizes, &qkv, bias.as_ref()));
     finish(nodes, ProbsBackward, p, |p| Saved { sizes, qkv, bias, p: p.clone() })
@@ -64,7 +65,7 @@ fn forward<T: Real>(sizes: Sizes, qkv: &FlexTensor, bias: Option<&Bias>) -> Flex
                 at,
                 sizes.keys,
                 false,
-                sizes.scale(),
+                T::of(sizes.scale()),
                 q.head(data, task),
                 k.head(data, task).transposed(),
             );
@@ -99,8 +100,8 @@ fn gradients<T: Real>(
         let ds = Matrix::new(scores, task * sizes.scores(), sizes.queries, sizes.keys, sizes.keys);
         // SAFETY: each task writes heads of its own.
         unsafe {
-            q.write(shared, task, sizes.scale(), ds, k.head(data, task));
-            k.write(shared, task, sizes.scale(), ds.transposed(), q.head(data, task));
+            q.write(shared, task, T::of(sizes.scale()), ds, k.head(data, task));
+            k.write(shared, task, T::of(sizes.scale()), ds.transposed(), q.head(data, task));
         }
     });
     (buffer::tensor(dqkv, qkv.layout().shape().clone()), ds)

@@ -4,12 +4,10 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, unary};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::{Real, piece, row, vectorised};
 
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, dense, replace, slice, typed, width};
-use crate::kernels::real::Real;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::value::burn_shape;
 
 pub(super) fn run(logits: Float, labels: FlexTensor, smoothing: f64) -> Float {
@@ -27,7 +25,7 @@ pub(super) fn run(logits: Float, labels: FlexTensor, smoothing: f64) -> Float {
         .collect();
     let loss = typed!(logits, T => {
         let values: &[T] = slice(&logits);
-        let piece = buffer::piece(classes);
+        let piece = piece::size(classes);
         let parts = buffer::collect(values.len().div_ceil(piece), |i| {
             let part = &values[i * piece..values.len().min((i + 1) * piece)];
             total_loss(part, &labels[i * piece / classes..], classes, smoothing)

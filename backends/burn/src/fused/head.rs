@@ -3,56 +3,12 @@
 
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::attention::{BiasStrides, Sizes};
 
-use crate::kernels::buffer::{Shared, slice};
+use crate::kernels::buffer::{Shared, dense, slice};
 use crate::kernels::gemm::{Matrix, product};
 use crate::kernels::real::Real;
 use crate::value::extents;
-
-/// The sizes of an attention operation.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) heads: usize,
-    pub(super) queries: usize,
-    pub(super) keys: usize,
-    /// Elements per head.
-    pub(super) width: usize,
-}
-
-impl Sizes {
-    /// Sizes by queries [b, n, d] and keys [b, m, d].
-    pub(super) fn separate(q: &FlexTensor, k: &FlexTensor, heads: usize) -> Self {
-        let (q, k) = (extents(q), extents(k));
-        Self { batch: q[0], heads, queries: q[1], keys: k[1], width: q[2] / heads }
-    }
-
-    /// Sizes by packed queries, keys and values [b, n, 3 d].
-    pub(super) fn packed(qkv: &FlexTensor, heads: usize) -> Self {
-        let shape = extents(qkv);
-        Self { batch: shape[0], heads, queries: shape[1], keys: shape[1], width: shape[2] / (3 * heads) }
-    }
-
-    /// Independent tasks: one per sample and head.
-    pub(super) fn tasks(self) -> usize {
-        self.batch * self.heads
-    }
-
-    /// Elements of a score matrix.
-    pub(super) fn scores(self) -> usize {
-        self.queries * self.keys
-    }
-
-    /// Elements of all heads together.
-    pub(super) fn dimension(self) -> usize {
-        self.heads * self.width
-    }
-
-    /// The factor on the logits.
-    pub(super) fn scale<T: Real>(self) -> T {
-        T::of((self.width as f64).sqrt().recip())
-    }
-}
 
 /// The place of one of q, k, v in a tensor: where it begins, and the distance between rows and
 /// between samples.
@@ -129,40 +85,21 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(super) struct Bias {
     tensor: FlexTensor,
-    strides: [usize; 4],
+    strides: BiasStrides,
 }
 
 impl Bias {
     /// # Panics
     /// It has not four axes.
     pub(super) fn new(tensor: FlexTensor) -> Self {
-        let tensor = crate::kernels::buffer::dense(tensor);
-        let shape = extents(&tensor);
-        let mut strides = [0; 4];
-        let mut stride = 1;
-        for axis in (0..4).rev() {
-            strides[axis] = if shape[axis] == 1 { 0 } else { stride };
-            stride *= shape[axis];
-        }
+        let tensor = dense(tensor);
+        let strides = BiasStrides::new(&extents(&tensor));
         Self { tensor, strides }
     }
 
     /// Adds a task's part to its logits.
     pub(super) fn add<T: Real>(&self, sizes: Sizes, task: usize, logits: &mut [T]) {
-        let data: &[T] = slice(&self.tensor);
-        let [sample, head, row, column] = self.strides;
-        for (i, logits) in logits.chunks_exact_mut(sizes.keys).enumerate() {
-            let start = task / sizes.heads * sample + task % sizes.heads * head + i * row;
-            if column == 0 {
-                for x in logits {
-                    *x += data[start];
-                }
-            } else {
-                for (x, &bias) in logits.iter_mut().zip(&data[start..start + sizes.keys]) {
-                    *x += bias;
-                }
-            }
-        }
+        self.strides.add(slice(&self.tensor), sizes, task, logits);
     }
 
     /// The gradient of the bias, from that of all logits [b, h, n, m].

@@ -4,12 +4,12 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::{linear, piece, vectorised};
 
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{self, add_up, dense, slice, typed, unwritten, width};
+use crate::kernels::buffer::{self, dense, slice, typed, unwritten, width};
 use crate::kernels::gemm::{Matrix, parallel_product};
 use crate::kernels::real::Real;
-use crate::kernels::vectorised::vectorised;
 use crate::value::{burn_shape, extents};
 
 pub(super) fn run(x: Float, weight: Float, bias: Option<Float>) -> Float {
@@ -62,7 +62,7 @@ fn forward<T: Real>(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTenso
     let bias: Option<&[T]> = bias.map(slice);
     parallel_product(&mut y, a, b, |block| {
         if let Some(bias) = bias {
-            add_to_rows(block, bias);
+            linear::add_bias(block, bias);
         }
     });
     let mut shape = extents(x);
@@ -93,24 +93,16 @@ fn weight_gradient<T: Real>(dy: &FlexTensor, x: &FlexTensor, weight: &FlexTensor
 fn bias_gradient<T: Real>(dy: &FlexTensor) -> FlexTensor {
     let outputs = width(dy);
     let values: &[T] = slice(dy);
-    let piece = buffer::piece(outputs);
+    let piece = piece::size(outputs);
     let parts = buffer::collect(values.len().div_ceil(piece), |i| {
         let mut sum = vec![T::ZERO; outputs];
         add_rows(&mut sum, &values[i * piece..values.len().min((i + 1) * piece)]);
         sum
     });
-    buffer::tensor(add_up(parts.iter().map(Vec::as_slice), outputs), burn_shape(&[outputs]))
+    buffer::tensor(piece::add_up(parts.iter().map(Vec::as_slice), outputs), burn_shape(&[outputs]))
 }
 
 vectorised! {
-    fn add_to_rows<T: Real>(rows: &mut [T], bias: &[T]) {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            for (y, &b) in row.iter_mut().zip(bias) {
-                *y += b;
-            }
-        }
-    }
-
     fn add_rows<T: Real>(sum: &mut [T], rows: &[T]) {
         for row in rows.chunks_exact(sum.len()) {
             for (sum, &y) in sum.iter_mut().zip(row) {

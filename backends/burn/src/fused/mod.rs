@@ -2,24 +2,25 @@
 //! memory as the mathematics allows.
 #![allow(unsafe_code)]
 
+mod activation;
 mod adamw;
 mod attention;
 mod attention_apply;
 mod attention_probs;
 mod cross_entropy;
-mod gelu;
 mod head;
 mod layer_norm;
 mod linear;
 mod residual;
 mod row_entropy;
-mod silu;
 mod softmax;
 mod sum_squares;
 
 use burn_flex::Flex;
 use palimpsest_core::tensor::{DType, Op, OpKind};
 use palimpsest_core::{Error, Result};
+
+use activation::{Gelu, Silu};
 
 use crate::operands::{self, Inputs, finish};
 use crate::value::Value;
@@ -44,8 +45,8 @@ pub(crate) fn run(op: &Op, inputs: Vec<Value<Flex>>) -> Result<Vec<Value<Flex>>>
         Op::Linear => linear::run(inputs.float()?, inputs.float()?, inputs.optional()),
         Op::Softmax => softmax::run(inputs.float()?),
         Op::LayerNorm { eps } => layer_norm::run(inputs.float()?, inputs.float()?, inputs.float()?, *eps),
-        Op::Gelu => gelu::run(inputs.float()?),
-        Op::Silu => silu::run(inputs.float()?),
+        Op::Gelu => activation::run(Gelu, inputs.float()?),
+        Op::Silu => activation::run(Silu, inputs.float()?),
         Op::Attention { heads } => {
             let (q, k, v) = (inputs.float()?, inputs.float()?, inputs.float()?);
             attention::separate(q, k, v, inputs.optional(), *heads)

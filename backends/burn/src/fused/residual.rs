@@ -4,12 +4,11 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::{piece, row, vectorised};
 
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{self, add_up, dense, replace, slice, typed, width};
+use crate::kernels::buffer::{self, dense, replace, slice, typed, width};
 use crate::kernels::real::Real;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::value::extents;
 
 pub(super) fn run(x: Float, y: Float, gain: Option<Float>, keep: Option<Float>) -> Float {
@@ -75,14 +74,14 @@ fn gain_gradient<T: Real>(dout: &FlexTensor, branch: &Branch, gain: &FlexTensor)
     let per_sample = extents(dout)[1] * d;
     let (values, y): (&[T], &[T]) = (slice(dout), slice(&branch.y));
     let keep: Option<&[T]> = branch.keep.as_ref().map(slice);
-    let piece = buffer::piece(d);
+    let piece = piece::size(d);
     let parts = buffer::collect(values.len().div_ceil(piece), |i| {
         let range = i * piece..values.len().min((i + 1) * piece);
         let mut sum = vec![T::ZERO; d];
         add_products(&mut sum, &values[range.clone()], &y[range], keep, i * piece, per_sample);
         sum
     });
-    buffer::tensor(add_up(parts.iter().map(Vec::as_slice), d), gain.layout().shape().clone())
+    buffer::tensor(piece::add_up(parts.iter().map(Vec::as_slice), d), gain.layout().shape().clone())
 }
 
 fn keep_gradient<T: Real>(dout: &FlexTensor, branch: &Branch, keep: &FlexTensor) -> FlexTensor {
@@ -99,7 +98,7 @@ fn keep_gradient<T: Real>(dout: &FlexTensor, branch: &Branch, keep: &FlexTensor)
 }
 
 #[inline(always)]
-fn kept<T: Real>(keep: Option<&[T]>, sample: usize) -> T {
+fn kept<T: palimpsest_kernels::Real>(keep: Option<&[T]>, sample: usize) -> T {
     keep.map_or(T::ONE, |keep| keep[sample])
 }
 

@@ -6,12 +6,10 @@ use burn_autodiff::ops::{Backward, Ops, unary};
 use burn_backend::Scalar;
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
+use palimpsest_kernels::{Real, piece, sum_squares};
 
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, dense, slice, typed};
-use crate::kernels::real::Real;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::value::burn_shape;
 
 pub(super) fn run(x: Float) -> Float {
@@ -19,9 +17,9 @@ pub(super) fn run(x: Float) -> Float {
     let x = dense(x.expect("given above"));
     let out = typed!(x, T => {
         let values: &[T] = slice(&x);
-        let piece = buffer::piece(1);
+        let piece = piece::size(1);
         let parts = buffer::collect(values.len().div_ceil(piece), |i| {
-            squares(&values[i * piece..values.len().min((i + 1) * piece)])
+            sum_squares::sum(&values[i * piece..values.len().min((i + 1) * piece)])
         });
         buffer::tensor(vec![T::of(parts.iter().sum())], burn_shape(&[]))
     });
@@ -40,12 +38,5 @@ impl Backward<Flex, 1> for SumSquaresBackward {
             let dy: f64 = typed!(x, T => slice::<T>(&dense(dy))[0].wide());
             Flex::float_mul_scalar(x, Scalar::Float(2.0 * dy))
         });
-    }
-}
-
-vectorised! {
-    fn squares<T: Real>(x: &[T]) -> f64 {
-        // Short runs in the element type keep the lanes full; their rounding is far below 1e-6.
-        x.chunks(256).map(|run| row::dot(run, run).wide()).sum()
     }
 }

@@ -2,18 +2,10 @@
 
 use burn_backend::{Shape, TensorData};
 use burn_flex::FlexTensor;
+use palimpsest_kernels::piece;
 use rayon::prelude::*;
 
 use super::real::Real;
-
-/// Elements per piece of work: enough to outweigh handing it to a thread, few enough to stay in
-/// the second-level cache.
-const PIECE: usize = 1 << 14;
-
-/// The whole rows of `width` elements that make up a piece of work, in elements.
-pub(crate) fn piece(width: usize) -> usize {
-    (PIECE / width.max(1)).max(1) * width.max(1)
-}
 
 /// A buffer whose elements hold nothing yet.
 ///
@@ -65,7 +57,7 @@ pub(crate) fn replace<T: Real>(
     width: usize,
     f: impl Fn(usize, &mut [T]) + Sync,
 ) -> FlexTensor {
-    let piece = piece(width);
+    let piece = piece::size(width);
     if let Some(elements) = own::<T>(&mut target) {
         each(elements, piece, |i, part| f(i * piece, part));
         return target;
@@ -114,17 +106,6 @@ pub(crate) fn collect<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync) -> V
         unsafe { *shared.at(i) = result };
     });
     results.into_iter().flatten().collect()
-}
-
-/// Adds rows of `width` elements up, in their order.
-pub(crate) fn add_up<'a, T: Real>(parts: impl Iterator<Item = &'a [T]>, width: usize) -> Vec<T> {
-    let mut total = vec![T::ZERO; width];
-    for part in parts {
-        for (sum, &value) in total.iter_mut().zip(part) {
-            *sum += value;
-        }
-    }
-    total
 }
 
 /// A slice that several tasks write at places of their own.

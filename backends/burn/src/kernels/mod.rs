@@ -1,4 +1,4 @@
-//! Arithmetic on slices: what the fused operations are made of.
+//! Products, and the way from tensors to the slices that the shared kernels work on.
 //!
 //! Work is cut into pieces of a size that does not depend on the number of threads, and partial
 //! results are added in the order of the pieces; so results are the same for any number.
@@ -7,5 +7,3 @@
 pub(crate) mod buffer;
 pub(crate) mod gemm;
 pub(crate) mod real;
-pub(crate) mod row;
-pub(crate) mod vectorised;

@@ -2,27 +2,14 @@
 
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
+use palimpsest_kernels::adamw::Rates;
+use palimpsest_kernels::{piece, vectorised};
 
 use crate::dense::Dense;
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
-
-/// The step's constants, as far as they are the same for all elements.
-#[derive(Clone, Copy)]
-struct Rates<T> {
-    scale: T,
-    beta1: T,
-    rest1: T,
-    beta2: T,
-    rest2: T,
-    shrink: T,
-    step: T,
-    root: T,
-    eps: T,
-}
 
 /// The parameter, first and second moment after a step.
 ///
@@ -36,21 +23,11 @@ pub(super) fn step<E: Real, H: HostEngine<E>>(
     let Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale } = *op else {
         return Err(Error::failure(format!("{} is no step of AdamW", op.kind().name())));
     };
-    let rates = Rates::<E> {
-        scale: E::of(scale),
-        beta1: E::of(beta1),
-        rest1: E::of(1.0 - beta1),
-        beta2: E::of(beta2),
-        rest2: E::of(1.0 - beta2),
-        shrink: E::of(1.0 - lr * decay),
-        step: E::of(lr / (1.0 - beta1.powf(step as f64))),
-        root: E::of((1.0 - beta2.powf(step as f64)).sqrt()),
-        eps: E::of(eps),
-    };
+    let rates = Rates::<E>::new(lr, [beta1, beta2], eps, decay, step, scale);
     let (shape, device) = (p.shape().clone(), p.device());
     let gradient = g.dense.to_vec();
     let [mut p, mut m, mut v] = [p, m.dense, v.dense].map(|x| x.to_vec());
-    let piece = pieces::piece(1);
+    let piece = piece::size(1);
     // One list of pieces of all three, so that each is rewritten by one task.
     let mut parts: Vec<_> = p.chunks_mut(piece).zip(m.chunks_mut(piece)).zip(v.chunks_mut(piece)).collect();
     pieces::each(&mut parts, 1, &|at, part| {

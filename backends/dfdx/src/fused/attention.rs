@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use palimpsest_core::Shape;
+use palimpsest_kernels::attention::{self, Sizes, score_gradients};
+use palimpsest_kernels::row;
 
 use crate::dense::Dense;
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, matrix, product, turned};
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::tape::Node;
 use crate::value::Var;
 
-use super::heads::{Bias, Place, Sizes};
+use super::heads::{Bias, Place};
 
 /// Attention of queries to keys and values in tensors of their own.
 pub(super) fn separate<E: Real, H: HostEngine<E>>(
@@ -89,7 +89,7 @@ pub(super) fn probabilities<E: Real, H: HostEngine<E>>(
 ) -> (Vec<E>, Vec<E>) {
     let mut scores = logits(sizes, task, scaled_q, k, bias);
     let mut sums = vec![E::ZERO; sizes.queries];
-    softmax_rows(&mut scores, &mut sums, sizes.keys);
+    attention::probabilities(&mut scores, &mut sums, sizes.keys);
     (scores, sums)
 }
 
@@ -179,24 +179,5 @@ impl<E: Real, H: HostEngine<E>> Saved<E, H> {
     fn bias_gradient(&self, dy: &Dense<E, H>, tasks: &[Gradients<E>]) -> Option<Dense<E, H>> {
         let bias = self.bias.as_ref()?;
         Some(bias.gradient(&dy.device(), self.sizes, tasks, |task| &task.logits))
-    }
-}
-
-vectorised! {
-    fn softmax_rows<T: Real>(scores: &mut [T], sums: &mut [T], n: usize) {
-        for (row, sum) in scores.chunks_exact_mut(n).zip(sums) {
-            *sum = row::softmax(row);
-        }
-    }
-
-    /// Turns logits into probabilities, and their gradients into those of the logits.
-    fn score_gradients<T: Real>(p: &mut [T], ds: &mut [T], sums: &[T], shifts: &[T], n: usize) {
-        for (i, (p, ds)) in p.chunks_exact_mut(n).zip(ds.chunks_exact_mut(n)).enumerate() {
-            let (sum, shift) = (sums[i], shifts[i]);
-            for (p, ds) in p.iter_mut().zip(ds) {
-                *p = (*p - sum).exponential();
-                *ds = *p * (*ds - shift);
-            }
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! Attention probabilities applied to packed values.
 
+use palimpsest_kernels::attention::Sizes;
+
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{matrix, product, turned};
 use crate::real::Real;
 use crate::value::Var;
 
-use super::heads::{Place, Sizes};
+use super::heads::Place;
 
 pub(super) fn run<E: Real, H: HostEngine<E>>(p: Var<E, H>, qkv: Var<E, H>, heads: usize) -> Var<E, H> {
     let nodes = [p.node, qkv.node];

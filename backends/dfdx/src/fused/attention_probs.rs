@@ -1,5 +1,8 @@
 //! Attention probabilities of packed queries and keys, for losses that look at them.
 
+use palimpsest_kernels::attention::Sizes;
+use palimpsest_kernels::softmax;
+
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{matrix, product, turned};
@@ -7,8 +10,7 @@ use crate::real::Real;
 use crate::value::Var;
 
 use super::attention::{parts, probabilities};
-use super::heads::{Place, Sizes};
-use super::softmax;
+use super::heads::Place;
 
 pub(super) fn run<E: Real, H: HostEngine<E>>(
     qkv: Var<E, H>,

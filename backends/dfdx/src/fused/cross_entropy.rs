@@ -1,11 +1,10 @@
 //! Mean cross-entropy of logits [b, c] against labels [b], with label smoothing.
 
 use palimpsest_core::{Error, Result};
+use palimpsest_kernels::{piece, row, vectorised};
 
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
-use crate::kernels::row;
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::{Discrete, Var};
 
@@ -25,7 +24,7 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
     let labels = labels.data.iter().map(class).collect::<Result<Vec<_>>>()?;
     // Probabilities take the logits' place; the rows' losses come out.
     let mut p = x.to_vec();
-    let piece = pieces::piece(classes);
+    let piece = piece::size(classes);
     let losses: Vec<f64> = pieces::each_with(&mut p, piece, &|at, part| {
         part.chunks_exact_mut(classes)
             .zip(&labels[at / classes..])

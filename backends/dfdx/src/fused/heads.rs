@@ -1,50 +1,13 @@
 //! Where the heads of queries, keys, values and their gradients lie in a tensor.
 
 use palimpsest_core::Shape;
+use palimpsest_kernels::attention::{BiasStrides, Sizes};
 
 use crate::dense::Dense;
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, matrix};
 use crate::real::Real;
-
-/// The sizes of an attention operation.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) heads: usize,
-    pub(super) queries: usize,
-    pub(super) keys: usize,
-    /// Elements per head.
-    pub(super) width: usize,
-}
-
-impl Sizes {
-    /// Sizes by queries [b, n, d] and keys [b, m, d].
-    pub(super) fn separate(q: &Shape, k: &Shape, heads: usize) -> Self {
-        Self { batch: q[0], heads, queries: q[1], keys: k[1], width: q[2] / heads }
-    }
-
-    /// Sizes by packed queries, keys and values [b, n, 3 d].
-    pub(super) fn packed(qkv: &Shape, heads: usize) -> Self {
-        Self { batch: qkv[0], heads, queries: qkv[1], keys: qkv[1], width: qkv[2] / (3 * heads) }
-    }
-
-    /// Independent tasks: one per sample and head.
-    pub(super) fn tasks(self) -> usize {
-        self.batch * self.heads
-    }
-
-    /// Elements of a score matrix.
-    pub(super) fn scores(self) -> usize {
-        self.queries * self.keys
-    }
-
-    /// The factor on the logits.
-    pub(super) fn scale(self) -> f64 {
-        (self.width as f64).sqrt().recip()
-    }
-}
 
 /// The place of one of q, k, v in a tensor: where it begins, and the distance between rows.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +78,7 @@ impl Place {
 pub(super) struct Bias<E> {
     data: Vec<E>,
     shape: Shape,
-    strides: [usize; 4],
+    strides: BiasStrides,
 }
 
 impl<E: Real> Bias<E> {
@@ -123,26 +86,13 @@ impl<E: Real> Bias<E> {
     /// It has not four axes.
     pub(super) fn new<H: HostEngine<E>>(bias: &Dense<E, H>) -> Self {
         let shape = bias.shape().clone();
-        let strides = shape.strides();
-        let strides = std::array::from_fn(|axis| if shape[axis] == 1 { 0 } else { strides[axis] });
+        let strides = BiasStrides::new(&shape);
         Self { data: bias.to_vec(), shape, strides }
     }
 
     /// Adds a task's part to its logits.
     pub(super) fn add(&self, sizes: Sizes, task: usize, logits: &mut [E]) {
-        let [sample, head, row, column] = self.strides;
-        for (i, logits) in logits.chunks_exact_mut(sizes.keys).enumerate() {
-            let start = task / sizes.heads * sample + task % sizes.heads * head + i * row;
-            if column == 0 {
-                for x in logits {
-                    *x += self.data[start];
-                }
-            } else {
-                for (x, &bias) in logits.iter_mut().zip(&self.data[start..]) {
-                    *x += bias;
-                }
-            }
-        }
+        self.strides.add(&self.data, sizes, task, logits);
     }
 
     /// The gradient of the bias, from those of the tasks' logits.

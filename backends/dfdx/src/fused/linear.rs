@@ -1,12 +1,12 @@
 //! x weight^T + bias
 
 use palimpsest_core::Shape;
+use palimpsest_kernels::{linear, piece};
 
 use crate::dense::Dense;
 use crate::engine::HostEngine;
 use crate::kernels::pieces;
 use crate::kernels::product::{Matrix, product, turned};
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
@@ -26,7 +26,7 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
     let mut y = product(rows.clone(), turned(columns.clone()));
     if let Some(bias) = bias {
         let bias = bias.to_vec();
-        pieces::each(&mut y, pieces::piece(bias.len()), &|_, part| add_to_rows(part, &bias));
+        pieces::each(&mut y, piece::size(bias.len()), &|_, part| linear::add_bias(part, &bias));
     }
     let (before, outputs) = (x.shape().clone(), weight.shape().clone());
     Var::recorded_many(nodes, x.beside(y, shape), move |dy, wanted| {
@@ -49,14 +49,4 @@ fn gradients<E: Real, H: HostEngine<E>>(
         dy.clone().reshape([rows, outputs]).sum(&[0]).reshape([outputs])
     });
     vec![dx, dweight, dbias]
-}
-
-vectorised! {
-    fn add_to_rows<T: Real>(rows: &mut [T], bias: &[T]) {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            for (y, &b) in row.iter_mut().zip(bias) {
-                *y += b;
-            }
-        }
-    }
 }

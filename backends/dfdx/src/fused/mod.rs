@@ -1,19 +1,18 @@
 //! Fused operations: a forward and a backward pass of their own, each in as few passes over memory
 //! as the mathematics allows. Products run on dfdx's matrices; the rest works on host slices.
 
+mod activation;
 mod adamw;
 mod attention;
 mod attention_apply;
 mod attention_probs;
 mod cross_entropy;
-mod gelu;
 mod heads;
 mod layer_norm;
 mod lerp;
 mod linear;
 mod residual;
 mod row_entropy;
-mod silu;
 mod softmax;
 mod sum_squares;
 
@@ -35,8 +34,8 @@ pub(crate) fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> 
         Op::Linear => linear::run(x, inputs.float()?, inputs.optional()?),
         Op::Softmax => softmax::run(x),
         Op::LayerNorm { eps } => layer_norm::run(x, inputs.float()?, inputs.float()?, *eps),
-        Op::Gelu => gelu::run(x),
-        Op::Silu => silu::run(x),
+        Op::Gelu => activation::gelu(x),
+        Op::Silu => activation::silu(x),
         Op::Attention { heads } => {
             attention::separate(x, inputs.float()?, inputs.float()?, inputs.optional()?, *heads)
         }

@@ -1,8 +1,9 @@
 //! A residual branch with LayerScale and drop path: x + y * gain * keep.
 
+use palimpsest_kernels::vectorised;
+
 use crate::dense::Dense;
 use crate::engine::HostEngine;
-use crate::kernels::vectorised::vectorised;
 use crate::real::Real;
 use crate::value::Var;
 
@@ -73,7 +74,7 @@ impl<E: Real> Factors<E> {
     /// The keep factor of a row of all samples'.
     fn keep(&self, row: usize) -> E {
         debug_assert!(self.d > 0);
-        self.keep.as_ref().map_or(E::ONE, |keep| keep[row / self.rows])
+        self.keep.as_ref().map_or(E::of(1.0), |keep| keep[row / self.rows])
     }
 }
 

@@ -1,6 +1,4 @@
-//! Arithmetic on slices in host memory: elementary functions, rows, products, pieces of work.
+//! The walk over pieces of slices in host memory, and products.
 
 pub(crate) mod pieces;
 pub(crate) mod product;
-pub(crate) mod row;
-pub(crate) mod vectorised;

@@ -6,17 +6,6 @@
 
 use rayon::prelude::*;
 
-use crate::real::Real;
-
-/// Elements per piece: enough to outweigh handing it to a thread, few enough for the second-level
-/// cache.
-const PIECE: usize = 1 << 14;
-
-/// The whole rows of `width` elements that make up a piece, in elements.
-pub(crate) fn piece(width: usize) -> usize {
-    (PIECE / width.max(1)).max(1) * width.max(1)
-}
-
 /// Runs `f` on each piece of `size` elements; it gets the place of the first.
 pub(crate) fn each<T: Send>(elements: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     elements.par_chunks_mut(size.max(1)).enumerate().for_each(|(i, part)| f(i * size, part));
@@ -34,15 +23,4 @@ pub(crate) fn each_with<T: Send, R: Send>(
     f: &(dyn Fn(usize, &mut [T]) -> R + Sync),
 ) -> Vec<R> {
     elements.par_chunks_mut(size.max(1)).enumerate().map(|(i, part)| f(i * size, part)).collect()
-}
-
-/// The sum of vectors of `width` elements.
-pub(crate) fn add_up<T: Real>(parts: &[Vec<T>], width: usize) -> Vec<T> {
-    let mut sum = vec![T::ZERO; width];
-    for part in parts {
-        for (sum, &x) in sum.iter_mut().zip(part) {
-            *sum += x;
-        }
-    }
-    sum
 }

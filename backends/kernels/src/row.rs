@@ -1,12 +1,14 @@
 //! Reductions of a short row, in as many accumulators as fill vector registers.
+//!
+//! All are inlined into the function that calls them, so that they are compiled for its instructions.
 
-use crate::real::Real;
+use crate::Real;
 
 const LANES: usize = 16;
 
 /// Folds `f` over the elements at the same places of two rows and adds up.
 #[inline(always)]
-pub(crate) fn sum_with<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+pub fn sum_with<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
     let mut lanes = [T::ZERO; LANES];
     let (mut left, mut right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (x, y) in (&mut left).zip(&mut right) {
@@ -20,13 +22,13 @@ pub(crate) fn sum_with<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
 
 /// The sum of a row under `f`.
 #[inline(always)]
-pub(crate) fn sum<T: Real>(a: &[T], f: impl Fn(T) -> T) -> T {
+pub fn sum<T: Real>(a: &[T], f: impl Fn(T) -> T) -> T {
     sum_with(a, a, |x, _| f(x))
 }
 
 /// The sum of products.
 #[inline(always)]
-pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let mut lanes = [T::ZERO; LANES];
     let (mut left, mut right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (x, y) in (&mut left).zip(&mut right) {
@@ -40,7 +42,7 @@ pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 
 /// The largest element; NaNs are passed over.
 #[inline(always)]
-pub(crate) fn max<T: Real>(a: &[T]) -> T {
+pub fn max<T: Real>(a: &[T]) -> T {
     let larger = |x: T, y: T| if y > x { y } else { x };
     let mut lanes = [T::LOWEST; LANES];
     let mut chunks = a.chunks_exact(LANES);
@@ -55,7 +57,7 @@ pub(crate) fn max<T: Real>(a: &[T]) -> T {
 
 /// Replaces a row by e^(x - shift); returns the sum.
 #[inline(always)]
-pub(crate) fn exponentials<T: Real>(row: &mut [T], shift: T) -> T {
+pub fn exponentials<T: Real>(row: &mut [T], shift: T) -> T {
     let mut lanes = [T::ZERO; LANES];
     let mut chunks = row.chunks_exact_mut(LANES);
     for chunk in &mut chunks {
@@ -75,7 +77,7 @@ pub(crate) fn exponentials<T: Real>(row: &mut [T], shift: T) -> T {
 
 /// Softmax of a row in place; returns the logarithm of the sum of exponentials.
 #[inline(always)]
-pub(crate) fn softmax<T: Real>(row: &mut [T]) -> T {
+pub fn softmax<T: Real>(row: &mut [T]) -> T {
     let shift = max(row);
     let total = exponentials(row, shift);
     let scale = T::ONE / total;
