@@ -38,11 +38,11 @@ fn keys() {
             ),
             (
                 "[corrupton]\nkind = \"cell\"",
-                "a.toml:2: `corrupton`: unknown key `corrupton`; did you mean `corruption`? (one of: corruption, data, encoder, eval, init_from, init_positions, init_sha256, name, noise, objective, optimizer, precision, restoration, schedule, seed, train)",
+                "a.toml:2: `corrupton`: unknown key `corrupton`; did you mean `corruption`? (one of: corruption, data, encoder, eval, head, init_from, init_positions, init_sha256, name, noise, objective, optimizer, precision, restoration, schedule, seed, train)",
             ),
             (
                 "sed = 3",
-                "a.toml:2: `sed`: unknown key `sed`; did you mean `seed`? (one of: corruption, data, encoder, eval, init_from, init_positions, init_sha256, name, noise, objective, optimizer, precision, restoration, schedule, seed, train)",
+                "a.toml:2: `sed`: unknown key `sed`; did you mean `seed`? (one of: corruption, data, encoder, eval, head, init_from, init_positions, init_sha256, name, noise, objective, optimizer, precision, restoration, schedule, seed, train)",
             ),
             (
                 "encoder = 3",

@@ -59,6 +59,37 @@ fn a_head_is_fitted_and_saved_the_same_each_time() {
 }
 
 #[test]
+fn a_recipe_says_how_heads_are_fitted() {
+    let folder = folder();
+    let path = folder.path();
+    let tables = "\n[head.finetune]\ntrain.steps = 3\ntrain.batch = 8\nsmoothing = 0.2\n[head.knn]\nk = 3\n";
+    fs::write(path.join("told.toml"), format!("{TINY}{tables}")).expect("writes");
+    succeed(path, &["pretrain", "told.toml", "--out", "run", "--steps", "2"]);
+    let plan = |more: &[&str]| {
+        let args = ["eval", "run", "--head", "finetune", "--dry-run", "--json"];
+        json(path, &[&args, more].concat())["plan"]["fashion-mnist"]["plan"]["finetune"]["steps"].clone()
+    };
+    assert_eq!(plan(&[]), 3);
+    assert_eq!(plan(&["train.steps=5"]), 5, "the command line comes last");
+    // They change no weight, so that a run goes on with others.
+    succeed(path, &["resume", "run", "--steps", "3", "head.knn.k=5"]);
+    // Before the run, not hours later.
+    for (table, parts) in [
+        ("[head.finetun]", &["wrong.toml:", "`finetun`", "did you mean `finetune`?"][..]),
+        ("[head.finetune]\ntrain.epoch = 3", &["wrong.toml:", "`train.epoch`", "did you mean `epochs`?"]),
+        ("[head.finetune]\nsmoothing = 2.0", &["wrong.toml:", "`smoothing`", "0.0..=0.99"]),
+        ("[head.knn]\nneighbours = 3", &["wrong.toml:", "`head.knn.neighbours`", "unknown key"]),
+        ("[head]\nknn = 3", &["wrong.toml:", "`head.knn`", "expected a table"]),
+    ] {
+        fs::write(path.join("wrong.toml"), format!("{TINY}\n{table}\n")).expect("writes");
+        let output = run(path, &["pretrain", "wrong.toml", "--dry-run"]);
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in: {text}"));
+    }
+}
+
+#[test]
 fn mistakes_are_told() {
     let folder = trained();
     let path = folder.path();
