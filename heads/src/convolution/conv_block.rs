@@ -17,11 +17,17 @@ pub enum NormKind {
 }
 
 impl NormKind {
+    /// The least number of channels in a group: what 32 groups have in a decoder of 512. In smaller groups, a
+    /// map of one pixel, as pyramid pooling has it, would keep little but the signs of its values.
+    const GROUP: usize = 16;
+
     /// Declares a norm of this kind.
     pub fn declare(self, specs: &mut ParamSpecs, name: &str, channels: usize) -> Norm2d {
         match self {
             Self::Layer => Norm2d::Layer(LayerNorm2d::new(specs, name, channels)),
-            Self::Group => Norm2d::Group(GroupNorm::new(specs, name, channels, GroupNorm::groups(channels))),
+            Self::Group => {
+                Norm2d::Group(GroupNorm::new(specs, name, channels, GroupNorm::groups(channels, Self::GROUP)))
+            }
         }
     }
 }

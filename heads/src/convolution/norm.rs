@@ -42,11 +42,9 @@ pub struct GroupNorm {
 impl GroupNorm {
     const EPS: f64 = 1e-5;
 
-    /// The usual number of groups, 32 (or fewer that divide the channels), of at least 16 channels each:
-    /// both are their paper's defaults. In smaller groups, a map of one pixel, as pyramid pooling has it,
-    /// would keep little but the signs of its values.
-    pub fn groups(channels: usize) -> usize {
-        (1..=(channels / 16).min(32)).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
+    /// The usual number of groups, 32, or fewer that divide the channels into groups of `least` or more.
+    pub fn groups(channels: usize, least: usize) -> usize {
+        (1..=(channels / least).min(32)).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
     }
 
     /// Declares `name.weight` and `name.bias`, [channels], which `groups` must divide.

@@ -54,9 +54,11 @@ fn group_norm_as_pytorch() {
 }
 
 #[test]
-fn groups_are_of_sixteen_channels_or_more() {
-    let groups = [1, 6, 16, 32, 48, 64, 512, 768, 2048].map(GroupNorm::groups);
-    assert_eq!(groups, [1, 1, 1, 2, 3, 4, 32, 32, 32]);
+fn groups_divide_the_channels() {
+    let groups =
+        |least| [1, 6, 16, 32, 48, 64, 256, 512, 768].map(|channels| GroupNorm::groups(channels, least));
+    assert_eq!(groups(16), [1, 1, 1, 2, 3, 4, 16, 32, 32]);
+    assert_eq!(groups(1), [1, 6, 16, 32, 24, 32, 32, 32, 32], "FCOS: 32 of 8 channels for a width of 256");
 }
 
 #[test]

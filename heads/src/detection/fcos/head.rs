@@ -61,7 +61,7 @@ impl FcosHead {
                         specs.scope(&format!("{name}.{i}"), |specs| {
                             (
                                 Conv2d::new(specs, "conv", [width, width, 3], init(), Some(0.0)),
-                                GroupNorm::new(specs, "norm", width, GroupNorm::groups(width)),
+                                GroupNorm::new(specs, "norm", width, GroupNorm::groups(width, 1)),
                             )
                         })
                     })
