@@ -72,7 +72,7 @@ fn a_recipe_says_how_heads_are_fitted() {
     assert_eq!(plan(&[]), 3);
     assert_eq!(plan(&["train.steps=5"]), 5, "the command line comes last");
     // They change no weight, so that a run goes on with others.
-    succeed(path, &["resume", "run", "--steps", "3", "head.knn.k=5"]);
+    succeed(path, &["resume", "run", "head.knn.k=5"]);
     // Before the run, not hours later.
     for (table, parts) in [
         ("[head.finetun]", &["wrong.toml:", "`finetun`", "did you mean `finetune`?"][..]),
