@@ -122,6 +122,8 @@ fn shown(measured: &[Measured], figure: &str) -> String {
     let share = |value: f64| (0.0..=1.0).contains(&value) && figure != "rate";
     match measured.len() {
         0 => "-".to_owned(),
+        // COCO's figure where the data have nothing of the kind, such as large objects.
+        _ if mean == -1.0 => "-".to_owned(),
         1 if share(mean) => percent(mean),
         1 if mean.fract() == 0.0 => format!("{mean}"),
         1 => format!("{mean:.4}"),
