@@ -215,7 +215,7 @@ pub(crate) struct Eval {
     /// Where trained heads are saved, with pictures; by default eval/ in the run's folder
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
-    /// Check heads and data, tell what training would take, and stop
+    /// Check heads and data, try two steps where the encoder is trained, tell what that would take, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]

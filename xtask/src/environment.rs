@@ -43,13 +43,6 @@ pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) 
     })
 }
 
-/// The most bytes of memory that were resident in this process, where the system tells.
-pub(crate) fn peak_resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-}
-
 /// Seconds since 1970.
 pub(crate) fn seconds_since_epoch() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())

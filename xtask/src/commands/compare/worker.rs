@@ -3,15 +3,16 @@
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
+use palimpsest_core::backend::MemoryStats;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{Device, Error, Result};
 use serde_json::json;
 
+use crate::backends;
 use crate::cli::CompareWorker;
 use crate::session::Data;
-use crate::{backends, environment};
 
 pub(crate) fn run(args: &CompareWorker) -> Result<()> {
     let recipe = Recipe::load(&args.recipe, &[])?;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &CompareWorker) -> Result<()> {
             say(json!({
                 "step": report.step, "loss": report.loss(), "grad_norm": report.grad_norm,
                 "seconds": seconds, "phases": report.phases,
-                "host_peak": environment::peak_resident_bytes(), "device_peak": device_peak,
+                "host_peak": MemoryStats::of_process().peak, "device_peak": device_peak,
             }))?;
         }
     }

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         if args.json {
             output::line(&json!({ "run": args.run, "plan": results }).to_string());
         } else {
-            output::note("dry run: heads and data fit; nothing was trained");
+            output::note("dry run: heads and data fit; the steps that were tried are not kept");
         }
         return Ok(());
     }
