@@ -100,7 +100,7 @@ def definitions():
         out[f"low-pass-{name}-want"] = low_pass(out[f"low-pass-{name}"].astype(np.float64), radius)
 
     times = np.array([0.0, 1.0, 17.0, 250.0, 999.0, 43.21])
-    out["times"], out["timestep-embedding"] = times, reference.timestep_embedding(times)
+    out["times"], out["timestep-embedding"] = times, reference.timestep_embedding(torch.from_numpy(np.asarray(times, dtype=np.float64))).numpy()
     for exponent in (0.8, 1.0, 1.2):
         out[f"abar-{exponent}"] = abar(exponent)[[0, 100, 250, 500, 750, 999]]
     out["sincos-16-3x5"] = reference.sincos_2d(16, 3, 5, 1)

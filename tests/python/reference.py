@@ -57,9 +57,9 @@ def relative_index(h, w):
 def timestep_embedding(t, width=256, max_period=10000):
     """DiT, TimestepEmbedder.timestep_embedding, in f64."""
     half = width // 2
-    freqs = np.exp(-math.log(max_period) * np.arange(half, dtype=np.float64) / half)
-    args = np.asarray(t, dtype=np.float64)[:, None] * freqs[None]
-    return np.concatenate([np.cos(args), np.sin(args)], axis=-1)
+    freqs = torch.exp(-math.log(max_period) * torch.arange(half, dtype=torch.float64, device=t.device) / half)
+    args = t.double()[:, None] * freqs[None]
+    return torch.cat([torch.cos(args), torch.sin(args)], dim=-1)
 
 
 def patchify(images, p):
@@ -118,7 +118,7 @@ class Block(nn.Module):
         self.ls2 = Scale(dim) if layer_scale else nn.Identity()
 
     def forward(self, x, bias=None, keep=None):
-        keep = torch.ones(2, x.shape[0], dtype=x.dtype) if keep is None else keep
+        keep = torch.ones(2, x.shape[0], dtype=x.dtype, device=x.device) if keep is None else keep
         y, probs = self.attn(self.norm1(x), bias)
         x = x + self.ls1(y) * keep[0][:, None, None]
         x = x + self.ls2(self.mlp(self.norm2(x))) * keep[1][:, None, None]
@@ -173,7 +173,7 @@ class LevelEmbed(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t):
-        return self.mlp(torch.from_numpy(timestep_embedding(t.double().numpy())).to(self.mlp[0].weight.dtype))
+        return self.mlp(timestep_embedding(t).to(self.mlp[0].weight.dtype))
 
 
 class Decoder(nn.Module):
@@ -190,6 +190,28 @@ class Decoder(nn.Module):
             CrossBlock(dim, heads) if self.cross else Block(dim, heads, 4 * dim, False) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+
+# Which tokens are kept: by sorting and gathering, as MAE does it, and not image by image, which a GPU would wait for.
+
+def token_order(step):
+    """Visible tokens first, each kind in ascending order, [N, L]."""
+    return torch.argsort((step["roles"] == MASKED).int(), dim=1, stable=True)
+
+
+def visible_tokens(step):
+    """Every image has as many: `visible` where the step was told how many, so that no device is waited for."""
+    count = step["visible"] if "visible" in step else int((step["roles"][0] != MASKED).sum())
+    return token_order(step)[:, :count]
+
+
+def masked_tokens(step):
+    return token_order(step)[:, visible_tokens(step).shape[1]:]
+
+
+def rows(x, index):
+    """Tokens of [N, L, D] by index [N, K]."""
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1]))
 
 
 class Model(nn.Module):
@@ -222,6 +244,8 @@ class Model(nn.Module):
         if dec["kind"] != "linear":
             self.decoder = Decoder(dim, values, dec, self.decoder_style)
             width = dec["dim"]
+            table = torch.from_numpy(sincos_2d(width, self.grid, self.grid, 1))
+            self.decoder.register_buffer("positions", table, persistent=False)
         self.noise = recipe.get("noise")
         if self.noise and self.noise.get("embedding", "none") != "none":
             self.level_in = self.noise.get("embedded_in", "encoder")
@@ -236,7 +260,9 @@ class Model(nn.Module):
     def positions(self, dtype):
         if hasattr(self, "pos_embed"):
             return self.pos_embed
-        return self.fixed.to(dtype) if hasattr(self, "fixed") else torch.zeros(1, 1, 1, dtype=dtype).expand(1, 1 + self.grid**2, 1)
+        if hasattr(self, "fixed"):
+            return self.fixed.to(dtype)
+        return torch.zeros(1, 1, 1, dtype=dtype, device=self.cls_token.device).expand(1, 1 + self.grid**2, 1)
 
     def forward(self, step):
         images, masked = step["batch"], step["roles"] == MASKED
@@ -255,7 +281,7 @@ class Model(nn.Module):
         table = self.positions(x.dtype)
         x = x + table[:, 1:]
         if self.decoder_style:
-            x = torch.stack([row[~m] for row, m in zip(x, masked)])
+            x = rows(x, visible_tokens(step))
         x = torch.cat([(self.cls_token + table[:, :1]).expand(len(x), 1, -1), x], dim=1)
         bias = None
         if hasattr(self, "rel_pos_bias"):
@@ -277,23 +303,22 @@ class Model(nn.Module):
             return x[:, 1:]
         dec, (n, l) = self.decoder, masked.shape
         width = dec.norm.weight.shape[0]
-        table = torch.from_numpy(sincos_2d(width, self.grid, self.grid, 1)).to(x.dtype)
+        table = dec.positions.to(x.dtype)
         level = self.level(step, "decoder")
         x = dec.embed(x)
         if dec.cross:
-            memory = x
-            rows = [dec.patch_embed(noised[i][masked[i]]) if noised is not None
-                    else dec.mask_token[0].expand(int(masked[i].sum()), -1) for i in range(n)]
-            x = torch.stack([row + table[1:][masked[i]] for i, row in enumerate(rows)]) + level
+            memory, hidden = x, masked_tokens(step)
+            x = dec.patch_embed(rows(noised, hidden)) if noised is not None else dec.mask_token.expand(*hidden.shape, -1)
+            x = x + table[1:][hidden] + level
             for block in dec.blocks:
                 x = block(x, memory)
             x = dec.norm(x)
-            out = torch.zeros(n, l, width, dtype=x.dtype)
-            return out.masked_scatter(masked[..., None], x)
+            out = torch.zeros(n, l, width, dtype=x.dtype, device=x.device)
+            return out.scatter(1, hidden[..., None].expand_as(x), x)
         patches = x[:, 1:] + level
         if self.decoder_style:
-            full = dec.mask_token.expand(n, l, width)
-            patches = full.masked_scatter(~masked[..., None], patches)
+            hidden = dec.mask_token.expand(n, l - patches.shape[1], width)
+            patches = rows(torch.cat([patches, hidden], 1), torch.argsort(token_order(step), 1))
         x = torch.cat([x[:, :1], patches], 1) + table
         for block in dec.blocks:
             x, _ = block(x)
@@ -379,7 +404,7 @@ def objective_loss(o, predictions, attention, noised, step, p):
         "pixels": lambda: patchify(images, p),
         "noise": lambda: step["eps-pixels"],
         "noised-pixels": lambda: noised,
-        "hog": lambda: hog(images, p).to(images.dtype),
+        "hog": lambda: (step["hog"] if "hog" in step else hog(images, p)).to(images.dtype),
     }[target]()
     loss = {
         "l1": F.l1_loss,

@@ -76,7 +76,14 @@ def main():
     slow_index = reference.relative_index
     reference.relative_index = lambda h, w: tables.setdefault((h, w), slow_index(h, w).to(device))
     model = reference.build(recipe, weights, torch.float32).to(device)
+    # Histograms of gradients are made once, on the processor: PyTorch is given them.
+    if any(objective.get("target", {}).get("kind") == "hog" for objective in recipe["objective"].values()):
+        for step in steps:
+            step["hog"] = reference.hog(step["batch"], model.p)
+    visible = [int((step["roles"][0] != reference.MASKED).sum()) for step in steps]
     steps = [{name: t.to(device) for name, t in step.items()} for step in steps]
+    for step, count in zip(steps, visible):
+        step["visible"] = count
     global NOISED
     NOISED = bool((steps[0]["roles"] == 2).any())
     at = (recipe.get("noise") or {}).get("at", "")
