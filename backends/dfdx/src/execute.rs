@@ -6,70 +6,19 @@ use palimpsest_core::{Error, Result, Shape};
 
 use crate::dense::Dense;
 use crate::engine::{Engine, Hardware};
+use crate::fused::Fused;
+use crate::inputs::Inputs;
 use crate::real::Real;
 use crate::reduce::Around;
 use crate::sampler::Sampler;
 use crate::value::{Discrete, Value, Var};
 use crate::{convert, discrete, elementwise, index, layout, product, recording, reduce, resample};
 
-/// An operation's inputs.
-pub(crate) struct Inputs<H: Hardware> {
-    name: &'static str,
-    values: std::vec::IntoIter<Value<H>>,
-}
-
-impl<H: Hardware> Inputs<H> {
-    /// The next input, which must hold floats of type `E`.
-    pub(crate) fn float<E: Real>(&mut self) -> Result<Var<E, H>>
-    where
-        H: Engine<E>,
-    {
-        self.optional()?.ok_or_else(|| Error::failure(format!("{}: an input is missing", self.name)))
-    }
-
-    /// The next input, if there is one.
-    pub(crate) fn optional<E: Real>(&mut self) -> Result<Option<Var<E, H>>>
-    where
-        H: Engine<E>,
-    {
-        let Some(value) = self.values.next() else { return Ok(None) };
-        match E::of_value(value) {
-            Some(x) if recording::enabled() => Ok(Some(x)),
-            Some(x) => Ok(Some(Var::plain(x.dense))),
-            None => Err(Error::failure(format!("{}: needs {} tensors", self.name, E::DTYPE))),
-        }
-    }
-
-    /// The next input, which must hold integers.
-    pub(crate) fn integers(&mut self) -> Result<Discrete<i64>> {
-        discrete::integers(self.name, self.values.next().as_ref())
-    }
-
-    fn truths(&mut self) -> Result<Discrete<bool>> {
-        match self.values.next() {
-            Some(Value::Bool(x)) => Ok(x),
-            _ => Err(Error::failure(format!("{}: needs truth values", self.name))),
-        }
-    }
-
-    /// The floats that are left.
-    fn floats<E: Real>(&mut self) -> Result<Vec<Var<E, H>>>
-    where
-        H: Engine<E>,
-    {
-        let mut all = Vec::new();
-        while let Some(x) = self.optional()? {
-            all.push(x);
-        }
-        Ok(all)
-    }
-}
-
 /// Runs an operation.
 ///
 /// # Errors
 /// Inputs that it is not defined on.
-pub(crate) fn execute<H: Hardware>(
+pub(crate) fn execute<H: Fused>(
     device: &H,
     sampler: &Sampler,
     op: &Op,
@@ -93,12 +42,12 @@ pub(crate) fn execute<H: Hardware>(
     // The type that it runs on: that of the branches of `where`, else that of the first input.
     let first = inputs.get(usize::from(matches!(op, Op::Where)));
     let dtype = first.map(|value| value.signature().1);
-    let values = inputs.into_iter();
+    let inputs = Inputs::new(name, inputs);
     match dtype {
-        Some(DType::F32) => floats::<f32, H>(op, Inputs { name, values }),
-        Some(DType::F64) => floats::<f64, H>(op, Inputs { name, values }),
-        Some(DType::I64) => Ok(vec![whole(op, Inputs { name, values })?]),
-        Some(DType::Bool) => Ok(vec![truths(op, Inputs { name, values })?]),
+        Some(DType::F32) => floats::<f32, H>(op, inputs),
+        Some(DType::F64) => floats::<f64, H>(op, inputs),
+        Some(DType::I64) => Ok(vec![whole(op, inputs)?]),
+        Some(DType::Bool) => Ok(vec![truths(op, inputs)?]),
         _ => Err(Error::failure(format!("{name}: an input is missing"))),
     }
 }
@@ -125,7 +74,7 @@ fn draw<H: Hardware>(
     }
 }
 
-fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
+fn floats<E: Real, H: Engine<E> + Fused>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
     let name = op.kind().name();
     if op.kind().is_fused() {
         return Ok(H::fused::<E>(op, inputs)?.into_iter().map(E::value).collect());
@@ -252,7 +201,7 @@ fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
         }
         _ => {
             let mut rest = Vec::new();
-            while let Some(Value::Int(x)) = inputs.values.next() {
+            while let Some(Value::Int(x)) = inputs.next() {
                 rest.push(x);
             }
             Value::Int(discrete::run(op, &x, &rest, rest.first(), |x| x as i64)?)
@@ -277,7 +226,7 @@ fn truths<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
         }
         _ => {
             let mut rest = Vec::new();
-            while let Some(Value::Bool(x)) = inputs.values.next() {
+            while let Some(Value::Bool(x)) = inputs.next() {
                 rest.push(x);
             }
             discrete::run(op, &x, &rest, None, |x| x != 0.0)?

@@ -1,6 +1,6 @@
 //! What an operation costs beside its arithmetic: sums of four numbers, through core's `Tensor` and by
 //! tch alone. `cargo bench --manifest-path backends/tch/Cargo.toml --bench dispatch`
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "a benchmark, not an interface")]
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::hint::black_box;
