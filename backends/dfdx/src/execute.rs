@@ -5,6 +5,7 @@ use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
 use crate::dense::Dense;
+use crate::discrete::Elements;
 use crate::engine::{Engine, Hardware};
 use crate::fused::Fused;
 use crate::inputs::Inputs;
@@ -28,8 +29,7 @@ pub(crate) fn execute<H: Fused>(
     match op {
         Op::Full { shape, value, dtype } => return Ok(vec![convert::full(device, shape, *value, *dtype)?]),
         Op::RandomNormal { shape, dtype } | Op::RandomUniform { shape, dtype } => {
-            let normal = matches!(op, Op::RandomNormal { .. });
-            return Ok(vec![draw(device, sampler, shape, *dtype, normal)?]);
+            return Ok(vec![draw(device, sampler, op, shape, *dtype)?]);
         }
         _ => {}
     }
@@ -55,11 +55,12 @@ pub(crate) fn execute<H: Fused>(
 fn draw<H: Hardware>(
     device: &H,
     sampler: &Sampler,
+    op: &Op,
     shape: &Shape,
     dtype: DType,
-    normal: bool,
 ) -> Result<Value<H>> {
-    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &Cpu, shape: &Shape, normal: bool) -> Value<H> {
+    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &Cpu, op: &Op, shape: &Shape) -> Value<H> {
+        let normal = matches!(op, Op::RandomNormal { .. });
         let sample = if normal { E::sample_normal } else { E::sample_uniform };
         // dfdx indexes into what it draws, also where that is nothing.
         let elements = if shape.count() == 0 { vec![] } else { sample(sampler, shape.count()) };
@@ -67,8 +68,8 @@ fn draw<H: Hardware>(
     }
     let sampler = sampler.lock();
     match dtype {
-        DType::F32 => Ok(drawn::<f32, H>(device, &sampler, shape, normal)),
-        DType::F64 => Ok(drawn::<f64, H>(device, &sampler, shape, normal)),
+        DType::F32 => Ok(drawn::<f32, H>(device, &sampler, op, shape)),
+        DType::F64 => Ok(drawn::<f64, H>(device, &sampler, op, shape)),
         DType::Bf16 => Err(convert::no_bf16()),
         DType::I64 | DType::Bool => Err(Error::failure(format!("random values of type {dtype}"))),
     }
@@ -86,10 +87,10 @@ fn floats<E: Real, H: Engine<E> + Fused>(op: &Op, mut inputs: Inputs<H>) -> Resu
         }
         Op::Equal | Op::Less => {
             let (a, b): (Var<E, H>, Var<E, H>) = (inputs.float()?, inputs.float()?);
-            let less = matches!(op, Op::Less);
             let (left, right) = (a.dense.to_vec(), b.dense.to_vec());
-            let truths = discrete::compare(less, (&left, a.dense.shape()), (&right, b.dense.shape()));
-            return Ok(vec![Value::Bool(truths)]);
+            let left = Elements { data: &left, shape: a.dense.shape() };
+            let right = Elements { data: &right, shape: b.dense.shape() };
+            return Ok(vec![Value::Bool(discrete::compare(op, left, right))]);
         }
         Op::Argmax { axis } => {
             return Ok(vec![Value::Int(discrete::argmax(&inputs.float::<E>()?.dense, *axis))]);
@@ -137,19 +138,18 @@ fn unknown(name: &str) -> Error {
 
 fn choose<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Var<E, H>) -> Var<E, H> {
     let (left, right) = (a.dense.shape().clone(), b.dense.shape().clone());
-    let (elements, out) =
-        discrete::choose(condition, (&a.dense.to_vec(), &left), (&b.dense.to_vec(), &right));
+    let (elements, out) = discrete::choose(
+        condition,
+        Elements { data: &a.dense.to_vec(), shape: &left },
+        Elements { data: &b.dense.to_vec(), shape: &right },
+    );
     let y = a.dense.beside(elements, out.clone());
     let condition = condition.clone();
     Var::recorded([a.node, b.node], y, move |dy, wanted| {
-        let elements = dy.to_vec();
-        let (zero, scalar) = ([E::ZERO], Shape::default());
-        let part = |first: bool, shape: &Shape| {
-            let (full, none) = ((elements.as_slice(), &out), (zero.as_slice(), &scalar));
-            let (a, b) = if first { (full, none) } else { (none, full) };
-            dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape)
-        };
-        [wanted[0].then(|| part(true, &left)), wanted[1].then(|| part(false, &right))]
+        let dense = Elements { data: &dy.to_vec(), shape: &out };
+        let zero = Elements { data: &[E::ZERO], shape: &Shape::default() };
+        let part = |a, b, shape| dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape);
+        [wanted[0].then(|| part(dense, zero, &left)), wanted[1].then(|| part(zero, dense, &right))]
     })
 }
 
@@ -186,15 +186,14 @@ fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     if matches!(op, Op::Where) {
         let condition = inputs.truths()?;
         let (a, b) = (inputs.integers()?, inputs.integers()?);
-        let (data, shape) = discrete::choose(&condition, (&a.data, &a.shape), (&b.data, &b.shape));
+        let (data, shape) = discrete::choose(&condition, a.elements(), b.elements());
         return Ok(Value::Int(Discrete::new(data, shape)));
     }
     let x = inputs.integers()?;
     Ok(match op {
         Op::Equal | Op::Less => {
             let y = inputs.integers()?;
-            let less = matches!(op, Op::Less);
-            Value::Bool(discrete::compare(less, (&x.data, &x.shape), (&y.data, &y.shape)))
+            Value::Bool(discrete::compare(op, x.elements(), y.elements()))
         }
         Op::ScatterAdd { axis } => {
             Value::Int(discrete::scatter_add(&x, &inputs.integers()?, &inputs.integers()?, *axis)?)
@@ -214,12 +213,12 @@ fn truths<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     Ok(Value::Bool(match op {
         Op::Where => {
             let (a, b) = (inputs.truths()?, inputs.truths()?);
-            let (data, shape) = discrete::choose(&x, (&a.data, &a.shape), (&b.data, &b.shape));
+            let (data, shape) = discrete::choose(&x, a.elements(), b.elements());
             Discrete::new(data, shape)
         }
         Op::Equal | Op::Less => {
             let y = inputs.truths()?;
-            discrete::compare(matches!(op, Op::Less), (&x.data, &x.shape), (&y.data, &y.shape))
+            discrete::compare(op, x.elements(), y.elements())
         }
         Op::Gather { .. } | Op::IndexSelect { .. } => {
             discrete::run(op, &x, &[], Some(&inputs.integers()?), |x| x != 0.0)?
