@@ -1,10 +1,10 @@
 //! What the backend refuses, and how it says so.
 
-use palimpsest_core::backend::{Device, Handle};
-use palimpsest_core::tensor::{HostData, Op, OpKind};
+use palimpsest_core::backend::Device;
+use palimpsest_core::tensor::{HostData, Op};
 use palimpsest_core::{DType, Error, HostTensor, Place};
 
-use crate::place::{place, values};
+use crate::place::place;
 
 /// An error is one sentence that names the operation, without libtorch's C++ backtrace.
 #[track_caller]
