@@ -1,4 +1,6 @@
 //! The two layers that everything is made of.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use crate::Result;
 use crate::params::{Init, ParamId, ParamSpecs, Params};
@@ -21,9 +23,6 @@ impl Linear {
     }
 
     /// x [.., in] -> [.., out], multiplied in the compute type and returned in x's.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let compute = params.compute();
         let weight = params[self.weight].cast(compute)?;
@@ -51,9 +50,6 @@ impl LayerNorm {
     }
 
     /// x [.., width] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         x.layer_norm(&params[self.gain], &params[self.bias], self.eps)
     }

@@ -129,8 +129,7 @@ impl Augment {
             Crop::Padded { padding, border } => {
                 let resized = shorter_side_to(width, height, size);
                 let pad = padding as i64;
-                let mut offset =
-                    |side: usize| i64::from(random.below((side + 2 * padding - size) as u32 + 1)) - pad;
+                let mut offset = |side: usize| random.below(side + 2 * padding - size + 1) as i64 - pad;
                 let window = (offset(resized.0), offset(resized.1));
                 Placement { source: whole(width, height), resized, window, border, flip: false }
             }
@@ -207,8 +206,8 @@ pub fn random_resized_box(
         let w = (target * aspect).sqrt().round_ties_even() as usize;
         let h = (target / aspect).sqrt().round_ties_even() as usize;
         if (1..=width).contains(&w) && (1..=height).contains(&h) {
-            let top = random.below((height - h) as u32 + 1) as usize;
-            let left = random.below((width - w) as u32 + 1) as usize;
+            let top = random.below(height - h + 1);
+            let left = random.below(width - w + 1);
             return PixelBox { left, top, width: w, height: h };
         }
     }

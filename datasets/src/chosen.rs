@@ -28,7 +28,7 @@ impl Chosen {
             let mut random = Philox::new(request.seed, Stream::Shuffle, u64::from(u32::MAX), part as u64);
             let mut chosen = random.choose(count, most);
             chosen.sort_unstable();
-            Self(chosen.into())
+            Self(chosen.into_iter().map(|i| i as u32).collect())
         };
         Ok([part(0), part(1)])
     }

@@ -20,8 +20,8 @@ pub fn draw((width, height): (usize, usize), random: &mut Philox) -> Option<Pixe
         let h = (area * ratio).sqrt().round_ties_even() as usize;
         let w = (area / ratio).sqrt().round_ties_even() as usize;
         if w < width && h < height {
-            let top = random.below((height - h) as u32 + 1) as usize;
-            let left = random.below((width - w) as u32 + 1) as usize;
+            let top = random.below(height - h + 1);
+            let left = random.below(width - w + 1);
             return Some(PixelBox { left, top, width: w, height: h });
         }
     }

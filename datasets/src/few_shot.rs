@@ -38,7 +38,7 @@ pub fn few_shot(dataset: Arc<dyn Dataset>, shots: usize, seed: u64) -> Result<Ar
             .mend("ask for fewer"));
         }
         let mut random = Philox::new(seed, Stream::Shuffle, STEP, class as u64);
-        chosen.extend(random.choose(samples.len(), shots).into_iter().map(|i| samples[i as usize]));
+        chosen.extend(random.choose(samples.len(), shots).into_iter().map(|i| samples[i]));
     }
     chosen.sort_unstable();
     Ok(Arc::new(Subset::new(dataset, chosen)))

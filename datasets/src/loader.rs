@@ -133,11 +133,10 @@ impl<S: Sampler> Plan<S> {
         let number = step / self.steps_per_epoch;
         let len = self.assembler.sampler().len();
         if epoch.order.as_ref().is_none_or(|(n, _)| *n != number) {
-            let order = if self.shuffle {
-                Philox::new(self.seed, Stream::Shuffle, number, 0).permutation(len)
-            } else {
-                (0..len as u32).collect()
-            };
+            let mut order: Vec<u32> = (0..len as u32).collect();
+            if self.shuffle {
+                Philox::new(self.seed, Stream::Shuffle, number, 0).shuffle(&mut order);
+            }
             epoch.order = Some((number, order));
         }
         let order = epoch.order.as_ref().map_or(&[][..], |(_, order)| order);

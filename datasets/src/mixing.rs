@@ -40,7 +40,7 @@ impl Mixing {
             return Some(Mix::Blend(beta(self.mixup, random)));
         }
         let share = beta(self.cutmix, random);
-        let middle = (random.below(width as u32) as usize, random.below(height as u32) as usize);
+        let middle = (random.below(width), random.below(height));
         Some(Mix::Paste(paste_box((width, height), share, middle)))
     }
 }
@@ -98,7 +98,7 @@ impl Mix {
 pub fn beta(a: f64, random: &mut Philox) -> f64 {
     let (x, y) = (gamma(a, random), gamma(a, random));
     // Both can only vanish for a tiny parameter, where the law has its mass at the ends.
-    if x + y > 0.0 { x / (x + y) } else { f64::from(random.below(2)) }
+    if x + y > 0.0 { x / (x + y) } else { random.below(2) as f64 }
 }
 
 /// A gamma variate of this shape and scale 1 (Marsaglia & Tsang 2000, "A simple method for generating gamma

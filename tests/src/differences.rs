@@ -104,8 +104,9 @@ fn choose(count: usize, most: usize, index: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
     }
-    let order = Philox::new(5, Stream::Test, 2, index as u64).permutation(count);
-    order[..most].iter().map(|&i| i as usize).collect()
+    let mut order = Philox::new(5, Stream::Test, 2, index as u64).permutation(count);
+    order.truncate(most);
+    order
 }
 
 fn slope(

@@ -9,6 +9,8 @@ use palimpsest_core::{Backend, Result};
 #[cfg(feature = "cube")]
 use crate::cube::{Cube, Devices};
 use crate::flex::HOST;
+#[cfg(not(feature = "cube"))]
+use crate::missing::without;
 use crate::panics::caught;
 #[cfg(feature = "cube")]
 use crate::value::Value;
@@ -47,14 +49,6 @@ impl Burn {
             _private: (),
         }
     }
-}
-
-/// Why a device is missing whose kind this crate was built without. Who loaded the library knows the mend.
-#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
-pub(crate) fn without(device: Device) -> palimpsest_core::Error {
-    let what = if matches!(device, Device::Cuda(_)) { "CUDA" } else { "wgpu" };
-    let text = format!("the burn backend has no device {device}: it was built without {what}");
-    palimpsest_core::Error::user(text)
 }
 
 impl Default for Burn {

@@ -18,6 +18,8 @@ mod flex;
 mod fused;
 mod kernels;
 mod memory;
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+mod missing;
 mod operands;
 mod operations;
 mod panics;

@@ -7,7 +7,7 @@ pub(crate) fn tune_allocator() {
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "calls mallopt")]
 mod glibc {
     use std::sync::Once;
 

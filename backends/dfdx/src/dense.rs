@@ -118,4 +118,12 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
         }
         Self::new(f(H::give(self.kept)), self.shape)
     }
+
+    /// self + other of one shape, in this one's memory where no one else holds it.
+    pub(crate) fn accumulated(self, other: Self) -> Self {
+        self.map(|mut sum| {
+            sum.axpy(1.0, &other.into_flat(), 1.0);
+            sum
+        })
+    }
 }

@@ -103,29 +103,43 @@ pub(crate) fn scatter_add(
     Ok(Discrete::new(sum, x.shape.clone()))
 }
 
-/// a == b or a < b, broadcast.
+/// An array's elements in host memory, of any type.
+#[derive(Clone, Copy)]
+pub(crate) struct Elements<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) shape: &'a Shape,
+}
+
+impl<T> Discrete<T> {
+    /// The elements.
+    pub(crate) fn elements(&self) -> Elements<'_, T> {
+        Elements { data: &self.data, shape: &self.shape }
+    }
+}
+
+/// `Op::Less`: a < b, else a == b; broadcast.
 pub(crate) fn compare<T: PartialOrd + Copy>(
-    less: bool,
-    (a, left): (&[T], &Shape),
-    (b, right): (&[T], &Shape),
+    op: &Op,
+    a: Elements<'_, T>,
+    b: Elements<'_, T>,
 ) -> Discrete<bool> {
-    let out = common(left, right);
-    let pairs = broadcast(left, &out).into_iter().zip(broadcast(right, &out));
-    let truths = pairs.map(|(i, j)| if less { a[i] < b[j] } else { a[i] == b[j] }).collect();
-    Discrete::new(truths, out)
+    let out = common(a.shape, b.shape);
+    let holds: fn(&T, &T) -> bool = if matches!(op, Op::Less) { T::lt } else { T::eq };
+    let pairs = broadcast(a.shape, &out).into_iter().zip(broadcast(b.shape, &out));
+    Discrete::new(pairs.map(|(i, j)| holds(&a.data[i], &b.data[j])).collect(), out)
 }
 
 /// The elements of `a` where the condition holds, else those of `b`, broadcast.
 pub(crate) fn choose<T: Copy>(
     condition: &Discrete<bool>,
-    (a, left): (&[T], &Shape),
-    (b, right): (&[T], &Shape),
+    a: Elements<'_, T>,
+    b: Elements<'_, T>,
 ) -> (Vec<T>, Shape) {
-    let out = common(&common(left, right), &condition.shape);
-    let (i, j) = (broadcast(left, &out), broadcast(right, &out));
+    let out = common(&common(a.shape, b.shape), &condition.shape);
+    let (i, j) = (broadcast(a.shape, &out), broadcast(b.shape, &out));
     let places = broadcast(&condition.shape, &out);
-    let chosen =
-        places.into_iter().enumerate().map(|(at, c)| if condition.data[c] { a[i[at]] } else { b[j[at]] });
+    let pick = |(at, c): (usize, usize)| if condition.data[c] { a.data[i[at]] } else { b.data[j[at]] };
+    let chosen = places.into_iter().enumerate().map(pick);
     (chosen.collect(), out)
 }
 

@@ -54,14 +54,6 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     }
 }
 
-/// a + b of one shape, in a's memory where no one else holds it.
-pub(crate) fn sum_of<E: Real, H: Engine<E>>(a: Dense<E, H>, b: Dense<E, H>) -> Dense<E, H> {
-    a.map(|mut a| {
-        a.axpy(1.0, &b.into_flat(), 1.0);
-        a
-    })
-}
-
 /// An operation on one tensor; `None` if `op` is none.
 pub(crate) fn unary<E: Real, H: Engine<E>>(op: &Op, x: Var<E, H>) -> Option<Var<E, H>> {
     let Var { dense: x, node } = x;

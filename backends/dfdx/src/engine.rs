@@ -2,14 +2,9 @@
 
 use dfdx::tensor::{Cpu, Synchronize};
 use dfdx::tensor_ops::Device;
-use palimpsest_core::Result;
-use palimpsest_core::tensor::Op;
 
 use crate::dense::Flat;
-use crate::execute::Inputs;
-use crate::fused;
 use crate::real::Real;
-use crate::value::Var;
 
 /// A device that has dfdx's operations on elements of type `E`.
 pub(crate) trait Engine<E: Real>: Device<E> + Hardware {}
@@ -46,14 +41,6 @@ pub(crate) trait Hardware: Device<f32> + Device<f64> + Synchronize {
     fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
     where
         Self: Device<E>;
-
-    /// Runs a fused operation.
-    ///
-    /// # Errors
-    /// Inputs that it is not defined on, or a device that has none.
-    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
-    where
-        Self: Device<E>;
 }
 
 impl Hardware for Cpu {
@@ -83,12 +70,5 @@ impl Hardware for Cpu {
         Self: Device<E>,
     {
         kept
-    }
-
-    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
-    where
-        Self: Device<E>,
-    {
-        fused::run(op, inputs)
     }
 }

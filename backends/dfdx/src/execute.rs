@@ -5,71 +5,21 @@ use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
 use crate::dense::Dense;
+use crate::discrete::Elements;
 use crate::engine::{Engine, Hardware};
+use crate::fused::Fused;
+use crate::inputs::Inputs;
 use crate::real::Real;
 use crate::reduce::Around;
 use crate::sampler::Sampler;
 use crate::value::{Discrete, Value, Var};
 use crate::{convert, discrete, elementwise, index, layout, product, recording, reduce, resample};
 
-/// An operation's inputs.
-pub(crate) struct Inputs<H: Hardware> {
-    name: &'static str,
-    values: std::vec::IntoIter<Value<H>>,
-}
-
-impl<H: Hardware> Inputs<H> {
-    /// The next input, which must hold floats of type `E`.
-    pub(crate) fn float<E: Real>(&mut self) -> Result<Var<E, H>>
-    where
-        H: Engine<E>,
-    {
-        self.optional()?.ok_or_else(|| Error::failure(format!("{}: an input is missing", self.name)))
-    }
-
-    /// The next input, if there is one.
-    pub(crate) fn optional<E: Real>(&mut self) -> Result<Option<Var<E, H>>>
-    where
-        H: Engine<E>,
-    {
-        let Some(value) = self.values.next() else { return Ok(None) };
-        match E::of_value(value) {
-            Some(x) if recording::enabled() => Ok(Some(x)),
-            Some(x) => Ok(Some(Var::plain(x.dense))),
-            None => Err(Error::failure(format!("{}: needs {} tensors", self.name, E::DTYPE))),
-        }
-    }
-
-    /// The next input, which must hold integers.
-    pub(crate) fn integers(&mut self) -> Result<Discrete<i64>> {
-        discrete::integers(self.name, self.values.next().as_ref())
-    }
-
-    fn truths(&mut self) -> Result<Discrete<bool>> {
-        match self.values.next() {
-            Some(Value::Bool(x)) => Ok(x),
-            _ => Err(Error::failure(format!("{}: needs truth values", self.name))),
-        }
-    }
-
-    /// The floats that are left.
-    fn floats<E: Real>(&mut self) -> Result<Vec<Var<E, H>>>
-    where
-        H: Engine<E>,
-    {
-        let mut all = Vec::new();
-        while let Some(x) = self.optional()? {
-            all.push(x);
-        }
-        Ok(all)
-    }
-}
-
 /// Runs an operation.
 ///
 /// # Errors
 /// Inputs that it is not defined on.
-pub(crate) fn execute<H: Hardware>(
+pub(crate) fn execute<H: Fused>(
     device: &H,
     sampler: &Sampler,
     op: &Op,
@@ -79,8 +29,7 @@ pub(crate) fn execute<H: Hardware>(
     match op {
         Op::Full { shape, value, dtype } => return Ok(vec![convert::full(device, shape, *value, *dtype)?]),
         Op::RandomNormal { shape, dtype } | Op::RandomUniform { shape, dtype } => {
-            let normal = matches!(op, Op::RandomNormal { .. });
-            return Ok(vec![draw(device, sampler, shape, *dtype, normal)?]);
+            return Ok(vec![draw(device, sampler, op, shape, *dtype)?]);
         }
         _ => {}
     }
@@ -93,12 +42,12 @@ pub(crate) fn execute<H: Hardware>(
     // The type that it runs on: that of the branches of `where`, else that of the first input.
     let first = inputs.get(usize::from(matches!(op, Op::Where)));
     let dtype = first.map(|value| value.signature().1);
-    let values = inputs.into_iter();
+    let inputs = Inputs::new(name, inputs);
     match dtype {
-        Some(DType::F32) => floats::<f32, H>(op, Inputs { name, values }),
-        Some(DType::F64) => floats::<f64, H>(op, Inputs { name, values }),
-        Some(DType::I64) => Ok(vec![whole(op, Inputs { name, values })?]),
-        Some(DType::Bool) => Ok(vec![truths(op, Inputs { name, values })?]),
+        Some(DType::F32) => floats::<f32, H>(op, inputs),
+        Some(DType::F64) => floats::<f64, H>(op, inputs),
+        Some(DType::I64) => Ok(vec![whole(op, inputs)?]),
+        Some(DType::Bool) => Ok(vec![truths(op, inputs)?]),
         _ => Err(Error::failure(format!("{name}: an input is missing"))),
     }
 }
@@ -106,11 +55,12 @@ pub(crate) fn execute<H: Hardware>(
 fn draw<H: Hardware>(
     device: &H,
     sampler: &Sampler,
+    op: &Op,
     shape: &Shape,
     dtype: DType,
-    normal: bool,
 ) -> Result<Value<H>> {
-    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &Cpu, shape: &Shape, normal: bool) -> Value<H> {
+    fn drawn<E: Real, H: Engine<E>>(device: &H, sampler: &Cpu, op: &Op, shape: &Shape) -> Value<H> {
+        let normal = matches!(op, Op::RandomNormal { .. });
         let sample = if normal { E::sample_normal } else { E::sample_uniform };
         // dfdx indexes into what it draws, also where that is nothing.
         let elements = if shape.count() == 0 { vec![] } else { sample(sampler, shape.count()) };
@@ -118,14 +68,14 @@ fn draw<H: Hardware>(
     }
     let sampler = sampler.lock();
     match dtype {
-        DType::F32 => Ok(drawn::<f32, H>(device, &sampler, shape, normal)),
-        DType::F64 => Ok(drawn::<f64, H>(device, &sampler, shape, normal)),
+        DType::F32 => Ok(drawn::<f32, H>(device, &sampler, op, shape)),
+        DType::F64 => Ok(drawn::<f64, H>(device, &sampler, op, shape)),
         DType::Bf16 => Err(convert::no_bf16()),
         DType::I64 | DType::Bool => Err(Error::failure(format!("random values of type {dtype}"))),
     }
 }
 
-fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
+fn floats<E: Real, H: Engine<E> + Fused>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Value<H>>> {
     let name = op.kind().name();
     if op.kind().is_fused() {
         return Ok(H::fused::<E>(op, inputs)?.into_iter().map(E::value).collect());
@@ -137,10 +87,10 @@ fn floats<E: Real, H: Engine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<V
         }
         Op::Equal | Op::Less => {
             let (a, b): (Var<E, H>, Var<E, H>) = (inputs.float()?, inputs.float()?);
-            let less = matches!(op, Op::Less);
             let (left, right) = (a.dense.to_vec(), b.dense.to_vec());
-            let truths = discrete::compare(less, (&left, a.dense.shape()), (&right, b.dense.shape()));
-            return Ok(vec![Value::Bool(truths)]);
+            let left = Elements { data: &left, shape: a.dense.shape() };
+            let right = Elements { data: &right, shape: b.dense.shape() };
+            return Ok(vec![Value::Bool(discrete::compare(op, left, right))]);
         }
         Op::Argmax { axis } => {
             return Ok(vec![Value::Int(discrete::argmax(&inputs.float::<E>()?.dense, *axis))]);
@@ -188,19 +138,18 @@ fn unknown(name: &str) -> Error {
 
 fn choose<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Var<E, H>) -> Var<E, H> {
     let (left, right) = (a.dense.shape().clone(), b.dense.shape().clone());
-    let (elements, out) =
-        discrete::choose(condition, (&a.dense.to_vec(), &left), (&b.dense.to_vec(), &right));
+    let (elements, out) = discrete::choose(
+        condition,
+        Elements { data: &a.dense.to_vec(), shape: &left },
+        Elements { data: &b.dense.to_vec(), shape: &right },
+    );
     let y = a.dense.beside(elements, out.clone());
     let condition = condition.clone();
     Var::recorded([a.node, b.node], y, move |dy, wanted| {
-        let elements = dy.to_vec();
-        let (zero, scalar) = ([E::ZERO], Shape::default());
-        let part = |first: bool, shape: &Shape| {
-            let (full, none) = ((elements.as_slice(), &out), (zero.as_slice(), &scalar));
-            let (a, b) = if first { (full, none) } else { (none, full) };
-            dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape)
-        };
-        [wanted[0].then(|| part(true, &left)), wanted[1].then(|| part(false, &right))]
+        let dense = Elements { data: &dy.to_vec(), shape: &out };
+        let zero = Elements { data: &[E::ZERO], shape: &Shape::default() };
+        let part = |a, b, shape| dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape);
+        [wanted[0].then(|| part(dense, zero, &left)), wanted[1].then(|| part(zero, dense, &right))]
     })
 }
 
@@ -237,22 +186,21 @@ fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     if matches!(op, Op::Where) {
         let condition = inputs.truths()?;
         let (a, b) = (inputs.integers()?, inputs.integers()?);
-        let (data, shape) = discrete::choose(&condition, (&a.data, &a.shape), (&b.data, &b.shape));
+        let (data, shape) = discrete::choose(&condition, a.elements(), b.elements());
         return Ok(Value::Int(Discrete::new(data, shape)));
     }
     let x = inputs.integers()?;
     Ok(match op {
         Op::Equal | Op::Less => {
             let y = inputs.integers()?;
-            let less = matches!(op, Op::Less);
-            Value::Bool(discrete::compare(less, (&x.data, &x.shape), (&y.data, &y.shape)))
+            Value::Bool(discrete::compare(op, x.elements(), y.elements()))
         }
         Op::ScatterAdd { axis } => {
             Value::Int(discrete::scatter_add(&x, &inputs.integers()?, &inputs.integers()?, *axis)?)
         }
         _ => {
             let mut rest = Vec::new();
-            while let Some(Value::Int(x)) = inputs.values.next() {
+            while let Some(Value::Int(x)) = inputs.next() {
                 rest.push(x);
             }
             Value::Int(discrete::run(op, &x, &rest, rest.first(), |x| x as i64)?)
@@ -265,19 +213,19 @@ fn truths<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     Ok(Value::Bool(match op {
         Op::Where => {
             let (a, b) = (inputs.truths()?, inputs.truths()?);
-            let (data, shape) = discrete::choose(&x, (&a.data, &a.shape), (&b.data, &b.shape));
+            let (data, shape) = discrete::choose(&x, a.elements(), b.elements());
             Discrete::new(data, shape)
         }
         Op::Equal | Op::Less => {
             let y = inputs.truths()?;
-            discrete::compare(matches!(op, Op::Less), (&x.data, &x.shape), (&y.data, &y.shape))
+            discrete::compare(op, x.elements(), y.elements())
         }
         Op::Gather { .. } | Op::IndexSelect { .. } => {
             discrete::run(op, &x, &[], Some(&inputs.integers()?), |x| x != 0.0)?
         }
         _ => {
             let mut rest = Vec::new();
-            while let Some(Value::Bool(x)) = inputs.values.next() {
+            while let Some(Value::Bool(x)) = inputs.next() {
                 rest.push(x);
             }
             discrete::run(op, &x, &rest, None, |x| x != 0.0)?

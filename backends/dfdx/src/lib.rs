@@ -18,6 +18,7 @@ mod export;
 mod fold;
 mod fused;
 mod index;
+mod inputs;
 mod kernels;
 mod layout;
 mod on_device;

@@ -13,35 +13,49 @@ use crate::value::Var;
 /// A batch of dfdx matrices.
 type Batch<E, H> = Tensor<(usize, usize, usize), E, H>;
 
-/// `x` as one batch of matrices, of which `turn` makes the transposes.
-fn batch<E: Real, H: Engine<E>>(x: Dense<E, H>, turn: bool) -> Batch<E, H> {
-    let rank = x.shape().rank();
-    let shape = (x.shape()[..rank - 2].iter().product(), x.shape()[rank - 2], x.shape()[rank - 1]);
-    let x = x.into_flat().reshape_like(&shape);
-    if turn { x.permute::<(usize, usize, usize), Axes3<0, 2, 1>>() } else { x }
+/// A factor of a product: matrices [.., rows, columns], as they are or each transposed.
+struct Factor<E: Real, H: Engine<E>> {
+    matrices: Dense<E, H>,
+    transposed: bool,
 }
 
-/// [.., m, k] x [.., k, n] of equal batch extents; the flags say which operand comes transposed.
-fn multiply<E: Real, H: Engine<E>>(
-    (a, turn_a): (Dense<E, H>, bool),
-    (b, turn_b): (Dense<E, H>, bool),
-) -> Dense<E, H> {
-    let rank = a.shape().rank();
-    let (m, n) = (sides(a.shape(), turn_a).0, sides(b.shape(), turn_b).1);
-    let mut shape = a.shape()[..rank - 2].to_vec();
-    shape.extend([m, n]);
-    let count = shape.iter().product::<usize>();
-    if count == 0 || a.count() == 0 {
-        return Dense::full(&a.device(), shape, 0.0);
+fn plain<E: Real, H: Engine<E>>(matrices: Dense<E, H>) -> Factor<E, H> {
+    Factor { matrices, transposed: false }
+}
+
+fn transposed<E: Real, H: Engine<E>>(matrices: Dense<E, H>) -> Factor<E, H> {
+    Factor { matrices, transposed: true }
+}
+
+impl<E: Real, H: Engine<E>> Factor<E, H> {
+    /// Rows and columns of the matrices.
+    fn sides(&self) -> (usize, usize) {
+        let shape = self.matrices.shape();
+        let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
+        if self.transposed { (columns, rows) } else { (rows, columns) }
     }
-    let out = batch(a, turn_a).matmul(batch(b, turn_b));
-    Dense::new(out.reshape_like(&(count,)), shape.into())
+
+    /// The matrices as one batch.
+    fn batch(self) -> Batch<E, H> {
+        let shape = self.matrices.shape();
+        let rank = shape.rank();
+        let shape = (shape[..rank - 2].iter().product(), shape[rank - 2], shape[rank - 1]);
+        let x = self.matrices.into_flat().reshape_like(&shape);
+        if self.transposed { x.permute::<(usize, usize, usize), Axes3<0, 2, 1>>() } else { x }
+    }
 }
 
-/// Rows and columns of the matrices.
-fn sides(shape: &Shape, turned: bool) -> (usize, usize) {
-    let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
-    if turned { (columns, rows) } else { (rows, columns) }
+/// [.., m, k] x [.., k, n] of equal batch extents.
+fn multiply<E: Real, H: Engine<E>>(a: Factor<E, H>, b: Factor<E, H>) -> Dense<E, H> {
+    let left = a.matrices.shape();
+    let mut shape = left[..left.rank() - 2].to_vec();
+    shape.extend([a.sides().0, b.sides().1]);
+    let count = shape.iter().product::<usize>();
+    if count == 0 || a.matrices.count() == 0 {
+        return Dense::full(&a.matrices.device(), shape, 0.0);
+    }
+    let out = a.batch().matmul(b.batch());
+    Dense::new(out.reshape_like(&(count,)), shape.into())
 }
 
 /// [.., m, k] x [.., k, n], batch extents broadcast.
@@ -53,12 +67,12 @@ pub(crate) fn matmul<E: Real, H: Engine<E>>(a: Var<E, H>, b: Var<E, H>) -> Var<E
     if right.rank() == 2 {
         // One matrix for all rows: a single product.
         let a = a.reshape([left[..left.rank() - 1].iter().product(), left[left.rank() - 1]]);
-        let y = multiply((a.clone(), false), (b.clone(), false));
+        let y = multiply(plain(a.clone()), plain(b.clone()));
         out.extend([left[left.rank() - 2], right[1]]);
         return Var::recorded(nodes, y.reshape(out), move |dy, wanted| {
             let dy = dy.reshape([a.shape()[0], right[1]]);
-            let da = wanted[0].then(|| multiply((dy.clone(), false), (b, true)).reshape(left));
-            [da, wanted[1].then(|| multiply((a, true), (dy, false)))]
+            let da = wanted[0].then(|| multiply(plain(dy.clone()), transposed(b)).reshape(left));
+            [da, wanted[1].then(|| multiply(transposed(a), plain(dy)))]
         });
     }
     let common = crate::fold::common(&out.into(), &Shape::from(&right[..right.rank() - 2]));
@@ -68,10 +82,10 @@ pub(crate) fn matmul<E: Real, H: Engine<E>>(a: Var<E, H>, b: Var<E, H>) -> Var<E
         x.expand(&shape.into())
     };
     let (a, b) = (full(a), full(b));
-    let y = multiply((a.clone(), false), (b.clone(), false));
+    let y = multiply(plain(a.clone()), plain(b.clone()));
     Var::recorded(nodes, y, move |dy, wanted| {
-        let da = wanted[0].then(|| multiply((dy.clone(), false), (b, true)).sum_to(&left));
-        [da, wanted[1].then(|| multiply((a, true), (dy, false)).sum_to(&right))]
+        let da = wanted[0].then(|| multiply(plain(dy.clone()), transposed(b)).sum_to(&left));
+        [da, wanted[1].then(|| multiply(transposed(a), plain(dy)).sum_to(&right))]
     })
 }
 
@@ -147,16 +161,16 @@ pub(crate) fn conv2d<E: Real, H: Engine<E>>(
     patches.each(|to, from| values[to] = source[from]);
     let values = x.beside(values, [rows, patches.len()]);
     let weight = weight.reshape([kernel[0], patches.len()]);
-    let y = multiply((values.clone(), false), (weight.clone(), true));
+    let y = multiply(plain(values.clone()), transposed(weight.clone()));
     let y = y.reshape([image[0], h, w, kernel[0]]).permute(&[0, 3, 1, 2]);
     Var::recorded(nodes, y, move |dy, wanted| {
         let dy = dy.permute(&[0, 2, 3, 1]).reshape([rows, kernel[0]]);
         let dx = wanted[0].then(|| {
-            let shares = multiply((dy.clone(), false), (weight, false)).to_vec();
+            let shares = multiply(plain(dy.clone()), plain(weight)).to_vec();
             let mut dx = vec![E::ZERO; image.count()];
             patches.each(|from, to| dx[to] += shares[from]);
             dy.beside(dx, image)
         });
-        [dx, wanted[1].then(|| multiply((dy, true), (values, false)).reshape(kernel))]
+        [dx, wanted[1].then(|| multiply(transposed(dy), plain(values)).reshape(kernel))]
     })
 }

@@ -7,7 +7,7 @@ use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
-use crate::engine::Hardware;
+use crate::fused::Fused;
 use crate::recording;
 use crate::sampler::Sampler;
 use crate::session::Session;
@@ -60,14 +60,14 @@ pub(crate) struct Seat<H, W> {
     hardware: PhantomData<fn() -> H>,
 }
 
-impl<H: Hardware, W: Workplace<H>> Seat<H, W> {
+impl<H: Fused, W: Workplace<H>> Seat<H, W> {
     /// A device.
     pub(crate) fn new(device: Device, workplace: W, sampler: Sampler) -> Self {
         Self { device, workplace, sampler, hardware: PhantomData }
     }
 }
 
-impl<H: Hardware, W: Workplace<H>> Seated for Seat<H, W> {
+impl<H: Fused, W: Workplace<H>> Seated for Seat<H, W> {
     fn device(&self) -> Device {
         self.device
     }
@@ -77,7 +77,7 @@ impl<H: Hardware, W: Workplace<H>> Seated for Seat<H, W> {
     }
 }
 
-impl<H: Hardware, W: Workplace<H>> Backend for Seat<H, W> {
+impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
     fn info(&self) -> BackendInfo {
         let description = format!("dfdx on {} below a tape and fused operations", self.device);
         BackendInfo { name: "dfdx".to_owned(), version: "0.13.0".to_owned(), description }

@@ -6,7 +6,7 @@ use palimpsest_core::tensor::{HostTensor, Op};
 use palimpsest_core::{Error, Result};
 
 use crate::dense::Dense;
-use crate::engine::Hardware;
+use crate::fused::Fused;
 use crate::panics::caught;
 use crate::sampler::Sampler;
 use crate::tape::{self, Floats};
@@ -20,7 +20,7 @@ pub(crate) struct Session<H> {
     sampler: Sampler,
 }
 
-impl<H: Hardware> Session<H> {
+impl<H: Fused> Session<H> {
     /// Work on a device.
     pub(crate) fn new(device: H, sampler: Sampler) -> Self {
         Self { device, sampler }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use palimpsest_core::{Error, Result};
 
 use crate::dense::Dense;
-use crate::elementwise::sum_of;
 use crate::engine::Hardware;
 use crate::real::Real;
 
@@ -25,8 +24,8 @@ pub(crate) enum Floats<H: Hardware> {
 impl<H: Hardware> Floats<H> {
     fn add(self, other: Self) -> Result<Self> {
         match (self, other) {
-            (Self::F32(a), Self::F32(b)) => Ok(Self::F32(sum_of(a, b))),
-            (Self::F64(a), Self::F64(b)) => Ok(Self::F64(sum_of(a, b))),
+            (Self::F32(a), Self::F32(b)) => Ok(Self::F32(a.accumulated(b))),
+            (Self::F64(a), Self::F64(b)) => Ok(Self::F64(a.accumulated(b))),
             _ => Err(Error::failure("backward: gradients of two types")),
         }
     }

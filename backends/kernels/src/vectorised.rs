@@ -32,14 +32,14 @@ macro_rules! vectorised {
         $vis:vis fn $name:ident<T: Real>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
     )*) => { $(
         $(#[$doc])*
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, reason = "as many as the kernel has")]
         $vis fn $name<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            #[allow(clippy::too_many_arguments)]
+            #[allow(clippy::too_many_arguments, reason = "as many as the kernel has")]
             fn body<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? $body
 
             /// The arguments, of types named like them.
-            #[allow(non_camel_case_types)]
+            #[allow(non_camel_case_types, reason = "types named like the arguments")]
             struct Call<$($arg),*> { $($arg: $arg),* }
 
             impl<T: $crate::Real> $crate::pulp::WithSimd for Call<$($ty),*> {

@@ -5,7 +5,7 @@ use palimpsest_core::backend::Handle;
 use palimpsest_core::tensor::{DType, Op, OpKind};
 use tch::Tensor;
 
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::value::{Value, core_type};
 use crate::{fused, primitive};
 
@@ -50,9 +50,4 @@ pub(crate) fn execute(op: &Op, inputs: Vec<Handle>, device: tch::Device) -> Resu
     }
     let inputs = inputs.iter().map(Value::of).collect::<Result<Vec<_>>>()?;
     Ok(vec![primitive::run(op, &inputs, device)?])
-}
-
-/// The failure of an operation that was given another number of inputs than it takes.
-pub(crate) fn wrong_inputs(op: &Op) -> Failure {
-    Error::failure(format!("{}: wrong number of inputs", op.kind().name())).into()
 }

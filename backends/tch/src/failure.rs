@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use palimpsest_core::Error;
+use palimpsest_core::tensor::Op;
 use tch::TchError;
 
 /// What went wrong inside an operation.
@@ -27,6 +28,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Core(error)
     }
+}
+
+/// The failure of an operation that was given another number of inputs than it takes.
+pub(crate) fn wrong_inputs(op: &Op) -> Failure {
+    Error::failure(format!("{}: wrong number of inputs", op.kind().name())).into()
 }
 
 /// Runs `work`; libtorch's error in it, or a panic, becomes an error that names `what`.

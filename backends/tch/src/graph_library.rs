@@ -1,6 +1,6 @@
 //! CUDA graphs: the C++ of `shim/graphs` behind safe functions. It is a library inside this one, which is loaded
 //! after libtorch's CUDA part: without that its symbols are nowhere.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "calls C++ through a C interface")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::NonNull;

@@ -4,8 +4,7 @@ use half::bf16;
 use palimpsest_core::tensor::{DType, Interpolation, Op};
 use tch::{Kind, Tensor};
 
-use crate::execute::wrong_inputs;
-use crate::failure::Result;
+use crate::failure::{Result, wrong_inputs};
 use crate::value::{torch_kind, torch_shape};
 
 /// Runs a primitive.

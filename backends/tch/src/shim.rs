@@ -1,6 +1,6 @@
 //! What tch has no binding for: this crate's C++ (`shim/shim.cpp`) behind safe functions, and one
-//! function of torch-sys that tch only offers as a closure. All of the crate's unsafe code is here.
-#![allow(unsafe_code)]
+//! function of torch-sys that tch only offers as a closure. `graph_library` has the rest of the crate's unsafe code.
+#![allow(unsafe_code, reason = "calls C++ through a C interface")]
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -1,10 +1,9 @@
-//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, here in
-//! process. `suite` has what is this backend's own. A process of its own, as libtorch has one generator of random
-//! numbers for all threads: nothing else may draw from it between a seed and its values.
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, and what is
+//! refused, here in process. `suite` has what is this backend's own. A process of its own, as libtorch has one
+//! generator of random numbers for all threads: nothing else may draw from it between a seed and its values.
 
 use std::sync::Arc;
 
-use palimpsest_conformance::suite;
 use palimpsest_core::{Device, Place, Result};
 use palimpsest_tch::Libtorch;
 
@@ -14,14 +13,4 @@ fn open() -> Result<Place> {
     Ok(Place { backend: Arc::new(Libtorch::new()?), device })
 }
 
-#[test]
-fn values() {
-    let failures = suite::failures(&suite::values(&open).expect("the backend opens"));
-    assert!(failures.is_empty(), "\n{failures}");
-}
-
-#[test]
-fn gradients() {
-    let failures = suite::failures(&suite::gradients(&open).expect("the backend opens"));
-    assert!(failures.is_empty(), "\n{failures}");
-}
+palimpsest_conformance::conforms!(open, primitives: [F32, F64, Bf16, I64, Bool], fused: [F32, F64, Bf16]);

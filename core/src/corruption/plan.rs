@@ -1,20 +1,9 @@
 //! A corruption as a value: small host data that says what happens to which token.
 
+pub use palimpsest_types::Role;
+
 use crate::geometry::Geometry;
 use crate::{Error, Result};
-
-/// What becomes of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Role {
-    /// The encoder sees it as it is.
-    #[default]
-    Visible = 0,
-    /// Hidden: replaced by the mask token, dropped, or (substitutive) replaced by a noised token.
-    Masked = 1,
-    /// Visible, with noise on it.
-    Noised = 2,
-}
 
 /// Where noise enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

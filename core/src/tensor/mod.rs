@@ -2,9 +2,10 @@
 //!
 //! Rank is dynamic. Every method returns a `Result`; a shape error names the operation and the
 //! shapes. Encoders, objectives and heads are written once against this type.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod attributes;
-mod dtype;
 mod host;
 mod infer;
 mod lower;
@@ -18,9 +19,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use attributes::Attributes;
-pub use dtype::DType;
 pub use host::{HostData, HostTensor};
-pub use op::{Interpolation, Op, OpKind};
+pub use op::{Op, OpKind};
+pub use palimpsest_types::{DType, Interpolation};
 pub use place::Place;
 pub use shape::Shape;
 use smallvec::SmallVec;
@@ -196,9 +197,6 @@ impl Tensor {
     }
 
     /// Copies it to the host.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn download(&self) -> Result<HostTensor> {
         let host = self.backend.download(&self.handle)?;
         if host.shape() != &self.shape || host.dtype() != self.dtype {
@@ -227,17 +225,11 @@ impl Tensor {
     }
 
     /// A leaf that gradients are recorded for, with this value.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn track(&self) -> Result<Self> {
         Ok(Self { handle: self.backend.track(&self.handle)?, ..self.clone() })
     }
 
     /// The same value without its history.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn detach(&self) -> Result<Self> {
         Ok(Self { handle: self.backend.detach(&self.handle)?, ..self.clone() })
     }

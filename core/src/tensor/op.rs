@@ -1,18 +1,8 @@
 //! The op set: primitives that every backend has, and fused operations that core can take apart.
 
 use super::attributes::{Attribute, Attributes, Reader};
-use super::{DType, Shape};
+use super::{DType, Interpolation, Shape};
 use crate::Result;
-
-/// How `Interpolate` samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Interpolation {
-    /// The nearest pixel.
-    Nearest = 0,
-    /// Bilinear, pixel centres at half integers (PyTorch's `align_corners=False`).
-    Bilinear = 1,
-}
 
 macro_rules! ops {
     ($( $(#[$doc:meta])* $name:ident $( { $( $(#[$fdoc:meta])* $field:ident : $ty:ty ),* $(,)? } )? = $code:literal $label:literal ),* $(,)?) => {

@@ -78,5 +78,5 @@ pub fn limited(dataset: Arc<dyn Dataset>, most: usize, seed: u64) -> Arc<dyn Dat
     let mut random = Philox::new(seed, Stream::Shuffle, u64::from(u32::MAX), 1);
     let mut chosen = random.choose(dataset.len(), most);
     chosen.sort_unstable();
-    Arc::new(Subset::new(dataset, chosen))
+    Arc::new(Subset::new(dataset, chosen.into_iter().map(|i| i as u32).collect()))
 }

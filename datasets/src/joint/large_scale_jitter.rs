@@ -50,8 +50,7 @@ impl LargeScaleJitter {
         let factor = self.scale.0 + (self.scale.1 - self.scale.0) * random.uniform_f64();
         let fits = (self.size.0 as f64 / width as f64).min(self.size.1 as f64 / height as f64);
         let resized = scaled((width, height), factor * fits);
-        let mut offset =
-            |have: usize, want: usize| i64::from(random.below(have.saturating_sub(want) as u32 + 1));
+        let mut offset = |have: usize, want: usize| random.below(have.saturating_sub(want) + 1) as i64;
         let window = (offset(resized.0, self.size.0), offset(resized.1, self.size.1));
         let flip = self.flip > 0.0 && random.uniform() < self.flip;
         Framing { resized, window, size: self.size, flip, ..Framing::resize((width, height), resized) }

@@ -70,8 +70,7 @@ impl ScaledCrop {
         let resized = scaled(size, factor * fits);
         let flip = self.flip > 0.0 && random.uniform() < self.flip;
         let mut framing = Framing { size: self.size, flip, ..Framing::resize(size, resized) };
-        let mut offset =
-            |have: usize, want: usize| i64::from(random.below(have.saturating_sub(want) as u32 + 1));
+        let mut offset = |have: usize, want: usize| random.below(have.saturating_sub(want) + 1) as i64;
         let mut window = || (offset(resized.0, self.size.0), offset(resized.1, self.size.1));
         framing.window = window();
         for _ in 0..TRIES {

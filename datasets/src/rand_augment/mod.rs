@@ -41,7 +41,7 @@ impl RandAugment {
     /// Draws operations and applies them to an 8-bit picture of 1 or 3 channels.
     pub fn apply(&self, mut image: Image, random: &mut Philox) -> Image {
         for _ in 0..self.operations {
-            let operation = Operation::ALL[random.below(Operation::ALL.len() as u32) as usize];
+            let operation = Operation::ALL[random.below(Operation::ALL.len())];
             let applied = random.uniform_f64() < self.probability;
             let (normal, _) = random.normal_pair();
             let negative = random.uniform_f64() < 0.5;

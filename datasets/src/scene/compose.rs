@@ -60,10 +60,10 @@ pub fn compose(items: &dyn Dataset, settings: &SceneSettings, split: Split, inde
         visible: Vec::new(),
     };
     let (least, most) = settings.items;
-    let wanted = least + random.below((most - least + 1) as u32) as usize;
+    let wanted = least + random.below(most - least + 1);
     let mut taken = vec![false; width * height];
     for _ in 0..wanted {
-        let item = random.below(items.len() as u32) as usize;
+        let item = random.below(items.len());
         let Some(cut_out) = CutOut::of(&items.load(item)?) else { continue };
         let Some(class) = items.label(item) else { continue };
         let tint = colour(&mut random, (0.2, 0.9), (0.6, 1.0));
@@ -106,8 +106,8 @@ impl Laid {
         let share = small + (large - small) * random.uniform_f64();
         let side = settings.size.0.min(settings.size.1) as f64;
         let size = cut_out.scaled(share * side / cut_out.longer_side() as f64);
-        let left = i64::from(random.below(settings.size.0 as u32)) - size.0 as i64 / 2;
-        let top = i64::from(random.below(settings.size.1 as u32)) - size.1 as i64 / 2;
+        let left = random.below(settings.size.0) as i64 - size.0 as i64 / 2;
+        let top = random.below(settings.size.1) as i64 - size.1 as i64 / 2;
         Self { left, top, size, flip: random.uniform() < 0.5 }
     }
 

@@ -94,19 +94,19 @@ impl LinearProbe {
                 }
             }
         }
-        let all: Vec<u32> = (0..test.labels.len() as u32).collect();
+        let all: Vec<usize> = (0..test.labels.len()).collect();
         let (x, _) = test.gather(&all, place)?;
         Ok(x.linear(&weight.value, Some(&bias.value))?.download()?.into_f32())
     }
 }
 
 impl Split {
-    fn gather(&self, rows: &[u32], place: &Place) -> Result<(Tensor, Tensor)> {
+    fn gather(&self, rows: &[usize], place: &Place) -> Result<(Tensor, Tensor)> {
         let mut values = Vec::with_capacity(rows.len() * self.width);
         for &row in rows {
-            values.extend_from_slice(&self.values[row as usize * self.width..][..self.width]);
+            values.extend_from_slice(&self.values[row * self.width..][..self.width]);
         }
-        let labels = rows.iter().map(|&row| self.labels[row as usize]).collect();
+        let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Ok((
             place.floats([rows.len(), self.width], values, DType::F32)?,
             place.indices([rows.len()], labels)?,
@@ -125,7 +125,6 @@ impl FrozenHead for LinearProbe {
             Ok(all)
         };
         let order = Philox::new(task.seed, Stream::Head, u64::from(u32::MAX), 0).permutation(train.count());
-        let order: Vec<usize> = order.into_iter().map(|row| row as usize).collect();
         let (chosen, fitted) = order.split_at((train.count() / 10).max(1));
         let (held_out, rest) = (train.select(chosen), train.select(fitted));
         let rates = self.rates(self.batch.min(train.count()));

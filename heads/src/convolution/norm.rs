@@ -1,5 +1,7 @@
 //! Normalisation of feature maps by statistics of one picture: batches of dense tasks are small, and
 //! one process sees only its own part of them.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use palimpsest_core::params::{Init, ParamId, ParamSpecs, Params};
 use palimpsest_core::{Result, Tensor};
@@ -21,9 +23,6 @@ impl LayerNorm2d {
     }
 
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         x.permute(&[0, 2, 3, 1])?
             .layer_norm(&params[self.gain], &params[self.bias], Self::EPS)?
@@ -55,9 +54,6 @@ impl GroupNorm {
     }
 
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [b, c, h, w] = x.shape().array()?;
         let width = c / self.groups * h * w;
@@ -82,9 +78,6 @@ pub enum Norm2d {
 
 impl Norm2d {
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Layer(norm) => norm.forward(params, x),

@@ -25,7 +25,7 @@ impl Sampler {
         let mut take = |from: &[usize], count: usize| {
             let count = count.min(from.len());
             let mut taken: Vec<usize> =
-                random.choose(from.len(), count).into_iter().map(|i| from[i as usize]).collect();
+                random.choose(from.len(), count).into_iter().map(|i| from[i]).collect();
             taken.sort_unstable();
             taken
         };

@@ -64,7 +64,7 @@ pub struct Parameter {
 }
 
 // SAFETY: it points to immutable statics of a library that is never unloaded.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Parameter {}
 
 /// The strategy's plans put noise on tokens, or its `apply` changes them: the recipe says where that
@@ -105,7 +105,7 @@ pub struct Description {
 }
 
 // SAFETY: as for `Parameter`.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Description {}
 
 /// A parameter's value, given to `create`.
@@ -345,8 +345,8 @@ pub struct Table {
 }
 
 // SAFETY: a table is an immutable static of a library that is never unloaded.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Table {}
 // SAFETY: as above.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Send for Table {}

@@ -42,7 +42,7 @@ impl Head {
 }
 
 // SAFETY: a chain of extensions is immutable for as long as its struct is shared.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Head {}
 
 /// A link in a chain of extensions; unknown ids are passed over.
@@ -75,10 +75,10 @@ impl Str {
 }
 
 // SAFETY: it points to immutable text that is never freed.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Str {}
 // SAFETY: as above.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Send for Str {}
 
 /// What a function returns.
@@ -172,7 +172,7 @@ pub struct Entry {
 }
 
 // SAFETY: an entry and its table are immutable statics of a library that is never unloaded.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "shares a pointer to what never changes")]
 unsafe impl Sync for Entry {}
 
 /// The name of the entry.

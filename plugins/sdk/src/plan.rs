@@ -1,24 +1,12 @@
 //! A corruption as a value: what becomes of each token of a batch.
 
 use palimpsest_abi::corruption::{SUBSTITUTIVE, USES_SOURCE};
+pub use palimpsest_types::Role;
 
 use crate::random::{Philox, Stream};
 use crate::request::PlanRequest;
 use crate::strategy::Corruption;
 use crate::{Error, Result};
-
-/// What becomes of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Role {
-    /// The encoder sees it as it is.
-    #[default]
-    Visible = 0,
-    /// Hidden, and to be restored.
-    Masked = 1,
-    /// Visible, with noise on it.
-    Noised = 2,
-}
 
 /// A plan to write, for B images of L tokens. It begins as one that leaves every token alone.
 ///

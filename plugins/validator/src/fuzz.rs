@@ -23,7 +23,7 @@ const GROUP: u64 = 1 << 10;
 /// Requests for each plan that is due: a strategy may refuse most geometries.
 const REFUSALS: u64 = 64;
 /// One group in so many tries values out of range, at `create` alone.
-const WILD: u32 = 16;
+const WILD: usize = 16;
 
 /// When it stops.
 #[derive(Debug, Clone)]
@@ -228,7 +228,7 @@ impl Fuzz {
         let wild = !parameters.is_empty() && random.below(WILD) == 0;
         let mut values: Vec<Setting> = parameters.iter().map(|p| within(p, &mut random)).collect();
         if wild {
-            let at = random.below(parameters.len() as u32) as usize;
+            let at = random.below(parameters.len());
             values[at] = outside(&parameters[at], &mut random);
             return Values::Wild(values);
         }
@@ -238,7 +238,7 @@ impl Fuzz {
     /// The request of a seed: small grids mostly, as many of them can be tried; large ones now and then.
     fn request(&self, seed: u64) -> Request {
         let mut random = Philox::new(seed, Stream::Test, 2, 0);
-        let mut upto = |most: u32| 1 + random.below(most);
+        let mut upto = |most: usize| 1 + random.below(most) as u32;
         let (most, images) = match upto(512) {
             1 => (40, 4),
             2..=16 => (14, 8),
@@ -303,7 +303,7 @@ fn within(parameter: &Parameter, random: &mut Philox) -> Setting {
         ),
         Setting::Real(x) => Setting::Real(number(random, *x)),
         Setting::Text(_) if !parameter.choices.is_empty() => {
-            Setting::Text(parameter.choices[random.below(parameter.choices.len() as u32) as usize].clone())
+            Setting::Text(parameter.choices[random.below(parameter.choices.len())].clone())
         }
         Setting::Text(text) => Setting::Text(text.clone()),
     }
@@ -323,12 +323,8 @@ fn outside(parameter: &Parameter, random: &mut Philox) -> Setting {
     ];
     let integers = [i64::MIN, i64::MAX, -1, 2, 1 << 40];
     match parameter.default {
-        Setting::Flag(_) | Setting::Integer(_) => {
-            Setting::Integer(integers[random.below(integers.len() as u32) as usize])
-        }
-        Setting::Real(_) => Setting::Real(reals[random.below(reals.len() as u32) as usize]),
-        Setting::Text(_) => {
-            Setting::Text(["", "\0", "\u{FFFF}\u{10FFFF}"][random.below(3) as usize].to_owned())
-        }
+        Setting::Flag(_) | Setting::Integer(_) => Setting::Integer(integers[random.below(integers.len())]),
+        Setting::Real(_) => Setting::Real(reals[random.below(reals.len())]),
+        Setting::Text(_) => Setting::Text(["", "\0", "\u{FFFF}\u{10FFFF}"][random.below(3)].to_owned()),
     }
 }

@@ -67,7 +67,7 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
         let most = (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()));
         let mut random = Philox::new(11, Stream::Test, 0, index as u64);
         let mut chosen = vec![most.expect("an element")];
-        chosen.extend((0..2).map(|_| random.below(gradient.len() as u32) as usize));
+        chosen.extend((0..2).map(|_| random.below(gradient.len())));
         for at in chosen {
             let slope = (moved(at, STEP) - moved(at, -STEP)) / (2.0 * STEP);
             // Biases in front of a norm that takes them out again.

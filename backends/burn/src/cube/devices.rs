@@ -69,10 +69,10 @@ fn locate(device: Device) -> Result<cubecl::Device> {
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => super::cuda::locate(index),
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => Err(crate::backend::without(device)),
+        Device::Cuda(_) => Err(crate::missing::without(device)),
         #[cfg(feature = "wgpu")]
         Device::Wgpu(index) => super::wgpu::locate(index),
         #[cfg(not(feature = "wgpu"))]
-        Device::Wgpu(_) => Err(crate::backend::without(device)),
+        Device::Wgpu(_) => Err(crate::missing::without(device)),
     }
 }

@@ -173,7 +173,7 @@ pub(super) fn logits<T: Real>(
     // SAFETY: the product writes every element.
     let mut scores = unsafe { unwritten::<T>(sizes.scores()) };
     // SAFETY: as large as the product, and no one else's.
-    unsafe { product(scores.as_mut_ptr(), sizes.keys, false, T::of(sizes.scale()), q, k.transposed()) };
+    unsafe { product(scores.as_mut_ptr(), sizes.keys, T::of(sizes.scale()), q, k.transposed()) };
     if let Some(bias) = bias {
         bias.add(sizes, task, &mut scores);
     }
@@ -205,7 +205,7 @@ fn backward<T: Real>(
         let mut ds = unsafe { unwritten::<T>(sizes.scores()) };
         // SAFETY: `ds` is as large as the product, and each task writes heads of its own.
         unsafe {
-            product(ds.as_mut_ptr(), sizes.keys, false, T::ONE, gradient, v.transposed());
+            product(ds.as_mut_ptr(), sizes.keys, T::ONE, gradient, v.transposed());
             let shifts: Vec<T> = (0..sizes.queries)
                 .map(|i| row::dot(target.row(dout, task, i), target.row(out, task, i)))
                 .collect();

@@ -74,7 +74,7 @@ fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor
     buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (target.head(dout, task), v.head(data, task).transposed());
         // SAFETY: each task has scores of its own.
-        unsafe { product(shared.at(task * sizes.scores()), sizes.keys, false, T::ONE, a, b) };
+        unsafe { product(shared.at(task * sizes.scores()), sizes.keys, T::ONE, a, b) };
     });
     buffer::tensor(dp, saved.p.layout().shape().clone())
 }

@@ -64,7 +64,6 @@ fn forward<T: Real>(sizes: Sizes, qkv: &FlexTensor, bias: Option<&Bias>) -> Flex
             product(
                 at,
                 sizes.keys,
-                false,
                 T::of(sizes.scale()),
                 q.head(data, task),
                 k.head(data, task).transposed(),

@@ -68,7 +68,7 @@ impl Place {
         b: Matrix<'_, T>,
     ) {
         // SAFETY: the head lies in `out`, and no other task touches it.
-        unsafe { product(out.at(self.start(task)), self.row, false, scale, a, b) }
+        unsafe { product(out.at(self.start(task)), self.row, scale, a, b) }
     }
 
     /// Fills all heads with zeros.

@@ -14,7 +14,7 @@ use super::real::Real;
 pub(crate) unsafe fn unwritten<T: Real>(count: usize) -> Vec<T> {
     let mut buffer = Vec::with_capacity(count);
     // SAFETY: the capacity is there; floats have no invalid bits and the caller writes first.
-    #[allow(clippy::uninit_vec)]
+    #[allow(clippy::uninit_vec, reason = "the caller promises to write first")]
     unsafe {
         buffer.set_len(count);
     }

@@ -10,6 +10,7 @@ mod driver;
 mod forward;
 mod library;
 mod memory;
+mod message;
 mod room;
 mod status;
 mod thread;
@@ -21,7 +22,8 @@ use palimpsest_core::{Error, Result, backend};
 
 use crate::dense::Flat;
 use crate::engine::Hardware;
-use crate::execute::Inputs;
+use crate::fused::Fused;
+use crate::inputs::Inputs;
 use crate::real::Real;
 use crate::sampler::Sampler;
 use crate::seat::{Seat, Seated};
@@ -69,7 +71,9 @@ impl Hardware for Cuda {
     {
         room::give(kept)
     }
+}
 
+impl Fused for Cuda {
     fn fused<E: Real>(op: &Op, _inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
     where
         Self: Device<E>,

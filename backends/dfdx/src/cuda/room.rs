@@ -13,7 +13,7 @@ use std::sync::mpsc::Sender;
 
 use dfdx::tensor::Cuda;
 
-use super::thread::Message;
+use super::message::Message;
 use crate::dense::Flat;
 use crate::engine::Engine;
 use crate::real::Real;

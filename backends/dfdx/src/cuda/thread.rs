@@ -10,25 +10,13 @@ use dfdx::tensor::Cuda;
 use palimpsest_core::backend::MemoryStats;
 use palimpsest_core::{Error, Result};
 
+use super::message::Message;
 use super::{blas, compiler, driver, memory, room};
 use crate::panics::caught;
 use crate::recording;
 use crate::sampler::Sampler;
 use crate::seat::Workplace;
 use crate::session::Session;
-
-/// Something to do on the thread.
-type Job = Box<dyn FnOnce(&Session<Cuda>) + Send>;
-
-/// What the thread is told.
-pub(super) enum Message {
-    /// Do this.
-    Work(Job),
-    /// Nobody holds this number any more.
-    Release(u64),
-    /// End.
-    Stop,
-}
 
 /// How long either side looks for the other's word before it sleeps: waking costs 10 us and more,
 /// and thousands of operations a step go back and forth.

@@ -28,22 +28,28 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
         let bias = bias.to_vec();
         pieces::each(&mut y, piece::size(bias.len()), &|_, part| linear::add_bias(part, &bias));
     }
-    let (before, outputs) = (x.shape().clone(), weight.shape().clone());
-    Var::recorded_many(nodes, x.beside(y, shape), move |dy, wanted| {
-        gradients(&dy, (rows, &before), (columns, &outputs), wanted)
-    })
+    let operands = [
+        Operand { matrix: rows, shape: x.shape().clone() },
+        Operand { matrix: columns, shape: weight.shape().clone() },
+    ];
+    Var::recorded_many(nodes, x.beside(y, shape), move |dy, wanted| gradients(&dy, operands, wanted))
+}
+
+/// A factor of the product, and the shape of its tensor.
+struct Operand<E: Real, H: HostEngine<E>> {
+    matrix: Matrix<E, H>,
+    shape: Shape,
 }
 
 fn gradients<E: Real, H: HostEngine<E>>(
     dy: &Dense<E, H>,
-    (x, x_shape): (Matrix<E, H>, &Shape),
-    (weight, weight_shape): (Matrix<E, H>, &Shape),
+    [x, weight]: [Operand<E, H>; 2],
     wanted: &[bool],
 ) -> Vec<Option<Dense<E, H>>> {
     let gradient = dy.matrix();
-    let dx = wanted[0].then(|| dy.beside(product(gradient.clone(), weight), x_shape.clone()));
-    let dweight = wanted[1].then(|| dy.beside(product(turned(gradient), x), weight_shape.clone()));
-    let outputs = weight_shape[0];
+    let outputs = weight.shape[0];
+    let dx = wanted[0].then(|| dy.beside(product(gradient.clone(), weight.matrix), x.shape));
+    let dweight = wanted[1].then(|| dy.beside(product(turned(gradient), x.matrix), weight.shape));
     let dbias = wanted[2].then(|| {
         let rows = dy.count().checked_div(outputs).unwrap_or(0);
         dy.clone().reshape([rows, outputs]).sum(&[0]).reshape([outputs])

@@ -16,19 +16,37 @@ mod row_entropy;
 mod softmax;
 mod sum_squares;
 
+use dfdx::tensor::Cpu;
+use dfdx::tensor_ops::Device;
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
 
-use crate::engine::HostEngine;
-use crate::execute::Inputs;
+use crate::engine::{Hardware, HostEngine};
+use crate::inputs::Inputs;
 use crate::real::Real;
 use crate::value::Var;
 
-/// Runs a fused operation.
-///
-/// # Errors
-/// Inputs that it is not defined on.
-pub(crate) fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Var<E, H>>> {
+/// A device that fused operations can be asked of.
+pub(crate) trait Fused: Hardware {
+    /// Runs a fused operation.
+    ///
+    /// # Errors
+    /// Inputs that it is not defined on, or a device that has none.
+    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
+    where
+        Self: Device<E>;
+}
+
+impl Fused for Cpu {
+    fn fused<E: Real>(op: &Op, inputs: Inputs<Self>) -> Result<Vec<Var<E, Self>>>
+    where
+        Self: Device<E>,
+    {
+        run(op, inputs)
+    }
+}
+
+fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<Var<E, H>>> {
     let x = inputs.float()?;
     let y = match op {
         Op::Linear => linear::run(x, inputs.float()?, inputs.optional()?),

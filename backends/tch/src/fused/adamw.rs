@@ -3,8 +3,7 @@
 use palimpsest_core::tensor::Op;
 use tch::Tensor;
 
-use crate::execute::wrong_inputs;
-use crate::failure::Result;
+use crate::failure::{Result, wrong_inputs};
 use crate::shim::{self, Adamw};
 
 /// The parameter, first and second moment after a step; each in place where nothing else refers to

@@ -6,8 +6,7 @@ mod attention;
 use palimpsest_core::tensor::{DType, Op};
 use tch::{Reduction, Tensor};
 
-use crate::execute::wrong_inputs;
-use crate::failure::Result;
+use crate::failure::{Result, wrong_inputs};
 use crate::shim;
 use crate::value::core_type;
 

@@ -78,8 +78,8 @@ impl BlockMask {
             if height > h || width > w {
                 continue;
             }
-            let top = random.below((h - height + 1) as u32) as usize;
-            let left = random.below((w - width + 1) as u32) as usize;
+            let top = random.below(h - height + 1);
+            let left = random.below(w - width + 1);
             let inside =
                 |i: &usize| (top..top + height).contains(&(i / w)) && (left..left + width).contains(&(i % w));
             let fresh: Vec<usize> =

@@ -47,7 +47,7 @@ impl Corruption for CellMask {
             let order = Philox::new(request.seed, Stream::Mask, request.step, sample).permutation(cells);
             let roles = plan.image_mut(image);
             for &cell in &order[..masked] {
-                let (top, left) = (cell as usize / cells_w * side, cell as usize % cells_w * side);
+                let (top, left) = (cell / cells_w * side, cell % cells_w * side);
                 for row in top..top + side {
                     roles[row * grid_w + left..row * grid_w + left + side].fill(Role::Masked);
                 }

@@ -23,7 +23,7 @@ impl Corruption for RandomMask {
             let mut random = Philox::new(request.seed, Stream::Mask, request.step, sample);
             let roles = plan.image_mut(image);
             for token in random.choose(tokens, tokens - kept) {
-                roles[token as usize] = Role::Masked;
+                roles[token] = Role::Masked;
             }
         }
         Ok(())

@@ -177,7 +177,7 @@ macro_rules! export_plugin {
     ($strategy:ty) => {
         const _: () = {
             // The name is the contract's; it is exported once from a library.
-            #[allow(unsafe_code, non_upper_case_globals)]
+            #[allow(unsafe_code, non_upper_case_globals, reason = "a symbol of the interface")]
             #[unsafe(no_mangle)]
             static palimpsest_entry: $crate::export::abi::Entry = $crate::export::abi::Entry {
                 head: $crate::export::abi::Head::of::<$crate::export::abi::Entry>(),

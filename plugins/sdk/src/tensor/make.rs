@@ -12,31 +12,23 @@ pub struct Ops<'call> {
     pub(super) call: &'call Call,
 }
 
+/// An operation that says no more of its errors fails with what the host answers.
 impl<'call> Ops<'call> {
     pub(crate) fn new(call: &'call Call) -> Self {
         Self { call }
     }
 
     /// One value everywhere.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn full(self, shape: &[usize], value: f64, dtype: DType) -> Result<Tensor<'call>> {
         self.run(op::FULL, &[], &Attributes::new().list(shape).real(value).dtype(dtype))
     }
 
     /// Zeros.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn zeros(self, shape: &[usize], dtype: DType) -> Result<Tensor<'call>> {
         self.full(shape, 0.0, dtype)
     }
 
     /// Ones.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn ones(self, shape: &[usize], dtype: DType) -> Result<Tensor<'call>> {
         self.full(shape, 1.0, dtype)
     }
@@ -61,17 +53,11 @@ impl<'call> Ops<'call> {
 
     /// Standard normal values: a function of seed, step and, where the first extent is the batch, each image's
     /// number.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn random_normal(self, shape: &[usize], dtype: DType) -> Result<Tensor<'call>> {
         self.run(op::RANDOM_NORMAL, &[], &Attributes::new().list(shape).dtype(dtype))
     }
 
     /// Uniform values in [0, 1), drawn as in [`random_normal`](Self::random_normal).
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn random_uniform(self, shape: &[usize], dtype: DType) -> Result<Tensor<'call>> {
         self.run(op::RANDOM_UNIFORM, &[], &Attributes::new().list(shape).dtype(dtype))
     }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "calls the host's functions and lends it buffers")]
 
-mod dtype;
+mod element;
 mod make;
 mod operations;
 
@@ -11,9 +11,9 @@ use std::fmt;
 use palimpsest_abi as abi;
 use palimpsest_abi::backend::MAX_RANK;
 
-pub use dtype::{DType, Element};
+pub use element::Element;
 pub use make::Ops;
-pub use operations::Interpolation;
+pub use palimpsest_types::{DType, Interpolation};
 
 use crate::export::failure;
 use crate::{Error, Result};

@@ -2,120 +2,73 @@
 
 use palimpsest_abi::op;
 
-use super::{Attributes, DType, Tensor};
+use super::{Attributes, DType, Interpolation, Tensor};
 use crate::{Error, Result};
 
-/// How [`Tensor::interpolate`] samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interpolation {
-    /// The nearest pixel.
-    Nearest = 0,
-    /// Bilinear, pixel centres at half integers.
-    Bilinear = 1,
-}
-
+/// An operation that says no more of its errors fails with what the host answers.
 #[allow(clippy::should_implement_trait, reason = "the operators have no room for an error")]
 impl<'call> Tensor<'call> {
     /// -x
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn neg(self) -> Result<Self> {
         self.ops.run(op::NEG, &[self], &Attributes::new())
     }
 
     /// e^x
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn exp(self) -> Result<Self> {
         self.ops.run(op::EXP, &[self], &Attributes::new())
     }
 
     /// ln x
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn log(self) -> Result<Self> {
         self.ops.run(op::LOG, &[self], &Attributes::new())
     }
 
     /// The square root.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn sqrt(self) -> Result<Self> {
         self.ops.run(op::SQRT, &[self], &Attributes::new())
     }
 
     /// The hyperbolic tangent.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn tanh(self) -> Result<Self> {
         self.ops.run(op::TANH, &[self], &Attributes::new())
     }
 
     /// The error function.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn erf(self) -> Result<Self> {
         self.ops.run(op::ERF, &[self], &Attributes::new())
     }
 
     /// |x|, derivative 0 at 0.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn abs(self) -> Result<Self> {
         self.ops.run(op::ABS, &[self], &Attributes::new())
     }
 
     /// The sine.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn sin(self) -> Result<Self> {
         self.ops.run(op::SIN, &[self], &Attributes::new())
     }
 
     /// The cosine.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn cos(self) -> Result<Self> {
         self.ops.run(op::COS, &[self], &Attributes::new())
     }
 
     /// x + value
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn add_scalar(self, value: f64) -> Result<Self> {
         self.ops.run(op::ADD_SCALAR, &[self], &Attributes::new().real(value))
     }
 
     /// x * value
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn mul_scalar(self, value: f64) -> Result<Self> {
         self.ops.run(op::MUL_SCALAR, &[self], &Attributes::new().real(value))
     }
 
     /// x ^ value
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn pow_scalar(self, value: f64) -> Result<Self> {
         self.ops.run(op::POW_SCALAR, &[self], &Attributes::new().real(value))
     }
 
     /// x limited to [min, max]; the derivative is 0 outside.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn clamp(self, min: f64, max: f64) -> Result<Self> {
         self.ops.run(op::CLAMP, &[self], &Attributes::new().real(min).real(max))
     }
@@ -177,9 +130,6 @@ impl<'call> Tensor<'call> {
     }
 
     /// The same values in another type.
-    ///
-    /// # Errors
-    /// What the host answers.
     pub fn cast(self, dtype: DType) -> Result<Self> {
         self.ops.run(op::CAST, &[self], &Attributes::new().dtype(dtype))
     }

@@ -71,7 +71,7 @@ fn as_json((name, outcomes): &(&'static str, Vec<Outcome>)) -> Value {
     let case = |outcome: &Outcome| {
         // JSON has no infinity: where there is no error there is a failure.
         json!({
-            "type": outcome.dtype,
+            "type": outcome.dtype.name(),
             "case": outcome.case,
             "error": outcome.error.is_finite().then_some(outcome.error),
             "limit": outcome.limit,

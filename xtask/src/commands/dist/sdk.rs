@@ -10,9 +10,9 @@ use toml::{Table, Value};
 use super::copy_folder;
 
 /// The crates that a plug-in is built with.
-const CRATES: [&str; 3] = ["plugins/abi", "plugins/sdk", "plugins/sdk-derive"];
+const CRATES: [&str; 4] = ["plugins/abi", "plugins/sdk", "plugins/sdk-derive", "plugins/types"];
 
-/// Writes `sdk`: a workspace of the three crates, the lock file and the sources of what they depend on, and the
+/// Writes `sdk`: a workspace of these crates, the lock file and the sources of what they depend on, and the
 /// headers. `cargo xtask plugin new` finds it beside the packed driver.
 pub(super) fn pack(root: &Path, archive: &Path, scratch: &Path) -> Result<()> {
     let sdk = archive.join("sdk");

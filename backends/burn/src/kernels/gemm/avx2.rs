@@ -41,8 +41,6 @@ pub(super) struct Target {
     pub(super) out: *mut f32,
     /// Elements between rows.
     pub(super) row: usize,
-    /// Whether the product is added to what is there.
-    pub(super) add: bool,
     pub(super) scale: f32,
 }
 
@@ -74,7 +72,7 @@ pub(super) unsafe fn parallel_product(
     finish: &(impl Fn(&mut [f32]) + Sync),
 ) {
     let columns = b.columns;
-    let target = |out: *mut f32| Target { out, row: columns, add: false, scale: 1.0 };
+    let target = |out: *mut f32| Target { out, row: columns, scale: 1.0 };
     if a.rows * columns * a.columns <= ALONE {
         // SAFETY: the caller's; `out` has the product's size.
         unsafe { product(target(out.as_mut_ptr()), a, b) };
@@ -172,7 +170,7 @@ unsafe fn block(target: Target, a: Matrix<'_, f32>, panels: &[f32], columns: usi
                         // SAFETY: the tile lies in the target.
                         out: unsafe { target.out.add(first * target.row + first_column) },
                         row: target.row,
-                        add: target.add || from > 0,
+                        add: from > 0,
                         scale: target.scale,
                     };
                     // SAFETY: the instructions are there; left, panel and tile have `run` steps.
@@ -197,6 +195,7 @@ struct Tile {
     columns: usize,
     out: *mut f32,
     row: usize,
+    /// Whether the sums are added to those of the runs before.
     add: bool,
     scale: f32,
 }

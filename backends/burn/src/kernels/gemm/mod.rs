@@ -55,21 +55,13 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
-/// out = scale a b (+ out), on the calling thread.
+/// out = scale a b, on the calling thread.
 ///
 /// # Safety
-/// `out` must point to `a.rows` rows of `b.columns` elements, `row` apart, that no one else uses;
-/// they must hold values if `add`.
-pub(crate) unsafe fn product<T: Real>(
-    out: *mut T,
-    row: usize,
-    add: bool,
-    scale: T,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-) {
+/// `out` must point to `a.rows` rows of `b.columns` elements, `row` apart, that no one else uses.
+pub(crate) unsafe fn product<T: Real>(out: *mut T, row: usize, scale: T, a: Matrix<'_, T>, b: Matrix<'_, T>) {
     debug_assert_eq!(a.columns, b.rows);
-    if a.columns == 0 && !add {
+    if a.columns == 0 {
         for i in 0..a.rows {
             // SAFETY: the caller answers for the rows of `out`.
             unsafe { std::slice::from_raw_parts_mut(out.add(i * row), b.columns).fill(T::ZERO) };
@@ -80,7 +72,7 @@ pub(crate) unsafe fn product<T: Real>(
     if let (Some(a), Some(b)) = (a.of::<f32>(), b.of::<f32>())
         && avx2::available()
     {
-        let target = avx2::Target { out: out.cast(), row, add, scale: scale.wide() as f32 };
+        let target = avx2::Target { out: out.cast(), row, scale: scale.wide() as f32 };
         // SAFETY: the processor has the instructions; the caller answers for `out`.
         unsafe { avx2::product(target, a, b) };
         return;
@@ -95,14 +87,14 @@ pub(crate) unsafe fn product<T: Real>(
             out,
             1,
             row as isize,
-            add,
+            false,
             a.data.as_ptr().add(a.start),
             a.column as isize,
             a.row as isize,
             b.data.as_ptr().add(b.start),
             b.column as isize,
             b.row as isize,
-            if add { T::ONE } else { T::ZERO },
+            T::ZERO,
             scale,
             false,
             false,
@@ -143,7 +135,7 @@ pub(crate) fn parallel_product<T: Real>(
         // SAFETY: blocks are disjoint and lie in `out`.
         unsafe {
             let at = shared.at(first * columns);
-            product(at, columns, false, T::ONE, a.part(first, count), b);
+            product(at, columns, T::ONE, a.part(first, count), b);
             finish(std::slice::from_raw_parts_mut(at, count * columns));
         }
     };

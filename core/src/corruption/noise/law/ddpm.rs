@@ -46,7 +46,7 @@ impl Ddpm {
 
 impl NoiseLaw for Schedule {
     fn draw(&self, random: &mut Philox) -> Level {
-        let t = self.first + random.below((self.last - self.first + 1) as u32) as usize;
+        let t = self.first + random.below(self.last - self.first + 1);
         let signal = self.signal[t];
         Level { gain: signal.sqrt() as f32, noise: (1.0 - signal).sqrt() as f32, time: Some(t as f32) }
     }

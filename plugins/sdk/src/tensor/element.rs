@@ -1,43 +1,7 @@
-//! Element types.
+//! Elements in the plug-in's own memory.
 
-use std::fmt;
-
+use super::DType;
 use crate::Result;
-
-/// The type of a tensor's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum DType {
-    /// 32-bit float.
-    F32 = 0,
-    /// 64-bit float.
-    F64 = 1,
-    /// bfloat16: tokens under mixed precision.
-    Bf16 = 2,
-    /// 64-bit signed integer: indices.
-    I64 = 3,
-    /// Truth values.
-    Bool = 4,
-}
-
-impl DType {
-    /// The type of a number.
-    pub(crate) fn from_code(code: u32) -> Option<Self> {
-        [Self::F32, Self::F64, Self::Bf16, Self::I64, Self::Bool].into_iter().find(|t| *t as u32 == code)
-    }
-}
-
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::Bf16 => "bf16",
-            Self::I64 => "i64",
-            Self::Bool => "bool",
-        })
-    }
-}
 
 /// A type that elements have on the host.
 pub trait Element: Copy + sealed::Sealed {
