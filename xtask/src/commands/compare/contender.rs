@@ -8,7 +8,7 @@ use std::time::Instant;
 use palimpsest_core::{Device, Error, Result};
 use serde_json::Value;
 
-use super::{Outcome, Step};
+use crate::comparison::{Outcome, Step};
 use crate::energy::Meter;
 use crate::gpu::Gpu;
 use crate::output;
