@@ -4,8 +4,8 @@ mod multi_block;
 mod rescale;
 mod simple;
 
-pub use multi_block::MultiBlockPyramid;
-pub use rescale::Rescale;
+pub use multi_block::{MultiBlockPyramid, MultiBlockPyramidSettings};
+pub use rescale::{Rescale, RescaleSettings};
 pub use simple::{SimplePyramid, SimplePyramidSettings};
 
 use palimpsest_core::Tensor;

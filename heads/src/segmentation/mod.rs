@@ -14,4 +14,4 @@ pub use loss::segmentation_loss;
 pub use metric::SegmentationMetric;
 pub use segment::{Segment, SegmentSettings};
 pub use sliding::SlidingWindow;
-pub use uper_net::{PyramidPooling, UperNet};
+pub use uper_net::{PyramidPooling, UperNet, UperNetSettings};
