@@ -47,18 +47,12 @@ pub struct ProbeUpdate {
 
 impl ProbeUpdate {
     /// A parameter at its start.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn new(optimizer: ProbeOptimizer, value: Tensor, decay: f64) -> Result<Self> {
         let zeros = || value.place().full(value.shape().clone(), 0.0, value.dtype());
         Ok(Self { optimizer, first: zeros()?, second: zeros()?, value, decay })
     }
 
     /// One step, counted from 1.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn step(&mut self, gradient: Tensor, lr: f64, step: u64) -> Result<()> {
         match self.optimizer {
             ProbeOptimizer::AdamW => {

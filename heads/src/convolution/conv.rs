@@ -40,9 +40,6 @@ impl Conv2d {
     }
 
     /// x [B, input, H, W] -> [B, output, H, W], multiplied in the compute type and returned in x's.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let compute = params.compute();
         let weight = params[self.weight].cast(compute)?;

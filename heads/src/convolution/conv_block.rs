@@ -65,9 +65,6 @@ impl ConvBlock {
     }
 
     /// x [B, input, H, W] -> [B, output, H, W].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let y = self.norm.forward(params, &self.conv.forward(params, x)?)?;
         if self.relu { relu(&y) } else { Ok(y) }

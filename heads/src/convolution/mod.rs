@@ -1,4 +1,6 @@
 //! Layers on feature maps [B, C, H, W].
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod conv;
 mod conv_block;

@@ -21,9 +21,6 @@ impl LayerNorm2d {
     }
 
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         x.permute(&[0, 2, 3, 1])?
             .layer_norm(&params[self.gain], &params[self.bias], Self::EPS)?
@@ -55,9 +52,6 @@ impl GroupNorm {
     }
 
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [b, c, h, w] = x.shape().array()?;
         let width = c / self.groups * h * w;
@@ -82,9 +76,6 @@ pub enum Norm2d {
 
 impl Norm2d {
     /// x [B, C, H, W] -> the same shape.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Layer(norm) => norm.forward(params, x),

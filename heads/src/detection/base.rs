@@ -52,9 +52,6 @@ impl DetectionBase {
     }
 
     /// The last patch grid.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn grid(&self, features: &HeadFeatures) -> Result<FeatureMap> {
         Ok(FeatureMap { values: features.grid(0)?, stride: self.context.geometry.patch as f64 })
     }

@@ -1,4 +1,6 @@
 //! Object detection: boxes and masks of objects with their classes.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 pub mod anchors;
 pub mod base;

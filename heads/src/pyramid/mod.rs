@@ -1,4 +1,6 @@
 //! Feature maps of several resolutions from a plain vision transformer, which has one.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod multi_block;
 mod rescale;

@@ -72,9 +72,6 @@ impl Rescale {
     }
 
     /// x [B, C, H, W] -> rescaled.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Quadruple(first, norm, second) => {

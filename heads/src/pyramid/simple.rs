@@ -62,9 +62,6 @@ impl SimplePyramid {
     }
 
     /// The patch grid -> levels, each with `width` channels.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, grid: &FeatureMap) -> Result<Vec<FeatureMap>> {
         let level = |level: &Level| {
             let x = level.rescale.forward(params, &grid.values)?;

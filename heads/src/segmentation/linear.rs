@@ -30,9 +30,6 @@ impl LinearDecoder {
     }
 
     /// The last patch grid -> logits [B, classes, H, W] of the patches.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, grid: &FeatureMap) -> Result<Tensor> {
         self.classify.forward(params, &self.norm.forward(params, &grid.values)?)
     }

@@ -1,4 +1,6 @@
 //! Semantic segmentation: a class for each pixel.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod decoder;
 mod linear;

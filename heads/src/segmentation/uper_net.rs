@@ -40,9 +40,6 @@ impl PyramidPooling {
     }
 
     /// x [B, input, H, W] -> [B, width, H, W].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [_, _, h, w] = x.shape().array()?;
         let mut maps = vec![x.clone()];

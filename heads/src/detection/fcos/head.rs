@@ -83,9 +83,6 @@ impl FcosHead {
     }
 
     /// Levels of `width` channels, the finest first -> what is said of every place.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, levels: &[FeatureMap]) -> Result<FcosOutputs> {
         let mut extents = vec![];
         let mut parts: [Vec<Tensor>; 3] = Default::default();

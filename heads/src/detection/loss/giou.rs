@@ -6,9 +6,6 @@ use palimpsest_core::{Result, Tensor};
 const EPS: f64 = 1e-7;
 
 /// 1 - generalised IoU (Rezatofighi et al. 2019).
-///
-/// # Errors
-/// The backend's failure.
 pub fn giou_loss(boxes: &Tensor, truths: &Tensor) -> Result<Tensor> {
     let Overlap { iou, union } = overlap(boxes, truths)?;
     let [left, top, right, bottom] = edges(boxes)?;
@@ -22,9 +19,6 @@ pub fn giou_loss(boxes: &Tensor, truths: &Tensor) -> Result<Tensor> {
 
 /// -ln IoU (Yu et al., UnitBox, 2016): the box loss of FCOS's first version. Boxes that do not overlap
 /// count as an IoU of 1e-7, without a gradient.
-///
-/// # Errors
-/// The backend's failure.
 pub fn box_iou_loss(boxes: &Tensor, truths: &Tensor) -> Result<Tensor> {
     overlap(boxes, truths)?.iou.clamp(EPS, f64::MAX)?.log()?.neg()
 }

@@ -63,9 +63,6 @@ impl BoxHead {
     }
 
     /// Regions [R, width, size, size] -> what is said of them.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, regions: &Tensor) -> Result<BoxOutputs> {
         let x = self.convs.iter().try_fold(regions.clone(), |x, conv| conv.forward(params, &x))?;
         let [r, c, h, w] = x.shape().array()?;
@@ -132,9 +129,6 @@ pub fn box_losses(
 
 impl BoxOutputs {
     /// Every class of every region as a box with its probability, image by image of `images`.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn found(&self, regions: &[Region], images: usize) -> Result<Vec<Vec<Found>>> {
         let [r, classes, _] = self.deltas.shape().array()?;
         let mut found = vec![vec![]; images];

@@ -106,9 +106,6 @@ impl MaskRcnn {
 
     /// The losses by name for the objects of each image of this height and width; `random` draws an image's
     /// samples.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn losses(
         &self,
         params: &Params,
@@ -126,9 +123,6 @@ impl MaskRcnn {
     }
 
     /// Levels and what is said of their anchors.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn look(&self, params: &Params, grid: &FeatureMap) -> Result<(Vec<FeatureMap>, RpnOutputs)> {
         let levels = self.pyramid.forward(params, grid)?;
         let outputs = self.rpn.forward(params, &levels)?;
@@ -136,9 +130,6 @@ impl MaskRcnn {
     }
 
     /// The losses of the anchors.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn proposal_losses(
         &self,
         outputs: &RpnOutputs,
@@ -153,9 +144,6 @@ impl MaskRcnn {
     }
 
     /// Regions of each image.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn propose(&self, outputs: &RpnOutputs, image: [usize; 2]) -> Result<Vec<Vec<Edges>>> {
         let after = self.settings.proposals;
         propose(outputs, image, &ProposalSettings { before: 2 * after, after, nms: 0.7 })
@@ -194,9 +182,6 @@ impl MaskRcnn {
     }
 
     /// The losses of regions.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn region_losses(
         &self,
         params: &Params,
@@ -221,9 +206,6 @@ impl MaskRcnn {
     }
 
     /// What is found in each image of this height and width, the best first.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn predict(
         &self,
         params: &Params,

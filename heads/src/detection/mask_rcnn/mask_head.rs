@@ -42,9 +42,6 @@ impl MaskHead {
     }
 
     /// Regions [R, width, size, size] -> logits [R, classes, 2 size, 2 size].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, regions: &Tensor) -> Result<Tensor> {
         let x = self.convs.iter().try_fold(regions.clone(), |x, conv| conv.forward(params, &x))?;
         self.masks.forward(params, &relu(&self.up.forward(params, &x)?)?)
@@ -63,9 +60,6 @@ fn of_class(logits: &Tensor, classes: &[usize]) -> Result<Tensor> {
 
 /// The mean cross-entropy of the masks [R, K, M, M] of the regions' true classes against targets of 0 and
 /// 1, [R, M M] in all; 0 without regions.
-///
-/// # Errors
-/// The backend's failure.
 pub fn mask_loss(logits: &Tensor, classes: &[usize], targets: Vec<f64>) -> Result<Tensor> {
     let [r, _, m, _] = logits.shape().array()?;
     if r == 0 {
@@ -76,9 +70,6 @@ pub fn mask_loss(logits: &Tensor, classes: &[usize], targets: Vec<f64>) -> Resul
 }
 
 /// The probabilities [R, M M] of the masks of these classes.
-///
-/// # Errors
-/// The backend's failure.
 pub fn mask_probabilities(logits: &Tensor, classes: &[usize]) -> Result<Vec<f32>> {
     Ok(sigmoid(&of_class(logits, classes)?)?.cast(DType::F32)?.download()?.into_f32())
 }

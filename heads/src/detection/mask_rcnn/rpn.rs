@@ -105,9 +105,6 @@ pub struct AnchorChoice {
 }
 
 /// The losses on sampled anchors for the boxes of each image; `random` draws the samples of an image.
-///
-/// # Errors
-/// The backend's failure.
 pub fn rpn_losses(
     outputs: &RpnOutputs,
     objects: &[Vec<Edges>],
