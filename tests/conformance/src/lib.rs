@@ -3,7 +3,8 @@
 //! Every operation is [called](cases) on a backend and compared with a [reference](reference) of plain loops in
 //! f64; gradients are compared with central differences of that reference. No tensor library is among the
 //! dependencies: the backend comes in as core's trait. `cargo xtask conform` tries a loaded library, and each
-//! backend's own tests try theirs in process, by [`suite`].
+//! backend's own tests try theirs in process, by [`suite`]. Whole steps are held against implementations elsewhere, which do
+//! them again from a [recording](recording).
 
 mod adamw;
 pub mod array;
@@ -15,6 +16,7 @@ pub mod gradient;
 pub mod layout;
 pub mod outcome;
 pub mod random;
+pub mod recording;
 pub mod reference;
 pub mod subject;
 pub mod suite;

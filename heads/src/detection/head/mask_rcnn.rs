@@ -67,10 +67,7 @@ impl TaskHead for MaskRcnnTask {
             box_convs: convs,
             mask_convs: convs,
             hidden: if hidden == 0 { 4 * pyramid.width } else { hidden },
-            anchors: AnchorGenerator {
-                scale: settings.anchor_scale,
-                ratios: settings.anchor_ratios.clone(),
-            },
+            anchors: AnchorGenerator { scale: settings.anchor_scale, ratios: settings.anchor_ratios.clone() },
             sampled_anchors: settings.sampled_anchors,
             sampled_regions: settings.sampled_regions,
             proposals: settings.proposals,
