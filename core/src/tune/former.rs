@@ -53,8 +53,8 @@ impl FormerHead {
     }
 }
 
-/// The head of this name, and a note where the name is a former one; then `KEY=VALUE` overrides, or the tables
-/// `[head.NAME]` of a run's recipe, say which.
+/// The head of this name, and a note for the user where the name is a former one. Which head that means is said by
+/// the `KEY=VALUE` overrides or else by the table `[head.NAME]` of a run's recipe, of which `tables` is `[head]`.
 ///
 /// # Errors
 /// None of that name; the message gives the nearest.
@@ -71,8 +71,9 @@ pub fn find_head(
         (None, None) => None,
     };
     let head = chosen.unwrap_or(former.heads[0]);
-    let note = format!("the head `{name}` is now called by what it is: `{}`", former.heads.join("` or `"));
-    Ok((registry::find("head", head)?, Some(format!("{note}; this is `{head}`"))))
+    let names = former.heads.join("` and `");
+    let note = format!("the head `{name}` is called `{names}` now, by its kinds; this is `{head}`");
+    Ok((registry::find("head", head)?, Some(note)))
 }
 
 /// The heads that a table `[head.NAME]` is for.
