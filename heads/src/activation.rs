@@ -1,11 +1,10 @@
 //! Activations composed of core's operations.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use palimpsest_core::{Result, Tensor};
 
 /// max(x, 0).
-///
-/// # Errors
-/// The backend's failure; so for all that follow.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     x.clamp(0.0, f64::MAX)
 }

@@ -1,9 +1,10 @@
 //! Twenty steps of a micro model, with everything that another implementation needs to do the same.
 
+use palimpsest_conformance::recording::Recording;
 use palimpsest_core::DType;
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
-use palimpsest_core::train::{Recording, Trainer};
+use palimpsest_core::train::Trainer;
 
 use crate::batches;
 use crate::files::Named;
@@ -56,7 +57,7 @@ pub fn record(recipe: Recipe, dtype: DType) -> Recorded {
     let (mut losses, mut scalars) = (vec![], vec![]);
     for (step, batch) in batches::series(STEPS, BATCH, SHAPE, 11).into_iter().enumerate() {
         let plan = trainer.plan(&batch).unwrap();
-        recording.add_step((&trainer.model, &trainer.recipe), step as u64, &batch, &plan).unwrap();
+        recording.add_step(&trainer.model, &trainer.recipe, step as u64, &batch, &plan).unwrap();
         let report = trainer.train_step(&batch, false).unwrap();
         assert!(report.loss().is_finite());
         losses.push(report.loss());

@@ -6,6 +6,7 @@
 mod backends;
 mod cli;
 mod commands;
+mod comparison;
 mod energy;
 mod environment;
 mod flops;

@@ -1,6 +1,8 @@
 //! A backend that computes nothing: it follows shapes and histories and adds up floating-point operations. Every
 //! value is zero.
 
+mod products;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +11,22 @@ use palimpsest_core::backend::{BackendInfo, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostData, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Device, Error, Result};
 
-use crate::flops::{Flops, products};
+use self::products::products;
+
+/// Floating-point operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub(crate) struct Flops {
+    /// Of forward passes.
+    pub(crate) forward: u64,
+    /// Of backward passes.
+    pub(crate) backward: u64,
+}
+
+impl Flops {
+    pub(crate) fn total(self) -> u64 {
+        self.forward + self.backward
+    }
+}
 
 /// See the module. It has every type.
 pub(crate) struct Shapes {

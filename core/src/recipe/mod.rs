@@ -20,13 +20,13 @@ use crate::corruption;
 use crate::corruption::noise::NoiseLawEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
-use crate::head::{HeadKind, TaskHeadEntry};
+use crate::head::HeadKind;
 use crate::objective::ObjectiveEntry;
 use crate::registry::{self, Registered};
 use crate::restoration::DecoderEntry;
 use crate::settings::{Field, Section, Settings, Sources};
 use crate::target::TargetEntry;
-use crate::tune::TuneRecipe;
+use crate::tune::{TuneRecipe, heads_of_table};
 use crate::{Error, Result};
 
 crate::settings! {
@@ -221,11 +221,11 @@ impl Recipe {
     /// Checks the settings of heads, which are read long after the recipe.
     fn check_heads(&self) -> Result<()> {
         for name in self.head.sections() {
-            let entry =
-                registry::find::<TaskHeadEntry>("head", &name).map_err(|e| e.at(self.head.place(&name)))?;
-            match &entry.kind {
-                HeadKind::Frozen(build) => drop(build(&self.head.section(&name)?)?),
-                HeadKind::Trained(_) => drop(TuneRecipe::of(entry, self, &[])?),
+            for entry in heads_of_table(&name, &self.head)? {
+                match &entry.kind {
+                    HeadKind::Frozen(build) => drop(build(&self.head.section(&name)?)?),
+                    HeadKind::Trained(_) => drop(TuneRecipe::of(entry, self, &[])?),
+                }
             }
         }
         Ok(())

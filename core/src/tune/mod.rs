@@ -5,6 +5,7 @@
 //! [`TaskHead`](crate::head::TaskHead).
 
 mod fit;
+mod former;
 mod layers;
 mod pass;
 mod recipe;
@@ -12,6 +13,8 @@ mod settings;
 mod tuner;
 
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
+pub(crate) use former::heads_of_table;
+pub use former::{FormerHead, find_head, former_tables};
 pub use layers::{layer_of, layer_rates, trained};
 pub use pass::TuningPass;
 pub use recipe::{TuneRecipe, tables};

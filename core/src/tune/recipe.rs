@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::TuneSettings;
+use super::{TuneSettings, former};
 use crate::head::{HeadKind, TaskHeadEntry};
 use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings};
 use crate::settings::{Field, Section, Settings};
@@ -67,8 +67,7 @@ impl TuneRecipe {
             base.push(format!("data.{key}={value}"));
         }
         layers.overrides(&base)?;
-        layers.section(&run.head.section(name)?);
-        layers.overrides(overrides)?;
+        former::layer(&mut layers, name, run, overrides)?;
         let (mut table, sources) = layers.finish();
         let sources = Arc::new(sources);
         let mut tables = toml::Table::new();

@@ -4,6 +4,7 @@
 //! distribute. A file is verified before anything of it is unpacked, and an archive is unpacked as if
 //! its author were hostile.
 
+mod budget;
 pub mod catalog;
 mod checksum;
 mod entry_path;

@@ -7,13 +7,13 @@ use std::path::Path;
 use palimpsest_core::{Error, Result};
 use tar::EntryType;
 
+use crate::budget::{Budget, damaged};
 use crate::entry_path::{below, hostile};
-use crate::unpack::{Budget, damaged};
 
 /// Unpacks a tar stream.
 ///
 /// # Errors
-/// See [`crate::unpack::unpack`].
+/// An archive that is damaged or hostile, or a disk that is full.
 pub(crate) fn unpack(input: impl Read, folder: &Path, budget: &mut Budget) -> Result<()> {
     let mut archive = tar::Archive::new(input);
     for entry in archive.entries().map_err(|e| damaged(&e))? {

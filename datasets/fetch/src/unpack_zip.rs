@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use palimpsest_core::{Error, Result};
 use zip::ZipArchive;
 
+use crate::budget::{Budget, damaged};
 use crate::entry_path::{below, hostile};
-use crate::unpack::{Budget, damaged};
 
 /// Unpacks a zip archive; its checksums are compared.
 ///
 /// # Errors
-/// See [`crate::unpack::unpack`].
+/// An archive that is damaged or hostile, or a disk that is full.
 pub(crate) fn unpack(input: impl Read + Seek, folder: &Path, budget: &mut Budget) -> Result<()> {
     let mut archive = ZipArchive::new(input).map_err(|e| damaged(&e))?;
     for index in 0..archive.len() {

@@ -59,9 +59,6 @@ const ROWS: usize = 256;
 
 impl Knn {
     /// The votes for each class of each test image, [count, classes], for each number of neighbours.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn votes(
         &self,
         train: &Features,

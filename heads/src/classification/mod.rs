@@ -1,4 +1,6 @@
 //! Classification: on frozen features, and with the encoder in the loop. A new head is a new file here that
 //! registers itself.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 automod::dir!(pub "src/classification");

@@ -3,6 +3,17 @@
 use palimpsest_core::params::{Init, ParamId, ParamSpecs, Params};
 use palimpsest_core::{Result, Tensor};
 
+/// The extents of a convolution: channels in and out, and its kernel's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvExtents {
+    /// Channels in.
+    pub input: usize,
+    /// Channels out.
+    pub output: usize,
+    /// The side of the kernel, odd.
+    pub kernel: usize,
+}
+
 /// A convolution of stride 1 with an odd kernel, padded so that height and width stay.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
@@ -16,10 +27,11 @@ impl Conv2d {
     pub fn new(
         specs: &mut ParamSpecs,
         name: &str,
-        [input, output, kernel]: [usize; 3],
+        extents: ConvExtents,
         init: Init,
         bias: Option<f32>,
     ) -> Self {
+        let ConvExtents { input, output, kernel } = extents;
         specs.scope(name, |specs| Self {
             weight: specs.declare("weight", [output, input, kernel, kernel], init, true),
             bias: bias.map(|start| specs.declare("bias", [output], Init::Constant(start), false)),
@@ -28,9 +40,6 @@ impl Conv2d {
     }
 
     /// x [B, input, H, W] -> [B, output, H, W], multiplied in the compute type and returned in x's.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let compute = params.compute();
         let weight = params[self.weight].cast(compute)?;

@@ -3,7 +3,7 @@
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::{Result, Tensor};
 
-use super::{Conv2d, GroupNorm, LayerNorm2d, Norm2d};
+use super::{Conv2d, ConvExtents, GroupNorm, LayerNorm2d, Norm2d};
 use crate::activation::relu;
 
 /// How feature maps are normalised.
@@ -32,6 +32,19 @@ impl NormKind {
     }
 }
 
+/// How a convolution with its norm is built.
+#[derive(Debug, Clone)]
+pub struct ConvBlockSettings {
+    /// The convolution's.
+    pub extents: ConvExtents,
+    /// The norm.
+    pub norm: NormKind,
+    /// Whether ReLU follows.
+    pub relu: bool,
+    /// What the kernel starts from.
+    pub init: Init,
+}
+
 /// A convolution without bias, a norm and, if asked for, ReLU.
 #[derive(Debug, Clone)]
 pub struct ConvBlock {
@@ -41,25 +54,17 @@ pub struct ConvBlock {
 }
 
 impl ConvBlock {
-    /// Declares `name.conv` and `name.norm` for [input, output, kernel].
-    pub fn new(
-        specs: &mut ParamSpecs,
-        name: &str,
-        extents: [usize; 3],
-        (norm, relu): (NormKind, bool),
-        init: Init,
-    ) -> Self {
+    /// Declares `name.conv` and `name.norm`.
+    pub fn new(specs: &mut ParamSpecs, name: &str, settings: ConvBlockSettings) -> Self {
+        let ConvBlockSettings { extents, norm, relu, init } = settings;
         specs.scope(name, |specs| Self {
             conv: Conv2d::new(specs, "conv", extents, init, None),
-            norm: norm.declare(specs, "norm", extents[1]),
+            norm: norm.declare(specs, "norm", extents.output),
             relu,
         })
     }
 
     /// x [B, input, H, W] -> [B, output, H, W].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let y = self.norm.forward(params, &self.conv.forward(params, x)?)?;
         if self.relu { relu(&y) } else { Ok(y) }

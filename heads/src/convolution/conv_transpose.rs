@@ -23,9 +23,6 @@ impl ConvTranspose2d {
     }
 
     /// x [B, input, H, W] -> [B, output, 2 H, 2 W].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [b, input, h, w] = x.shape().array()?;
         let (output, compute) = (self.output, params.compute());

@@ -1,4 +1,6 @@
 //! Layers on feature maps [B, C, H, W].
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod conv;
 mod conv_block;
@@ -6,8 +8,8 @@ mod conv_transpose;
 mod norm;
 mod pool;
 
-pub use conv::Conv2d;
-pub use conv_block::{ConvBlock, NormKind};
+pub use conv::{Conv2d, ConvExtents};
+pub use conv_block::{ConvBlock, ConvBlockSettings, NormKind};
 pub use conv_transpose::ConvTranspose2d;
 pub use norm::{GroupNorm, LayerNorm2d, Norm2d};
 pub use pool::{adaptive_average_pool, max_pool};

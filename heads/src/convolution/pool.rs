@@ -24,9 +24,6 @@ pub fn max_pool(x: &Tensor) -> Result<Tensor> {
 
 /// PyTorch's `adaptive_avg_pool2d` to `size` x `size`: part i of n entries is from floor(i n / size) to
 /// ceil((i + 1) n / size). One product with a constant matrix.
-///
-/// # Errors
-/// The backend's failure.
 pub fn adaptive_average_pool(x: &Tensor, size: usize) -> Result<Tensor> {
     let [b, c, h, w] = x.shape().array()?;
     let part = |i: usize, n: usize| i * n / size..((i + 1) * n).div_ceil(size);

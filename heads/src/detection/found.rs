@@ -1,7 +1,21 @@
 //! What a detector finds in the image that it sees.
 
+use palimpsest_targets::Rle;
+
 use super::Edges;
 use super::nms::batched_nms;
+
+/// An object that a detector found, with whatever it says of it.
+pub trait FoundObject {
+    /// Whether such objects have masks.
+    const MASKED: bool;
+
+    /// Box, class and score.
+    fn found(&self) -> &Found;
+
+    /// The mask in a picture of this width and height, where its box is `edges`.
+    fn mask(&self, edges: &Edges, picture: (usize, usize)) -> Option<Rle>;
+}
 
 /// A box with its class.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +26,18 @@ pub struct Found {
     pub class: usize,
     /// How sure the detector is, 0..=1.
     pub score: f64,
+}
+
+impl FoundObject for Found {
+    const MASKED: bool = false;
+
+    fn found(&self) -> &Found {
+        self
+    }
+
+    fn mask(&self, _: &Edges, _: (usize, usize)) -> Option<Rle> {
+        None
+    }
 }
 
 /// What is reported of all that a detector considers.

@@ -6,9 +6,7 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
 use palimpsest_targets::{Object, Objects};
 
-use super::detect::DetectPrediction;
-use super::mask_rcnn::{MASK, paste_mask};
-use super::{Edges, Found};
+use super::{Edges, Found, FoundObject};
 use crate::metrics::{CocoEvaluator, CocoScores, Detection, IouKind};
 use crate::picture::picture;
 
@@ -19,20 +17,20 @@ const DRAWN: f64 = 0.3;
 pub struct DetectionMetric {
     context: HeadContext,
     boxes: CocoEvaluator,
-    /// None once an object without a mask was met.
+    /// Cleared when an object has no mask.
     masks: Option<CocoEvaluator>,
     most: usize,
     rows: Vec<ObjectRow>,
 }
 
 impl DetectionMetric {
-    /// Draws at most `most` pictures.
-    pub fn new(context: &HeadContext, masks: bool, most: usize) -> Self {
+    /// Of a detector that finds such objects; draws at most `most` pictures.
+    pub fn new<F: FoundObject>(context: &HeadContext, most: usize) -> Self {
         let evaluator = |kind| CocoEvaluator::new(kind, context.classes.len());
         Self {
             context: context.clone(),
             boxes: evaluator(IouKind::Box),
-            masks: masks.then(|| evaluator(IouKind::Mask)),
+            masks: F::MASKED.then(|| evaluator(IouKind::Mask)),
             most,
             rows: vec![],
         }
@@ -40,7 +38,7 @@ impl DetectionMetric {
 }
 
 /// A picture as the encoder sees it, with truth and what was found.
-fn row(image: Image, truth: &Objects, predicted: &DetectPrediction) -> ObjectRow {
+fn row(image: Image, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
     let framed = truth.in_frame(image.width, image.height);
     let object = |d: Detection| {
         let object = match d.mask {
@@ -53,8 +51,8 @@ fn row(image: Image, truth: &Objects, predicted: &DetectPrediction) -> ObjectRow
     (image, framed.objects, Some(found.collect()))
 }
 
-impl Metric<Objects, DetectPrediction> for DetectionMetric {
-    fn add(&mut self, batch: &Batch, targets: &[Objects], predictions: &[DetectPrediction]) -> Result<()> {
+impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
+    fn add(&mut self, batch: &Batch, targets: &[Objects], predictions: &[Vec<F>]) -> Result<()> {
         for (i, (truth, predicted)) in targets.iter().zip(predictions).enumerate() {
             let found = detections(truth, predicted);
             self.boxes.add(&truth.objects, &found)?;
@@ -97,29 +95,24 @@ impl Metric<Objects, DetectPrediction> for DetectionMetric {
 }
 
 /// What was found, in the pixels that the objects are in.
-fn detections(truth: &Objects, predicted: &DetectPrediction) -> Vec<Detection> {
+fn detections<F: FoundObject>(truth: &Objects, predicted: &[F]) -> Vec<Detection> {
     let (width, height) = truth.picture;
     let restored = |found: &Found| {
         let [left, top, right, bottom] = found.edges.0;
         let (across, down) = truth.scale;
         Edges([left / across, top / down, right / across, bottom / down]).clipped([height, width])
     };
-    let detection = |found: &Found, edges: &Edges, mask| Detection {
-        class: found.class as u32,
-        score: found.score,
-        bounds: edges.bounds(),
-        mask,
+    let detection = |object: &F| {
+        let found = object.found();
+        let edges = restored(found);
+        Detection {
+            class: found.class as u32,
+            score: found.score,
+            bounds: edges.bounds(),
+            mask: object.mask(&edges, truth.picture),
+        }
     };
-    match predicted {
-        DetectPrediction::Boxes(found) => found.iter().map(|f| detection(f, &restored(f), None)).collect(),
-        DetectPrediction::Masks(found) => found
-            .iter()
-            .map(|f| {
-                let edges = restored(&f.found);
-                detection(&f.found, &edges, Some(paste_mask(&f.mask, MASK, &edges, truth.picture)))
-            })
-            .collect(),
-    }
+    predicted.iter().map(detection).collect()
 }
 
 fn named(scores: &CocoScores, kind: &str) -> Scores {

@@ -1,11 +1,14 @@
 //! Object detection: boxes and masks of objects with their classes.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 pub mod anchors;
+pub mod base;
 pub mod box_coder;
 pub mod boxes;
-mod detect;
 pub mod fcos;
 pub mod found;
+pub mod head;
 pub mod loss;
 pub mod mask_rcnn;
 pub mod matcher;
@@ -14,6 +17,9 @@ pub mod nms;
 pub mod sampler;
 
 pub use boxes::Edges;
-pub use detect::{Detect, DetectPrediction, DetectSettings, DetectorKind};
-pub use found::{Found, Reporting};
+pub use found::{Found, FoundObject, Reporting};
 pub use metric::DetectionMetric;
+
+palimpsest_core::inventory::submit! {
+    palimpsest_core::tune::FormerHead { name: "detect", key: "detector", heads: &["fcos", "mask-rcnn"] }
+}

@@ -3,8 +3,21 @@
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::{Error, Result};
 
-use super::{FeatureMap, Rescale};
+use super::{FeatureMap, Rescale, RescaleSettings};
 use crate::convolution::NormKind;
+
+/// What a pyramid of several blocks' maps is built for.
+#[derive(Debug, Clone, Copy)]
+pub struct MultiBlockPyramidSettings<'a> {
+    /// Channels of the patch grids.
+    pub input: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Strides of the four levels in pixels, the finest first.
+    pub strides: &'a [f64],
+    /// Norms.
+    pub norm: NormKind,
+}
 
 /// Four maps, one from the end of each quarter of the blocks, rescaled to four strides: the earliest
 /// becomes the finest. Channels stay.
@@ -14,16 +27,12 @@ pub struct MultiBlockPyramid {
 }
 
 impl MultiBlockPyramid {
-    /// Declares `pyramid.LEVEL.*` for maps of `input` channels, of patches of `patch` px.
+    /// Declares `pyramid.LEVEL.*`.
     ///
     /// # Errors
     /// Other than four strides, or some that can't be reached.
-    pub fn new(
-        specs: &mut ParamSpecs,
-        input: usize,
-        (patch, strides): (usize, &[f64]),
-        norm: NormKind,
-    ) -> Result<Self> {
+    pub fn new(specs: &mut ParamSpecs, settings: MultiBlockPyramidSettings<'_>) -> Result<Self> {
+        let MultiBlockPyramidSettings { input, patch, strides, norm } = settings;
         if strides.len() != 4 {
             return Err(Error::user(format!("{} strides for the maps of four blocks", strides.len()))
                 .mend("give four, as [4.0, 8.0, 16.0, 32.0]"));
@@ -32,9 +41,10 @@ impl MultiBlockPyramid {
             .iter()
             .enumerate()
             .map(|(i, &stride)| {
-                let level =
-                    |specs: &mut ParamSpecs| Rescale::new(specs, (patch as f64, stride), input, false, norm);
-                Ok((specs.scope(&format!("pyramid.{i}"), level)?.0, stride))
+                let level = RescaleSettings { patch: patch as f64, stride, input, narrowing: false, norm };
+                let (rescale, _) =
+                    specs.scope(&format!("pyramid.{i}"), |specs| Rescale::new(specs, level))?;
+                Ok((rescale, stride))
             })
             .collect::<Result<_>>()?;
         Ok(Self { levels })

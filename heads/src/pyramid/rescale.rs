@@ -5,6 +5,21 @@ use palimpsest_core::{Error, Result, Tensor};
 
 use crate::convolution::{ConvTranspose2d, Norm2d, NormKind, max_pool};
 
+/// What a change of resolution is built for: from a grid of patches of `patch` px to a map of `stride` px.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RescaleSettings {
+    /// Pixels of the image for one of the grid.
+    pub patch: f64,
+    /// Pixels of the image for one of the map.
+    pub stride: f64,
+    /// Channels of the grid.
+    pub input: usize,
+    /// Whether each doubling of the resolution halves the channels (ViTDet); without, they stay (BEiT).
+    pub narrowing: bool,
+    /// The norm between two doublings.
+    pub norm: NormKind,
+}
+
 /// A change of resolution by a power of two, as ViTDet and BEiT make their pyramids: transposed
 /// convolutions to enlarge (for four times two of them, with a norm and GELU between), nothing, or max
 /// pooling.
@@ -19,19 +34,12 @@ pub enum Rescale {
 }
 
 impl Rescale {
-    /// Declares the layers from a grid of patches of `patch` px to a map of `stride` px, on `input`
-    /// channels; returns them with the channels that come out. With `narrowing`, each doubling of the
-    /// resolution halves the channels (ViTDet); without, they stay (BEiT).
+    /// Declares the layers; returns them with the channels that come out.
     ///
     /// # Errors
     /// A stride that can't be reached, or channels that can't be halved.
-    pub fn new(
-        specs: &mut ParamSpecs,
-        (patch, stride): (f64, f64),
-        input: usize,
-        narrowing: bool,
-        norm: NormKind,
-    ) -> Result<(Self, usize)> {
+    pub fn new(specs: &mut ParamSpecs, settings: RescaleSettings) -> Result<(Self, usize)> {
+        let RescaleSettings { patch, stride, input, narrowing, norm } = settings;
         let init = || Init::TruncatedNormal((1.0 / input as f64).sqrt() as f32);
         let factor = patch / stride;
         let divisor = if narrowing && factor > 1.0 { factor as usize } else { 1 };
@@ -64,9 +72,6 @@ impl Rescale {
     }
 
     /// x [B, C, H, W] -> rescaled.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Quadruple(first, norm, second) => {

@@ -4,8 +4,8 @@
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::{Error, Result};
 
-use super::{FeatureMap, Rescale};
-use crate::convolution::{ConvBlock, NormKind, he_normal};
+use super::{FeatureMap, Rescale, RescaleSettings};
+use crate::convolution::{ConvBlock, ConvBlockSettings, ConvExtents, NormKind, he_normal};
 
 /// What a simple pyramid is built for.
 #[derive(Debug, Clone)]
@@ -43,13 +43,16 @@ impl SimplePyramid {
         let &SimplePyramidSettings { input, width, patch, strides } = settings;
         check_order(strides)?;
         let level = |specs: &mut ParamSpecs, stride: f64| {
-            let (rescale, channels) =
-                Rescale::new(specs, (patch as f64, stride), input, true, NormKind::Layer)?;
-            let mut conv = |name: &str, extents: [usize; 3]| {
-                ConvBlock::new(specs, name, extents, (NormKind::Layer, false), he_normal(width, extents[2]))
+            let norm = NormKind::Layer;
+            let rescale = RescaleSettings { patch: patch as f64, stride, input, narrowing: true, norm };
+            let (rescale, channels) = Rescale::new(specs, rescale)?;
+            let mut conv = |name: &str, input, kernel| {
+                let extents = ConvExtents { input, output: width, kernel };
+                let init = he_normal(width, kernel);
+                ConvBlock::new(specs, name, ConvBlockSettings { extents, norm, relu: false, init })
             };
-            let reduce = conv("reduce", [channels, width, 1]);
-            let smooth = conv("smooth", [width, width, 3]);
+            let reduce = conv("reduce", channels, 1);
+            let smooth = conv("smooth", width, 3);
             Ok(Level { stride, rescale, reduce, smooth })
         };
         let levels = (0..strides.len())
@@ -59,9 +62,6 @@ impl SimplePyramid {
     }
 
     /// The patch grid -> levels, each with `width` channels.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, grid: &FeatureMap) -> Result<Vec<FeatureMap>> {
         let level = |level: &Level| {
             let x = level.rescale.forward(params, &grid.values)?;

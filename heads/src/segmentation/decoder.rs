@@ -3,9 +3,9 @@
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::{Error, Result, Tensor};
 
-use super::{LinearDecoder, UperNet};
+use super::{LinearDecoder, UperNet, UperNetSettings};
 use crate::convolution::NormKind;
-use crate::pyramid::{FeatureMap, MultiBlockPyramid};
+use crate::pyramid::{FeatureMap, MultiBlockPyramid, MultiBlockPyramidSettings};
 
 /// Which decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -55,9 +55,10 @@ impl SegmentationDecoder {
         match kind {
             DecoderKind::Linear => Ok(Self::Linear(LinearDecoder::new(specs, input, classes))),
             DecoderKind::Upernet => {
-                let pyramid = MultiBlockPyramid::new(specs, input, (patch, strides), norm)?;
-                let net = UperNet::new(specs, (strides.len(), input), width, classes, norm);
-                Ok(Self::UperNet(pyramid, Box::new(net)))
+                let pyramid = MultiBlockPyramidSettings { input, patch, strides, norm };
+                let net = UperNetSettings { levels: strides.len(), input, width, classes, norm };
+                let pyramid = MultiBlockPyramid::new(specs, pyramid)?;
+                Ok(Self::UperNet(pyramid, Box::new(UperNet::new(specs, net))))
             }
         }
     }

@@ -3,7 +3,7 @@
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::{Result, Tensor};
 
-use crate::convolution::{Conv2d, LayerNorm2d};
+use crate::convolution::{Conv2d, ConvExtents, LayerNorm2d};
 use crate::pyramid::FeatureMap;
 
 /// A layer norm and one product per patch; the logits are then enlarged to the picture (Segmenter's
@@ -22,7 +22,7 @@ impl LinearDecoder {
             classify: Conv2d::new(
                 specs,
                 "classify",
-                [input, classes, 1],
+                ConvExtents { input, output: classes, kernel: 1 },
                 Init::TruncatedNormal(0.02),
                 Some(0.0),
             ),
@@ -30,9 +30,6 @@ impl LinearDecoder {
     }
 
     /// The last patch grid -> logits [B, classes, H, W] of the patches.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, grid: &FeatureMap) -> Result<Tensor> {
         self.classify.forward(params, &self.norm.forward(params, &grid.values)?)
     }

@@ -1,4 +1,6 @@
 //! Semantic segmentation: a class for each pixel.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod decoder;
 mod linear;
@@ -14,4 +16,4 @@ pub use loss::segmentation_loss;
 pub use metric::SegmentationMetric;
 pub use segment::{Segment, SegmentSettings};
 pub use sliding::SlidingWindow;
-pub use uper_net::{PyramidPooling, UperNet};
+pub use uper_net::{PyramidPooling, UperNet, UperNetSettings};

@@ -5,7 +5,9 @@ use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::tensor::Interpolation;
 use palimpsest_core::{Error, Result, Tensor};
 
-use crate::convolution::{Conv2d, ConvBlock, NormKind, adaptive_average_pool, he_normal};
+use crate::convolution::{
+    Conv2d, ConvBlock, ConvBlockSettings, ConvExtents, NormKind, adaptive_average_pool, he_normal,
+};
 use crate::pyramid::FeatureMap;
 
 /// PSPNet's pyramid pooling (Zhao et al. 2017): averages over a picture's 1, 2 x 2, 3 x 3 and 6 x 6
@@ -26,17 +28,18 @@ impl PyramidPooling {
             let parts = Self::PARTS
                 .iter()
                 .enumerate()
-                .map(|(i, &part)| (part, block(specs, &i.to_string(), [input, width, 1], norm)))
+                .map(|(i, &part)| {
+                    let extents = ConvExtents { input, output: width, kernel: 1 };
+                    (part, block(specs, &i.to_string(), extents, norm))
+                })
                 .collect();
             let all = input + Self::PARTS.len() * width;
-            Self { parts, bottleneck: block(specs, "bottleneck", [all, width, 3], norm) }
+            let extents = ConvExtents { input: all, output: width, kernel: 3 };
+            Self { parts, bottleneck: block(specs, "bottleneck", extents, norm) }
         })
     }
 
     /// x [B, input, H, W] -> [B, width, H, W].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [_, _, h, w] = x.shape().array()?;
         let mut maps = vec![x.clone()];
@@ -46,6 +49,21 @@ impl PyramidPooling {
         }
         self.bottleneck.forward(params, &Tensor::concat(&maps.iter().collect::<Vec<_>>(), 1)?)
     }
+}
+
+/// How an UperNet is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UperNetSettings {
+    /// Levels of the pyramid.
+    pub levels: usize,
+    /// Channels of each.
+    pub input: usize,
+    /// Channels within.
+    pub width: usize,
+    /// Classes of pixels.
+    pub classes: usize,
+    /// Norms.
+    pub norm: NormKind,
 }
 
 /// From a pyramid's levels to logits at the finest one's resolution.
@@ -59,29 +77,25 @@ pub struct UperNet {
 }
 
 impl UperNet {
-    /// Declares `decode.*` for `levels` maps of `input` channels each.
-    pub fn new(
-        specs: &mut ParamSpecs,
-        (levels, input): (usize, usize),
-        width: usize,
-        classes: usize,
-        norm: NormKind,
-    ) -> Self {
+    /// Declares `decode.*`.
+    pub fn new(specs: &mut ParamSpecs, settings: UperNetSettings) -> Self {
+        let UperNetSettings { levels, input, width, classes, norm } = settings;
+        let extents = |input, kernel| ConvExtents { input, output: width, kernel };
         specs.scope("decode", |specs| {
-            let mut blocks = |name: &str, extents: [usize; 3]| -> Vec<ConvBlock> {
+            let mut blocks = |name: &str, extents| -> Vec<ConvBlock> {
                 (0..levels - 1).map(|i| block(specs, &format!("{name}.{i}"), extents, norm)).collect()
             };
-            let lateral = blocks("lateral", [input, width, 1]);
-            let smooth = blocks("smooth", [width, width, 3]);
+            let lateral = blocks("lateral", extents(input, 1));
+            let smooth = blocks("smooth", extents(width, 3));
             Self {
                 lateral,
                 pooling: PyramidPooling::new(specs, input, width, norm),
                 smooth,
-                fuse: block(specs, "fuse", [levels * width, width, 3], norm),
+                fuse: block(specs, "fuse", extents(levels * width, 3), norm),
                 classify: Conv2d::new(
                     specs,
                     "classify",
-                    [width, classes, 1],
+                    ConvExtents { input: width, output: classes, kernel: 1 },
                     Init::TruncatedNormal(0.01),
                     Some(0.0),
                 ),
@@ -129,8 +143,9 @@ impl UperNet {
     }
 }
 
-fn block(specs: &mut ParamSpecs, name: &str, extents: [usize; 3], norm: NormKind) -> ConvBlock {
-    ConvBlock::new(specs, name, extents, (norm, true), he_normal(extents[1], extents[2]))
+fn block(specs: &mut ParamSpecs, name: &str, extents: ConvExtents, norm: NormKind) -> ConvBlock {
+    let init = he_normal(extents.output, extents.kernel);
+    ConvBlock::new(specs, name, ConvBlockSettings { extents, norm, relu: true, init })
 }
 
 /// `x` in the height and width of `other`.

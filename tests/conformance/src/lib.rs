@@ -4,7 +4,8 @@
 //! f64; gradients are compared with central differences of that reference. No tensor library is among the
 //! dependencies: the backend comes in as core's trait. `cargo xtask conform` tries a loaded library, and each
 //! backend's own tests try theirs in process, by [`conforms`]; what not every backend promises ([`sums`], [`memory`])
-//! they call by name.
+//! they call by name. Whole steps are held against implementations elsewhere, which do them again from a
+//! [recording](recording).
 
 mod adamw;
 pub mod array;
@@ -18,6 +19,7 @@ pub mod layout;
 pub mod memory;
 pub mod outcome;
 pub mod random;
+pub mod recording;
 pub mod reference;
 pub mod refusals;
 pub mod subject;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use palimpsest_core::head::{HeadKind, TaskHeadEntry};
+use palimpsest_core::head::HeadKind;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe};
-use palimpsest_core::{DType, Place, Result, registry};
+use palimpsest_core::tune::{
+    EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe, find_head, former_tables,
+};
+use palimpsest_core::{DType, Place, Result};
 use palimpsest_tests::contenders::contenders;
 use palimpsest_tests::micro;
 
@@ -45,10 +47,10 @@ fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fi
     palimpsest_heads::link();
     palimpsest_datasets::link();
     let recipe = Recipe::parse("micro", RECIPE, &[format!("data.name={data}")])?;
-    let entry = registry::find::<TaskHeadEntry>("head", head)?;
-    let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
     let mut all = vec!["train.steps=2".to_owned(), "train.batch=4".to_owned()];
     all.extend(overrides.iter().map(|&o| o.to_owned()));
+    let (entry, _) = find_head(head, Some(&recipe.head), &all)?;
+    let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
     let settings = TuneRecipe::of(entry, &recipe, &all)?;
     let start = EncoderStart { section: recipe.encoder.clone(), weights: None, seed: 0 };
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -69,8 +71,8 @@ fn heads_are_fitted_scored_and_drawn() {
     for (head, overrides, figures) in [
         ("segment", vec!["decoder=linear"], vec!["mean_iou", "pixel_accuracy"]),
         ("segment", vec!["scales=[1.0, 1.5]", "flip=true"], vec!["mean_iou", "frequency_weighted_iou"]),
-        ("detect", vec![small], vec!["box_ap", "box_ap50"]),
-        ("detect", vec![small, "detector=mask-rcnn"], vec!["box_ap", "mask_ap"]),
+        ("fcos", vec![small], vec!["box_ap", "box_ap50"]),
+        ("mask-rcnn", vec![small], vec!["box_ap", "mask_ap"]),
     ] {
         let fitted = fit(head, &overrides).unwrap_or_else(|e| panic!("{head} {overrides:?}: {e}"));
         assert!(fitted.summary.loss.is_finite(), "{head} {overrides:?}");
@@ -97,8 +99,8 @@ fn every_backend_fits_every_head_alike() {
         ("fashion-mnist", "attentive", &["queries=2"]),
         ("scenes", "segment", &["decoder=linear"]),
         ("scenes", "segment", &[]),
-        ("scenes", "detect", &["strides=[4.0, 8.0]"]),
-        ("scenes", "detect", &["strides=[4.0, 8.0]", "detector=mask-rcnn"]),
+        ("scenes", "fcos", &["strides=[4.0, 8.0]"]),
+        ("scenes", "mask-rcnn", &["strides=[4.0, 8.0]"]),
     ] {
         let loss = |place: Place, more: &[&str]| {
             let fitted = fit_at(place, data, head, &[settings, more].concat());
@@ -123,13 +125,58 @@ fn settings_that_do_not_fit_are_told_with_their_key() {
         ("segment", "strides=[3.0, 8.0, 16.0, 32.0]", ["`strides`", "a stride of 3 px from patches of 8 px"]),
         ("segment", "scales=[]", ["`scales`", "no scale"]),
         ("segment", "decodr=linear", ["`decodr`", "did you mean `decoder`?"]),
-        ("detect", "strides=[8.0, 4.0]", ["`strides`", "no strides from fine to coarse"]),
-        ("detect", "augment.scale=[2.0]", ["scale", "is no range"]),
+        ("fcos", "strides=[8.0, 4.0]", ["`strides`", "no strides from fine to coarse"]),
+        ("mask-rcnn", "augment.scale=[2.0]", ["scale", "is no range"]),
         ("detect", "detector=yolo", ["`detector`", "yolo"]),
     ] {
         let text = fit(head, &[setting]).err().unwrap_or_else(|| panic!("{setting} fits")).to_string();
         for part in parts {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }
+    }
+}
+
+#[test]
+fn the_former_name_of_the_detectors_goes_on_working() {
+    let by_the_former_name = fit("detect", &["strides=[4.0, 8.0]", "detector=mask-rcnn"]).expect("fits");
+    let by_its_own = fit("mask-rcnn", &["strides=[4.0, 8.0]"]).expect("fits");
+    assert_eq!(by_the_former_name.summary.loss, by_its_own.summary.loss);
+    assert_eq!(by_the_former_name.checkpoint.tensors, by_its_own.checkpoint.tensors);
+
+    let parse = |more: &str| Recipe::parse("micro", &format!("{RECIPE}{more}"), &[]);
+    let recipe = parse(
+        "[head.detect]\ndetector = \"mask-rcnn\"\nanchor_scale = 6.0\naugment.scale = [0.5, 1.5]\n\
+         [head.fcos]\nconvs = 3\n",
+    )
+    .expect("a recipe");
+    assert_eq!(
+        former_tables(&recipe),
+        ["[head.detect] is read as [head.fcos] and [head.mask-rcnn]; write those"]
+    );
+    assert!(former_tables(&parse("").expect("a recipe")).is_empty());
+    let head = |overrides: &[String]| find_head("detect", Some(&recipe.head), overrides).expect("a head");
+    let (entry, note) = head(&[]);
+    assert_eq!(entry.name, "mask-rcnn");
+    assert!(note.is_some_and(|note| note.ends_with("this is `mask-rcnn`")));
+    assert_eq!(head(&["detector=fcos".to_owned()]).0.name, "fcos");
+    assert_eq!(find_head("detect", None, &[]).expect("a head").0.name, "fcos");
+    let (entry, note) = find_head("fcos", Some(&recipe.head), &[]).expect("a head");
+    assert!(entry.name == "fcos" && note.is_none());
+
+    // Both are fitted as the table says, as far as they have its keys.
+    let settings = |name: &str| {
+        let (entry, _) = find_head(name, Some(&recipe.head), &[]).expect("a head");
+        TuneRecipe::of(entry, &recipe, &[]).expect("settings").table
+    };
+    let (fcos, mask_rcnn) = (settings("fcos"), settings("mask-rcnn"));
+    assert_eq!(fcos["augment"]["scale"], mask_rcnn["augment"]["scale"]);
+    assert_eq!(mask_rcnn["augment"]["scale"][0].as_float(), Some(0.5));
+    assert_eq!(mask_rcnn["anchor_scale"].as_float(), Some(6.0));
+    assert_eq!((fcos["convs"].as_integer(), mask_rcnn["convs"].as_integer()), (Some(3), Some(2)));
+    assert!(!fcos.contains_key("anchor_scale") && !mask_rcnn.contains_key("detector"));
+
+    for (table, part) in [("detector = \"yolo\"", "yolo"), ("anchor_size = 4.0", "anchor_scale")] {
+        let text = parse(&format!("[head.detect]\n{table}\n")).expect_err(table).to_string();
+        assert!(text.contains("micro:") && text.contains(part), "{text}");
     }
 }

@@ -2,8 +2,8 @@ use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{DType, Tensor};
 use palimpsest_heads::detection::anchors::{AnchorGenerator, LevelExtents};
 use palimpsest_heads::detection::mask_rcnn::{
-    BoxOutputs, ProposalSettings, Region, RoiAlign, RpnOutputs, box_losses, mask_loss, mask_target,
-    paste_mask, propose, rpn_losses,
+    AnchorChoice, BoxOutputs, ProposalSettings, Region, RoiAlign, RpnOutputs, box_losses, mask_loss,
+    mask_target, paste_mask, propose, rpn_losses,
 };
 use palimpsest_heads::detection::matcher::Matcher;
 use palimpsest_heads::detection::sampler::Sampler;
@@ -69,7 +69,8 @@ fn region_proposals_as_torchvision() {
         // All anchors, as in the reference.
         let sampler = Sampler { count: 100_000, foreground: 0.5 };
         let mut random = |i: usize| Philox::new(0, Stream::Test, 0, i as u64);
-        let losses = rpn_losses(&outputs, &objects, (&matcher, &sampler), &mut random).expect("losses");
+        let losses =
+            rpn_losses(&outputs, &objects, &AnchorChoice { matcher, sampler }, &mut random).expect("losses");
         case.close_with_gradient(
             "rpn.loss",
             &leaves,

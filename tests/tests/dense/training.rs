@@ -53,7 +53,9 @@ pub(crate) fn fcos(specs: &mut ParamSpecs) -> Detector {
 pub(crate) fn mask_rcnn(specs: &mut ParamSpecs) -> Detector {
     let settings = MaskRcnnSettings {
         classes: 3,
-        convs: [1, 1, 1],
+        rpn_convs: 1,
+        box_convs: 1,
+        mask_convs: 1,
         hidden: 10,
         anchors: AnchorGenerator { scale: 3.0, ratios: vec![0.5, 1.0, 2.0] },
         sampled_anchors: 24,

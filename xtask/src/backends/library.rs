@@ -122,7 +122,8 @@ fn known(name: &str) -> Result<&'static Known> {
 
 /// The folder of this program: `target/release` in a checkout.
 fn executable_folder() -> Result<PathBuf> {
-    let path = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+    let path = std::env::current_exe()
+        .map_err(|e| Error::failure(format!("cannot locate the driver's executable: {e}")))?;
     Ok(path.parent().unwrap_or(Path::new(".")).to_owned())
 }
 

@@ -6,6 +6,7 @@ use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
+use palimpsest_core::tune::former_tables;
 use serde_json::json;
 
 use crate::cli::Pretrain;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         overrides.push(format!("train.steps={steps}"));
     }
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
+    former_tables(&recipe).iter().for_each(|note| output::note(&format!("note: {note}")));
     let place = backends::place(&args.place.backend, args.place.device)?;
     let data = Data::open(&recipe)?;
     data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));

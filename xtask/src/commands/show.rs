@@ -7,7 +7,7 @@ use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
-use palimpsest_core::head::{HeadKind, TaskHeadEntry};
+use palimpsest_core::head::HeadKind;
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
@@ -18,6 +18,7 @@ use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::settings::{Field, Settings};
 use palimpsest_core::target::TargetEntry;
+use palimpsest_core::tune::find_head;
 use serde_json::json;
 
 use crate::cli::{Show, ShowKind};
@@ -65,7 +66,9 @@ pub(crate) fn run(args: &Show) -> Result<()> {
 
 /// A head's own keys, and the tables of its training with the defaults that it gives them.
 fn head(name: &str, as_json: bool) -> Result<()> {
-    let entry = registry::find::<TaskHeadEntry>("head", name)?;
+    let (entry, note) = find_head(name, None, &[])?;
+    note.iter().for_each(|note| output::note(&format!("note: {note}")));
+    let name = entry.name;
     let mut tables = vec![(String::new(), (entry.fields)())];
     if let HeadKind::Trained(trained) = &entry.kind {
         let own: toml::Table = trained.training.parse().unwrap_or_default();

@@ -6,8 +6,8 @@ use super::chart::{Chart, Curve, Stroke, colour};
 use super::html::{details, esc, note, page, section, table};
 use super::scale::Measure;
 use super::series::{Point, Series};
-use crate::commands::compare::tables::{EXPLANATION, differences, overview};
-use crate::commands::compare::{Comparison, Outcome, gist};
+use crate::comparison::figures::{EXPLANATION, differences, overview, summary};
+use crate::comparison::{Comparison, Outcome, Step};
 
 /// The whole page.
 pub(super) fn report(comparison: &Comparison) -> String {
@@ -17,7 +17,7 @@ pub(super) fn report(comparison: &Comparison) -> String {
     let mut body = format!(
         "<header>\n<p class=\"eyebrow\">Palimpsest backends</p>\n<h1>{}</h1>\n<p class=\"gist\">{}</p>\n</header>\n",
         esc(&title),
-        esc(gist(recipe))
+        esc(comparison.subject())
     );
     let mut rows = overview(comparison);
     let heads: Vec<String> = rows.remove(0).iter().map(esc).collect();
@@ -42,7 +42,7 @@ pub(super) fn report(comparison: &Comparison) -> String {
 }
 
 fn series(outcome: &Outcome, value: impl Fn(usize) -> f64) -> Series {
-    let point = |(i, step): (usize, &crate::commands::compare::Step)| Point {
+    let point = |(i, step): (usize, &Step)| Point {
         step: step.step as f64,
         // So that the axis counts steps.
         epoch: f64::NAN,
@@ -96,7 +96,7 @@ fn times(outcomes: &[Outcome], recipe: &Recipe) -> Chart {
 
 /// The median step of each, split.
 fn split(comparison: &Comparison) -> String {
-    let figures = crate::commands::compare::tables::summary(comparison);
+    let figures = summary(comparison);
     let most = figures.iter().map(|f| f.step_ms + f.preparing_ms).fold(f64::MIN_POSITIVE, f64::max);
     let parts = ["preparing", "forward", "backward", "optimiser"];
     let mut heads = vec![String::new()];

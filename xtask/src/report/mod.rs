@@ -29,7 +29,7 @@ use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
 use self::load::Run;
-use crate::commands::compare::Comparison;
+use crate::comparison::Comparison;
 
 /// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.
 /// What a folder lacks is told in its place and is no error.

@@ -46,9 +46,6 @@ impl Fcos {
     }
 
     /// What is found in each image of this height and width, the best first.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn predict(
         &self,
         params: &Params,

@@ -5,7 +5,7 @@ use palimpsest_core::{Error, Result, Tensor};
 
 use super::targets::{Point, points};
 use crate::activation::relu;
-use crate::convolution::{Conv2d, GroupNorm};
+use crate::convolution::{Conv2d, ConvExtents, GroupNorm};
 use crate::detection::anchors::LevelExtents;
 use crate::pyramid::FeatureMap;
 
@@ -54,13 +54,14 @@ impl FcosHead {
     pub fn new(specs: &mut ParamSpecs, settings: &FcosSettings) -> Self {
         let &FcosSettings { width, convs, classes } = settings;
         let init = || Init::TruncatedNormal(0.01);
+        let extents = |output| ConvExtents { input: width, output, kernel: 3 };
         specs.scope("fcos", |specs| {
             let mut tower = |name: &str| {
                 (0..convs)
                     .map(|i| {
                         specs.scope(&format!("{name}.{i}"), |specs| {
                             (
-                                Conv2d::new(specs, "conv", [width, width, 3], init(), Some(0.0)),
+                                Conv2d::new(specs, "conv", extents(width), init(), Some(0.0)),
                                 GroupNorm::new(specs, "norm", width, GroupNorm::groups(width, 1)),
                             )
                         })
@@ -70,7 +71,7 @@ impl FcosHead {
             let (classification, regression) = (tower("classification"), tower("regression"));
             let bias = -((1.0 - Self::PRIOR) / Self::PRIOR).ln();
             let mut last =
-                |name: &str, output, bias| Conv2d::new(specs, name, [width, output, 3], init(), Some(bias));
+                |name: &str, output, bias| Conv2d::new(specs, name, extents(output), init(), Some(bias));
             Self {
                 classification,
                 regression,
@@ -82,9 +83,6 @@ impl FcosHead {
     }
 
     /// Levels of `width` channels, the finest first -> what is said of every place.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, levels: &[FeatureMap]) -> Result<FcosOutputs> {
         let mut extents = vec![];
         let mut parts: [Vec<Tensor>; 3] = Default::default();

@@ -10,9 +10,6 @@ const CANDIDATES: usize = 1000;
 
 /// What is found in each image of this height and width, the best first. A score is the root of the
 /// class's probability times the centreness.
-///
-/// # Errors
-/// The backend's failure.
 pub fn fcos_predict(
     outputs: &FcosOutputs,
     image: [usize; 2],

@@ -21,9 +21,6 @@ impl Default for FocalSettings {
 }
 
 /// alpha_t (1 - p_t)^gamma times the cross-entropy of logits against targets of 0 and 1, of one shape.
-///
-/// # Errors
-/// The backend's failure.
 pub fn focal(logits: &Tensor, targets: &Tensor, settings: FocalSettings) -> Result<Tensor> {
     let p = sigmoid(logits)?;
     // 1 - p_t = p + t - 2 p t

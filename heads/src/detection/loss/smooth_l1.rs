@@ -3,9 +3,6 @@
 use palimpsest_core::{Result, Tensor};
 
 /// d^2 / (2 beta) for differences |d| below `beta`, |d| - beta / 2 above.
-///
-/// # Errors
-/// The backend's failure.
 pub fn smooth_l1(x: &Tensor, targets: &Tensor, beta: f64) -> Result<Tensor> {
     let difference = x.sub(targets)?.abs()?;
     // With c = min(d, beta), both branches are c (d - c / 2) / beta, and so are their derivatives.

@@ -7,10 +7,25 @@ use palimpsest_core::{DType, Error, Result, Tensor};
 use super::roi_align::Region;
 use super::rpn::BETA;
 use crate::activation::relu;
-use crate::convolution::{ConvBlock, NormKind, he_normal};
+use crate::convolution::{ConvBlock, ConvBlockSettings, ConvExtents, NormKind, he_normal};
 use crate::detection::box_coder::BoxCoder;
 use crate::detection::loss::smooth_l1;
 use crate::detection::{Edges, Found};
+
+/// How a box head is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoxHeadSettings {
+    /// Channels of a region.
+    pub width: usize,
+    /// Height and width of a region.
+    pub size: usize,
+    /// Classes of objects.
+    pub classes: usize,
+    /// Convolutions.
+    pub convs: usize,
+    /// Width of the hidden layer.
+    pub hidden: usize,
+}
 
 /// Convolutions with layer norms, a hidden layer, and two products.
 #[derive(Debug, Clone)]
@@ -32,18 +47,11 @@ pub struct BoxOutputs {
 
 impl BoxHead {
     /// Declares `box.*` for regions [R, width, size, size].
-    pub fn new(
-        specs: &mut ParamSpecs,
-        (width, size, classes): (usize, usize, usize),
-        (convs, hidden): (usize, usize),
-    ) -> Self {
+    pub fn new(specs: &mut ParamSpecs, settings: BoxHeadSettings) -> Self {
+        let BoxHeadSettings { width, size, classes, convs, hidden } = settings;
         specs.scope("box", |specs| {
-            let convs = (0..convs)
-                .map(|i| {
-                    let (extents, norm) = ([width, width, 3], (NormKind::Layer, true));
-                    ConvBlock::new(specs, &format!("conv.{i}"), extents, norm, he_normal(width, 3))
-                })
-                .collect();
+            let convs =
+                (0..convs).map(|i| ConvBlock::new(specs, &format!("conv.{i}"), region_conv(width))).collect();
             let normal = |std: f32| Init::TruncatedNormal(std);
             Self {
                 convs,
@@ -55,9 +63,6 @@ impl BoxHead {
     }
 
     /// Regions [R, width, size, size] -> what is said of them.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, regions: &Tensor) -> Result<BoxOutputs> {
         let x = self.convs.iter().try_fold(regions.clone(), |x, conv| conv.forward(params, &x))?;
         let [r, c, h, w] = x.shape().array()?;
@@ -69,6 +74,12 @@ impl BoxHead {
             deltas: deltas.reshape([r, classes, 4])?,
         })
     }
+}
+
+/// A convolution on regions of `width` channels, as the box head and the mask head have them.
+pub(super) fn region_conv(width: usize) -> ConvBlockSettings {
+    let extents = ConvExtents { input: width, output: width, kernel: 3 };
+    ConvBlockSettings { extents, norm: NormKind::Layer, relu: true, init: he_normal(width, 3) }
 }
 
 /// Scalars.
@@ -118,9 +129,6 @@ pub fn box_losses(
 
 impl BoxOutputs {
     /// Every class of every region as a box with its probability, image by image of `images`.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn found(&self, regions: &[Region], images: usize) -> Result<Vec<Vec<Found>>> {
         let [r, classes, _] = self.deltas.shape().array()?;
         let mut found = vec![vec![]; images];

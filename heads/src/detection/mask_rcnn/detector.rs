@@ -6,8 +6,9 @@ use palimpsest_core::{Result, Tensor};
 use palimpsest_targets::Object;
 
 use super::{
-    BoxHead, MaskHead, ProposalSettings, Region, RoiAlign, RpnHead, RpnOutputs, box_losses, mask_loss,
-    mask_probabilities, mask_target, propose, rpn_losses,
+    AnchorChoice, BoxHead, BoxHeadSettings, FoundMask, MASK, MaskHead, MaskHeadSettings, ProposalSettings,
+    Region, RoiAlign, RpnHead, RpnOutputs, box_losses, mask_loss, mask_probabilities, mask_target, propose,
+    rpn_losses,
 };
 use crate::detection::anchors::AnchorGenerator;
 use crate::detection::matcher::{Match, Matcher};
@@ -15,12 +16,10 @@ use crate::detection::sampler::Sampler;
 use crate::detection::{Edges, Found, Reporting};
 use crate::pyramid::{FeatureMap, SimplePyramid, SimplePyramidSettings};
 
-/// Bins of a region's side for the box head and for the mask head.
-const BINS: [usize; 2] = [7, 14];
-/// Samples of a bin along a side.
-const SAMPLES: usize = 2;
-/// The side of a predicted mask.
-pub const MASK: usize = 2 * BINS[1];
+/// How regions are cut out for the box head.
+const BOX_ALIGN: RoiAlign = RoiAlign { size: 7, samples: 2 };
+/// How regions are cut out for the mask head, which doubles their resolution.
+const MASK_ALIGN: RoiAlign = RoiAlign { size: MASK / 2, samples: 2 };
 
 /// Which anchors find an object: Faster R-CNN's thresholds.
 const ANCHORS: Matcher = Matcher { foreground: 0.7, background: 0.3, best_for_each: true };
@@ -32,8 +31,12 @@ const REGIONS: Matcher = Matcher { foreground: 0.5, background: 0.5, best_for_ea
 pub struct MaskRcnnSettings {
     /// Classes of objects.
     pub classes: usize,
-    /// Convolutions of the proposals' head, of the box head and of the mask head.
-    pub convs: [usize; 3],
+    /// Convolutions of the proposals' head.
+    pub rpn_convs: usize,
+    /// Convolutions of the box head.
+    pub box_convs: usize,
+    /// Convolutions of the mask head.
+    pub mask_convs: usize,
     /// Width of the box head's hidden layer.
     pub hidden: usize,
     /// Anchors.
@@ -63,17 +66,19 @@ pub struct SampledRegions {
     pub regions: Vec<Region>,
     /// For each, the object's box and class; none for background.
     pub targets: Vec<Option<(Edges, usize)>>,
-    /// Of those on objects that have a mask: the region, the class and what the mask should be.
-    pub masks: Vec<(Region, usize, Vec<f64>)>,
+    /// Those on objects that have a mask.
+    pub masks: Vec<SampledMask>,
 }
 
-/// A box with its mask.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FoundMask {
-    /// The box.
-    pub found: Found,
-    /// `MASK` x `MASK` probabilities within it.
-    pub mask: Vec<f32>,
+/// A region that a step trains the mask head on.
+#[derive(Debug, Clone)]
+pub struct SampledMask {
+    /// The region.
+    pub region: Region,
+    /// The object's class.
+    pub class: usize,
+    /// `MASK` x `MASK` values: what the mask should be within the region.
+    pub target: Vec<f64>,
 }
 
 impl MaskRcnn {
@@ -87,25 +92,26 @@ impl MaskRcnn {
         settings: MaskRcnnSettings,
     ) -> Result<Self> {
         let (width, classes) = (pyramid.width, settings.classes);
-        let [rpn, boxes, masks] = settings.convs;
+        let &MaskRcnnSettings { rpn_convs, box_convs, mask_convs, hidden, .. } = &settings;
+        let boxes = BoxHeadSettings { width, size: BOX_ALIGN.size, classes, convs: box_convs, hidden };
+        let masks = MaskHeadSettings { width, classes, convs: mask_convs };
         Ok(Self {
             pyramid: SimplePyramid::new(specs, pyramid)?,
-            rpn: RpnHead::new(specs, width, rpn, settings.anchors.clone()),
-            boxes: BoxHead::new(specs, (width, BINS[0], classes), (boxes, settings.hidden)),
-            masks: MaskHead::new(specs, width, masks, classes),
+            rpn: RpnHead::new(specs, width, rpn_convs, settings.anchors.clone()),
+            boxes: BoxHead::new(specs, boxes),
+            masks: MaskHead::new(specs, masks),
             settings,
         })
     }
 
-    /// The losses by name for the objects of each image; `random` draws an image's samples.
-    ///
-    /// # Errors
-    /// The backend's failure.
+    /// The losses by name for the objects of each image of this height and width; `random` draws an image's
+    /// samples.
     pub fn losses(
         &self,
         params: &Params,
         grid: &FeatureMap,
-        (image, objects): ([usize; 2], &[Vec<Object>]),
+        image: [usize; 2],
+        objects: &[Vec<Object>],
         random: &mut dyn FnMut(usize) -> Philox,
     ) -> Result<Vec<(&'static str, Tensor)>> {
         let (levels, outputs) = self.look(params, grid)?;
@@ -117,9 +123,6 @@ impl MaskRcnn {
     }
 
     /// Levels and what is said of their anchors.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn look(&self, params: &Params, grid: &FeatureMap) -> Result<(Vec<FeatureMap>, RpnOutputs)> {
         let levels = self.pyramid.forward(params, grid)?;
         let outputs = self.rpn.forward(params, &levels)?;
@@ -127,9 +130,6 @@ impl MaskRcnn {
     }
 
     /// The losses of the anchors.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn proposal_losses(
         &self,
         outputs: &RpnOutputs,
@@ -139,14 +139,11 @@ impl MaskRcnn {
         let edges: Vec<Vec<Edges>> =
             objects.iter().map(|o| o.iter().map(|o| Edges::of(&o.bounds)).collect()).collect();
         let sampler = Sampler { count: self.settings.sampled_anchors, foreground: 0.5 };
-        let losses = rpn_losses(outputs, &edges, (&ANCHORS, &sampler), random)?;
+        let losses = rpn_losses(outputs, &edges, &AnchorChoice { matcher: ANCHORS, sampler }, random)?;
         Ok(vec![("objectness", losses.objectness), ("proposals", losses.boxes)])
     }
 
     /// Regions of each image.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn propose(&self, outputs: &RpnOutputs, image: [usize; 2]) -> Result<Vec<Vec<Edges>>> {
         let after = self.settings.proposals;
         propose(outputs, image, &ProposalSettings { before: 2 * after, after, nms: 0.7 })
@@ -177,7 +174,7 @@ impl MaskRcnn {
                     && let Some(mask) = &objects[i].mask
                 {
                     let target = mask_target(mask, &boxes[at], MASK);
-                    sampled.masks.push((region, objects[i].class as usize, target));
+                    sampled.masks.push(SampledMask { region, class: objects[i].class as usize, target });
                 }
             }
         }
@@ -185,9 +182,6 @@ impl MaskRcnn {
     }
 
     /// The losses of regions.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn region_losses(
         &self,
         params: &Params,
@@ -196,25 +190,22 @@ impl MaskRcnn {
     ) -> Result<Vec<(&'static str, Tensor)>> {
         let mut losses = vec![];
         if !sampled.regions.is_empty() {
-            let cut = align(0).forward(levels, &sampled.regions)?;
+            let cut = BOX_ALIGN.forward(levels, &sampled.regions)?;
             let outputs = self.boxes.forward(params, &cut)?;
             let found = box_losses(&outputs, &sampled.regions, &sampled.targets)?;
             losses.extend([("classes", found.classes), ("boxes", found.boxes)]);
         }
         if !sampled.masks.is_empty() {
-            let regions: Vec<Region> = sampled.masks.iter().map(|m| m.0).collect();
-            let classes: Vec<usize> = sampled.masks.iter().map(|m| m.1).collect();
-            let targets = sampled.masks.iter().flat_map(|m| m.2.iter().copied()).collect();
-            let logits = self.masks.forward(params, &align(1).forward(levels, &regions)?)?;
+            let regions: Vec<Region> = sampled.masks.iter().map(|mask| mask.region).collect();
+            let classes: Vec<usize> = sampled.masks.iter().map(|mask| mask.class).collect();
+            let targets = sampled.masks.iter().flat_map(|mask| mask.target.iter().copied()).collect();
+            let logits = self.masks.forward(params, &MASK_ALIGN.forward(levels, &regions)?)?;
             losses.push(("masks", mask_loss(&logits, &classes, targets)?));
         }
         Ok(losses)
     }
 
     /// What is found in each image of this height and width, the best first.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn predict(
         &self,
         params: &Params,
@@ -233,7 +224,7 @@ impl MaskRcnn {
         if regions.is_empty() {
             return Ok(vec![vec![]; images]);
         }
-        let outputs = self.boxes.forward(params, &align(0).forward(&levels, &regions)?)?;
+        let outputs = self.boxes.forward(params, &BOX_ALIGN.forward(&levels, &regions)?)?;
         let found = outputs.found(&regions, images)?;
         let found: Vec<Vec<Found>> = found.into_iter().map(|f| reporting.select(f, image)).collect();
         let masked: Vec<Region> = found
@@ -245,15 +236,11 @@ impl MaskRcnn {
             return Ok(vec![vec![]; images]);
         }
         let classes: Vec<usize> = found.iter().flatten().map(|f| f.class).collect();
-        let logits = self.masks.forward(params, &align(1).forward(&levels, &masked)?)?;
+        let logits = self.masks.forward(params, &MASK_ALIGN.forward(&levels, &masked)?)?;
         let probabilities = mask_probabilities(&logits, &classes)?;
         let mut masks = probabilities.chunks_exact(MASK * MASK);
         let mut with_mask =
             |found: Found| FoundMask { found, mask: masks.next().map(<[f32]>::to_vec).unwrap_or_default() };
         Ok(found.into_iter().map(|f| f.into_iter().map(&mut with_mask).collect()).collect())
     }
-}
-
-fn align(head: usize) -> RoiAlign {
-    RoiAlign { size: BINS[head], samples: SAMPLES }
 }

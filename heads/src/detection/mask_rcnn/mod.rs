@@ -3,6 +3,7 @@
 
 mod box_head;
 mod detector;
+mod found_mask;
 mod mask_head;
 mod mask_target;
 mod paste;
@@ -10,11 +11,12 @@ mod proposals;
 mod roi_align;
 mod rpn;
 
-pub use box_head::{BoxHead, BoxLosses, BoxOutputs, box_losses};
-pub use detector::{FoundMask, MASK, MaskRcnn, MaskRcnnSettings, SampledRegions};
-pub use mask_head::{MaskHead, mask_loss, mask_probabilities};
+pub use box_head::{BoxHead, BoxHeadSettings, BoxLosses, BoxOutputs, box_losses};
+pub use detector::{MaskRcnn, MaskRcnnSettings, SampledMask, SampledRegions};
+pub use found_mask::{FoundMask, MASK};
+pub use mask_head::{MaskHead, MaskHeadSettings, mask_loss, mask_probabilities};
 pub use mask_target::mask_target;
 pub use paste::paste_mask;
 pub use proposals::{ProposalSettings, propose};
 pub use roi_align::{Region, RoiAlign};
-pub use rpn::{RpnHead, RpnLosses, RpnOutputs, rpn_losses};
+pub use rpn::{AnchorChoice, RpnHead, RpnLosses, RpnOutputs, rpn_losses};

@@ -19,9 +19,6 @@ pub struct ProposalSettings {
 }
 
 /// Regions of each image of this height and width, the best first; no gradient flows through them.
-///
-/// # Errors
-/// The backend's failure.
 pub fn propose(
     outputs: &RpnOutputs,
     image: [usize; 2],

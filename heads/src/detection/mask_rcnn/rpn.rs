@@ -5,7 +5,7 @@ use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, Tensor};
 
 use crate::activation::relu;
-use crate::convolution::Conv2d;
+use crate::convolution::{Conv2d, ConvExtents};
 use crate::detection::Edges;
 use crate::detection::anchors::{AnchorGenerator, LevelExtents};
 use crate::detection::box_coder::BoxCoder;
@@ -43,7 +43,8 @@ impl RpnHead {
         let (init, places) = (|| Init::TruncatedNormal(0.01), anchors.per_place());
         specs.scope("rpn", |specs| {
             let mut conv = |name: &str, output, kernel| {
-                Conv2d::new(specs, name, [width, output, kernel], init(), Some(0.0))
+                let extents = ConvExtents { input: width, output, kernel };
+                Conv2d::new(specs, name, extents, init(), Some(0.0))
             };
             Self {
                 convs: (0..convs).map(|i| conv(&format!("conv.{i}"), width, 3)).collect(),
@@ -94,22 +95,28 @@ pub struct RpnLosses {
     pub boxes: Tensor,
 }
 
+/// Which anchors a step trains on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnchorChoice {
+    /// Which anchors find an object.
+    pub matcher: Matcher,
+    /// How many of them are taken.
+    pub sampler: Sampler,
+}
+
 /// The losses on sampled anchors for the boxes of each image; `random` draws the samples of an image.
-///
-/// # Errors
-/// The backend's failure.
 pub fn rpn_losses(
     outputs: &RpnOutputs,
     objects: &[Vec<Edges>],
-    (matcher, sampler): (&Matcher, &Sampler),
+    choice: &AnchorChoice,
     random: &mut dyn FnMut(usize) -> Philox,
 ) -> Result<RpnLosses> {
     let [b, n] = outputs.objectness.shape().array()?;
     let anchors: Vec<Edges> = outputs.anchors.iter().flatten().copied().collect();
     let (mut found, mut background, mut codes) = (vec![], vec![], vec![]);
     for (i, objects) in objects.iter().enumerate() {
-        let matches = matcher.match_boxes(objects, &anchors);
-        let [on_objects, off] = sampler.sample(&matches, &mut random(i));
+        let matches = choice.matcher.match_boxes(objects, &anchors);
+        let [on_objects, off] = choice.sampler.sample(&matches, &mut random(i));
         for at in on_objects {
             let Match::Object(object) = matches[at] else { continue };
             found.push((i * n + at) as i64);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use palimpsest_core::{Device, Error, Result};
 use serde_json::Value;
 
-use super::{Outcome, Step};
+use crate::comparison::{Outcome, Step};
 use crate::energy::Meter;
 use crate::gpu::Gpu;
 use crate::output;
@@ -29,7 +29,8 @@ impl Contender {
         if !backend.devices().contains(&device) {
             crate::backends::place(name, device)?;
         }
-        let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+        let driver = std::env::current_exe()
+            .map_err(|e| Error::failure(format!("cannot locate the driver's executable: {e}")))?;
         let mut command = Command::new(driver);
         command.arg("compare-worker").arg(config).args(crate::plugins::options());
         command.args(["--backend", name, "--device", &device.to_string()]);
@@ -80,7 +81,7 @@ impl Contender {
                 .mend("its own words are above"));
         }
         serde_json::from_str(&line)
-            .map_err(|e| Error::failure(format!("{} said something odd ({e}): {line}", self.outcome.name)))
+            .map_err(|e| Error::failure(format!("unexpected reply of {} ({e}): {line}", self.outcome.name)))
     }
 
     /// Does `count` steps, and tells of their energy and of the memory that they leave on a card.

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use palimpsest_conformance::recording::Recording;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
-use palimpsest_core::train::Recording;
 use palimpsest_core::{Error, Result};
 
 use crate::output;
@@ -50,7 +50,7 @@ pub(crate) fn write(recipe: &Recipe, data: &Data, steps: u64, folder: &Path) -> 
     for step in 0..steps {
         let batch = source.next_batch()?;
         let plan = model.plan(&batch, step, step as f32 / steps as f32, None)?;
-        recording.add_step((&model, recipe), step, &batch, &plan)?;
+        recording.add_step(&model, recipe, step, &batch, &plan)?;
         source.recycle(batch);
         if recording.bytes() > MOST && step + 1 < steps {
             output::note(&format!(

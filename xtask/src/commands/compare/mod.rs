@@ -2,105 +2,26 @@
 
 mod contender;
 pub(crate) mod inputs;
-pub(crate) mod tables;
+mod tables;
 mod worker;
 
 use std::path::PathBuf;
 
 use palimpsest_core::model::Model;
-use palimpsest_core::recipe::{Precision, Recipe};
+use palimpsest_core::recipe::Precision;
 use palimpsest_core::{Error, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::contender::Contender;
 pub(crate) use self::worker::run as run_worker;
 use crate::cli::Compare;
-use crate::energy::{Joules, Meter};
-use crate::flops::{self, Flops};
+use crate::comparison::figures::{overview, summary};
+use crate::comparison::{Comparison, Outcome, Work};
+use crate::energy::Meter;
+use crate::flops;
 use crate::gpu::{self, Gpu};
 use crate::session::{self, Data};
 use crate::{environment, output, report};
-
-/// What a step of a contender told.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub(crate) struct Step {
-    /// From 1.
-    pub(crate) step: u64,
-    pub(crate) loss: f64,
-    pub(crate) grad_norm: f64,
-    /// By the clock, data included.
-    pub(crate) seconds: f64,
-    pub(crate) phases: Phases,
-    /// Bytes of resident host memory at most so far.
-    pub(crate) host_peak: Option<u64>,
-    /// Bytes of device memory at most so far, as the backend tells.
-    pub(crate) device_peak: Option<u64>,
-    /// Bytes that the process held on the device at the end of its turn, as the driver tells.
-    #[serde(skip)]
-    pub(crate) device_process: Option<u64>,
-    /// An equal share of the turn's energy.
-    #[serde(skip)]
-    pub(crate) joules: Joules,
-}
-
-/// Seconds by phase.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
-pub(crate) struct Phases {
-    pub(crate) data: f64,
-    pub(crate) corruption: f64,
-    pub(crate) forward: f64,
-    pub(crate) backward: f64,
-    pub(crate) optimiser: f64,
-}
-
-impl Phases {
-    /// Names and seconds.
-    pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
-        [
-            ("data", self.data),
-            ("corruption", self.corruption),
-            ("forward", self.forward),
-            ("backward", self.backward),
-            ("optimiser", self.optimiser),
-        ]
-    }
-
-    /// What is timed of every contender alike: the step without data and corruption.
-    pub(crate) fn computing(&self) -> f64 {
-        self.forward + self.backward + self.optimiser
-    }
-}
-
-/// A contender's whole run.
-#[derive(Debug, Clone)]
-pub(crate) struct Outcome {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    /// Seconds from the process's start to its first step.
-    pub(crate) startup: f64,
-    pub(crate) steps: Vec<Step>,
-}
-
-/// What a step has to do, and what the device could.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub(crate) struct Work {
-    /// Images of a step.
-    pub(crate) batch: usize,
-    /// Floating-point operations of a step.
-    pub(crate) flops: Flops,
-    /// The device's floating-point operations a second at most, where its peak is known.
-    pub(crate) peak: Option<f64>,
-}
-
-/// All that a report needs.
-pub(crate) struct Comparison {
-    pub(crate) recipe: Recipe,
-    pub(crate) environment: Value,
-    pub(crate) work: Work,
-    pub(crate) outcomes: Vec<Outcome>,
-    /// First steps that are not timed.
-    pub(crate) warm_up: usize,
-}
 
 pub(crate) fn run(args: Compare) -> Result<()> {
     let (path, mut overrides) = session::split_positional(args.recipe.clone(), args.overrides.clone());
@@ -157,9 +78,9 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     tables::write(&out, &comparison)?;
     report::write_comparison(&out.join("report.html"), &comparison)?;
     if args.json {
-        output::line(&json!({ "out": out, "contenders": tables::summary(&comparison) }).to_string());
+        output::line(&json!({ "out": out, "contenders": summary(&comparison) }).to_string());
     } else {
-        output::table(&tables::overview(&comparison));
+        output::table(&overview(&comparison));
         output::line(&out.join("report.html").display().to_string());
     }
     Ok(())
@@ -179,15 +100,4 @@ fn interleave(contenders: &mut [Contender], steps: u64, turn: u64, gpu: Option<&
         output::note(&format!("step {done}/{steps}: {}", losses.join(" · ")));
     }
     Ok(())
-}
-
-/// The recipe of a comparison, for its header.
-pub(crate) fn gist(recipe: &Recipe) -> String {
-    format!(
-        "{}: {} px, batch {}, {}",
-        recipe.run.name,
-        recipe.data.image_size,
-        recipe.train.batch,
-        if recipe.run.precision == Precision::Bf16 { "bf16" } else { "f32" }
-    )
 }

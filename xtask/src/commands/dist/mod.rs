@@ -56,7 +56,8 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     let folder = scratch.path().join("palimpsest");
     let library_folder = folder.join("backends");
     fs::create_dir_all(&library_folder).map_err(|e| Error::io(&library_folder, &e))?;
-    let driver = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+    let driver = std::env::current_exe()
+        .map_err(|e| Error::failure(format!("cannot locate the driver's executable: {e}")))?;
     copy_stripped(&driver, &folder.join("palimpsest"))?;
     let asked = Variant::chosen(args.cuda, args.wgpu);
     for name in &args.backends {

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use palimpsest_core::head::{HeadKind, TaskHeadEntry};
 use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
-use palimpsest_core::{Error, Result, registry};
+use palimpsest_core::tune::find_head;
+use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use self::encoder::Measurable;
@@ -31,7 +32,12 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     let heads = if args.head.is_empty() { run.trainer.recipe.eval.heads.clone() } else { args.head.clone() };
     let heads = heads
         .iter()
-        .map(|name| registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("--head")))
+        .map(|name| {
+            let (head, note) = find_head(name, Some(&run.trainer.recipe.head), &args.overrides)
+                .map_err(|e| e.at("--head"))?;
+            note.iter().for_each(|note| output::note(&format!("note: {note}")));
+            Ok(head)
+        })
         .collect::<Result<Vec<_>>>()?;
     let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
     let interrupted = interrupt::flag()?;

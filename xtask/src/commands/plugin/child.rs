@@ -51,7 +51,8 @@ fn signal_name(signal: i32) -> &'static str {
 
 /// This driver with other arguments; what it prints is dropped, as a library may print anything.
 pub(super) fn driver() -> Result<Command> {
-    let program = std::env::current_exe().map_err(|e| Error::failure(format!("where am I? {e}")))?;
+    let program = std::env::current_exe()
+        .map_err(|e| Error::failure(format!("cannot locate the driver's executable: {e}")))?;
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command)

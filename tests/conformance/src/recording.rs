@@ -4,17 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use palimpsest_core::corruption::CorruptionPlan;
+use palimpsest_core::corruption::noise::normal_values;
+use palimpsest_core::data::Batch;
+use palimpsest_core::model::Model;
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::recipe::Recipe;
+use palimpsest_core::tensor::HostTensor;
+use palimpsest_core::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
-
-use crate::corruption::CorruptionPlan;
-use crate::corruption::noise::normal_values;
-use crate::data::Batch;
-use crate::model::Model;
-use crate::random::{Philox, Stream};
-use crate::recipe::Recipe;
-use crate::stored::write_atomically;
-use crate::tensor::HostTensor;
-use crate::{Error, Result};
 
 /// The streams of noise values: on pixels and on tokens.
 const DRAWS: [(&str, u64); 2] = [("pixels", 1), ("tokens", 2)];
@@ -41,7 +39,8 @@ impl Recording {
     /// A plan that keeps an unequal number of tokens where the encoder drops them.
     pub fn add_step(
         &mut self,
-        (model, recipe): (&Model, &Recipe),
+        model: &Model,
+        recipe: &Recipe,
         step: u64,
         batch: &Batch,
         plan: &CorruptionPlan,
@@ -102,7 +101,7 @@ impl Recording {
             metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let data =
             safetensors::serialize(views, Some(metadata)).map_err(|e| Error::failure(e.to_string()))?;
-        write_atomically(path, &data)
+        std::fs::write(path, data).map_err(|e| Error::io(path, &e))
     }
 }
 
