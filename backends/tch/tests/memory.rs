@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palimpsest_core::backend::{Device, NoGrad};
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Place, Tensor};
 use palimpsest_tch::Libtorch;
 
@@ -24,15 +24,8 @@ fn step(place: &Place, student: &mut [Tensor; 2], teacher: &mut [Tensor; 2], num
     drop(leaves);
     for (i, gradient) in gradients.into_iter().enumerate() {
         let moment = || place.full(student[i].shape().clone(), 0.0, DType::F32).unwrap();
-        let op = Op::AdamwStep {
-            lr: 1e-3,
-            beta1: 0.9,
-            beta2: 0.95,
-            eps: 1e-8,
-            decay: 0.0,
-            step: number,
-            scale: 1.0,
-        };
+        let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, factor: 1.0 };
+        let rates = AdamwRates::new(1e-3, number).upload(place, DType::F32).unwrap();
         let inputs = vec![student[i].clone(), gradient.unwrap(), moment(), moment()];
         student[i] = Tensor::apply_owned(&op, inputs).unwrap().remove(0);
         teacher[i] = Tensor::apply(&Op::Lerp { weight: 0.01 }, &[teacher[i].clone(), student[i].clone()])

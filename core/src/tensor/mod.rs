@@ -3,6 +3,7 @@
 //! Rank is dynamic. Every method returns a `Result`; a shape error names the operation and the
 //! shapes. Encoders, objectives and heads are written once against this type.
 
+mod adamw;
 mod attributes;
 mod dtype;
 mod host;
@@ -17,6 +18,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+pub use adamw::AdamwRates;
 pub use attributes::Attributes;
 pub use dtype::DType;
 pub use host::{HostData, HostTensor};

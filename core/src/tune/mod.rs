@@ -13,7 +13,7 @@ mod tuner;
 
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub use layers::{layer_of, layer_rates, trained};
-pub use pass::TuningPass;
+pub use pass::{Network, TuningPass};
 pub use recipe::{TuneRecipe, tables};
 pub use settings::{TuneSettings, Tuned};
 pub use tuner::{EncoderStart, Tuner};
