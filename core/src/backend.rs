@@ -1,5 +1,7 @@
 //! The only door to a tensor library.
 
+mod wrapper;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::graphs::Graphs;
 use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use crate::{Error, Result};
+
+pub use wrapper::Wrapper;
 
 /// A backend's tensor. Only the backend that made it looks inside; a clone shares it.
 #[derive(Clone)]

@@ -5,9 +5,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use palimpsest_core::backend::{BackendInfo, Handle, MemoryStats};
+use palimpsest_core::backend::{Handle, Wrapper};
 use palimpsest_core::graphs::Graphs;
-use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use palimpsest_core::tensor::{DType, HostTensor, Op, Shape};
 use palimpsest_core::{Backend, Device, Error, Result};
 
 /// Another backend, with graphs.
@@ -128,17 +128,9 @@ impl Recorder {
     }
 }
 
-impl Backend for Recorder {
-    fn info(&self) -> BackendInfo {
-        self.inner.info()
-    }
-
-    fn devices(&self) -> Vec<Device> {
-        self.inner.devices()
-    }
-
-    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
-        self.inner.supports(op, dtype, device)
+impl Wrapper for Recorder {
+    fn inner(&self) -> &dyn Backend {
+        &*self.inner
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
@@ -201,18 +193,6 @@ impl Backend for Recorder {
     fn set_grad_enabled(&self, enabled: bool) -> bool {
         self.note(Call::Recording(enabled));
         self.inner.set_grad_enabled(enabled)
-    }
-
-    fn seed(&self, seed: u64) {
-        self.inner.seed(seed);
-    }
-
-    fn synchronize(&self, device: Device) -> Result<()> {
-        self.inner.synchronize(device)
-    }
-
-    fn memory(&self, device: Device) -> MemoryStats {
-        self.inner.memory(device)
     }
 
     fn graphs(&self, _device: Device) -> Option<&dyn Graphs> {

@@ -1,17 +1,17 @@
 //! A backend that keeps the time spent inside it, so that what the framework itself costs can be told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use palimpsest_core::backend::{BackendInfo, Handle, MemoryStats};
-use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
-use palimpsest_core::{Backend, Device, Result};
+use palimpsest_core::backend::{Handle, Wrapper};
+use palimpsest_core::graphs::Graphs;
+use palimpsest_core::tensor::{HostTensor, Op};
+use palimpsest_core::{Backend, Device, Error, Place, Result};
 
 /// Passes every call on, and adds up calls and nanoseconds. On a device that works asynchronously the
 /// time is that of handing work over, and of waiting for it in `download` and `synchronize`.
 pub(crate) struct Timed {
-    inner: Arc<dyn Backend>,
+    inner: Place,
     nanoseconds: AtomicU64,
     operations: AtomicU64,
 }
@@ -21,12 +21,12 @@ pub(crate) struct Timed {
 pub(crate) struct Spent {
     /// Inside the backend.
     pub(crate) seconds: f64,
-    /// Calls of `execute`.
+    /// Calls of `execute`, and launches of a graph.
     pub(crate) operations: u64,
 }
 
 impl Timed {
-    pub(crate) fn new(inner: Arc<dyn Backend>) -> Self {
+    pub(crate) fn new(inner: Place) -> Self {
         Self { inner, nanoseconds: AtomicU64::new(0), operations: AtomicU64::new(0) }
     }
 
@@ -40,31 +40,26 @@ impl Timed {
 
     fn time<T>(&self, call: impl FnOnce(&dyn Backend) -> T) -> T {
         let started = Instant::now();
-        let out = call(&*self.inner);
+        let out = call(&*self.inner.backend);
         self.nanoseconds.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         out
     }
+
+    fn time_graphs<T>(&self, call: impl FnOnce(&dyn Graphs) -> Result<T>) -> Result<T> {
+        self.time(|backend| {
+            let graphs = backend.graphs(self.inner.device);
+            call(graphs.ok_or_else(|| Error::failure("the backend has no graphs"))?)
+        })
+    }
 }
 
-impl Backend for Timed {
-    fn info(&self) -> BackendInfo {
-        self.inner.info()
-    }
-
-    fn devices(&self) -> Vec<Device> {
-        self.inner.devices()
-    }
-
-    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
-        self.inner.supports(op, dtype, device)
+impl Wrapper for Timed {
+    fn inner(&self) -> &dyn Backend {
+        &*self.inner.backend
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         self.time(|b| b.upload(data, device))
-    }
-
-    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
-        self.inner.signature(tensor)
     }
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
@@ -88,19 +83,60 @@ impl Backend for Timed {
         self.time(|b| b.backward(loss, leaves))
     }
 
-    fn set_grad_enabled(&self, enabled: bool) -> bool {
-        self.inner.set_grad_enabled(enabled)
-    }
-
-    fn seed(&self, seed: u64) {
-        self.inner.seed(seed);
-    }
-
     fn synchronize(&self, device: Device) -> Result<()> {
         self.time(|b| b.synchronize(device))
     }
 
-    fn memory(&self, device: Device) -> MemoryStats {
-        self.inner.memory(device)
+    fn graphs(&self, device: Device) -> Option<&dyn Graphs> {
+        self.inner.backend.graphs(device).is_some().then_some(self as &dyn Graphs)
+    }
+}
+
+impl Graphs for Timed {
+    fn begin(&self, device: Device, capture: bool) -> Result<()> {
+        self.time_graphs(|graphs| graphs.begin(device, capture))
+    }
+
+    fn end(&self, device: Device) -> Result<Option<Handle>> {
+        self.time_graphs(|graphs| graphs.end(device))
+    }
+
+    fn replay(&self, graph: &Handle) -> Result<()> {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        self.time_graphs(|graphs| graphs.replay(graph))
+    }
+
+    fn write(&self, tensor: &Handle, data: HostTensor) -> Result<()> {
+        self.time_graphs(|graphs| graphs.write(tensor, data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palimpsest_core::train::Trainer;
+    use palimpsest_tests::recorder::Recorder;
+    use palimpsest_tests::{batches, micro};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_timed_step_is_launched_as_a_graph_where_the_backend_has_graphs() {
+        let inner = micro::place();
+        let recorder = Arc::new(Recorder::new(inner.backend));
+        let timed = Arc::new(Timed::new(Place { backend: recorder.clone(), device: inner.device }));
+        let place = Place { backend: timed.clone(), device: inner.device };
+        let recipe = micro::preset("paper", &["train.graph=on"]);
+        let mut trainer = Trainer::new(recipe, place, 5).expect("a trainer");
+        let mut operations = vec![];
+        for batch in batches::series(5, 4, micro::SHAPE, 11) {
+            timed.take();
+            trainer.train_step(&batch, false).expect("a step");
+            operations.push(timed.take().operations);
+        }
+        assert_eq!(trainer.take_notices(), Vec::<String>::new());
+        // Two steps warm up; the third is captured and launched.
+        assert_eq!(recorder.replays(), 3);
+        assert!(operations[0] > 100, "{operations:?}");
+        assert_eq!(operations[3..], [1, 1], "a launch is one call");
     }
 }

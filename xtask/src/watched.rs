@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use palimpsest_core::backend::{BackendInfo, Handle, MemoryStats};
-use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use palimpsest_core::backend::{Handle, Wrapper};
+use palimpsest_core::tensor::{HostTensor, Op};
 use palimpsest_core::{Backend, Device, Result};
 use serde::Serialize;
 
@@ -77,29 +77,9 @@ fn describe(tensor: &HostTensor) -> String {
     format!("{shape:?} up to {largest:.3e}")
 }
 
-impl Backend for Watched {
-    fn info(&self) -> BackendInfo {
-        self.inner.info()
-    }
-
-    fn devices(&self) -> Vec<Device> {
-        self.inner.devices()
-    }
-
-    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
-        self.inner.supports(op, dtype, device)
-    }
-
-    fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
-        self.inner.upload(data, device)
-    }
-
-    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
-        self.inner.signature(tensor)
-    }
-
-    fn download(&self, tensor: &Handle) -> Result<HostTensor> {
-        self.inner.download(tensor)
+impl Wrapper for Watched {
+    fn inner(&self) -> &dyn Backend {
+        &*self.inner
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
@@ -111,34 +91,40 @@ impl Backend for Watched {
         Ok(outputs)
     }
 
-    fn track(&self, tensor: &Handle) -> Result<Handle> {
-        self.inner.track(tensor)
-    }
-
-    fn detach(&self, tensor: &Handle) -> Result<Handle> {
-        self.inner.detach(tensor)
-    }
-
     fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
         let values = [self.values(&loss)];
         let gradients = self.inner.backward(loss, leaves)?;
         self.look("backward", &values, &gradients.iter().flatten().collect::<Vec<_>>());
         Ok(gradients)
     }
+}
 
-    fn set_grad_enabled(&self, enabled: bool) -> bool {
-        self.inner.set_grad_enabled(enabled)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palimpsest_core::Place;
+    use palimpsest_core::train::Trainer;
+    use palimpsest_tests::recorder::Recorder;
+    use palimpsest_tests::{batches, micro};
 
-    fn seed(&self, seed: u64) {
-        self.inner.seed(seed);
-    }
-
-    fn synchronize(&self, device: Device) -> Result<()> {
-        self.inner.synchronize(device)
-    }
-
-    fn memory(&self, device: Device) -> MemoryStats {
-        self.inner.memory(device)
+    #[test]
+    fn a_watched_step_goes_as_the_run_s_does_and_its_first_bad_value_is_found() {
+        let inner = micro::place();
+        let recorder = Arc::new(Recorder::new(inner.backend));
+        let watched = Arc::new(Watched::new(recorder.clone()));
+        let place = Place { backend: watched.clone(), device: inner.device };
+        let recipe = micro::preset("paper", &["train.graph=on"]);
+        let mut trainer = Trainer::new(recipe, place, 5).expect("a trainer");
+        let mut steps = batches::series(5, 4, micro::SHAPE, 11);
+        for batch in &steps[..4] {
+            trainer.train_step(batch, false).expect("a step");
+        }
+        assert_eq!(trainer.take_notices(), Vec::<String>::new());
+        assert_eq!(recorder.replays(), 2);
+        assert!(watched.culprit().is_none());
+        // A step with a look at attention has not been captured yet, so that every call is made.
+        steps[4].pixels.fill(f32::NAN);
+        trainer.train_step(&steps[4], true).expect("a step");
+        assert!(watched.culprit().is_some_and(|culprit| culprit.not_finite > 0));
     }
 }

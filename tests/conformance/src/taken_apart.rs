@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::backend::{BackendInfo, Handle, MemoryStats};
-use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{Backend, DType, Device, HostTensor, Place, Result, Shape};
+use palimpsest_core::backend::Wrapper;
+use palimpsest_core::tensor::OpKind;
+use palimpsest_core::{Backend, DType, Device, Place};
 
 /// The same place with primitives alone.
 pub(crate) fn taken_apart(place: &Place) -> Place {
@@ -13,47 +13,12 @@ pub(crate) fn taken_apart(place: &Place) -> Place {
 
 struct Primitives(Arc<dyn Backend>);
 
-impl Backend for Primitives {
+impl Wrapper for Primitives {
+    fn inner(&self) -> &dyn Backend {
+        &*self.0
+    }
+
     fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
         !op.is_fused() && self.0.supports(op, dtype, device)
-    }
-    fn info(&self) -> BackendInfo {
-        self.0.info()
-    }
-    fn devices(&self) -> Vec<Device> {
-        self.0.devices()
-    }
-    fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
-        self.0.upload(data, device)
-    }
-    fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
-        self.0.signature(tensor)
-    }
-    fn download(&self, tensor: &Handle) -> Result<HostTensor> {
-        self.0.download(tensor)
-    }
-    fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
-        self.0.execute(op, inputs, device)
-    }
-    fn track(&self, tensor: &Handle) -> Result<Handle> {
-        self.0.track(tensor)
-    }
-    fn detach(&self, tensor: &Handle) -> Result<Handle> {
-        self.0.detach(tensor)
-    }
-    fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
-        self.0.backward(loss, leaves)
-    }
-    fn set_grad_enabled(&self, enabled: bool) -> bool {
-        self.0.set_grad_enabled(enabled)
-    }
-    fn seed(&self, seed: u64) {
-        self.0.seed(seed);
-    }
-    fn synchronize(&self, device: Device) -> Result<()> {
-        self.0.synchronize(device)
-    }
-    fn memory(&self, device: Device) -> MemoryStats {
-        self.0.memory(device)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use palimpsest_burn::Burn;
+use palimpsest_core::backend::{Backend, Wrapper};
 use palimpsest_core::data::Batch;
 use palimpsest_core::train::{Checkpoint, Trainer};
 use palimpsest_core::{Device, Place};
@@ -150,6 +151,27 @@ fn steps_that_are_no_graph_are_done_call_by_call() {
     assert!(notice.starts_with("a step was not launched as a graph: call "), "{notice}");
     trainer.train_step(&batches[6], false).unwrap();
     assert_eq!(recorder.replays(), before + 1);
+}
+
+/// Differs in nothing.
+struct Plain(Arc<dyn Backend>);
+
+impl Wrapper for Plain {
+    fn inner(&self) -> &dyn Backend {
+        &*self.0
+    }
+}
+
+#[test]
+fn a_wrapped_backend_has_the_graphs_of_the_inner_one() {
+    let overrides = with(&EVERYTHING, &["train.graph=on"]);
+    let (_, due) = run(&mut trainer("paper", &overrides, recorder().1), &batches());
+    let (recorder, Place { backend, device }) = recorder();
+    let mut wrapped = trainer("paper", &overrides, Place { backend: Arc::new(Plain(backend)), device });
+    let (_, end) = run(&mut wrapped, &batches());
+    assert_eq!(wrapped.take_notices(), Vec::<String>::new());
+    assert!(recorder.replays() > 0);
+    assert_eq!(due.tensors, end.tensors);
 }
 
 #[test]

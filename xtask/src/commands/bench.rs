@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Phases, Trainer};
+use palimpsest_core::{Place, Result};
 use serde_json::json;
 
 use crate::cli::Bench;
@@ -28,9 +28,10 @@ pub(crate) fn run(args: Bench) -> Result<()> {
     if args.data_only {
         return data_only(&mut *source, args.steps, args.json);
     }
-    let mut place = backends::place(&args.place.backend, args.place.device)?;
-    let timed = Arc::new(Timed::new(place.backend));
-    place.backend = timed.clone();
+    let inner = backends::place(&args.place.backend, args.place.device)?;
+    let device = inner.device;
+    let timed = Arc::new(Timed::new(inner));
+    let place = Place { backend: timed.clone(), device };
     let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
     let mut steps: Vec<Step> = vec![];
     let mut loss = f64::NAN;
@@ -39,6 +40,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         let batch = source.next_batch()?;
         let data = started.elapsed().as_secs_f64();
         let report = trainer.train_step(&batch, false)?;
+        trainer.take_notices().iter().for_each(|notice| output::note(&format!("warning: {notice}")));
         trainer.place.backend.synchronize(trainer.place.device)?;
         source.recycle(batch);
         let wall = started.elapsed().as_secs_f64();

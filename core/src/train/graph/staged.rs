@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::trace::{Call, Entry, Slot, Source, Trace};
-use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
+use crate::backend::{Backend, Handle, Wrapper};
 use crate::graphs::Graphs;
-use crate::tensor::{DType, HostTensor, Op, OpKind, Shape, Tensor};
+use crate::tensor::{DType, HostTensor, Op, Shape, Tensor};
 use crate::{Device, Error, Result};
 
 /// Up to this size an upload is held against the one before; the same elements are not written twice.
@@ -216,17 +216,9 @@ impl Tape {
     }
 }
 
-impl Backend for Staged {
-    fn info(&self) -> BackendInfo {
-        self.inner.info()
-    }
-
-    fn devices(&self) -> Vec<Device> {
-        self.inner.devices()
-    }
-
-    fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
-        self.inner.supports(op, dtype, device)
+impl Wrapper for Staged {
+    fn inner(&self) -> &dyn Backend {
+        &*self.inner
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
@@ -330,18 +322,6 @@ impl Backend for Staged {
             let _ = self.nodes(&mut tape, call, results);
         }
         self.inner.set_grad_enabled(enabled)
-    }
-
-    fn seed(&self, seed: u64) {
-        self.inner.seed(seed);
-    }
-
-    fn synchronize(&self, device: Device) -> Result<()> {
-        self.inner.synchronize(device)
-    }
-
-    fn memory(&self, device: Device) -> MemoryStats {
-        self.inner.memory(device)
     }
 
     fn graphs(&self, _device: Device) -> Option<&dyn Graphs> {
