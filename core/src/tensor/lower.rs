@@ -159,11 +159,7 @@ fn adamw(op: &Op, x: &Tensor, rest: &[Tensor]) -> Result<Vec<Tensor>> {
     };
     let parameter = shrunk.sub(&update)?;
     let done = skip.less(&skip.mul_scalar(0.0)?.add_scalar(0.5)?)?;
-    let mut out = vec![
-        done.choose(&parameter, x)?,
-        done.choose(&first, m)?,
-        done.choose(&second, v)?,
-    ];
+    let mut out = vec![done.choose(&parameter, x)?, done.choose(&first, m)?, done.choose(&second, v)?];
     if let [average] = average {
         let moved = average.add(&parameter.sub(average)?.mul(&like(rate(4)?)?)?)?;
         out.push(done.choose(&moved, average)?);

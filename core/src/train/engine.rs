@@ -216,8 +216,7 @@ impl Engine {
             let average = trained.average.as_ref().and_then(|_| averages.next()).map(upload).transpose()?;
             Ok(Trained { first: upload(first)?, second: upload(second)?, average, ..trained.clone() })
         };
-        let trained: Vec<Trained> =
-            state.trained.iter().zip(moments).map(keep).collect::<Result<_>>()?;
+        let trained: Vec<Trained> = state.trained.iter().zip(moments).map(keep).collect::<Result<_>>()?;
         let params: Vec<Tensor> = params.into_iter().map(upload).collect::<Result<_>>()?;
         if params.len() != state.params.len() || trained.len() != state.trained.len() {
             return Err(Error::failure("a checkpoint with another number of tensors"));
@@ -290,13 +289,7 @@ impl Rules {
     }
 
     /// A step on the device, from uploads to new weights.
-    fn advance(
-        &self,
-        place: &Place,
-        state: &mut State,
-        step: u64,
-        input: &StepInput<'_>,
-    ) -> Result<Outcome> {
+    fn advance(&self, place: &Place, state: &mut State, step: u64, input: &StepInput<'_>) -> Result<Outcome> {
         let numbers = self.numbers(place, step, input.micro_batches)?;
         let (mut gradients, mut scalars, phases) = self.gradients(place, state, input)?;
 
@@ -312,7 +305,8 @@ impl Rules {
         let norm = self.global_norm(place, &gradients)?.div(&numbers.micro_batches)?;
         let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
         let values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
-        let mut decisive: Vec<Tensor> = losses.iter().map(|&i| values.narrow(0, i, 1)).collect::<Result<_>>()?;
+        let mut decisive: Vec<Tensor> =
+            losses.iter().map(|&i| values.narrow(0, i, 1)).collect::<Result<_>>()?;
         decisive.push(norm.clone());
         let decisive = Tensor::concat(&decisive.iter().collect::<Vec<_>>(), 0)?;
         // x - x is 0 for every finite x, and not for an infinite one or NaN.
@@ -370,7 +364,15 @@ impl Rules {
         // As exact as the optimiser reads it for f32 parameters, so that every type steps at the same rate.
         let lr = f64::from(self.settings.schedule.lr(step) as f32);
         let average = 1.0 - self.settings.ema;
-        let values = vec![lr, (step + 1) as f64, average, micro_batches as f64, self.settings.optimizer.clip, 1.0, 0.0];
+        let values = vec![
+            lr,
+            (step + 1) as f64,
+            average,
+            micro_batches as f64,
+            self.settings.optimizer.clip,
+            1.0,
+            0.0,
+        ];
         let all = place.doubles([values.len()], values, self.wide)?;
         let one = |i: usize| all.narrow(0, i, 1);
         Ok(Numbers {
@@ -423,7 +425,9 @@ impl Rules {
             ];
             inputs.extend(trained.average.as_mut().map(given));
             let mut out = Tensor::apply_owned(&op, inputs)?.into_iter();
-            for kept in [value, &mut trained.first, &mut trained.second].into_iter().chain(&mut trained.average) {
+            for kept in
+                [value, &mut trained.first, &mut trained.second].into_iter().chain(&mut trained.average)
+            {
                 *kept = out.next().ok_or_else(|| Error::failure("adamw: a result is missing"))?;
             }
         }

@@ -187,12 +187,7 @@ fn metrics_line(trainer: &Trainer, report: &StepReport) -> serde_json::Value {
 }
 
 /// Saves what the failed step was fed and says where.
-fn diverged(
-    trainer: &Trainer,
-    folder: &RunFolder,
-    batch: &Batch,
-    report: &StepReport,
-) -> Result<Error> {
+fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepReport) -> Result<Error> {
     let plan = trainer.plan(batch)?;
     let mut losses = report.scalars.clone();
     losses.push(("grad_norm".to_owned(), report.grad_norm));

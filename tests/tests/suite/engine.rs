@@ -73,17 +73,18 @@ fn bits(checkpoint: &Checkpoint) -> Vec<(String, Vec<u32>)> {
     checkpoint.tensors.iter().map(|(name, tensor)| (name.clone(), bits(tensor))).collect()
 }
 
-/// Each rank's reports and its state in the end, on half of each batch.
-fn on_two_ranks(preset: &'static str, batches: &[Batch]) -> Vec<(Vec<StepReport>, Checkpoint)> {
+/// A rank's reports and its state in the end, on its half of each batch.
+fn on_one_rank(preset: &str, batches: &[Batch], pair: Pair) -> (Vec<StepReport>, Checkpoint) {
+    let half = 4 * pair.rank;
+    let mut trainer = trainer(preset, &["train.batch=4"]).with_collective(Box::new(pair));
+    let step = |batch: &Batch| trainer.train_step(&batch.slice(half, half + 4), false).unwrap();
+    let reports = batches.iter().map(step).collect();
+    (reports, trainer.checkpoint().unwrap())
+}
+
+fn on_two_ranks(preset: &str, batches: &[Batch]) -> Vec<(Vec<StepReport>, Checkpoint)> {
     std::thread::scope(|scope| {
-        let run = |pair: Pair| {
-            let half = 4 * pair.rank;
-            let mut trainer = trainer(preset, &["train.batch=4"]).with_collective(Box::new(pair));
-            let step = |batch: &Batch| trainer.train_step(&batch.slice(half, half + 4), false).unwrap();
-            let reports = batches.iter().map(step).collect();
-            (reports, trainer.checkpoint().unwrap())
-        };
-        let threads = Pair::both().map(|pair| scope.spawn(move || run(pair)));
+        let threads = Pair::both().map(|pair| scope.spawn(move || on_one_rank(preset, batches, pair)));
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
@@ -114,7 +115,7 @@ fn two_processes_with_half_a_batch_are_one_with_the_whole() {
 fn a_bad_image_of_one_process_stops_both() {
     let mut batches = batches::series(4, 8, SHAPE, 32);
     let good = on_two_ranks("paper", &batches[..3]);
-    batches[3].pixels.last_mut().map(|pixel| *pixel = f32::NAN);
+    *batches[3].pixels.last_mut().unwrap() = f32::NAN;
     for ((_, before), (reports, after)) in good.iter().zip(on_two_ranks("paper", &batches)) {
         assert!(!reports[3].is_finite());
         assert_eq!(before.state.step, after.state.step);

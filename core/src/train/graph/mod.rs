@@ -121,13 +121,7 @@ impl Stepper {
     }
 
     /// A step that is done, on the queue that graphs are captured on.
-    fn warm_up(
-        &mut self,
-        at: &mut Run<'_>,
-        graphs: &dyn Graphs,
-        watch: Watch,
-        trace: Trace,
-    ) -> Result<Done> {
+    fn warm_up(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, watch: Watch, trace: Trace) -> Result<Done> {
         let started = Instant::now();
         if let Err(error) = graphs.begin(at.place.device, false) {
             self.give_up(&error.to_string());

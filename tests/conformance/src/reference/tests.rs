@@ -111,8 +111,7 @@ fn the_first_step_of_adamw() {
     let rates = array(&[5], &[0.1, 1.0, 0.5, 0.0, 0.75]);
     let zero = Array::filled(&[2], 0.0);
     let average = array(&[2], &[0.0, 1.0]);
-    let inputs =
-        [array(&[2], &[0.5, -1.25]), array(&[2], &[0.2, -0.4]), zero.clone(), zero, rates, average];
+    let inputs = [array(&[2], &[0.5, -1.25]), array(&[2], &[0.2, -0.4]), zero.clone(), zero, rates, average];
     let got = evaluate(&op, &inputs).expect("not random");
     // The first step is lr in the gradient's direction: 0.5 (1 - 0.0005) - 0.01 / (1 + 1e-7).
     assert!((got[0].data[0] - (0.499_75 - 0.01 / (1.0 + 1e-7))).abs() < 1e-12, "{:?}", got[0].data);
