@@ -65,7 +65,8 @@ impl ProbeUpdate {
                 // The rate stands in the operation, which has it in f64.
                 let op = Op::Adamw { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: self.decay, factor: lr };
                 let rates = AdamwRates::new(1.0, step).upload(&self.value.place(), self.value.dtype())?;
-                let inputs = vec![self.value.clone(), gradient, self.first.clone(), self.second.clone(), rates];
+                let inputs =
+                    vec![self.value.clone(), gradient, self.first.clone(), self.second.clone(), rates];
                 if let [value, first, second] = Tensor::apply_owned(&op, inputs)?.as_slice() {
                     self.value = value.clone();
                     self.first = first.clone();

@@ -65,8 +65,7 @@ pub(crate) fn run(op: &Op, inputs: Vec<Value<Flex>>) -> Result<Vec<Value<Flex>>>
         Op::CrossEntropy { smoothing } => cross_entropy::run(inputs.float()?, inputs.integers()?, *smoothing),
         Op::SumSquares => sum_squares::run(inputs.float()?),
         Op::Adamw { beta1, beta2, eps, decay, factor } => {
-            let constants =
-                Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
+            let constants = Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
             let mut next = || inputs.float().map(Float::into_inner);
             let step = adamw::Inputs {
                 parameter: next()?,

@@ -20,10 +20,7 @@ pub(super) struct Inputs<E: Real, H: HostEngine<E>> {
 }
 
 /// The parameter, first and second moment, and average after a step.
-pub(super) fn step<E: Real, H: HostEngine<E>>(
-    constants: Constants,
-    inputs: Inputs<E, H>,
-) -> Vec<Var<E, H>> {
+pub(super) fn step<E: Real, H: HostEngine<E>>(constants: Constants, inputs: Inputs<E, H>) -> Vec<Var<E, H>> {
     let Inputs { parameter, gradient, first, second, rates, average } = inputs;
     let state = [parameter, first, second].into_iter().chain(average).map(|x| x.dense);
     let Some(rates) = Rates::<E>::new(constants, &rates.dense.to_vec()) else {

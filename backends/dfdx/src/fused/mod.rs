@@ -54,8 +54,7 @@ pub(crate) fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> 
         Op::SumSquares => sum_squares::run(x),
         Op::Lerp { weight } => lerp::run(x, inputs.float()?, *weight),
         Op::Adamw { beta1, beta2, eps, decay, factor } => {
-            let constants =
-                Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
+            let constants = Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
             let step = adamw::Inputs {
                 parameter: x,
                 gradient: inputs.float()?,
