@@ -191,10 +191,11 @@ impl Stepper {
                 }
                 if self.misses < MISSES {
                     self.stages[at.which] = Stage::Captured(captured);
+                    at.in_place(graphs)
                 } else {
                     self.give_up("they differ from one to the next");
+                    at.eager()
                 }
-                at.eager()
             }
         }
     }
@@ -243,6 +244,18 @@ impl Run<'_> {
         let outcome = (self.advance)(self.place, self.state)?;
         let values = outcome.report.download()?.into_f64();
         Ok((outcome, values))
+    }
+
+    /// The step call by call, in the memory that a captured graph reads.
+    fn in_place(&mut self, graphs: &dyn Graphs) -> Result<Done> {
+        graphs.begin(self.place.device, false)?;
+        let outcome = (self.advance)(self.place, &mut self.state.clone());
+        let done = outcome.and_then(|outcome| {
+            let values = outcome.report.download()?.into_f64();
+            Ok((outcome, values))
+        });
+        graphs.end(self.place.device)?;
+        done
     }
 
     /// The step on a backend that watches it. What changes is written where it lies, so the state's own
