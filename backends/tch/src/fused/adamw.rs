@@ -16,7 +16,7 @@ pub(super) fn step(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next().ok_or_else(|| wrong_inputs(op));
     let (parameter, gradient, first, second, rates) = (next()?, next()?, next()?, next()?, next()?);
-    let gradient = scaled(gradient.f_detach()?, &rates.f_select(0, 2)?)?;
+    let gradient = scaled(gradient, &rates.f_select(0, 2)?)?;
     let mut state = vec![writable(parameter)?, writable(first)?, writable(second)?];
     state.extend(inputs.next().map(writable).transpose()?);
     let constants = Adamw { beta1, beta2, eps, decay, factor };
@@ -25,7 +25,8 @@ pub(super) fn step(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
 }
 
 /// The gradient times a number, dense; over its own memory where nothing else refers to it.
-fn scaled(mut gradient: Tensor, scale: &Tensor) -> Result<Tensor> {
+fn scaled(gradient: Tensor, scale: &Tensor) -> Result<Tensor> {
+    let mut gradient = if gradient.requires_grad() { gradient.f_detach()? } else { gradient };
     if gradient.is_contiguous() && shim::is_sole(&gradient) {
         let _ = gradient.f_mul_(scale)?;
         return Ok(gradient);
