@@ -2,6 +2,7 @@
 //! a kernel of its own runs.
 
 use super::{DType, Op, Tensor};
+use crate::backend::NoGrad;
 use crate::{Error, Result};
 
 /// Runs a fused operation as primitives.
@@ -139,6 +140,9 @@ fn adamw(op: &Op, x: &Tensor, rest: &[Tensor]) -> Result<Vec<Tensor>> {
     let (Op::Adamw { beta1, beta2, eps, decay, factor }, [g, m, v, rates, average @ ..]) = (op, rest) else {
         return Err(Error::failure("adamw: wrong inputs to lower"));
     };
+    // A step has no history, whatever its inputs have.
+    let place = x.place();
+    let _quiet = NoGrad::new(&*place.backend);
     let rate = |i: usize| rates.narrow(0, i, 1)?.reshape([]);
     let like = |number: Tensor| number.cast(x.dtype());
     let (lr, step, skip) = (rate(0)?.mul_scalar(*factor)?, rate(1)?, rate(3)?);

@@ -7,6 +7,7 @@ use palimpsest_core::{DType, Error, Place, Result, Tensor};
 
 use crate::outcome::Outcome;
 use crate::subject::{Subject, Support};
+use crate::taken_apart::taken_apart;
 
 /// The name in place of an operation's.
 pub const NAME: &str = "autograd";
@@ -238,12 +239,17 @@ fn no_leaves(place: &Place, dtype: DType) -> Result<()> {
 }
 
 fn step_without_history(place: &Place, dtype: DType) -> Result<()> {
-    let x = leaf(place, &[1.0, 1.0, 1.0], dtype)?;
-    let zeros = || place.full([3], 0.0, dtype);
-    let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, factor: 1.0 };
-    let rates = AdamwRates::new(0.1, 1).upload(place, dtype)?;
-    for made in Tensor::apply_owned(&op, vec![x.clone(), x.mul(&x)?, zeros()?, zeros()?, rates])? {
-        expect_none(made.sum_all()?, &x)?;
+    // By the backend's kernel and as core takes it apart.
+    for place in [place, &taken_apart(place)] {
+        let x = leaf(place, &[1.0, 1.0, 1.0], dtype)?;
+        let zeros = || place.full([3], 0.0, dtype);
+        let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 1.0 };
+        let rates = AdamwRates { average: 0.5, ..AdamwRates::new(0.1, 1) }.upload(place, dtype)?;
+        let inputs = vec![x.clone(), x.mul(&x)?, zeros()?, zeros()?, rates, zeros()?];
+        for made in Tensor::apply_owned(&op, inputs)? {
+            expect_none(made.sum_all()?, &x)?;
+        }
+        expect(&[Some(x)], &[Some(&[1.0; 3])])?;
     }
-    expect(&[Some(x)], &[Some(&[1.0; 3])])
+    Ok(())
 }
