@@ -142,6 +142,11 @@ impl Params {
         Self { trained: Some(trained), ..self }
     }
 
+    /// Which of them are trained; `None` for all.
+    pub fn trained(&self) -> Option<&Arc<[bool]>> {
+        self.trained.as_ref()
+    }
+
     /// Whether the parameter at this place of the declaration is trained.
     pub fn is_trained(&self, index: usize) -> bool {
         self.trained.as_ref().is_none_or(|trained| trained[index])

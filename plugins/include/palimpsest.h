@@ -52,7 +52,7 @@
 /*
  Grows when fields or functions are added.
  */
-#define PALIMPSEST_MINOR 2
+#define PALIMPSEST_MINOR 3
 
 /*
  The highest rank that crosses.
@@ -458,12 +458,20 @@
 #define PALIMPSEST_OP_LERP 113
 
 /*
- (parameter, gradient, first moment, second moment) -> the first, third and fourth after a
- step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes it.
-
- Attributes: lr (real), beta1 (real), beta2 (real), eps (real), decay (real), step (integer), scale (real).
+ A step of AdamW whose every number is an attribute, until ABI 1.2. No backend is asked for it any more.
  */
 #define PALIMPSEST_OP_ADAMW_STEP 114
+
+/*
+ (parameter, gradient, first moment, second moment, rates \[5\], average?) -> the first, third, fourth
+ and last after a step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes
+ it. What changes from step to step is read from the rates, which are f64 where the parameter is, else
+ f32: the learning rate, the number of the step from 1, the factor on the gradient, 1 to leave
+ everything as it is or else 0, and the weight of the new parameter in its average. Since ABI 1.3.
+
+ Attributes: beta1 (real), beta2 (real), eps (real), decay (real), factor on the learning rate (real).
+ */
+#define PALIMPSEST_OP_ADAMW 115
 
 /*
  What a function returns.
@@ -1039,8 +1047,7 @@ typedef struct PalimpsestMemory {
 } PalimpsestMemory;
 
 /*
- A step of AdamW on one parameter, in place. Its tensors are alike in shape and type, but for rates.
- Since ABI 1.2.
+ A step of AdamW on one parameter, in place, as ABI 1.2 asked for it.
  */
 typedef struct PalimpsestUpdate {
     /*
@@ -1200,7 +1207,8 @@ typedef struct PalimpsestBackendTable {
     uint32_t (*graphs)(PalimpsestOpaque instance, struct PalimpsestDevice device);
     /*
      From here to graph_end the thread's work on the device goes to the queue that graphs are captured
-     on. With capture 1 nothing is done, and the work becomes a graph. May be null. Since ABI 1.2.
+     on. With capture 1 nothing is done, and the work becomes a graph. In between the operation adamw writes
+     over the memory of what it changes, whoever else holds it. May be null. Since ABI 1.2.
      */
     uint32_t (*graph_begin)(PalimpsestOpaque instance,
                             struct PalimpsestDevice device,
@@ -1226,7 +1234,7 @@ typedef struct PalimpsestBackendTable {
                       const struct PalimpsestHostTensor *data,
                       struct PalimpsestError *error);
     /*
-     A step of AdamW whose changing numbers lie on the device. May be null. Since ABI 1.2.
+     Reserved: null. In ABI 1.2 a step of AdamW; since ABI 1.3 that is the operation adamw.
      */
     uint32_t (*update)(PalimpsestOpaque instance,
                        const struct PalimpsestUpdate *update,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use palimpsest_core::backend::{Handle, Wrapper};
-use palimpsest_core::graphs::{AdamwConstants, Graphs, Parameter, Rate};
+use palimpsest_core::graphs::Graphs;
 use palimpsest_core::tensor::{DType, HostTensor, Op, Shape};
 use palimpsest_core::{Backend, Device, Error, Result};
 
@@ -14,6 +14,8 @@ use palimpsest_core::{Backend, Device, Error, Result};
 pub struct Recorder {
     inner: Arc<dyn Backend>,
     capture: Mutex<Option<Capture>>,
+    /// Between `begin` and `end`.
+    begun: AtomicBool,
     replays: AtomicUsize,
     refuses: AtomicBool,
 }
@@ -53,7 +55,6 @@ enum Call {
     Detach(Slot, Slot),
     Backward(Slot, Vec<Slot>, Vec<Option<Slot>>),
     Recording(bool),
-    Update(AdamwConstants, Parameter<Slot>, Slot),
 }
 
 struct Graph(Vec<Call>);
@@ -61,8 +62,8 @@ struct Graph(Vec<Call>);
 impl Recorder {
     /// Graphs of another backend's calls.
     pub fn new(inner: Arc<dyn Backend>) -> Self {
-        let (replays, refuses) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { inner, capture: Mutex::new(None), replays, refuses }
+        let (begun, refuses) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner, capture: Mutex::new(None), begun, replays: AtomicUsize::new(0), refuses }
     }
 
     /// How often a graph was launched.
@@ -99,29 +100,6 @@ impl Recorder {
         }
     }
 
-    fn step(&self, constants: &AdamwConstants, parameter: &Parameter<Slot>, rates: &Slot) -> Result<()> {
-        let rates = self.inner.download(&rates.get())?.into_f64();
-        let rate = |rate: Rate| rates[rate as usize];
-        if rate(Rate::Skip) == 1.0 {
-            return Ok(());
-        }
-        let AdamwConstants { beta1, beta2, eps, decay } = *constants;
-        let (lr, step, scale) = (rate(Rate::Learning), rate(Rate::Step) as u64, rate(Rate::Scale));
-        let op = Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale };
-        let Parameter { value, gradient, first, second, average } = parameter;
-        let inputs = [value, gradient, first, second].map(Slot::get).to_vec();
-        let made = self.inner.execute(&op, inputs, Device::Cpu)?;
-        for (slot, made) in [value, first, second].into_iter().zip(made) {
-            self.write_slot(slot, made);
-        }
-        if let Some(average) = average {
-            let op = Op::Lerp { weight: rate(Rate::Average) };
-            let made = self.inner.execute(&op, vec![average.get(), value.get()], Device::Cpu)?.remove(0);
-            self.write_slot(average, made);
-        }
-        Ok(())
-    }
-
     fn again(&self, call: &Call) -> Result<()> {
         let get = |slots: &[Slot]| slots.iter().map(Slot::get).collect::<Vec<_>>();
         match call {
@@ -145,7 +123,6 @@ impl Recorder {
             Call::Recording(enabled) => {
                 self.inner.set_grad_enabled(*enabled);
             }
-            Call::Update(constants, parameter, rates) => self.step(constants, parameter, rates)?,
         }
         Ok(())
     }
@@ -173,7 +150,15 @@ impl Wrapper for Recorder {
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {
         let inputs = inputs.iter().map(Slot::of).collect::<Result<Vec<_>>>()?;
         let made = self.inner.execute(op, inputs.iter().map(Slot::get).collect(), device)?;
-        let (slots, handles) = made.into_iter().map(slot).unzip();
+        let (slots, handles) = if matches!(op, Op::Adamw { .. }) && self.begun.load(Ordering::Relaxed) {
+            // The parameter, its moments and its average change where they lie.
+            let slots: Vec<Slot> = [0, 2, 3, 5].iter().filter_map(|&i| inputs.get(i)).cloned().collect();
+            slots.iter().zip(made).for_each(|(slot, made)| self.write_slot(slot, made));
+            let handles = slots.iter().cloned().map(Handle::new).collect();
+            (slots, handles)
+        } else {
+            made.into_iter().map(slot).unzip()
+        };
         self.note(Call::Execute(op.clone(), inputs, slots, device));
         Ok(handles)
     }
@@ -222,10 +207,12 @@ impl Graphs for Recorder {
             return Err(Error::failure("no memory for a graph"));
         }
         *self.capture() = capture.then(Capture::default);
+        self.begun.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     fn end(&self, _device: Device) -> Result<Option<Handle>> {
+        self.begun.store(false, Ordering::Relaxed);
         let Some(capture) = self.capture().take() else { return Ok(None) };
         for (slot, old) in capture.undo.into_iter().rev() {
             slot.set(old);
@@ -247,25 +234,6 @@ impl Graphs for Recorder {
             return Err(Error::failure("other elements don't fit"));
         }
         slot.set(self.inner.upload(data, Device::Cpu)?);
-        Ok(())
-    }
-
-    fn update(
-        &self,
-        constants: &AdamwConstants,
-        parameter: Parameter<&Handle>,
-        rates: &Handle,
-    ) -> Result<()> {
-        let parameter = Parameter {
-            value: Slot::of(parameter.value)?,
-            gradient: Slot::of(parameter.gradient)?,
-            first: Slot::of(parameter.first)?,
-            second: Slot::of(parameter.second)?,
-            average: parameter.average.map(Slot::of).transpose()?,
-        };
-        let rates = Slot::of(rates)?;
-        self.step(constants, &parameter, &rates)?;
-        self.note(Call::Update(*constants, parameter, rates));
         Ok(())
     }
 }

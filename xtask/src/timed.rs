@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use palimpsest_core::backend::{Handle, Wrapper};
-use palimpsest_core::graphs::{AdamwConstants, Graphs, Parameter};
+use palimpsest_core::graphs::Graphs;
 use palimpsest_core::tensor::{HostTensor, Op};
 use palimpsest_core::{Backend, Device, Error, Place, Result};
 
@@ -108,15 +108,6 @@ impl Graphs for Timed {
 
     fn write(&self, tensor: &Handle, data: HostTensor) -> Result<()> {
         self.time_graphs(|graphs| graphs.write(tensor, data))
-    }
-
-    fn update(
-        &self,
-        constants: &AdamwConstants,
-        parameter: Parameter<&Handle>,
-        rates: &Handle,
-    ) -> Result<()> {
-        self.time_graphs(|graphs| graphs.update(constants, parameter, rates))
     }
 }
 

@@ -41,7 +41,7 @@ extern "C" {
 
 // Shared with src/shim.rs.
 struct PalimpsestAdamw {
-  double lr, beta1, beta2, eps, decay, step;
+  double beta1, beta2, eps, decay, factor;
 };
 
 // The calling thread's last error; valid until its next call of a function here.
@@ -55,37 +55,27 @@ int palimpsest_tch_is_sole(const at::Tensor* tensor) {
   return sole;
 }
 
-// One step of AdamW, in place. All four are dense and alike in shape, type and device.
+// One step of AdamW, in place. Its changing numbers lie beside the parameter: learning rate, number of the
+// step, factor on the gradient (which the caller has applied), 1 to leave everything as it is, weight of the
+// new parameter in the average. The average may be null. The others are dense and alike in shape, type and device.
 int palimpsest_tch_adamw(at::Tensor* parameter, const at::Tensor* gradient, at::Tensor* first,
-                         at::Tensor* second, const PalimpsestAdamw* rates) {
-  return guarded([&] {
-    at::NoGradGuard no_grad;
-    // The kernels want the number of the step as a tensor beside the parameter.
-    auto step = at::full({}, rates->step, parameter->options().dtype(at::kFloat));
-    at::_fused_adamw_({*parameter}, {*gradient}, {*first}, {*second}, {}, {step}, rates->lr, rates->beta1,
-                      rates->beta2, rates->decay, rates->eps, /*amsgrad=*/false, /*maximize=*/false);
-  });
-}
-
-// Shared with src/shim.rs.
-struct PalimpsestConstants {
-  double beta1, beta2, eps, decay;
-};
-
-// One step of AdamW, in place, whose changing numbers lie on the device: learning rate, number of the step,
-// factor on the gradient, 1 to leave everything as it is, weight of the new parameter in the average. The
-// average may be null. The others are dense and alike in shape, type and device.
-int palimpsest_tch_update(at::Tensor* parameter, const at::Tensor* gradient, at::Tensor* first,
-                          at::Tensor* second, at::Tensor* average, const at::Tensor* rates,
-                          const PalimpsestConstants* constants) {
+                         at::Tensor* second, at::Tensor* average, const at::Tensor* rates,
+                         const PalimpsestAdamw* constants) {
   return guarded([&] {
     at::NoGradGuard no_grad;
     auto rate = [&](int64_t i) { return rates->select(0, i); };
-    auto scaled = gradient->mul(rate(2));
-    at::_fused_adamw_({*parameter}, {scaled}, {*first}, {*second}, {}, {rate(1)}, rate(0), constants->beta1,
-                      constants->beta2, constants->decay, constants->eps, /*amsgrad=*/false,
-                      /*maximize=*/false, /*grad_scale=*/{}, /*found_inf=*/rate(3));
-    if (average != nullptr) average->lerp_(*parameter, rate(4).to(parameter->scalar_type()));
+    // The processor's kernel takes the rate in double, a GPU's all three in float.
+    auto lr = rate(0);
+    if (constants->factor != 1.0) lr = lr.to(at::kDouble).mul(constants->factor);
+    if (!parameter->is_cpu()) lr = lr.to(at::kFloat);
+    auto skip = rate(3).to(at::kFloat);
+    at::_fused_adamw_({*parameter}, {*gradient}, {*first}, {*second}, {}, {rate(1).to(at::kFloat)}, lr,
+                      constants->beta1, constants->beta2, constants->decay, constants->eps,
+                      /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, /*found_inf=*/skip);
+    // Where the step is left out the parameter may be apart from its average, which stays.
+    if (average != nullptr) {
+      average->lerp_(*parameter, rate(4).mul(skip.neg().add(1)).to(parameter->scalar_type()));
+    }
   });
 }
 

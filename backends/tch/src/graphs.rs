@@ -1,16 +1,26 @@
-//! Graphs as core sees them: captured on CUDA. The processor offers what a step needs to be one (in-place writes,
-//! an optimiser that reads its rates from the device), so that all but the capture is tested there.
+//! Graphs as core sees them: captured on CUDA. The processor offers what a step needs to be one (writes in place,
+//! whoever else holds the memory), so that all but the capture is tested there.
+
+use std::cell::Cell;
 
 use palimpsest_core::backend::{Device, Handle};
-use palimpsest_core::graphs::{AdamwConstants, Graphs, Parameter};
+use palimpsest_core::graphs::Graphs;
 use palimpsest_core::{Error, HostTensor, Result};
 
 use crate::backend::Libtorch;
 use crate::convert;
 use crate::failure::caught;
 use crate::graph_library::{self, Graph};
-use crate::shim::{self, Constants};
 use crate::value::{Value, core_type, extents};
+
+thread_local! {
+    static BEGUN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is between `begin` and `end`, where AdamW writes over memory that others hold too.
+pub(crate) fn begun() -> bool {
+    BEGUN.get()
+}
 
 fn failed(why: String) -> Error {
     Error::failure(format!("graph: {}", why.lines().next().unwrap_or("no reason was given")))
@@ -19,13 +29,16 @@ fn failed(why: String) -> Error {
 impl Graphs for Libtorch {
     fn begin(&self, device: Device, capture: bool) -> Result<()> {
         match device {
-            Device::Cuda(index) => graph_library::begin(index, capture).map_err(failed),
-            _ if capture => Err(Error::failure(format!("libtorch captures no graphs on {device}"))),
-            _ => Ok(()),
+            Device::Cuda(index) => graph_library::begin(index, capture).map_err(failed)?,
+            _ if capture => return Err(Error::failure(format!("libtorch captures no graphs on {device}"))),
+            _ => {}
         }
+        BEGUN.set(true);
+        Ok(())
     }
 
     fn end(&self, device: Device) -> Result<Option<Handle>> {
+        BEGUN.set(false);
         match device {
             Device::Cuda(_) => Ok(graph_library::end().map_err(failed)?.map(Handle::new)),
             _ => Ok(None),
@@ -47,26 +60,6 @@ impl Graphs for Libtorch {
             let host = convert::from_host(&data, tch::Device::Cpu)?;
             tensor.shallow_clone().f_copy_(&host)?;
             Ok(())
-        })
-    }
-
-    fn update(
-        &self,
-        constants: &AdamwConstants,
-        parameter: Parameter<&Handle>,
-        rates: &Handle,
-    ) -> Result<()> {
-        caught("update", || {
-            let AdamwConstants { beta1, beta2, eps, decay } = *constants;
-            let parameter = Parameter {
-                value: Value::of(parameter.value)?,
-                gradient: Value::of(parameter.gradient)?,
-                first: Value::of(parameter.first)?,
-                second: Value::of(parameter.second)?,
-                average: parameter.average.map(Value::of).transpose()?,
-            };
-            let constants = Constants { beta1, beta2, eps, decay };
-            Ok(shim::update(&parameter, Value::of(rates)?, &constants)?)
         })
     }
 }

@@ -6,21 +6,20 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::graphs::{Parameter, Rate};
+use palimpsest_core::tensor::AdamwRates;
 use tch::{TchError, Tensor};
 use torch_sys::C_tensor;
 
-/// The constants of a step of AdamW. `shim.cpp` has the same fields in the same order.
+/// The constants of every step of AdamW. `shim.cpp` has the same fields in the same order.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Adamw {
-    pub(crate) lr: f64,
     pub(crate) beta1: f64,
     pub(crate) beta2: f64,
     pub(crate) eps: f64,
     pub(crate) decay: f64,
-    /// The number of the step, from 1.
-    pub(crate) step: f64,
+    /// Factor on the learning rate.
+    pub(crate) factor: f64,
 }
 
 /// A tensor that threads can share.
@@ -34,8 +33,8 @@ pub(crate) struct Shared(Tensor);
 
 // SAFETY: this crate calls no method on a borrowed tensor that changes it: what it does in place it
 // does to a tensor that it owns and whose memory nothing else refers to (`is_sole`), so never to one
-// that another thread could be reading. `crate::graphs` writes over shared ones: its trait's callers see to it
-// that nobody reads them meanwhile.
+// that another thread could be reading. `crate::graphs`, and AdamW in the midst of a graph, write over shared
+// ones: the callers of that trait see to it that nobody reads them meanwhile.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -53,16 +52,6 @@ impl Shared {
     }
 }
 
-/// The constants of every step of AdamW. `shim.cpp` has the same fields in the same order.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Constants {
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) eps: f64,
-    pub(crate) decay: f64,
-}
-
 unsafe extern "C" {
     fn palimpsest_tch_error() -> *const c_char;
     fn palimpsest_tch_is_sole(tensor: *const C_tensor) -> c_int;
@@ -71,16 +60,9 @@ unsafe extern "C" {
         gradient: *const C_tensor,
         first: *mut C_tensor,
         second: *mut C_tensor,
-        rates: *const Adamw,
-    ) -> c_int;
-    fn palimpsest_tch_update(
-        parameter: *mut C_tensor,
-        gradient: *const C_tensor,
-        first: *mut C_tensor,
-        second: *mut C_tensor,
         average: *mut C_tensor,
         rates: *const C_tensor,
-        constants: *const Constants,
+        constants: *const Adamw,
     ) -> c_int;
     fn palimpsest_tch_allow_tf32(allowed: c_int) -> c_int;
     fn palimpsest_tch_cuda_memory(device: c_int, in_use: *mut u64, peak: *mut u64) -> c_int;
@@ -105,16 +87,20 @@ pub(crate) fn is_sole(tensor: &Tensor) -> bool {
     unsafe { palimpsest_tch_is_sole(tensor.as_ptr()) != 0 }
 }
 
-/// A step of AdamW, in place. All four tensors must be dense and alike in shape, type and device.
+/// A step of AdamW, in place, on a parameter, its moments and, if one is kept, its average; its numbers are
+/// read from `rates` (but for the factor on the gradient, which has been applied). All but the rates must be
+/// dense and alike in shape, type and device.
 pub(crate) fn adamw(
-    parameter: &mut Tensor,
+    state: &mut [Tensor],
     gradient: &Tensor,
-    first: &mut Tensor,
-    second: &mut Tensor,
-    rates: &Adamw,
+    rates: &Tensor,
+    constants: &Adamw,
 ) -> Result<(), TchError> {
-    for other in [gradient, &*first, &*second] {
-        // The kernel takes the parameter's extents and type for all four's without a look.
+    let [parameter, first, second, average @ ..] = state else {
+        return Err(TchError::Shape("a parameter without its moments".to_owned()));
+    };
+    for other in [gradient, &*first, &*second].into_iter().chain(&*average) {
+        // The kernel takes the parameter's extents and type for all of them without a look.
         let alike = other.size() == parameter.size()
             && other.f_kind()? == parameter.f_kind()?
             && other.device() == parameter.device();
@@ -122,55 +108,18 @@ pub(crate) fn adamw(
             return Err(TchError::Shape("the parameter, its gradient and its moments differ".to_owned()));
         }
     }
-    // SAFETY: four live at::Tensors, checked above to be alike and dense; the three that are written
-    // are borrowed mutably; `Adamw` has the layout of its C++ twin.
+    if rates.size() != [AdamwRates::COUNT as i64] || rates.device() != parameter.device() {
+        return Err(TchError::Shape("the step's rates don't fit".to_owned()));
+    }
+    // SAFETY: live at::Tensors, checked above to be alike and dense; those that are written are borrowed
+    // mutably; `Adamw` has the layout of its C++ twin.
     let status = unsafe {
         palimpsest_tch_adamw(
             parameter.as_mut_ptr(),
             gradient.as_ptr(),
             first.as_mut_ptr(),
             second.as_mut_ptr(),
-            rates,
-        )
-    };
-    outcome(status).map_err(TchError::Torch)
-}
-
-/// A step of AdamW on all that a parameter has, in place, whoever shares it; `rates` are on its device.
-pub(crate) fn update(
-    parameter: &Parameter<&Tensor>,
-    rates: &Tensor,
-    constants: &Constants,
-) -> Result<(), TchError> {
-    let Parameter { value, gradient, first, second, average } = *parameter;
-    let gradient = gradient.f_contiguous()?;
-    for other in [&gradient, first, second].into_iter().chain(average) {
-        let alike = other.size() == value.size()
-            && other.f_kind()? == value.f_kind()?
-            && other.device() == value.device();
-        if !(alike && other.is_contiguous() && value.is_contiguous()) {
-            return Err(TchError::Shape("the parameter, its gradient and its moments differ".to_owned()));
-        }
-    }
-    if rates.size() != [Rate::COUNT as i64]
-        || rates.f_kind()? != tch::Kind::Float
-        || rates.device() != value.device()
-    {
-        return Err(TchError::Shape("the step's rates don't fit".to_owned()));
-    }
-    // A reference of its own to each that is written.
-    let mut written = [value.shallow_clone(), first.shallow_clone(), second.shallow_clone()];
-    let mut average = average.map(Tensor::shallow_clone);
-    let [value, first, second] = &mut written;
-    // SAFETY: live at::Tensors, checked above to be alike and dense; the trait's contract has whoever
-    // shares their memory see it change. `Constants` has the layout of its C++ twin.
-    let status = unsafe {
-        palimpsest_tch_update(
-            value.as_mut_ptr(),
-            gradient.as_ptr(),
-            first.as_mut_ptr(),
-            second.as_mut_ptr(),
-            average.as_mut().map_or(std::ptr::null_mut(), Tensor::as_mut_ptr),
+            average.first_mut().map_or(std::ptr::null_mut(), Tensor::as_mut_ptr),
             rates.as_ptr(),
             constants,
         )

@@ -339,9 +339,9 @@ impl Backend for LoadedBackend {
     }
 
     fn graphs(&self, device: Device) -> Option<&dyn Graphs> {
-        let Table { graphs, graph_begin, graph_end, graph_replay, write, update, .. } = &self.opened.table;
+        let Table { graphs, graph_begin, graph_end, graph_replay, write, .. } = &self.opened.table;
         let whole = graph_begin.is_some() && graph_end.is_some() && graph_replay.is_some();
-        let graphs = (*graphs).filter(|_| whole && write.is_some() && update.is_some())?;
+        let graphs = (*graphs).filter(|_| whole && write.is_some())?;
         // SAFETY: plain numbers.
         let offered = unsafe { graphs(self.opened.instance, wire::device_out(device)) } != 0;
         offered.then_some(self)

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use palimpsest_abi::backend::Update;
-use palimpsest_abi::{Head, Opaque};
+use palimpsest_abi::Opaque;
 
 use super::LoadedBackend;
 use super::failure::Report;
 use super::loaded_backend::Opened;
 use super::wire;
 use crate::backend::Handle;
-use crate::graphs::{AdamwConstants, Graphs, Parameter};
+use crate::graphs::Graphs;
 use crate::tensor::HostTensor;
 use crate::{Device, Error, Result};
 
@@ -77,34 +76,6 @@ impl Graphs for LoadedBackend {
         let tensor = self.foreign(tensor)?.handle();
         // SAFETY: `view` shows `data`, which lives until the call returns; a lent tensor of this library.
         let code = unsafe { write(self.opened.instance, tensor, &raw const view, &raw mut *error) };
-        self.opened.check(code, &error)
-    }
-
-    fn update(
-        &self,
-        constants: &AdamwConstants,
-        parameter: Parameter<&Handle>,
-        rates: &Handle,
-    ) -> Result<()> {
-        let update = self.there(self.opened.table.update)?;
-        let handle = |handle: &Handle| Ok::<_, Error>(self.foreign(handle)?.handle());
-        let AdamwConstants { beta1, beta2, eps, decay } = *constants;
-        let call = Update {
-            head: Head::of::<Update>(),
-            beta1,
-            beta2,
-            eps,
-            decay,
-            value: handle(parameter.value)?,
-            gradient: handle(parameter.gradient)?,
-            first: handle(parameter.first)?,
-            second: handle(parameter.second)?,
-            average: parameter.average.map(handle).transpose()?.unwrap_or(std::ptr::null_mut()),
-            rates: handle(rates)?,
-        };
-        let mut error = Report::new();
-        // SAFETY: lent tensors of this library, and a writable error.
-        let code = unsafe { update(self.opened.instance, &raw const call, &raw mut *error) };
         self.opened.check(code, &error)
     }
 }

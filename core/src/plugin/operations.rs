@@ -107,7 +107,7 @@ impl Operations {
             Op::RandomUniform { shape, dtype } => Ok(vec![
                 self.draw(shape, *dtype, |random, out| out.iter_mut().for_each(|x| *x = random.uniform()))?,
             ]),
-            Op::AdamwStep { .. } => Err(Error::failure("adamw-step is not for plug-ins")),
+            Op::Adamw { .. } => Err(Error::failure("adamw is not for plug-ins")),
             _ => Tensor::apply_owned(op, inputs),
         }
     }

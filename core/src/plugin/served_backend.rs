@@ -8,7 +8,7 @@ use palimpsest_abi::backend::{Device as CDevice, HostTensor, Info, Input, Memory
 use palimpsest_abi::{self as abi, Code, Head, Opaque, Str};
 use smallvec::SmallVec;
 
-use super::served_graphs::{graph_begin, graph_end, graph_replay, graphs, update, write};
+use super::served_graphs::{graph_begin, graph_end, graph_replay, graphs, write};
 use super::{failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle};
 use crate::tensor::{DType, Op, OpKind};
@@ -78,7 +78,7 @@ pub const fn backend_table<S: ServedBackend>() -> Table {
         graph_end: Some(graph_end),
         graph_replay: Some(graph_replay),
         write: Some(write),
-        update: Some(update),
+        update: None,
     }
 }
 

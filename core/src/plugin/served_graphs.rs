@@ -1,12 +1,12 @@
 //! The library's end of graphs.
 #![allow(unsafe_code, reason = "C functions over pointers of the host")]
 
-use palimpsest_abi::backend::{Device as CDevice, HostTensor, Update};
+use palimpsest_abi::backend::{Device as CDevice, HostTensor};
 use palimpsest_abi::{self as abi, Opaque};
 
 use super::served_backend::{Instance, guard, lent};
 use super::wire;
-use crate::graphs::{AdamwConstants, Graphs, Parameter};
+use crate::graphs::Graphs;
 use crate::{Device, Error, Result};
 
 /// The graphs of a device.
@@ -83,31 +83,6 @@ pub(super) unsafe extern "C" fn write(
         let data = unsafe { wire::host_in(&*data) }?;
         // SAFETY: a tensor of this library, lent.
         any(instance)?.write(unsafe { lent(tensor) }, data)
-    };
-    // SAFETY: the host passes what `open` made.
-    unsafe { guard(instance, error, work) }
-}
-
-pub(super) unsafe extern "C" fn update(
-    instance: Opaque,
-    update: *const Update,
-    error: *mut abi::Error,
-) -> u32 {
-    let work = |instance: &'static Instance| {
-        // SAFETY: the host's struct lives until the call returns; its tensors are this library's, lent.
-        let (update, parameter, rates) = unsafe {
-            let update = &*update;
-            let parameter = Parameter {
-                value: lent(update.value),
-                gradient: lent(update.gradient),
-                first: lent(update.first),
-                second: lent(update.second),
-                average: (!update.average.is_null()).then(|| lent(update.average)),
-            };
-            (update, parameter, lent(update.rates))
-        };
-        let Update { beta1, beta2, eps, decay, .. } = *update;
-        any(instance)?.update(&AdamwConstants { beta1, beta2, eps, decay }, parameter, rates)
     };
     // SAFETY: the host passes what `open` made.
     unsafe { guard(instance, error, work) }

@@ -157,15 +157,7 @@ mod tests {
             Op::Pad { axis: 1, before: 2, after: 0, value: f64::NEG_INFINITY },
             Op::Interpolate { height: 7, width: 9, mode: Interpolation::Bilinear },
             Op::Argsort { axis: 3, descending: true },
-            Op::AdamwStep {
-                lr: 1e-3,
-                beta1: 0.9,
-                beta2: 0.95,
-                eps: 1e-8,
-                decay: 0.05,
-                step: u64::MAX,
-                scale: 0.25,
-            },
+            Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 0.65 },
         ];
         for op in ops {
             let sent = op.attributes();

@@ -2,7 +2,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{DType, Op, Shape};
+use super::{AdamwRates, DType, Op, Shape};
 use crate::{Error, Result};
 
 /// A tensor's type as the checks see it.
@@ -357,14 +357,19 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Signatures> {
             shape_is(1, inputs[0].0)?;
             one(inputs[0].0.clone(), inputs[0].1)
         }
-        Op::AdamwStep { .. } => {
-            arity(4, 4)?;
+        Op::Adamw { .. } => {
+            arity(5, 6)?;
+            float(0)?;
             let signature = (inputs[0].0.clone(), inputs[0].1);
-            for i in 1..4 {
+            for i in (1..4).chain(5..inputs.len()) {
                 same_type(0, i)?;
                 shape_is(i, inputs[0].0)?;
             }
-            Ok(smallvec![signature; 3])
+            shape_is(4, &[AdamwRates::COUNT])?;
+            if inputs[4].1 != AdamwRates::dtype(signature.1) {
+                return Err(err("rates are f64 where the parameter is, else f32"));
+            }
+            Ok(smallvec![signature; inputs.len() - 2])
         }
     }
 }

@@ -2,6 +2,7 @@
 //! a kernel of its own runs.
 
 use super::{DType, Op, Tensor};
+use crate::backend::NoGrad;
 use crate::{Error, Result};
 
 /// Runs a fused operation as primitives.
@@ -98,15 +99,7 @@ pub(super) fn lower(op: &Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         }
         Op::SumSquares => x.mul(x)?.sum_all()?,
         Op::Lerp { weight } => x.add(&rest[0].sub(x)?.mul_scalar(*weight)?)?,
-        Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale } => {
-            let g = rest[0].mul_scalar(*scale)?;
-            let m = rest[1].mul_scalar(*beta1)?.add(&g.mul_scalar(1.0 - beta1)?)?;
-            let v = rest[2].mul_scalar(*beta2)?.add(&g.mul(&g)?.mul_scalar(1.0 - beta2)?)?;
-            let (c1, c2) = (1.0 - beta1.powf(*step as f64), 1.0 - beta2.powf(*step as f64));
-            let denominator = v.sqrt()?.mul_scalar(c2.sqrt().recip())?.add_scalar(*eps)?;
-            let update = m.div(&denominator)?.mul_scalar(-lr / c1)?;
-            return Ok(vec![x.mul_scalar(1.0 - lr * decay)?.add(&update)?, m, v]);
-        }
+        Op::Adamw { .. } => return adamw(op, x, rest),
         _ => return Err(Error::failure(format!("{} is a primitive", op.kind().name()))),
     };
     Ok(vec![out])
@@ -140,4 +133,40 @@ fn probabilities(q: &Tensor, k: &Tensor, bias: Option<&Tensor>) -> Result<Tensor
         logits = logits.add(&bias.cast(wide)?)?;
     }
     logits.softmax()?.cast(dtype)
+}
+
+/// A step of AdamW. Where it is left out, nothing is: a product with 0 would keep NaN.
+fn adamw(op: &Op, x: &Tensor, rest: &[Tensor]) -> Result<Vec<Tensor>> {
+    let (Op::Adamw { beta1, beta2, eps, decay, factor }, [g, m, v, rates, average @ ..]) = (op, rest) else {
+        return Err(Error::failure("adamw: wrong inputs to lower"));
+    };
+    // A step has no history, whatever its inputs have.
+    let place = x.place();
+    let _quiet = NoGrad::new(&*place.backend);
+    let rate = |i: usize| rates.narrow(0, i, 1)?.reshape([]);
+    let like = |number: Tensor| number.cast(x.dtype());
+    let (lr, step, skip) = (rate(0)?.mul_scalar(*factor)?, rate(1)?, rate(3)?);
+    // 1 - beta^step = 2 t / (1 + t) with t = tanh(-step ln(beta) / 2), which keeps its digits where beta^step
+    // is near 1.
+    let correction = |beta: f64| {
+        let t = step.mul_scalar(-0.5 * beta.ln())?.tanh()?;
+        t.div(&t.add_scalar(1.0)?)?.mul_scalar(2.0)
+    };
+    let g = g.mul(&like(rate(2)?)?)?;
+    let first = m.mul_scalar(*beta1)?.add(&g.mul_scalar(1.0 - beta1)?)?;
+    let second = v.mul_scalar(*beta2)?.add(&g.mul(&g)?.mul_scalar(1.0 - beta2)?)?;
+    let denominator = second.sqrt()?.div(&like(correction(*beta2)?.sqrt()?)?)?.add_scalar(*eps)?;
+    let update = first.div(&denominator)?.mul(&like(lr.div(&correction(*beta1)?)?)?)?;
+    let shrunk = match decay {
+        0.0 => x.clone(),
+        _ => x.mul(&like(lr.mul_scalar(-decay)?.add_scalar(1.0)?)?)?,
+    };
+    let parameter = shrunk.sub(&update)?;
+    let done = skip.less(&skip.mul_scalar(0.0)?.add_scalar(0.5)?)?;
+    let mut out = vec![done.choose(&parameter, x)?, done.choose(&first, m)?, done.choose(&second, v)?];
+    if let [average] = average {
+        let moved = average.add(&parameter.sub(average)?.mul(&like(rate(4)?)?)?)?;
+        out.push(done.choose(&moved, average)?);
+    }
+    Ok(out)
 }

@@ -5,6 +5,7 @@
 //!
 //! A function that returns a `Result` and says no more fails as the backend does.
 
+mod adamw;
 mod attributes;
 mod host;
 mod infer;
@@ -18,6 +19,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+pub use adamw::AdamwRates;
 pub use attributes::Attributes;
 pub use host::{HostData, HostTensor};
 pub use op::{Op, OpKind};

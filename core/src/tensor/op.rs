@@ -314,11 +314,13 @@ ops! {
         /// The weight of b.
         weight: f64,
     } = 113 "lerp",
-    /// (parameter, gradient, first moment, second moment) -> the first, third and fourth after a
-    /// step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes it.
-    AdamwStep {
-        /// Learning rate.
-        lr: f64,
+    // 114 was a step of AdamW whose every number was an attribute, until ABI 1.2.
+    /// (parameter, gradient, first moment, second moment, rates [5], average?) -> the first, third, fourth
+    /// and last after a step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes
+    /// it. What changes from step to step is read from the rates, which are f64 where the parameter is, else
+    /// f32: the learning rate, the number of the step from 1, the factor on the gradient, 1 to leave
+    /// everything as it is or else 0, and the weight of the new parameter in its average.
+    Adamw {
         /// Decay of the first moment.
         beta1: f64,
         /// Decay of the second moment.
@@ -327,11 +329,9 @@ ops! {
         eps: f64,
         /// Weight decay.
         decay: f64,
-        /// The number of this step, from 1.
-        step: u64,
-        /// Factor on the gradient (clipping).
-        scale: f64,
-    } = 114 "adamw-step",
+        /// Factor on the learning rate (layer-wise decay).
+        factor: f64,
+    } = 115 "adamw",
 }
 
 impl OpKind {

@@ -1,5 +1,6 @@
 //! The gradients of a step, all at once or with blocks recomputed in the backward pass.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use crate::Result;
@@ -45,29 +46,29 @@ pub trait Pass {
     fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)>;
 }
 
-/// A pre-training step.
-struct Restoration<'a> {
-    model: &'a Model,
-    prepared: &'a Prepared<'a>,
+/// The forward pass of pre-training.
+pub(super) struct Restoration<'a, P> {
+    pub(super) model: &'a Model,
+    pub(super) prepared: P,
 }
 
-impl Pass for Restoration<'_> {
+impl<'a, P: Borrow<Prepared<'a>>> Pass for Restoration<'a, P> {
     fn depth(&self) -> usize {
         self.model.geometry().depth
     }
 
     fn enter(&self, params: &Params) -> Result<Tensor> {
-        self.model.enter(params, self.prepared)
+        self.model.enter(params, self.prepared.borrow())
     }
 
     fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)> {
-        let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.prepared)?;
+        let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.prepared.borrow())?;
         Ok((tokens, attention.into_iter().map(|probs| (probs.block, probs.values)).collect()))
     }
 
     fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)> {
         let attention = side.into_iter().map(|(block, values)| Probabilities { block, values }).collect();
-        scalars(self.model.leave(params, tokens, attention, self.prepared)?)
+        scalars(self.model.leave(params, tokens, attention, self.prepared.borrow())?)
     }
 }
 
@@ -208,7 +209,7 @@ fn pull_back(
 }
 
 /// Adds gradients to a sum, in place where the backend can.
-pub(crate) fn accumulate(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
+pub(super) fn accumulate(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum = match (sum.take(), more) {
             (Some(a), Some(b)) => Some(Tensor::apply_owned(&crate::tensor::Op::Add, vec![a, b])?.remove(0)),

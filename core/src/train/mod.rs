@@ -1,26 +1,24 @@
 //! Training: gradients, the optimiser step, schedules, checkpoints, and the loop around them.
 
-mod average;
 mod checkpoint;
 mod collective;
+mod engine;
 mod folder;
 mod gradient;
 mod graph;
-mod optimizer;
+mod report;
 mod run;
 mod schedule;
+pub(crate) mod steps;
 mod trainer;
 
-pub use average::Average;
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use collective::{Collective, Single};
+pub use engine::{Engine, EngineSettings, MakePass, Restored, StepInput};
 pub use folder::RunFolder;
-pub(crate) use gradient::accumulate;
 pub use gradient::{Gradients, Pass, Scalars, Side, gradients, gradients_of};
-pub use optimizer::AdamW;
-pub(crate) use optimizer::global_norm;
+pub use report::{Phases, StepReport};
 pub use run::{Observer, Summary, run};
 pub use schedule::Schedule;
-pub(crate) use trainer::read_scalars;
-pub use trainer::{Phases, StepReport, Trainer};
+pub use trainer::Trainer;

@@ -1,12 +1,12 @@
 //! The training loop: steps, metrics, checkpoints, evaluations, and the ways to stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use serde_json::json;
 
+use super::steps::{self, Steps};
 use super::{RunFolder, StepReport, Trainer};
-use crate::data::BatchSource;
+use crate::data::{Batch, BatchSource};
 use crate::{Error, Result};
 
 /// What watches a run: bars, logs, pictures, evaluations. The loop calls it; it changes nothing.
@@ -62,74 +62,104 @@ pub fn run(
     interrupted: &AtomicBool,
 ) -> Result<Summary> {
     source.seek(trainer.step_count())?;
-    let settings = trainer.recipe.train.clone();
-    let eval_every = trainer.recipe.eval.every;
-    let (steps_per_epoch, total) = (trainer.steps_per_epoch, trainer.total_steps);
-    let due = |every: f64, step: u64| {
-        let interval = (every * steps_per_epoch as f64).round().max(1.0) as u64;
-        every > 0.0 && step.is_multiple_of(interval)
-    };
-    let mut recent = std::collections::VecDeque::new();
-    let (mut seconds, mut waited, mut images) = (0.0, 0.0, 0);
-    let mut skipped = 0;
     if trainer.step_count() == 0 {
         // A run can be resumed from its very start.
-        observer.checkpoint(&folder.save(&trainer.checkpoint()?, settings.keep_last)?);
+        observer.checkpoint(&folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?);
     }
-    while trainer.step_count() < total {
-        let started = Instant::now();
-        let batch = source.next_batch()?;
-        let data = started.elapsed().as_secs_f64();
-        if source.skipped() > skipped {
-            skipped = source.skipped();
-            observer.warn(&format!("{skipped} broken files skipped so far"));
+    let pace = steps::take(&mut Run { trainer, source, folder, observer, interrupted, skipped: 0 })?;
+    record_evaluation(trainer, folder, observer)?;
+    Ok(Summary {
+        steps: trainer.step_count(),
+        epochs: trainer.epoch(),
+        loss: pace.loss(),
+        seconds: pace.seconds,
+        images_per_second: pace.images_per_second(),
+        data_wait: pace.data_wait(),
+    })
+}
+
+struct Run<'a> {
+    trainer: &'a mut Trainer,
+    source: &'a mut dyn BatchSource,
+    folder: &'a RunFolder,
+    observer: &'a mut dyn Observer,
+    interrupted: &'a AtomicBool,
+    /// Broken files that were told.
+    skipped: u64,
+}
+
+impl Run<'_> {
+    /// Whether something is due that is done every so many epochs.
+    fn every(&self, epochs: f64) -> bool {
+        let interval = (epochs * self.trainer.steps_per_epoch as f64).round().max(1.0) as u64;
+        epochs > 0.0 && self.trainer.step_count().is_multiple_of(interval)
+    }
+
+    /// Whether the step of this number, from 1, is logged and looks at attention.
+    fn logs(&self, step: u64) -> bool {
+        step.is_multiple_of(self.trainer.recipe.train.log_every as u64)
+    }
+}
+
+impl Steps for Run<'_> {
+    type Batch = Batch;
+
+    fn due(&self) -> bool {
+        self.trainer.step_count() < self.trainer.total_steps
+    }
+
+    fn batch(&mut self) -> Result<Batch> {
+        self.source.next_batch()
+    }
+
+    fn step(&mut self, batch: &Batch) -> Result<StepReport> {
+        let skipped = self.source.skipped();
+        if skipped > self.skipped {
+            self.skipped = skipped;
+            self.observer.warn(&format!("{skipped} broken files skipped so far"));
         }
-        let log = (trainer.step_count() + 1).is_multiple_of(settings.log_every as u64);
-        let mut report = trainer.train_step(&batch, log)?;
-        trainer.take_notices().iter().for_each(|notice| observer.warn(notice));
-        report.phases.data = data;
-        seconds += started.elapsed().as_secs_f64();
-        waited += data;
-        images += report.images;
-        if !report.loss().is_finite() || !report.grad_norm.is_finite() {
-            return Err(diverged(trainer, folder, &batch, &report)?);
+        let observe = self.logs(self.trainer.step_count() + 1);
+        let report = self.trainer.train_step(batch, observe)?;
+        self.trainer.take_notices().iter().for_each(|notice| self.observer.warn(notice));
+        Ok(report)
+    }
+
+    fn diverged(&mut self, batch: &Batch, report: &StepReport) -> Result<Error> {
+        diverged(self.trainer, self.folder, batch, report)
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        self.source.recycle(batch);
+    }
+
+    fn stepped(&mut self, report: &StepReport) -> Result<()> {
+        let step = self.trainer.step_count();
+        let last = step == self.trainer.total_steps;
+        let settings = &self.trainer.recipe.train;
+        let (samples_every, checkpoint_every) = (settings.samples_every, settings.checkpoint_every);
+        if last || self.logs(step) {
+            self.folder.append_metrics(&metrics_line(self.trainer, report))?;
         }
-        source.recycle(batch);
-        recent.push_back(report.loss());
-        if recent.len() > 20 {
-            recent.pop_front();
+        self.observer.step(self.trainer, report)?;
+        if last || self.every(samples_every) {
+            self.observer.samples(self.trainer, self.folder)?;
         }
-        let step = trainer.step_count();
-        if log || step == total {
-            folder.append_metrics(&metrics_line(trainer, &report))?;
+        if !last && self.every(self.trainer.recipe.eval.every) {
+            record_evaluation(self.trainer, self.folder, self.observer)?;
         }
-        observer.step(trainer, &report)?;
-        if due(settings.samples_every, step) || step == total {
-            observer.samples(trainer, folder)?;
-        }
-        if due(eval_every, step) && step != total {
-            record_evaluation(trainer, folder, observer)?;
-        }
-        let stop = interrupted.load(Ordering::Relaxed);
-        if due(settings.checkpoint_every, step) || step == total || stop {
-            observer.checkpoint(&folder.save(&trainer.checkpoint()?, settings.keep_last)?);
+        let stop = self.interrupted.load(Ordering::Relaxed);
+        if last || stop || self.every(checkpoint_every) {
+            let keep = self.trainer.recipe.train.keep_last;
+            self.observer.checkpoint(&self.folder.save(&self.trainer.checkpoint()?, keep)?);
         }
         if stop {
             return Err(Error::interrupted(format!(
                 "interrupted after step {step}; a checkpoint was written"
             ))
-            .mend(format!("continue with: cargo xtask resume {}", folder.root().display())));
+            .mend(format!("continue with: cargo xtask resume {}", self.folder.root().display())));
         }
+        Ok(())
     }
-    record_evaluation(trainer, folder, observer)?;
-    Ok(Summary {
-        steps: trainer.step_count(),
-        epochs: trainer.epoch(),
-        loss: recent.iter().sum::<f64>() / recent.len().max(1) as f64,
-        seconds,
-        images_per_second: images as f64 / seconds.max(1e-9),
-        data_wait: waited / seconds.max(1e-9),
-    })
 }
 
 fn record_evaluation(trainer: &Trainer, folder: &RunFolder, observer: &mut dyn Observer) -> Result<()> {
@@ -157,12 +187,7 @@ fn metrics_line(trainer: &Trainer, report: &StepReport) -> serde_json::Value {
 }
 
 /// Saves what the failed step was fed and says where.
-fn diverged(
-    trainer: &Trainer,
-    folder: &RunFolder,
-    batch: &crate::data::Batch,
-    report: &StepReport,
-) -> Result<Error> {
+fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepReport) -> Result<Error> {
     let plan = trainer.plan(batch)?;
     let mut losses = report.scalars.clone();
     losses.push(("grad_norm".to_owned(), report.grad_norm));

@@ -5,8 +5,11 @@ use std::time::Instant;
 
 use super::{EncoderStart, TuneRecipe, Tuner};
 use crate::encoder::ImageShape;
-use crate::head::{Artifact, ExamplesRequest, Scores, TaskExamples, TaskHead, examples_of};
+use crate::head::{
+    Artifact, ExampleSource, Examples, ExamplesRequest, Scores, TaskExamples, TaskHead, examples_of,
+};
 use crate::tensor::{DType, Place};
+use crate::train::steps::{self, Steps};
 use crate::train::{Checkpoint, StepReport};
 use crate::{Error, Result};
 
@@ -154,39 +157,12 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     let mut tuner = tuner::<H>(request, &*data)?;
     let mut source = data.train(tuner.recipe.train.batch)?;
     observer.start(tuner.total_steps, source.steps_per_epoch());
-    let mut recent = std::collections::VecDeque::new();
-    let (mut seconds, mut images) = (0.0, 0);
-    while tuner.step_count() < tuner.total_steps {
-        let started = Instant::now();
-        let examples = source.next_batch()?;
-        let waited = started.elapsed().as_secs_f64();
-        source.take_warnings().iter().for_each(|warning| observer.message(&format!("warning: {warning}")));
-        let mut report = tuner.train_step(&examples)?;
-        report.phases.data = waited;
-        source.recycle(examples);
-        seconds += started.elapsed().as_secs_f64();
-        images += report.images;
-        if !report.loss().is_finite() || !report.grad_norm.is_finite() {
-            let list: Vec<String> = report.scalars.iter().map(|(name, v)| format!("{name} {v}")).collect();
-            return Err(Error::failure(format!(
-                "step {} of the head is not finite: {}, gradient norm {}",
-                report.step,
-                list.join(", "),
-                report.grad_norm
-            ))
-            .mend("lower optimizer.lr, or set optimizer.clip=1.0"));
-        }
-        recent.push_back(report.loss());
-        if recent.len() > 20 {
-            recent.pop_front();
-        }
-        observer.step(&report)?;
-        stop_if(request.interrupted, tuner.step_count())?;
-    }
+    let interrupted = request.interrupted;
+    let pace = steps::take(&mut Fit { tuner: &mut tuner, source: &mut *source, observer, interrupted })?;
     drop(source);
     let started = Instant::now();
     let params = tuner.scored_params();
-    let mut metric = tuner.head.metric();
+    let mut metric = tuner.network.head.metric();
     for examples in data.test()? {
         let examples = examples?;
         let predictions = tuner.predict(&params, &examples.batch)?;
@@ -195,9 +171,9 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     }
     let summary = FitSummary {
         steps: tuner.step_count(),
-        loss: recent.iter().sum::<f64>() / recent.len().max(1) as f64,
-        seconds,
-        images_per_second: images as f64 / f64::max(seconds, 1e-9),
+        loss: pace.loss(),
+        seconds: pace.seconds,
+        images_per_second: pace.images_per_second(),
         test_seconds: started.elapsed().as_secs_f64(),
     };
     Ok(Fitted {
@@ -206,6 +182,51 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
         summary,
         checkpoint: tuner.checkpoint(request.start)?,
     })
+}
+
+struct Fit<'a, H: TaskHead> {
+    tuner: &'a mut Tuner<H>,
+    source: &'a mut dyn ExampleSource<H::Target>,
+    observer: &'a mut dyn FitObserver,
+    interrupted: &'a AtomicBool,
+}
+
+impl<H: TaskHead> Steps for Fit<'_, H> {
+    type Batch = Examples<H::Target>;
+
+    fn due(&self) -> bool {
+        self.tuner.step_count() < self.tuner.total_steps
+    }
+
+    fn batch(&mut self) -> Result<Self::Batch> {
+        self.source.next_batch()
+    }
+
+    fn step(&mut self, examples: &Self::Batch) -> Result<StepReport> {
+        let warnings = self.source.take_warnings();
+        warnings.iter().for_each(|warning| self.observer.message(&format!("warning: {warning}")));
+        self.tuner.train_step(examples)
+    }
+
+    fn diverged(&mut self, _: &Self::Batch, report: &StepReport) -> Result<Error> {
+        let list: Vec<String> = report.scalars.iter().map(|(name, v)| format!("{name} {v}")).collect();
+        Ok(Error::failure(format!(
+            "step {} of the head is not finite: {}, gradient norm {}",
+            report.step,
+            list.join(", "),
+            report.grad_norm
+        ))
+        .mend("lower optimizer.lr, or set optimizer.clip=1.0"))
+    }
+
+    fn recycle(&mut self, examples: Self::Batch) {
+        self.source.recycle(examples);
+    }
+
+    fn stepped(&mut self, report: &StepReport) -> Result<()> {
+        self.observer.step(report)?;
+        stop_if(self.interrupted, self.tuner.step_count())
+    }
 }
 
 fn stop_if(interrupted: &AtomicBool, step: u64) -> Result<()> {

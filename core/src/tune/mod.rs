@@ -16,7 +16,7 @@ pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub(crate) use former::heads_of_table;
 pub use former::{FormerHead, find_head, former_tables};
 pub use layers::{layer_of, layer_rates, trained};
-pub use pass::TuningPass;
+pub use pass::{Network, TuningPass};
 pub use recipe::{TuneRecipe, tables};
 pub use settings::{TuneSettings, Tuned};
 pub use tuner::{EncoderStart, Tuner};

@@ -1,13 +1,67 @@
-//! One forward pass of a head with its encoder.
+//! An encoder with a head on it, and one forward pass of both.
 
 use std::ops::Range;
 
-use crate::encoder::{BlockContext, DropPath, Encoder};
-use crate::head::{Draws, Feature, TaskHead, collect_features, run_blocks};
+use crate::encoder::{BlockContext, DropPath, Encoder, patchify};
+use crate::head::{Draws, Examples, Feature, TaskHead, collect_features, run_blocks};
 use crate::params::Params;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Place, Tensor};
 use crate::train::{Pass, Scalars, Side};
 use crate::{Error, Result};
+
+/// An encoder with a head on it.
+pub struct Network<H> {
+    /// The encoder.
+    pub encoder: Box<dyn Encoder>,
+    /// The head.
+    pub head: H,
+    /// What the head looks at.
+    pub(super) features: Vec<Feature>,
+    /// The number of blocks at the bottom that aren't trained.
+    pub(super) frozen: usize,
+}
+
+/// How a forward pass is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassMode {
+    /// The type of the weights.
+    pub(super) dtype: DType,
+    /// What is drawn goes by the seed and the step.
+    pub(super) seed: u64,
+    pub(super) step: u64,
+    /// The drop-path rate of the last block; 0 outside training.
+    pub(super) drop_path: f64,
+}
+
+impl<H: TaskHead> Network<H> {
+    /// The forward pass of a batch, whose images are uploaded to `place`.
+    pub(super) fn pass<'a>(
+        &'a self,
+        place: &Place,
+        examples: &'a Examples<H::Target>,
+        PassMode { dtype, seed, step, drop_path }: PassMode,
+    ) -> Result<TuningPass<'a, H>> {
+        let geometry = self.encoder.geometry();
+        let batch = &examples.batch;
+        let images = place.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let drop_path = (drop_path > 0.0)
+            .then(|| {
+                let draws = (seed, step, batch.first_sample);
+                DropPath::draw(place, draws, batch.len(), geometry.depth, drop_path, dtype)
+            })
+            .transpose()?;
+        Ok(TuningPass {
+            encoder: &*self.encoder,
+            head: &self.head,
+            features: &self.features,
+            patches: patchify(&images, geometry)?,
+            targets: &examples.targets,
+            draws: Draws { seed, step, first_sample: batch.first_sample },
+            drop_path,
+            frozen: self.frozen,
+        })
+    }
+}
 
 /// A batch on its way through encoder and head.
 pub struct TuningPass<'a, H: TaskHead> {

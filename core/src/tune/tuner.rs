@@ -1,20 +1,20 @@
-//! The state of fine-tuning, and one step of it.
+//! Fine-tuning: an encoder with a head on it, stepped by an engine.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{TuneRecipe, Tuned, TuningPass, layer_rates, trained};
+use super::pass::{Network, PassMode};
+use super::{TuneRecipe, TuneSettings, Tuned, TuningPass, layer_rates, trained};
 use crate::backend::NoGrad;
-use crate::encoder::{DropPath, Encoder, EncoderEntry, ImageShape, patchify, resized_positions};
-use crate::head::{Draws, Examples, Feature, HeadContext, Inference, TaskHead};
+use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
+use crate::head::{Examples, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
-use crate::recipe::Precision;
+use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
-use crate::tensor::{DType, HostTensor, Place, Tensor};
+use crate::tensor::{DType, HostTensor, Place};
 use crate::train::{
-    AdamW, Average, Checkpoint, CheckpointState, Phases, Schedule, StepReport, accumulate, global_norm,
-    gradients_of, read_scalars,
+    Checkpoint, CheckpointState, Collective, Engine, EngineSettings, Pass, Schedule, StepInput, StepReport,
 };
 use crate::{Error, Result, registry};
 
@@ -55,24 +55,14 @@ impl EncoderStart {
 pub struct Tuner<H: TaskHead> {
     /// The settings.
     pub recipe: TuneRecipe,
-    /// The encoder.
-    pub encoder: Box<dyn Encoder>,
-    /// The head.
-    pub head: H,
+    /// Encoder and head.
+    pub network: Network<H>,
     /// All parameters: the encoder's, then the head's under `head.`.
     pub specs: ParamSpecs,
     /// Steps in the whole training.
     pub total_steps: u64,
-    features: Vec<Feature>,
     place: Place,
-    params: Vec<Tensor>,
-    trained: Arc<[bool]>,
-    frozen: usize,
-    average: Option<Average>,
-    optimizer: AdamW,
-    schedule: Schedule,
-    compute: DType,
-    step: u64,
+    engine: Engine,
 }
 
 impl<H: TaskHead> Tuner<H> {
@@ -138,67 +128,57 @@ impl<H: TaskHead> Tuner<H> {
             steps => steps as u64,
         };
         let compute = if train.precision == Precision::Bf16 { DType::Bf16 } else { dtype };
-        let params = Params::upload(&place, values, dtype, compute)?.into_tensors();
         let trained: Arc<[bool]> = trained(specs.specs(), geometry.depth, train.tune).into();
-        // What isn't trained needs no moments, and no average.
-        let chosen = |i: &usize| trained[*i];
-        let which: Vec<usize> = (0..params.len()).filter(chosen).collect();
-        let subset: Vec<Tensor> = which.iter().map(|&i| params[i].clone()).collect();
-        let subset_specs: Vec<_> = which.iter().map(|&i| specs.specs()[i].clone()).collect();
-        let rates = layer_rates(&subset_specs, geometry.depth, train.layer_decay);
-        let optimizer = AdamW::new(&recipe.optimizer, &subset_specs, &subset)?.with_rates(rates);
-        let average = (train.ema > 0.0).then(|| Average::new(train.ema, &subset)).transpose()?;
-        let schedule =
-            Schedule::new(&recipe.schedule, &recipe.optimizer, train.batch, steps_per_epoch, total_steps);
+        let params = Params::upload(&place, values, dtype, compute)?.only(trained);
+        let settings = EngineSettings {
+            optimizer: recipe.optimizer.clone(),
+            schedule: Schedule::new(
+                &recipe.schedule,
+                &recipe.optimizer,
+                train.batch,
+                steps_per_epoch,
+                total_steps,
+            ),
+            factors: layer_rates(specs.specs(), geometry.depth, train.layer_decay),
+            ema: train.ema,
+            checkpoint_blocks: train.checkpoint_blocks,
+            graph: GraphMode::Off,
+        };
+        let engine = Engine::new(params, specs.specs(), settings)?;
         place.backend.seed(train.seed);
-        Ok(Self {
-            recipe,
-            encoder,
-            head,
-            specs,
-            total_steps,
-            features,
-            place,
-            params,
-            trained,
-            frozen,
-            average,
-            optimizer,
-            schedule,
-            compute,
-            step: 0,
-        })
+        let network = Network { encoder, head, features, frozen };
+        Ok(Self { recipe, network, specs, total_steps, place, engine })
+    }
+
+    /// Averages gradients with the other processes of the fit.
+    #[must_use]
+    pub fn with_collective(self, collective: Box<dyn Collective>) -> Self {
+        Self { engine: self.engine.with_collective(collective), ..self }
     }
 
     /// Steps done.
     pub fn step_count(&self) -> u64 {
-        self.step
+        self.engine.step_count()
     }
 
     /// The number of values in all parameters, and in those that are trained.
     pub fn parameters(&self) -> [usize; 2] {
+        let params = self.params();
         let count = |only: bool| {
-            let specs = self.specs.specs().iter().zip(self.trained.iter());
-            specs.filter(|(_, trained)| !only || **trained).map(|(spec, _)| spec.shape.count()).sum()
+            let specs = self.specs.specs().iter().enumerate();
+            specs.filter(|(i, _)| !only || params.is_trained(*i)).map(|(_, spec)| spec.shape.count()).sum()
         };
         [count(false), count(true)]
     }
 
     /// The weights as they are trained.
     pub fn params(&self) -> Params {
-        Params::new(self.params.clone(), self.compute).only(self.trained.clone())
+        self.engine.params()
     }
 
     /// The weights to score: the average where there is one.
     pub fn scored_params(&self) -> Params {
-        let mut tensors = self.params.clone();
-        if let Some(average) = &self.average {
-            let places = (0..tensors.len()).filter(|&i| self.trained[i]).collect::<Vec<_>>();
-            for (i, tensor) in places.into_iter().zip(average.tensors()) {
-                tensors[i] = tensor.clone();
-            }
-        }
-        Params::new(tensors, self.compute)
+        self.engine.evaluated_params()
     }
 
     /// The forward pass of a batch at a step, with drop path in training.
@@ -211,27 +191,9 @@ impl<H: TaskHead> Tuner<H> {
         step: u64,
         training: bool,
     ) -> Result<TuningPass<'a, H>> {
-        let geometry = self.encoder.geometry();
-        let batch = &examples.batch;
-        let dtype = self.params.first().map_or(DType::F32, Tensor::dtype);
-        let images = self.place.floats(batch.shape, batch.pixels.clone(), dtype)?;
-        let train = &self.recipe.train;
-        let drop_path = (training && train.drop_path > 0.0)
-            .then(|| {
-                let draws = (train.seed, step, batch.first_sample);
-                DropPath::draw(&self.place, draws, batch.len(), geometry.depth, train.drop_path, dtype)
-            })
-            .transpose()?;
-        Ok(TuningPass {
-            encoder: &*self.encoder,
-            head: &self.head,
-            features: &self.features,
-            patches: patchify(&images, geometry)?,
-            targets: &examples.targets,
-            draws: Draws { seed: train.seed, step, first_sample: batch.first_sample },
-            drop_path,
-            frozen: self.frozen,
-        })
+        let drop_path = if training { self.recipe.train.drop_path } else { 0.0 };
+        let mode = PassMode { dtype: self.engine.dtype(), seed: self.recipe.train.seed, step, drop_path };
+        self.network.pass(&self.place, examples, mode)
     }
 
     /// One optimiser step. Nothing changes where a loss or gradient is not finite: the report then tells
@@ -240,64 +202,19 @@ impl<H: TaskHead> Tuner<H> {
     /// # Errors
     /// The backend's failure.
     pub fn train_step(&mut self, examples: &Examples<H::Target>) -> Result<StepReport> {
-        let mut phases = Phases::default();
-        let parts = self.recipe.train.accumulate;
-        let part = examples.batch.len() / parts;
-        let mut total: Option<Vec<Option<Tensor>>> = None;
-        let mut sums: Vec<(String, f64)> = vec![];
-        for i in 0..parts {
-            let owned;
-            let slice = if parts == 1 {
-                examples
-            } else {
-                owned = examples.slice(i * part, (i + 1) * part);
-                &owned
-            };
-            let pass = self.pass(slice, self.step, true)?;
-            let found = gradients_of(&pass, &self.params(), self.recipe.train.checkpoint_blocks)?;
-            phases.forward += found.seconds[0];
-            phases.backward += found.seconds[1];
-            for (name, value) in read_scalars(&found.scalars)? {
-                match sums.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, sum)) => *sum += value / parts as f64,
-                    None => sums.push((name, value / parts as f64)),
-                }
-            }
-            match &mut total {
-                Some(total) => accumulate(total, found.gradients)?,
-                None => total = Some(found.gradients),
-            }
-        }
-        let started = Instant::now();
-        let gradients = total.ok_or_else(|| Error::failure("a step without a batch"))?;
-        let grad_norm = global_norm(&gradients)? / parts as f64;
-        let lr = self.schedule.lr(self.step);
+        let TuneSettings { accumulate, seed, drop_path, .. } = self.recipe.train;
+        let part = examples.batch.len() / accumulate;
+        let parts: Vec<Cow<'_, Examples<H::Target>>> = match accumulate {
+            1 => vec![Cow::Borrowed(examples)],
+            _ => (0..accumulate).map(|i| Cow::Owned(examples.slice(i * part, (i + 1) * part))).collect(),
+        };
+        let network = &self.network;
+        let mode = PassMode { dtype: self.engine.dtype(), seed, step: self.step_count(), drop_path };
+        let pass = |place: &Place, i: usize| {
+            network.pass(place, &parts[i], mode).map(|pass| Box::new(pass) as Box<dyn Pass>)
+        };
         let images = examples.batch.len();
-        let mut report = StepReport { step: self.step + 1, lr, scalars: sums, grad_norm, images, phases };
-        if report.loss().is_finite() && grad_norm.is_finite() {
-            let scale = self.optimizer.clip_factor(grad_norm) / parts as f64;
-            self.update(gradients, (self.step + 1, lr, scale))?;
-            self.step += 1;
-        }
-        report.phases.optimiser = started.elapsed().as_secs_f64();
-        Ok(report)
-    }
-
-    fn update(&mut self, gradients: Vec<Option<Tensor>>, step: (u64, f64, f64)) -> Result<()> {
-        let which: Vec<usize> = (0..self.params.len()).filter(|&i| self.trained[i]).collect();
-        let gradients = gradients.into_iter().enumerate().filter(|(i, _)| self.trained[*i]);
-        let gradients: Vec<_> = gradients.map(|(_, gradient)| gradient).collect();
-        if which.len() == self.params.len() {
-            self.optimizer.step(&mut self.params, gradients, step)?;
-            return self.average.as_mut().map_or(Ok(()), |average| average.update(&self.params));
-        }
-        let mut subset: Vec<Tensor> = which.iter().map(|&i| self.params[i].clone()).collect();
-        self.optimizer.step(&mut subset, gradients, step)?;
-        if let Some(average) = &mut self.average {
-            average.update(&subset)?;
-        }
-        which.into_iter().zip(subset).for_each(|(i, tensor)| self.params[i] = tensor);
-        Ok(())
+        self.engine.step(&StepInput { micro_batches: accumulate, images, observe: false, pass: &pass })
     }
 
     /// What the head predicts of a batch.
@@ -306,8 +223,9 @@ impl<H: TaskHead> Tuner<H> {
     /// The backend's failure.
     pub fn predict(&self, params: &Params, batch: &crate::data::Batch) -> Result<Vec<H::Prediction>> {
         let _quiet = NoGrad::new(&*self.place.backend);
-        let inference = Inference { encoder: &*self.encoder, params, features: &self.features };
-        self.head.infer(&inference, batch)
+        let Network { encoder, head, features, .. } = &self.network;
+        let inference = Inference { encoder: &**encoder, params, features };
+        head.infer(&inference, batch)
     }
 
     /// Encoder and head as they are scored, as a checkpoint whose recipe is this tuning's.
@@ -324,7 +242,7 @@ impl<H: TaskHead> Tuner<H> {
         table.insert("name".to_owned(), self.recipe.name.clone().into());
         table.insert("encoder".to_owned(), start.section.table().clone().into());
         let state = CheckpointState {
-            step: self.step,
+            step: self.step_count(),
             recipe_hash: String::new(),
             recipe: toml::to_string(&table).map_err(|e| Error::failure(e.to_string()))?,
             backend: self.place.backend.info().name,

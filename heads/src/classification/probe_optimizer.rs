@@ -3,7 +3,7 @@
 //! A function that returns a `Result` and says no more fails as the backend does.
 
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Place, Result, Tensor};
 
 /// The optimiser of a probe.
@@ -58,16 +58,11 @@ impl ProbeUpdate {
     pub fn step(&mut self, gradient: Tensor, lr: f64, step: u64) -> Result<()> {
         match self.optimizer {
             ProbeOptimizer::AdamW => {
-                let op = Op::AdamwStep {
-                    lr,
-                    beta1: 0.9,
-                    beta2: 0.999,
-                    eps: 1e-8,
-                    decay: self.decay,
-                    step,
-                    scale: 1.0,
-                };
-                let inputs = vec![self.value.clone(), gradient, self.first.clone(), self.second.clone()];
+                // The rate stands in the operation, which has it in f64.
+                let op = Op::Adamw { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: self.decay, factor: lr };
+                let rates = AdamwRates::new(1.0, step).upload(&self.value.place(), self.value.dtype())?;
+                let inputs =
+                    vec![self.value.clone(), gradient, self.first.clone(), self.second.clone(), rates];
                 if let [value, first, second] = Tensor::apply_owned(&op, inputs)?.as_slice() {
                     self.value = value.clone();
                     self.first = first.clone();

@@ -112,8 +112,7 @@ pub struct Memory {
     pub peak: i64,
 }
 
-/// A step of AdamW on one parameter, in place. Its tensors are alike in shape and type, but for `rates`.
-/// Since ABI 1.2.
+/// A step of AdamW on one parameter, in place, as ABI 1.2 asked for it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Update {
@@ -218,7 +217,8 @@ pub struct Table {
     /// 1 if the device has graphs; the functions below are then there. May be null. Since ABI 1.2.
     pub graphs: Option<unsafe extern "C" fn(instance: Opaque, device: Device) -> u32>,
     /// From here to `graph_end` the thread's work on the device goes to the queue that graphs are captured
-    /// on. With `capture` 1 nothing is done, and the work becomes a graph. May be null. Since ABI 1.2.
+    /// on. With `capture` 1 nothing is done, and the work becomes a graph. In between the operation adamw writes
+    /// over the memory of what it changes, whoever else holds it. May be null. Since ABI 1.2.
     pub graph_begin: Option<
         unsafe extern "C" fn(instance: Opaque, device: Device, capture: u32, error: *mut Error) -> u32,
     >,
@@ -238,7 +238,7 @@ pub struct Table {
             error: *mut Error,
         ) -> u32,
     >,
-    /// A step of AdamW whose changing numbers lie on the device. May be null. Since ABI 1.2.
+    /// Reserved: null. In ABI 1.2 a step of AdamW; since ABI 1.3 that is the operation adamw.
     pub update:
         Option<unsafe extern "C" fn(instance: Opaque, update: *const Update, error: *mut Error) -> u32>,
 }

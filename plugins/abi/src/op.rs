@@ -234,11 +234,17 @@ pub const SUM_SQUARES: u32 = 112;
 /// Attributes: weight (real).
 pub const LERP: u32 = 113;
 
-/// (parameter, gradient, first moment, second moment) -> the first, third and fourth after a
-/// step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes it.
-///
-/// Attributes: lr (real), beta1 (real), beta2 (real), eps (real), decay (real), step (integer), scale (real).
+/// A step of AdamW whose every number is an attribute, until ABI 1.2. No backend is asked for it any more.
 pub const ADAMW_STEP: u32 = 114;
+
+/// (parameter, gradient, first moment, second moment, rates \[5\], average?) -> the first, third, fourth
+/// and last after a step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes
+/// it. What changes from step to step is read from the rates, which are f64 where the parameter is, else
+/// f32: the learning rate, the number of the step from 1, the factor on the gradient, 1 to leave
+/// everything as it is or else 0, and the weight of the new parameter in its average. Since ABI 1.3.
+///
+/// Attributes: beta1 (real), beta2 (real), eps (real), decay (real), factor on the learning rate (real).
+pub const ADAMW: u32 = 115;
 
 /// Every operation: its number and its name in messages.
 pub const ALL: &[(u32, &str)] = &[
@@ -297,5 +303,5 @@ pub const ALL: &[(u32, &str)] = &[
     (CROSS_ENTROPY, "cross-entropy"),
     (SUM_SQUARES, "sum-squares"),
     (LERP, "lerp"),
-    (ADAMW_STEP, "adamw-step"),
+    (ADAMW, "adamw"),
 ];

@@ -1,6 +1,6 @@
 //! Three steps of AdamW as `torch.optim.AdamW` takes them.
 
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Error, Place, Result, Tensor};
 
 use crate::outcome::Outcome;
@@ -26,7 +26,7 @@ pub(crate) fn test(subject: &mut Subject<'_>) -> Vec<Outcome> {
             Err(error) => (f64::INFINITY, Some(error.to_string())),
         };
         Outcome {
-            operation: "adamw-step",
+            operation: "adamw",
             dtype: DType::F32,
             case: format!("three steps of PyTorch's, {how}"),
             error,
@@ -46,9 +46,10 @@ fn three_steps(place: &Place) -> Result<f64> {
     for (gradient, step) in GRADIENTS.iter().zip(1..) {
         // Twice the gradient, halved by the step.
         let doubled = gradient.map(|g| 2.0 * g);
-        let op =
-            Op::AdamwStep { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, step, scale: 0.5 };
+        let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 0.5 };
+        let rates = AdamwRates { scale: 0.5, ..AdamwRates::new(0.02, step) };
         state.insert(1, float(&doubled)?);
+        state.push(rates.upload(place, DType::F32)?);
         state = Tensor::apply_owned(&op, state)?;
     }
     if start.download()?.into_f32() != START {

@@ -2,11 +2,12 @@
 //! op set fixes.
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::tensor::{Op, OpKind};
+use palimpsest_core::tensor::{AdamwRates, Op, OpKind};
 use palimpsest_core::{DType, Error, Place, Result, Tensor};
 
 use crate::outcome::Outcome;
 use crate::subject::{Subject, Support};
+use crate::taken_apart::taken_apart;
 
 /// The name in place of an operation's.
 pub const NAME: &str = "autograd";
@@ -223,8 +224,9 @@ fn shared_memory(place: &Place, dtype: DType) -> Result<()> {
         return Err(Error::failure("not two gradients"));
     };
     let zeros = || place.full([4], 0.0, dtype);
-    let op = Op::AdamwStep { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, step: 1, scale: 1.0 };
-    let stepped = Tensor::apply_owned(&op, vec![first, zeros()?, zeros()?, zeros()?])?.remove(0);
+    let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, factor: 1.0 };
+    let rates = AdamwRates::new(0.1, 1).upload(place, dtype)?;
+    let stepped = Tensor::apply_owned(&op, vec![first, zeros()?, zeros()?, zeros()?, rates])?.remove(0);
     let half = Tensor::apply_owned(&Op::Lerp { weight: 0.5 }, vec![stepped, zeros()?])?.remove(0);
     expect(&[Some(half), Some(second)], &[Some(&[0.5; 4]), Some(&[1.0; 4])])
 }
@@ -237,11 +239,17 @@ fn no_leaves(place: &Place, dtype: DType) -> Result<()> {
 }
 
 fn step_without_history(place: &Place, dtype: DType) -> Result<()> {
-    let x = leaf(place, &[1.0, 1.0, 1.0], dtype)?;
-    let zeros = || place.full([3], 0.0, dtype);
-    let op = Op::AdamwStep { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, step: 1, scale: 1.0 };
-    for made in Tensor::apply_owned(&op, vec![x.clone(), x.mul(&x)?, zeros()?, zeros()?])? {
-        expect_none(made.sum_all()?, &x)?;
+    // By the backend's kernel and as core takes it apart.
+    for place in [place, &taken_apart(place)] {
+        let x = leaf(place, &[1.0, 1.0, 1.0], dtype)?;
+        let zeros = || place.full([3], 0.0, dtype);
+        let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 1.0 };
+        let rates = AdamwRates { average: 0.5, ..AdamwRates::new(0.1, 1) }.upload(place, dtype)?;
+        let inputs = vec![x.clone(), x.mul(&x)?, zeros()?, zeros()?, rates, zeros()?];
+        for made in Tensor::apply_owned(&op, inputs)? {
+            expect_none(made.sum_all()?, &x)?;
+        }
+        expect(&[Some(x)], &[Some(&[1.0; 3])])?;
     }
-    expect(&[Some(x)], &[Some(&[1.0; 3])])
+    Ok(())
 }

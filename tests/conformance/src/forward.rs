@@ -28,7 +28,7 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
         if matches!(kind, OpKind::RandomNormal | OpKind::RandomUniform) {
             outcomes.extend(random::test(subject, kind, dtype));
         }
-        if kind == OpKind::AdamwStep && dtype == DType::F32 {
+        if kind == OpKind::Adamw && dtype == DType::F32 {
             outcomes.extend(adamw::test(subject));
         }
         for case in cases(kind, dtype) {

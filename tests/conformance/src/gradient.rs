@@ -30,7 +30,7 @@ pub fn is_differentiable(kind: OpKind) -> bool {
         | OpKind::Less
         | OpKind::Argmax
         | OpKind::Argsort
-        | OpKind::AdamwStep => false,
+        | OpKind::Adamw => false,
         OpKind::Neg
         | OpKind::Exp
         | OpKind::Log

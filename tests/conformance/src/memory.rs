@@ -1,7 +1,7 @@
 //! Memory over many steps. A test of it is alone in its process, as it looks at the process's size.
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Place, Tensor};
 
 /// The backend's memory in use, in bytes.
@@ -51,16 +51,10 @@ impl<'a> Steps<'a> {
         drop(leaves);
         for ((student, teacher), gradient) in self.student.iter_mut().zip(&mut self.teacher).zip(gradients) {
             let moment = || self.place.full(student.shape().clone(), 0.0, DType::F32).unwrap();
-            let op = Op::AdamwStep {
-                lr: 1e-3,
-                beta1: 0.9,
-                beta2: 0.95,
-                eps: 1e-8,
-                decay: 0.0,
-                step: number,
-                scale: 1.0,
-            };
-            let inputs = vec![student.clone(), gradient.expect("a leaf that was used"), moment(), moment()];
+            let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, factor: 1.0 };
+            let rates = AdamwRates::new(1e-3, number).upload(self.place, DType::F32).unwrap();
+            let gradient = gradient.expect("a leaf that was used");
+            let inputs = vec![student.clone(), gradient, moment(), moment(), rates];
             *student = Tensor::apply_owned(&op, inputs).unwrap().remove(0);
             let lerp = Op::Lerp { weight: 0.01 };
             *teacher = Tensor::apply(&lerp, &[teacher.clone(), student.clone()]).unwrap().remove(0);

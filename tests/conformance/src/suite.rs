@@ -85,7 +85,7 @@ macro_rules! conforms {
             linear Linear, softmax Softmax, layer_norm LayerNorm, gelu Gelu, silu Silu,
             attention Attention, self_attention SelfAttention, attention_probs AttentionProbs,
             attention_apply AttentionApply, residual Residual, row_entropy RowEntropy,
-            cross_entropy CrossEntropy, sum_squares SumSquares, lerp Lerp, adamw_step AdamwStep,
+            cross_entropy CrossEntropy, sum_squares SumSquares, lerp Lerp, adamw Adamw,
         }
     };
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Place, Result, Tensor};
 
 use crate::array::Array;
@@ -83,15 +83,7 @@ pub fn workloads() -> Vec<Workload> {
         pass(Op::Gelu, vec![vec![B, N, MLP]]),
         product(Op::SelfAttention { heads: HEADS }, vec![vec![B, N, 3 * D]], 2 * B * N * N * D),
         Workload {
-            op: Op::AdamwStep {
-                lr: 1e-3,
-                beta1: 0.9,
-                beta2: 0.95,
-                eps: 1e-8,
-                decay: 0.05,
-                step: 10,
-                scale: 1.0,
-            },
+            op: Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 1.0 },
             shapes: vec![vec![parameters]; 4],
             work: Work::Bytes,
             // Four are read and three written.
@@ -118,13 +110,15 @@ fn inputs(place: &Place, workload: &Workload) -> Result<Vec<Tensor>> {
 
 fn forward(place: &Place, workload: &Workload) -> Result<f64> {
     let inputs = inputs(place, workload)?;
-    if matches!(workload.op, Op::AdamwStep { .. }) {
+    if matches!(workload.op, Op::Adamw { .. }) {
         // As the optimiser does: the state is given away and comes back. The gradient is kept.
         let mut state = inputs;
         let gradient = state.remove(1);
+        let rates = AdamwRates::new(1e-3, 10).upload(place, DType::F32)?;
         return median(place, || {
             let mut given = std::mem::take(&mut state);
             given.insert(1, gradient.clone());
+            given.push(rates.clone());
             state = Tensor::apply_owned(&workload.op, given)?;
             Ok(())
         });

@@ -103,7 +103,7 @@ fn roundings(op: &Op) -> Roundings {
         | Op::CrossEntropy { .. }
         | Op::SumSquares
         | Op::Lerp { .. }
-        | Op::AdamwStep { .. } => Roundings::Chain,
+        | Op::Adamw { .. } => Roundings::Chain,
     }
 }
 

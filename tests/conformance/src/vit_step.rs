@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Place, Result, Tensor};
 
 /// Steps before the clock counts.
@@ -118,8 +118,8 @@ fn step(model: &Model, probs: bool, state: &mut [Parameter], data: [&Tensor; 2],
     let value = loss.item()?;
     let gradients = loss.backward(&leaves.iter().collect::<Vec<_>>())?;
     drop(leaves);
-    let op =
-        Op::AdamwStep { lr: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, step: number, scale: 1.0 };
+    let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 1.0 };
+    let rates = AdamwRates::new(1e-4, number).upload(&data[0].place(), DType::F32)?;
     for (parameter, gradient) in state.iter_mut().zip(gradients) {
         let Some(gradient) = gradient else { continue };
         // The state gives its handles away for the while, so that all three are changed in place.
@@ -127,7 +127,7 @@ fn step(model: &Model, probs: bool, state: &mut [Parameter], data: [&Tensor; 2],
         let value = std::mem::replace(&mut parameter.value, gone.clone());
         let first = std::mem::replace(&mut parameter.first, gone.clone());
         let second = std::mem::replace(&mut parameter.second, gone);
-        let out = Tensor::apply_owned(&op, vec![value, gradient, first, second])?;
+        let out = Tensor::apply_owned(&op, vec![value, gradient, first, second, rates.clone()])?;
         let [value, first, second] = <[Tensor; 3]>::try_from(out).expect("AdamW has three results");
         *parameter = Parameter { value, first, second };
     }

@@ -2,7 +2,7 @@
 
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Result, Tensor};
 use palimpsest_heads::detection::Edges;
 use palimpsest_heads::detection::anchors::AnchorGenerator;
@@ -167,16 +167,9 @@ fn a_few_steps_learn_two_images_by_heart() {
             let loss = fcos.losses(&tracked, &grid, &objects).and_then(total).expect("a loss");
             let gradients = loss.backward(&leaves).expect("gradients");
             let update = |((p, g), m): ((&Tensor, Option<Tensor>), &mut [Tensor; 2])| {
-                let op = Op::AdamwStep {
-                    lr: 0.02,
-                    beta1: 0.9,
-                    beta2: 0.99,
-                    eps: 1e-8,
-                    decay: 0.0,
-                    step,
-                    scale: 1.0,
-                };
-                let inputs = [p.clone(), g.expect("a gradient"), m[0].clone(), m[1].clone()];
+                let op = Op::Adamw { beta1: 0.9, beta2: 0.99, eps: 1e-8, decay: 0.0, factor: 1.0 };
+                let rates = AdamwRates::new(0.02, step).upload(&place, DType::F32).expect("rates");
+                let inputs = [p.clone(), g.expect("a gradient"), m[0].clone(), m[1].clone(), rates];
                 let mut out = Tensor::apply(&op, &inputs).expect("steps");
                 *m = [out.remove(1), out.remove(1)];
                 out.remove(0)

@@ -1,6 +1,7 @@
 //! What the workspace computes, against definitions, differences and other implementations.
 
 mod definitions;
+mod engine;
 mod golden;
 mod gradients;
 mod graphs;

@@ -1,37 +1,46 @@
 //! A step of AdamW (Loshchilov & Hutter, 2019) as PyTorch's torch.optim.AdamW computes it.
 
 use burn_flex::FlexTensor;
-use palimpsest_core::tensor::Op;
-use palimpsest_kernels::adamw::Rates;
+use palimpsest_kernels::adamw::{Constants, Rates};
 use palimpsest_kernels::vectorised;
 
 use crate::kernels::buffer::{self, Shared, dense, replace, slice, typed};
 use crate::kernels::real::Real;
 
-/// The parameter, first and second moment after a step; each in place where it has one handle.
-pub(super) fn step(op: &Op, p: FlexTensor, g: FlexTensor, m: FlexTensor, v: FlexTensor) -> [FlexTensor; 3] {
-    let Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale } = *op else {
-        panic!("only AdamW's own operation comes here");
-    };
-    let [p, g, m, v] = [p, g, m, v].map(dense);
+/// What a step reads and changes.
+pub(super) struct Inputs {
+    pub(super) parameter: FlexTensor,
+    pub(super) gradient: FlexTensor,
+    pub(super) first: FlexTensor,
+    pub(super) second: FlexTensor,
+    pub(super) rates: FlexTensor,
+    pub(super) average: Option<FlexTensor>,
+}
+
+/// The parameter, first and second moment, and average after a step; each in place where it has one handle.
+pub(super) fn step(constants: Constants, inputs: Inputs) -> Vec<FlexTensor> {
+    let Inputs { parameter, gradient, first, second, rates, average } = inputs;
+    let [p, g, m, v, rates] = [parameter, gradient, first, second, rates].map(dense);
     typed!(p, T => {
-        let rates = Rates::<T>::new(lr, [beta1, beta2], eps, decay, step, scale);
+        let Some(rates) = Rates::<T>::new(constants, slice(&rates)) else {
+            return [p, m, v].into_iter().chain(average).collect();
+        };
         let gradient: &[T] = slice(&g);
         let (mut m, mut v) = (owned::<T>(m), owned::<T>(v));
+        let mut average = average.map(|average| owned::<T>(dense(average)));
         let first = Shared::new(m.storage_mut::<T>());
         let second = Shared::new(v.storage_mut::<T>());
+        let mean = average.as_mut().map(|average| Shared::new(average.storage_mut::<T>()));
         let p = replace::<T>(p, 1, |at, part| {
-            // SAFETY: pieces are disjoint, and the moments have the parameter's length.
-            let (m, v) = unsafe {
-                let count = part.len();
-                (
-                    std::slice::from_raw_parts_mut(first.at(at), count),
-                    std::slice::from_raw_parts_mut(second.at(at), count),
-                )
-            };
+            // SAFETY: pieces are disjoint, and the moments and the average have the parameter's length.
+            let piece = |of: Shared<T>| unsafe { std::slice::from_raw_parts_mut(of.at(at), part.len()) };
+            let (m, v, mean) = (piece(first), piece(second), mean.map(piece));
             update(part, &gradient[at..at + part.len()], m, v, rates);
+            if let Some(mean) = mean {
+                follow(mean, part, rates.average);
+            }
         });
-        [p, m, v]
+        [p, m, v].into_iter().chain(average).collect()
     })
 }
 
@@ -52,6 +61,12 @@ vectorised! {
             *v = rates.beta2 * *v + rates.rest2 * g * g;
             let denominator = v.root() / rates.root + rates.eps;
             *p = *p * rates.shrink - rates.step * (*m / denominator);
+        }
+    }
+
+    fn follow<T: Real>(mean: &mut [T], p: &[T], weight: T) {
+        for (mean, &p) in mean.iter_mut().zip(p) {
+            *mean += (p - *mean) * weight;
         }
     }
 }

@@ -22,6 +22,7 @@ mod sum_squares;
 use burn_flex::Flex;
 use palimpsest_core::tensor::{DType, Op, OpKind};
 use palimpsest_core::{Error, Result};
+use palimpsest_kernels::adamw::Constants;
 
 use activation::{Gelu, Silu};
 
@@ -66,10 +67,18 @@ pub(crate) fn run(op: &Op, inputs: Vec<Value<Flex>>) -> Result<Vec<Value<Flex>>>
         Op::RowEntropy => row_entropy::run(inputs.float()?),
         Op::CrossEntropy { smoothing } => cross_entropy::run(inputs.float()?, inputs.integers()?, *smoothing),
         Op::SumSquares => sum_squares::run(inputs.float()?),
-        Op::AdamwStep { .. } => {
-            let [p, g, m, v] = [inputs.float()?, inputs.float()?, inputs.float()?, inputs.float()?];
-            let [p, g, m, v] = [p, g, m, v].map(Float::into_inner);
-            return Ok(adamw::step(op, p, g, m, v).into_iter().map(Value::Plain).collect());
+        Op::Adamw { beta1, beta2, eps, decay, factor } => {
+            let constants = Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
+            let mut next = || inputs.float().map(Float::into_inner);
+            let step = adamw::Inputs {
+                parameter: next()?,
+                gradient: next()?,
+                first: next()?,
+                second: next()?,
+                rates: next()?,
+                average: inputs.optional().map(Float::into_inner),
+            };
+            return Ok(adamw::step(constants, step).into_iter().map(Value::Plain).collect());
         }
         _ => return Err(Error::failure(format!("{name} has no fused kernel"))),
     };

@@ -20,6 +20,7 @@ use dfdx::tensor::Cpu;
 use dfdx::tensor_ops::Device;
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{Error, Result};
+use palimpsest_kernels::adamw::Constants;
 
 use crate::engine::{Hardware, HostEngine};
 use crate::inputs::Inputs;
@@ -70,8 +71,17 @@ fn run<E: Real, H: HostEngine<E>>(op: &Op, mut inputs: Inputs<H>) -> Result<Vec<
         Op::CrossEntropy { smoothing } => cross_entropy::run(x, &inputs.integers()?, *smoothing)?,
         Op::SumSquares => sum_squares::run(x),
         Op::Lerp { weight } => lerp::run(x, inputs.float()?, *weight),
-        Op::AdamwStep { .. } => {
-            return adamw::step(op, x.dense, [inputs.float()?, inputs.float()?, inputs.float()?]);
+        Op::Adamw { beta1, beta2, eps, decay, factor } => {
+            let constants = Constants { betas: [*beta1, *beta2], eps: *eps, decay: *decay, factor: *factor };
+            let step = adamw::Inputs {
+                parameter: x,
+                gradient: inputs.float()?,
+                first: inputs.float()?,
+                second: inputs.float()?,
+                rates: inputs.float()?,
+                average: inputs.optional()?,
+            };
+            return Ok(adamw::step(constants, step));
         }
         _ => return Err(Error::failure(format!("{} has no fused kernel", op.kind().name()))),
     };

@@ -4,31 +4,41 @@ use palimpsest_core::tensor::Op;
 use tch::Tensor;
 
 use crate::failure::{Result, wrong_inputs};
+use crate::graphs;
 use crate::shim::{self, Adamw};
 
-/// The parameter, first and second moment after a step; each in place where nothing else refers to
-/// its memory.
-pub(super) fn step(op: &Op, inputs: [Tensor; 4]) -> Result<Vec<Tensor>> {
-    let Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale } = *op else {
-        return Err(wrong_inputs(op));
-    };
+/// The parameter, first and second moment, and average after a step; each in place where nothing else refers
+/// to its memory.
+pub(super) fn step(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    let Op::Adamw { beta1, beta2, eps, decay, factor } = *op else { return Err(wrong_inputs(op)) };
     let _off = tch::no_grad_guard();
-    let [parameter, gradient, first, second] = inputs;
-    let mut gradient = gradient.f_detach()?.f_contiguous()?;
-    if scale != 1.0 {
-        gradient = gradient.f_mul_scalar(scale)?;
-    }
-    let [mut parameter, mut first, mut second] = [writable(parameter)?, writable(first)?, writable(second)?];
-    let rates = Adamw { lr, beta1, beta2, eps, decay, step: step as f64 };
-    shim::adamw(&mut parameter, &gradient, &mut first, &mut second, &rates)?;
-    Ok(vec![parameter, first, second])
+    let mut inputs = inputs.into_iter();
+    let mut next = || inputs.next().ok_or_else(|| wrong_inputs(op));
+    let (parameter, gradient, first, second, rates) = (next()?, next()?, next()?, next()?, next()?);
+    let gradient = scaled(gradient, &rates.f_select(0, 2)?)?;
+    let mut state = vec![writable(parameter)?, writable(first)?, writable(second)?];
+    state.extend(inputs.next().map(writable).transpose()?);
+    let constants = Adamw { beta1, beta2, eps, decay, factor };
+    shim::adamw(&mut state, &gradient, &rates, &constants)?;
+    Ok(state)
 }
 
-/// The tensor without history, dense, in memory that may be written.
+/// The gradient times a number, dense; over its own memory where nothing else refers to it.
+fn scaled(gradient: Tensor, scale: &Tensor) -> Result<Tensor> {
+    let mut gradient = if gradient.requires_grad() { gradient.f_detach()? } else { gradient };
+    if gradient.is_contiguous() && shim::is_sole(&gradient) {
+        let _ = gradient.f_mul_(scale)?;
+        return Ok(gradient);
+    }
+    Ok(gradient.f_mul(scale)?.f_contiguous()?)
+}
+
+/// The tensor without history, dense, in memory that may be written: in the midst of a graph its own, whoever
+/// else refers to it.
 fn writable(x: Tensor) -> Result<Tensor> {
     // The detached tensor shares the memory of `x`, which goes when it is replaced.
     let x = if x.requires_grad() { x.f_detach()? } else { x };
-    if x.is_contiguous() && shim::is_sole(&x) {
+    if x.is_contiguous() && (graphs::begun() || shim::is_sole(&x)) {
         return Ok(x);
     }
     let mut copy = Tensor::f_empty(x.size(), (x.f_kind()?, x.device()))?;
@@ -40,19 +50,31 @@ fn writable(x: Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    const STEP: Op =
-        Op::AdamwStep { lr: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, step: 1, scale: 1.0 };
+    const STEP: Op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, factor: 1.0 };
 
     fn ones() -> Tensor {
         Tensor::ones([5, 3], (tch::Kind::Float, tch::Device::Cpu))
     }
 
+    /// A first step, or none.
+    fn rates(skip: bool) -> Tensor {
+        Tensor::from_slice(&[0.1f32, 1.0, 1.0, f32::from(u8::from(skip)), 0.25])
+    }
+
     #[test]
     fn memory_that_nothing_shares_is_written_in_place() {
-        let inputs = [ones(), ones(), ones(), ones()];
-        let before = [0, 2, 3].map(|i| inputs[i].data_ptr());
+        let inputs = vec![ones(), ones(), ones(), ones(), rates(false), ones()];
+        let before = [0, 2, 3, 5].map(|i| inputs[i].data_ptr());
         let after: Vec<_> = step(&STEP, inputs).unwrap().iter().map(Tensor::data_ptr).collect();
         assert_eq!(after, before);
+    }
+
+    #[test]
+    fn a_step_that_is_left_out_changes_nothing() {
+        let bad = ones() * f64::NAN;
+        for after in step(&STEP, vec![ones(), bad, ones(), ones(), rates(true), ones()]).unwrap() {
+            assert_eq!(after, ones());
+        }
     }
 
     #[test]
@@ -62,7 +84,8 @@ mod tests {
         let recorded = &leaf * &leaf;
         let shared = [base.shallow_clone(), base.view([3, 5]).view([5, 3]), leaf.detach(), base.detach()];
         for parameter in shared {
-            let out = step(&STEP, [parameter, ones(), ones(), ones()]).unwrap();
+            let inputs = vec![parameter, base.shallow_clone(), ones(), ones(), rates(false)];
+            let out = step(&STEP, inputs).unwrap();
             assert!(f64::try_from(out[0].sum(None)).unwrap() < 15.0);
         }
         for kept in [base, leaf.detach()] {
@@ -75,7 +98,10 @@ mod tests {
     #[test]
     fn what_differs_is_refused() {
         let narrow = ones().narrow(0, 0, 2).contiguous();
-        assert!(step(&STEP, [ones(), narrow, ones(), ones()]).is_err());
-        assert!(step(&STEP, [ones(), ones().to_kind(tch::Kind::Double), ones(), ones()]).is_err());
+        assert!(step(&STEP, vec![ones(), narrow, ones(), ones(), rates(false)]).is_err());
+        let double = ones().to_kind(tch::Kind::Double);
+        assert!(step(&STEP, vec![ones(), double, ones(), ones(), rates(false)]).is_err());
+        assert!(step(&STEP, vec![ones(), ones(), ones(), ones(), ones()]).is_err());
+        assert!(step(&STEP, vec![ones(), ones(), ones(), ones()]).is_err());
     }
 }

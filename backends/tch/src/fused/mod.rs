@@ -14,7 +14,7 @@ use crate::value::core_type;
 pub(crate) fn run(op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
     // These may write in place, and take their inputs by value.
     match op {
-        Op::AdamwStep { .. } => return adamw::step(op, exactly(op, inputs)?),
+        Op::Adamw { .. } => return adamw::step(op, inputs),
         Op::Lerp { weight } => {
             let [a, b] = exactly(op, inputs)?;
             return Ok(vec![lerp(a, &b, *weight)?]);

@@ -7,36 +7,31 @@
 //! never launched for a step that is another one: where shapes vary from step to step, or random values are
 //! drawn on the device, the calls differ, and the step is done call by call.
 
-mod section;
 mod staged;
 mod trace;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) use section::{Constants, Inputs, State};
-use section::{Outcome, section};
 use staged::{Staged, Watch, Watched};
 use trace::Trace;
 
+use super::Phases;
+use super::engine::{Outcome, State};
 use crate::backend::{Backend, Handle};
 use crate::graphs::Graphs;
 use crate::recipe::GraphMode;
-use crate::tensor::Place;
+use crate::tensor::{DType, OpKind, Place};
 use crate::{Device, Error, Result};
 
 /// Steps in a row that may differ from the captured one before no more are tried.
 const MISSES: u32 = 3;
 
-/// What a step did.
-pub(super) struct Done {
-    /// Losses and metrics by name.
-    pub(super) scalars: Vec<(String, f64)>,
-    /// The gradient norm before clipping.
-    pub(super) norm: f64,
-    /// Seconds in the forward and the backward pass; of a graph, all of it in the first.
-    pub(super) seconds: [f64; 2],
-}
+/// A step on a place, which may be one that watches it.
+pub(super) type Advance<'a> = dyn FnMut(&Place, &mut State) -> Result<Outcome> + 'a;
+
+/// What a step left, and what was read back of it.
+pub(super) type Done = (Outcome, Vec<f64>);
 
 /// The graphs of a run.
 pub(super) struct Stepper {
@@ -67,7 +62,9 @@ impl Stepper {
     /// For the recipe's mode; `None` where steps go by the host's numbers, and why, if that isn't what the
     /// recipe asks for.
     pub(super) fn new(mode: GraphMode, place: &Place) -> (Option<Self>, Option<String>) {
-        let offered = place.backend.graphs(place.device).is_some();
+        // The optimiser must write where a graph reads, which core's own lowering doesn't.
+        let offered = place.backend.graphs(place.device).is_some()
+            && place.backend.supports(OpKind::Adamw, DType::F32, place.device);
         let wanted = match mode {
             GraphMode::Off => false,
             GraphMode::On => true,
@@ -100,45 +97,43 @@ impl Stepper {
         self.notices.push(refusal(why));
     }
 
-    /// A step.
+    /// A step, of those that `observe` or those that don't.
     pub(super) fn step(
         &mut self,
         place: &Place,
-        constants: &Constants<'_>,
-        state: &State,
-        inputs: &Inputs<'_>,
+        state: &mut State,
+        observe: bool,
+        advance: &mut Advance<'_>,
     ) -> Result<Done> {
-        let which = usize::from(inputs.observe);
-        let Some(graphs) = place.backend.graphs(place.device) else {
-            return eager(place, constants, state, inputs);
-        };
-        let at = Run { place, graphs, constants, state, inputs };
+        let which = usize::from(observe);
+        let mut at = Run { place, state, advance, which };
+        let Some(graphs) = place.backend.graphs(place.device) else { return at.eager() };
         match std::mem::replace(&mut self.stages[which], Stage::Cold) {
             Stage::Off => {
                 self.stages[which] = Stage::Off;
-                eager(place, constants, state, inputs)
+                at.eager()
             }
-            Stage::Cold => self.warm_up(&at, Watch::Record, Trace::default()),
-            Stage::Recorded(trace) => self.warm_up(&at, Watch::Check, trace),
-            Stage::Checked(trace) => self.capture(&at, trace),
-            Stage::Captured(captured) => self.follow(&at, captured),
+            Stage::Cold => self.warm_up(&mut at, graphs, Watch::Record, Trace::default()),
+            Stage::Recorded(trace) => self.warm_up(&mut at, graphs, Watch::Check, trace),
+            Stage::Checked(trace) => self.capture(&mut at, graphs, trace),
+            Stage::Captured(captured) => self.follow(&mut at, graphs, captured),
         }
     }
 
     /// A step that is done, on the queue that graphs are captured on.
-    fn warm_up(&mut self, at: &Run<'_>, watch: Watch, trace: Trace) -> Result<Done> {
+    fn warm_up(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, watch: Watch, trace: Trace) -> Result<Done> {
         let started = Instant::now();
-        if let Err(error) = at.graphs.begin(at.place.device, false) {
+        if let Err(error) = graphs.begin(at.place.device, false) {
             self.give_up(&error.to_string());
             return at.eager();
         }
         let (outcome, watched) = at.watched(watch, trace);
         let issued = started.elapsed().as_secs_f64();
-        let done = match (&outcome, &watched.report) {
-            (Ok(outcome), Some(report)) => at.read(outcome, report),
-            _ => Err(Error::failure("a step without a result")),
+        let values = match &watched.report {
+            Some(report) => at.read(report),
+            None => Err(Error::failure("a step without a result")),
         };
-        let ended = at.graphs.end(at.place.device);
+        let ended = graphs.end(at.place.device);
         let whole = started.elapsed().as_secs_f64();
         if let Some(why) = watched.obstacle {
             self.give_up(&why);
@@ -147,10 +142,9 @@ impl Stepper {
                 return at.eager();
             }
         }
-        outcome?;
-        let done = done?;
+        let done = (outcome?, values?);
         ended?;
-        if matches!(self.stages[at.which()], Stage::Off) {
+        if matches!(self.stages[at.which], Stage::Off) {
             return Ok(done);
         }
         let bound = self.mode == GraphMode::On || launch_bound(issued, whole);
@@ -162,16 +156,16 @@ impl Stepper {
             ));
         } else {
             let next = if watch == Watch::Record { Stage::Recorded } else { Stage::Checked };
-            self.stages[at.which()] = next(watched.trace);
+            self.stages[at.which] = next(watched.trace);
         }
         Ok(done)
     }
 
     /// Captures a step, and launches what was captured.
-    fn capture(&mut self, at: &Run<'_>, trace: Trace) -> Result<Done> {
+    fn capture(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, trace: Trace) -> Result<Done> {
         let started = Instant::now();
-        match at.capture(trace) {
-            Ok((captured, outcome)) => self.launch(at, captured, &outcome, started),
+        match at.capture(graphs, trace) {
+            Ok((captured, outcome)) => self.launch(at, graphs, captured, outcome, started),
             Err(error) => {
                 self.give_up(&error.to_string());
                 at.eager()
@@ -180,14 +174,14 @@ impl Stepper {
     }
 
     /// Goes through a step and launches the graph, if it is the one that was captured.
-    fn follow(&mut self, at: &Run<'_>, mut captured: Captured) -> Result<Done> {
+    fn follow(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, mut captured: Captured) -> Result<Done> {
         let started = Instant::now();
         let (outcome, watched) = at.watched(Watch::Follow, captured.trace);
         captured.trace = watched.trace;
         match (watched.obstacle, outcome) {
             (None, Ok(outcome)) => {
                 self.misses = 0;
-                self.launch(at, captured, &outcome, started)
+                self.launch(at, graphs, captured, outcome, started)
             }
             (None, Err(error)) => Err(error),
             (Some(why), _) => {
@@ -196,34 +190,38 @@ impl Stepper {
                     self.notices.push(format!("a step was not launched as a graph: {why}"));
                 }
                 if self.misses < MISSES {
-                    self.stages[at.which()] = Stage::Captured(captured);
+                    self.stages[at.which] = Stage::Captured(captured);
+                    at.in_place(graphs)
                 } else {
                     self.give_up("they differ from one to the next");
+                    at.eager()
                 }
-                at.eager()
             }
         }
     }
 
     fn launch(
         &mut self,
-        at: &Run<'_>,
+        at: &mut Run<'_>,
+        graphs: &dyn Graphs,
         captured: Captured,
-        outcome: &Outcome,
+        mut outcome: Outcome,
         started: Instant,
     ) -> Result<Done> {
-        if let Err(error) = at.graphs.replay(&captured.graph) {
+        if let Err(error) = graphs.replay(&captured.graph) {
             self.give_up(&error.to_string());
             return at.eager();
         }
-        let mut done = at.read(outcome, &captured.report)?;
-        done.seconds = [started.elapsed().as_secs_f64(), 0.0];
-        self.stages[at.which()] = Stage::Captured(captured);
-        Ok(done)
+        let values = at.read(&captured.report)?;
+        let corruption = outcome.phases.corruption;
+        let forward = started.elapsed().as_secs_f64() - corruption;
+        outcome.phases = Phases { corruption, forward, ..Phases::default() };
+        self.stages[at.which] = Stage::Captured(captured);
+        Ok((outcome, values))
     }
 }
 
-fn refusal(why: &str) -> String {
+pub(super) fn refusal(why: &str) -> String {
     format!("steps are not launched as graphs: {why}")
 }
 
@@ -235,36 +233,47 @@ fn launch_bound(issued: f64, whole: f64) -> bool {
 /// A step and where it is done.
 struct Run<'a> {
     place: &'a Place,
-    graphs: &'a dyn Graphs,
-    constants: &'a Constants<'a>,
-    state: &'a State,
-    inputs: &'a Inputs<'a>,
+    state: &'a mut State,
+    advance: &'a mut Advance<'a>,
+    which: usize,
 }
 
 impl Run<'_> {
-    fn which(&self) -> usize {
-        usize::from(self.inputs.observe)
+    /// The step call by call.
+    fn eager(&mut self) -> Result<Done> {
+        let outcome = (self.advance)(self.place, self.state)?;
+        let values = outcome.report.download()?.into_f64();
+        Ok((outcome, values))
     }
 
-    fn eager(&self) -> Result<Done> {
-        eager(self.place, self.constants, self.state, self.inputs)
+    /// The step call by call, in the memory that a captured graph reads.
+    fn in_place(&mut self, graphs: &dyn Graphs) -> Result<Done> {
+        graphs.begin(self.place.device, false)?;
+        let outcome = (self.advance)(self.place, &mut self.state.clone());
+        let done = outcome.and_then(|outcome| {
+            let values = outcome.report.download()?.into_f64();
+            Ok((outcome, values))
+        });
+        graphs.end(self.place.device)?;
+        done
     }
 
-    /// The step on a backend that watches it.
-    fn watched(&self, watch: Watch, trace: Trace) -> (Result<Outcome>, Watched) {
+    /// The step on a backend that watches it. What changes is written where it lies, so the state's own
+    /// tensors stay the ones that count.
+    fn watched(&mut self, watch: Watch, trace: Trace) -> (Result<Outcome>, Watched) {
         let staged = Staged::new(&self.place.backend, self.place.device, watch, trace);
         let backend: Arc<dyn Backend> = staged.clone();
         let place = Place { backend: backend.clone(), device: self.place.device };
-        let outcome = section(&place, self.constants, &self.state.with_backend(&backend), self.inputs);
+        let outcome = (self.advance)(&place, &mut self.state.with_backend(&backend));
         let watched = staged.finish(outcome.as_ref().ok().map(|outcome| &outcome.report));
         (outcome, watched)
     }
 
     /// Captures the step, and writes what it uploads where the graph reads it.
-    fn capture(&self, trace: Trace) -> Result<(Captured, Outcome)> {
-        self.graphs.begin(self.place.device, true)?;
+    fn capture(&mut self, graphs: &dyn Graphs, trace: Trace) -> Result<(Captured, Outcome)> {
+        graphs.begin(self.place.device, true)?;
         let (outcome, mut watched) = self.watched(Watch::Capture, trace);
-        let graph = self.graphs.end(self.place.device);
+        let graph = graphs.end(self.place.device);
         if let Some(why) = watched.obstacle {
             return Err(Error::failure(why));
         }
@@ -273,28 +282,12 @@ impl Run<'_> {
             return Err(Error::failure("the backend captured no graph"));
         };
         for (slot, data) in watched.pending {
-            watched.trace.slots[slot].fill(self.graphs, data)?;
+            watched.trace.slots[slot].fill(graphs, data)?;
         }
         Ok((Captured { trace: watched.trace, graph, report }, outcome))
     }
 
-    fn read(&self, outcome: &Outcome, report: &Handle) -> Result<Done> {
-        let values = self.place.backend.download(report)?.into_f64();
-        done(outcome, values)
+    fn read(&self, report: &Handle) -> Result<Vec<f64>> {
+        Ok(self.place.backend.download(report)?.into_f64())
     }
-}
-
-/// The step call by call.
-fn eager(place: &Place, constants: &Constants<'_>, state: &State, inputs: &Inputs<'_>) -> Result<Done> {
-    let outcome = section(place, constants, state, inputs)?;
-    done(&outcome, outcome.report.download()?.into_f64())
-}
-
-fn done(outcome: &Outcome, mut values: Vec<f64>) -> Result<Done> {
-    let norm = values.pop().unwrap_or(f64::NAN);
-    if values.len() != outcome.names.len() {
-        return Err(Error::failure("a step's report has another length"));
-    }
-    let scalars = outcome.names.iter().cloned().zip(values).collect();
-    Ok(Done { scalars, norm, seconds: outcome.seconds })
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::trace::{Call, Entry, Slot, Source, Trace};
 use crate::backend::{Backend, Handle, Wrapper};
-use crate::graphs::{AdamwConstants, Graphs, Parameter};
+use crate::graphs::Graphs;
 use crate::tensor::{DType, HostTensor, Op, Shape, Tensor};
 use crate::{Device, Error, Result};
 
@@ -271,6 +271,10 @@ impl Wrapper for Staged {
         let (sources, inputs) = self.sources(&mut tape, inputs)?;
         let call = Call::Execute(op.clone(), sources);
         tape.meet(self.watch, &call)?;
+        if matches!(op, Op::Adamw { .. }) && self.acts() {
+            // Nothing has changed yet while a graph is captured.
+            tape.updated |= self.watch != Watch::Capture;
+        }
         let results = match self.acts() {
             true => Some(self.inner.execute(op, inputs, device)?.into_iter().map(Some).collect()),
             false => None,
@@ -340,43 +344,6 @@ impl Graphs for Staged {
 
     fn write(&self, _tensor: &Handle, _data: HostTensor) -> Result<()> {
         Err(nested())
-    }
-
-    fn update(
-        &self,
-        constants: &AdamwConstants,
-        parameter: Parameter<&Handle>,
-        rates: &Handle,
-    ) -> Result<()> {
-        let mut tape = self.tape();
-        let mut source = |handle: &Handle| self.source(&mut tape, handle.clone());
-        let (value, gradient) = (source(parameter.value)?, source(parameter.gradient)?);
-        let (first, second) = (source(parameter.first)?, source(parameter.second)?);
-        let average = parameter.average.map(&mut source).transpose()?;
-        let rates = source(rates)?;
-        let sources = Parameter {
-            value: value.0,
-            gradient: gradient.0,
-            first: first.0,
-            second: second.0,
-            average: average.as_ref().map(|average| average.0),
-        };
-        let call = Call::Update(*constants, sources, rates.0);
-        tape.meet(self.watch, &call)?;
-        if self.acts() {
-            // Nothing has changed yet while a graph is captured.
-            tape.updated |= self.watch != Watch::Capture;
-            let inner = Parameter {
-                value: &value.1,
-                gradient: &gradient.1,
-                first: &first.1,
-                second: &second.1,
-                average: average.as_ref().map(|average| &average.1),
-            };
-            self.graphs()?.update(constants, inner, &rates.1)?;
-        }
-        let results = self.acts().then(Vec::new);
-        self.nodes(&mut tape, call, results).map(drop)
     }
 }
 

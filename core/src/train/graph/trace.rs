@@ -1,7 +1,6 @@
 //! What a step asked of its backend, in order.
 
 use crate::backend::Handle;
-use crate::graphs::{AdamwConstants, Parameter};
 use crate::tensor::{DType, HostTensor, Op, Shape};
 
 /// A tensor that a call reads.
@@ -22,7 +21,6 @@ pub(super) enum Call {
     Detach(Source),
     Backward(Source, Vec<Source>),
     Recording(bool),
-    Update(AdamwConstants, Parameter<Source>, Source),
 }
 
 impl Call {
@@ -33,18 +31,7 @@ impl Call {
             Self::Execute(op, _) => op.kind().name(),
             Self::Track(_) | Self::Detach(_) | Self::Recording(_) => "a switch of recording",
             Self::Backward(..) => "the backward pass",
-            Self::Update(..) => "the optimiser",
         }
-    }
-}
-
-impl<T: PartialEq> PartialEq for Parameter<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-            && self.gradient == other.gradient
-            && self.first == other.first
-            && self.second == other.second
-            && self.average == other.average
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fused operations but for products and attention.
 
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 
 use super::make::{Make, places};
 use crate::array::Array;
@@ -93,21 +93,36 @@ pub(super) fn lerp(make: Make) -> Vec<Case> {
 
 pub(super) fn adamw(make: Make) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (step, decay, scale) in [(1, 0.05, 1.0), (2, 0.0, 0.5), (1000, 0.05, 0.125)] {
-        let op = Op::AdamwStep { lr: 1e-2, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay, step, scale };
+    // The learning rate is in the factor, so that a view that repeats it is a step that is left out.
+    for (step, decay, scale, average) in
+        [(1, 0.05, 1.0, None), (2, 0.0, 0.5, Some(0.25)), (1000, 0.05, 0.125, Some(0.0))]
+    {
+        let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay, factor: 1e-2 };
+        let rates = AdamwRates { scale, average: average.unwrap_or(0.5), ..AdamwRates::new(1.0, step) };
+        let inputs = |shape: &[usize], rates: AdamwRates| {
+            let second = make.of(Array::random(shape, 79).map(|v| v * v + 0.1));
+            let array = Array { shape: vec![AdamwRates::COUNT], data: rates.elements().to_vec() };
+            let rates = Input { array, dtype: AdamwRates::dtype(make.dtype) };
+            let mut inputs =
+                vec![make.values(shape, 76), make.values(shape, 77), make.values(shape, 78), second, rates];
+            inputs.extend(average.map(|_| make.values(shape, 80)));
+            inputs
+        };
         for (name, shape) in [
             ("usual", &[3usize, 4][..]),
             ("odd", &[1, 7, 1]),
             ("scalar", &[]),
             ("long", &[3, 2741]),
             // Beyond what one thread is given.
-            ("many", &[if step == 1 { 70_001 } else { 2 }]),
+            ("many", &[if step < 1000 { 70_001 } else { 2 }]),
             ("empty", &[0]),
         ] {
-            let second = make.of(Array::random(shape, 79).map(|v| v * v + 0.1));
-            let inputs = vec![make.values(shape, 76), make.values(shape, 77), make.values(shape, 78), second];
-            cases.push(make.case(name, &op, inputs));
+            cases.push(make.case(name, &op, inputs(shape, rates)));
         }
+        // As after a loss that is not finite: nothing of the gradient may be left anywhere.
+        let mut skipped = inputs(&[3, 4], AdamwRates { skip: true, scale: f64::NAN, ..rates });
+        skipped[1].array = Array::filled(&[3, 4], f64::NAN);
+        cases.push(make.case("left out", &op, skipped));
     }
     cases
 }

@@ -75,7 +75,7 @@ pub fn cases(kind: OpKind, dtype: DType) -> Vec<Case> {
         OpKind::RowEntropy => fused::row_entropy(make),
         OpKind::CrossEntropy => fused::cross_entropy(make),
         OpKind::Lerp => fused::lerp(make),
-        OpKind::AdamwStep => fused::adamw(make),
+        OpKind::Adamw => fused::adamw(make),
 
         OpKind::Attention => attention::cross(make),
         OpKind::SelfAttention => attention::packed(make, &Op::SelfAttention { heads: 3 }),

@@ -1,6 +1,6 @@
 //! Fused operations by their definitions.
 
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{AdamwRates, Op};
 
 use crate::array::Array;
 
@@ -66,14 +66,21 @@ pub(super) fn cross_entropy(logits: &Array, labels: &Array, smoothing: f64) -> A
 
 /// Loshchilov & Hutter (2019), algorithm 2, with PyTorch's order: decay first, then the step.
 pub(super) fn adamw(op: &Op, inputs: &[Array]) -> Vec<Array> {
-    let Op::AdamwStep { lr, beta1, beta2, eps, decay, step, scale } = *op else {
+    let Op::Adamw { beta1, beta2, eps, decay, factor } = *op else {
         unreachable!("{op:?} is no step of AdamW")
     };
-    let gradient = inputs[1].map(|g| g * scale);
+    let rates = AdamwRates::of(inputs[4].data.as_slice().try_into().expect("five rates"));
+    if rates.skip {
+        return [&inputs[0], &inputs[2], &inputs[3]].into_iter().chain(&inputs[5..]).cloned().collect();
+    }
+    let lr = rates.lr * factor;
+    let gradient = inputs[1].map(|g| g * rates.scale);
     let first = inputs[2].zip(&gradient, |m, g| beta1 * m + (1.0 - beta1) * g);
     let second = inputs[3].zip(&gradient, |v, g| beta2 * v + (1.0 - beta2) * g * g);
-    let correction = |beta: f64| 1.0 - beta.powf(step as f64);
+    let correction = |beta: f64| 1.0 - beta.powf(rates.step);
     let update = first.zip(&second, |m, v| (m / correction(beta1)) / ((v / correction(beta2)).sqrt() + eps));
     let parameter = inputs[0].zip(&update, |p, u| p * (1.0 - lr * decay) - lr * u);
-    vec![parameter, first, second]
+    let averages = inputs[5..].iter().map(|mean| mean.zip(&parameter, |a, p| a + rates.average * (p - a)));
+    let averages: Vec<Array> = averages.collect();
+    [parameter, first, second].into_iter().chain(averages).collect()
 }

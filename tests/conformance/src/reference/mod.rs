@@ -22,7 +22,7 @@ pub use erf::erf;
 pub fn evaluate(op: &Op, inputs: &[Array]) -> Option<Vec<Array>> {
     let one = match op {
         Op::RandomNormal { .. } | Op::RandomUniform { .. } => return None,
-        Op::AdamwStep { .. } => return Some(fused::adamw(op, inputs)),
+        Op::Adamw { .. } => return Some(fused::adamw(op, inputs)),
 
         Op::Full { shape, value, dtype } => Array::filled(shape, *value).rounded(*dtype),
         Op::Neg

@@ -107,13 +107,16 @@ fn attention_to_equal_keys_is_the_mean_of_the_values() {
 #[test]
 fn the_first_step_of_adamw() {
     // By hand, at the first step of moments that start at zero.
-    let op = Op::AdamwStep { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, step: 1, scale: 0.5 };
+    let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 0.1 };
+    let rates = array(&[5], &[0.1, 1.0, 0.5, 0.0, 0.75]);
     let zero = Array::filled(&[2], 0.0);
-    let inputs = [array(&[2], &[0.5, -1.25]), array(&[2], &[0.2, -0.4]), zero.clone(), zero];
+    let average = array(&[2], &[0.0, 1.0]);
+    let inputs = [array(&[2], &[0.5, -1.25]), array(&[2], &[0.2, -0.4]), zero.clone(), zero, rates, average];
     let got = evaluate(&op, &inputs).expect("not random");
     // The first step is lr in the gradient's direction: 0.5 (1 - 0.0005) - 0.01 / (1 + 1e-7).
     assert!((got[0].data[0] - (0.499_75 - 0.01 / (1.0 + 1e-7))).abs() < 1e-12, "{:?}", got[0].data);
     assert!((got[0].data[1] - (-1.249_375 + 0.01 / (1.0 + 5e-8))).abs() < 1e-12, "{:?}", got[0].data);
+    assert!((got[3].data[1] - (0.25 + 0.75 * got[0].data[1])).abs() < 1e-15, "{:?}", got[3].data);
     assert!((got[1].data[0] - 0.01).abs() < 1e-15 && (got[2].data[1] - 0.002).abs() < 1e-15);
 }
 

@@ -1,0 +1,474 @@
+//! The training step, from forward pass to new weights. There is one: pre-training and fine-tuning both keep an
+//! [`Engine`] and tell it their forward passes.
+//!
+//! 1. The gradients of every micro-batch, summed.
+//! 2. Gradients and losses, averaged between processes.
+//! 3. The global gradient norm, the clipping factor, and whether loss and norm are finite.
+//! 4. AdamW with the moving average of the weights, which leave everything as it is where they are not.
+//! 5. One read-back of the norm, the losses and the metrics.
+//!
+//! No number comes back to the host before the fifth, so that the first four can be launched as a graph (see
+//! `graph`), and no device waits for the host.
+//!
+//! Methods fail with the backend's failure unless they say more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::gradient::{Pass, Scalars, accumulate, gradients_of};
+use super::graph::Stepper;
+use super::{Collective, Phases, Schedule, Single, StepReport};
+use crate::backend::Backend;
+use crate::params::{ParamSpec, Params};
+use crate::recipe::{GraphMode, OptimizerSettings};
+use crate::tensor::{AdamwRates, DType, HostTensor, Op, OpKind, Place, Tensor};
+use crate::{Error, Result};
+
+/// How an engine steps.
+pub struct EngineSettings {
+    /// AdamW and clipping.
+    pub optimizer: OptimizerSettings,
+    /// The learning rate of every step.
+    pub schedule: Schedule,
+    /// The factor of each parameter's learning rate (layer-wise decay), in the order of declaration; empty
+    /// for 1 everywhere.
+    pub factors: Vec<f64>,
+    /// The decay of the weights' moving average; 0 keeps none.
+    pub ema: f64,
+    /// Blocks that are recomputed together in the backward pass; 0 for none.
+    pub checkpoint_blocks: usize,
+    /// When steps are launched as graphs.
+    pub graph: GraphMode,
+}
+
+/// A step's batch on its way through the model.
+pub struct StepInput<'a> {
+    /// Parts that the batch is split into; their gradients are summed.
+    pub micro_batches: usize,
+    /// Images in all of them.
+    pub images: usize,
+    /// Whether the passes also measure, so that they ask more of the backend than others do.
+    pub observe: bool,
+    /// Uploads what a micro-batch needs (counted from 0) and gives its forward pass.
+    pub pass: &'a MakePass<'a>,
+}
+
+/// Makes the forward pass of a micro-batch.
+pub type MakePass<'a> = dyn Fn(&Place, usize) -> Result<Box<dyn Pass + 'a>> + 'a;
+
+/// Parameters, what is kept of them from step to step, and how they step.
+pub struct Engine {
+    place: Place,
+    rules: Rules,
+    state: State,
+    graphs: Option<Stepper>,
+    notice: Option<String>,
+    step: u64,
+}
+
+/// What is the same in every step.
+struct Rules {
+    settings: EngineSettings,
+    collective: Box<dyn Collective>,
+    trained: Option<Arc<[bool]>>,
+    compute: DType,
+    /// The type that norm and losses are summed in: f64 where the device has it.
+    wide: DType,
+}
+
+/// What a step changes.
+#[derive(Clone)]
+pub(super) struct State {
+    /// Every parameter, in the order of declaration.
+    params: Vec<Tensor>,
+    /// Of those that are trained. Frozen ones have no moments and no average.
+    trained: Vec<Trained>,
+}
+
+#[derive(Clone)]
+struct Trained {
+    /// Its place among the parameters.
+    index: usize,
+    decay: f64,
+    factor: f64,
+    first: Tensor,
+    second: Tensor,
+    average: Option<Tensor>,
+}
+
+/// What a step leaves on the device.
+pub(super) struct Outcome {
+    /// The norm, then the scalars of every micro-batch [n].
+    pub(super) report: Tensor,
+    /// The scalars' names.
+    names: Vec<String>,
+    pub(super) phases: Phases,
+}
+
+/// What an engine goes on from.
+pub struct Restored {
+    /// Steps done.
+    pub step: u64,
+    /// Every parameter.
+    pub params: Vec<HostTensor>,
+    /// First and second moment of every parameter that is trained.
+    pub moments: Vec<[HostTensor; 2]>,
+    /// Their averages, where the engine keeps any.
+    pub averages: Vec<HostTensor>,
+}
+
+impl Engine {
+    /// Starts from these parameters, of which `specs` are the declarations.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn new(params: Params, specs: &[ParamSpec], settings: EngineSettings) -> Result<Self> {
+        let place = params.place();
+        let (trained, compute) = (params.trained().cloned(), params.compute());
+        let zeros = |p: &Tensor| p.place().full(p.shape().clone(), 0.0, p.dtype());
+        // Deep copies: an average shares no memory with what is trained.
+        let copy = |p: &Tensor| p.place().upload(p.download()?);
+        let keep = |index: usize| {
+            let value = &params.tensors()[index];
+            Ok(Trained {
+                index,
+                decay: if specs[index].decay { settings.optimizer.weight_decay } else { 0.0 },
+                factor: settings.factors.get(index).copied().unwrap_or(1.0),
+                first: zeros(value)?,
+                second: zeros(value)?,
+                average: (settings.ema > 0.0).then(|| copy(value)).transpose()?,
+            })
+        };
+        let kept = (0..specs.len()).filter(|&i| params.is_trained(i)).map(keep).collect::<Result<_>>()?;
+        let state = State { params: params.into_tensors(), trained: kept };
+        let wide = match place.backend.supports(OpKind::Cast, DType::F64, place.device) {
+            true => DType::F64,
+            false => DType::F32,
+        };
+        let (graphs, notice) = Stepper::new(settings.graph, &place);
+        let rules = Rules { settings, collective: Box::new(Single), trained, compute, wide };
+        Ok(Self { place, rules, state, graphs, notice, step: 0 })
+    }
+
+    /// Averages gradients with other processes. Their sums can't be part of a graph.
+    #[must_use]
+    pub fn with_collective(mut self, collective: Box<dyn Collective>) -> Self {
+        if collective.size() > 1 && self.graphs.take().is_some() {
+            let several = format!("gradients are averaged between {} processes", collective.size());
+            self.notice = Some(super::graph::refusal(&several));
+        }
+        self.rules.collective = collective;
+        self
+    }
+
+    /// Steps done.
+    pub fn step_count(&self) -> u64 {
+        self.step
+    }
+
+    /// The type of the weights.
+    pub fn dtype(&self) -> DType {
+        self.state.params.first().map_or(DType::F32, Tensor::dtype)
+    }
+
+    /// The weights as they are trained.
+    pub fn params(&self) -> Params {
+        self.rules.params(&self.state)
+    }
+
+    /// The weights to evaluate: their moving average, where one is kept.
+    pub fn evaluated_params(&self) -> Params {
+        let mut tensors = self.state.params.clone();
+        for trained in &self.state.trained {
+            if let Some(average) = &trained.average {
+                tensors[trained.index] = average.clone();
+            }
+        }
+        Params::new(tensors, self.rules.compute)
+    }
+
+    /// First and second moment of every parameter that is trained.
+    pub fn moments(&self) -> impl Iterator<Item = [&Tensor; 2]> {
+        self.state.trained.iter().map(|trained| [&trained.first, &trained.second])
+    }
+
+    /// Whether it keeps a moving average of the weights.
+    pub fn keeps_average(&self) -> bool {
+        self.rules.settings.ema > 0.0
+    }
+
+    /// What the user should know of the steps so far; each is told once.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        let graphs = self.graphs.as_mut().map(Stepper::take_notices).unwrap_or_default();
+        self.notice.take().into_iter().chain(graphs).collect()
+    }
+
+    /// Goes on from somewhere else.
+    ///
+    /// # Errors
+    /// No memory, or other numbers of tensors.
+    pub fn restore(&mut self, restored: Restored) -> Result<()> {
+        let Restored { step, params, moments, averages } = restored;
+        let (place, state) = (&self.place, &self.state);
+        let upload = |value: HostTensor| place.upload(value);
+        let mut averages = averages.into_iter();
+        let keep = |(trained, [first, second]): (&Trained, [HostTensor; 2])| {
+            let average = trained.average.as_ref().and_then(|_| averages.next()).map(upload).transpose()?;
+            Ok(Trained { first: upload(first)?, second: upload(second)?, average, ..trained.clone() })
+        };
+        let trained: Vec<Trained> = state.trained.iter().zip(moments).map(keep).collect::<Result<_>>()?;
+        let params: Vec<Tensor> = params.into_iter().map(upload).collect::<Result<_>>()?;
+        if params.len() != state.params.len() || trained.len() != state.trained.len() {
+            return Err(Error::failure("a checkpoint with another number of tensors"));
+        }
+        self.state = State { params, trained };
+        self.step = step;
+        // Weights and moments lie elsewhere now.
+        if let Some(graphs) = &mut self.graphs {
+            graphs.forget();
+        }
+        Ok(())
+    }
+
+    /// One step. Nothing changes where the loss or the gradient is not finite: the report then tells it.
+    ///
+    /// # Errors
+    /// The backend's failure, or that of another process.
+    pub fn step(&mut self, input: &StepInput<'_>) -> Result<StepReport> {
+        let started = Instant::now();
+        let Self { place, rules, state, graphs, step, .. } = self;
+        let mut advance = |place: &Place, state: &mut State| rules.advance(place, state, *step, input);
+        let (outcome, values) = match graphs {
+            Some(graphs) => graphs.step(place, state, input.observe, &mut advance)?,
+            None => {
+                let outcome = advance(place, state)?;
+                let values = outcome.report.download()?.into_f64();
+                (outcome, values)
+            }
+        };
+        let report = self.report(input, outcome, &values, started)?;
+        if report.is_finite() {
+            self.step += 1;
+        }
+        Ok(report)
+    }
+
+    /// What was read back. Scalars are averaged over the micro-batches.
+    fn report(
+        &self,
+        input: &StepInput<'_>,
+        Outcome { names, mut phases, .. }: Outcome,
+        values: &[f64],
+        started: Instant,
+    ) -> Result<StepReport> {
+        let Some((&grad_norm, values)) = values.split_first().filter(|(_, rest)| rest.len() == names.len())
+        else {
+            return Err(Error::failure("a step's report has another length"));
+        };
+        let mut scalars: Vec<(String, f64)> = vec![];
+        for (name, value) in names.into_iter().zip(values) {
+            let share = value / input.micro_batches as f64;
+            match scalars.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += share,
+                None => scalars.push((name, share)),
+            }
+        }
+        phases.optimiser = (started.elapsed().as_secs_f64() - phases.total()).max(0.0);
+        let lr = self.rules.settings.schedule.lr(self.step);
+        Ok(StepReport { step: self.step + 1, lr, scalars, grad_norm, images: input.images, phases })
+    }
+}
+
+impl Rules {
+    fn params(&self, state: &State) -> Params {
+        let params = Params::new(state.params.clone(), self.compute);
+        match &self.trained {
+            Some(trained) => params.only(trained.clone()),
+            None => params,
+        }
+    }
+
+    /// A step on the device, from uploads to new weights.
+    fn advance(&self, place: &Place, state: &mut State, step: u64, input: &StepInput<'_>) -> Result<Outcome> {
+        let numbers = self.numbers(place, step, input.micro_batches)?;
+        let (mut gradients, mut scalars, phases) = self.gradients(place, state, input)?;
+
+        // Between processes: the gradients, and the losses, so that all agree whether a step is finite.
+        let count = gradients.len();
+        let losses: Vec<usize> = (0..scalars.len()).filter(|&i| scalars[i].0 == "loss").collect();
+        gradients.extend(losses.iter().map(|&i| Some(scalars[i].1.clone())));
+        self.collective.average(&mut gradients)?;
+        for (&i, loss) in losses.iter().zip(gradients.split_off(count)) {
+            scalars[i].1 = loss.ok_or_else(|| Error::failure("a loss that was not averaged"))?;
+        }
+
+        let norm = self.global_norm(place, &gradients)?.div(&numbers.micro_batches)?;
+        let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
+        let values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
+        let mut decisive: Vec<Tensor> =
+            losses.iter().map(|&i| values.narrow(0, i, 1)).collect::<Result<_>>()?;
+        decisive.push(norm.clone());
+        let decisive = Tensor::concat(&decisive.iter().collect::<Vec<_>>(), 0)?;
+        // x - x is 0 for every finite x, and not for an infinite one or NaN.
+        let finite = decisive.sub(&decisive)?.sum(&[0])?.equal(&numbers.zero)?;
+        let rates = self.rates(&numbers, &norm, &finite)?.cast(AdamwRates::dtype(self.dtype(state)))?;
+        self.update(state, gradients, &rates, &finite)?;
+
+        let report = Tensor::concat(&[&norm, &values], 0)?;
+        Ok(Outcome { report, names: scalars.into_iter().map(|(name, _)| name).collect(), phases })
+    }
+
+    fn dtype(&self, state: &State) -> DType {
+        state.params.first().map_or(self.wide, Tensor::dtype)
+    }
+
+    /// Forward and backward pass of every micro-batch: the sum of their gradients, and all their scalars.
+    fn gradients(
+        &self,
+        place: &Place,
+        state: &State,
+        input: &StepInput<'_>,
+    ) -> Result<(Vec<Option<Tensor>>, Scalars, Phases)> {
+        let mut total: Option<Vec<Option<Tensor>>> = None;
+        let (mut scalars, mut phases) = (vec![], Phases::default());
+        for i in 0..input.micro_batches {
+            let started = Instant::now();
+            let pass = (input.pass)(place, i)?;
+            phases.corruption += started.elapsed().as_secs_f64();
+            let found = gradients_of(&*pass, &self.params(state), self.settings.checkpoint_blocks)?;
+            phases.forward += found.seconds[0];
+            phases.backward += found.seconds[1];
+            scalars.extend(found.scalars);
+            match &mut total {
+                Some(total) => accumulate(total, found.gradients)?,
+                None => total = Some(found.gradients),
+            }
+        }
+        let total = total.ok_or_else(|| Error::failure("a step without a batch"))?;
+        Ok((total, scalars, phases))
+    }
+
+    /// The global L2 norm [1].
+    fn global_norm(&self, place: &Place, gradients: &[Option<Tensor>]) -> Result<Tensor> {
+        let squares: Vec<Tensor> =
+            gradients.iter().flatten().map(|g| g.sum_squares()?.reshape([1])).collect::<Result<_>>()?;
+        if squares.is_empty() {
+            return place.full([1], 0.0, self.wide);
+        }
+        let all = Tensor::concat(&squares.iter().collect::<Vec<_>>(), 0)?;
+        all.cast(self.wide)?.sum(&[0])?.sqrt()
+    }
+
+    /// What the host tells a step, in one upload.
+    fn numbers(&self, place: &Place, step: u64, micro_batches: usize) -> Result<Numbers> {
+        // As exact as the optimiser reads it for f32 parameters, so that every type steps at the same rate.
+        let lr = f64::from(self.settings.schedule.lr(step) as f32);
+        let average = 1.0 - self.settings.ema;
+        let values = vec![
+            lr,
+            (step + 1) as f64,
+            average,
+            micro_batches as f64,
+            self.settings.optimizer.clip,
+            1.0,
+            0.0,
+        ];
+        let all = place.doubles([values.len()], values, self.wide)?;
+        let one = |i: usize| all.narrow(0, i, 1);
+        Ok(Numbers {
+            rates: all.narrow(0, 0, 2)?,
+            average: one(2)?,
+            micro_batches: one(3)?,
+            clip: one(4)?,
+            one: one(5)?,
+            zero: one(6)?,
+        })
+    }
+
+    /// The numbers of AdamW, see [`AdamwRates`]; a step that is not finite is skipped.
+    fn rates(&self, numbers: &Numbers, norm: &Tensor, finite: &Tensor) -> Result<Tensor> {
+        let Numbers { rates, average, micro_batches, clip, one, zero } = numbers;
+        let scale = match self.settings.optimizer.clip > 0.0 {
+            // The 1e-6 is PyTorch's clip_grad_norm_.
+            true => clip.less(norm)?.choose(&clip.div(&norm.add_scalar(1e-6)?)?, one)?,
+            false => one.clone(),
+        };
+        let skip = finite.choose(zero, one)?;
+        Tensor::concat(&[rates, &scale.div(micro_batches)?, &skip, average], 0)
+    }
+
+    /// AdamW and the moving average, on every parameter that has a gradient.
+    fn update(
+        &self,
+        state: &mut State,
+        mut gradients: Vec<Option<Tensor>>,
+        rates: &Tensor,
+        finite: &Tensor,
+    ) -> Result<()> {
+        let OptimizerSettings { beta1, beta2, eps, .. } = self.settings.optimizer;
+        let State { params, trained } = state;
+        for trained in trained {
+            let value = &mut params[trained.index];
+            let Some(gradient) = gradients[trained.index].take() else {
+                trained.follow(value, 1.0 - self.settings.ema, finite)?;
+                continue;
+            };
+            let op = Op::Adamw { beta1, beta2, eps, decay: trained.decay, factor: trained.factor };
+            // The old values are given away, so that the backend may write over them.
+            let given = |tensor: &mut Tensor| std::mem::replace(tensor, rates.clone());
+            let mut inputs = vec![
+                given(value),
+                gradient,
+                given(&mut trained.first),
+                given(&mut trained.second),
+                rates.clone(),
+            ];
+            inputs.extend(trained.average.as_mut().map(given));
+            let mut out = Tensor::apply_owned(&op, inputs)?.into_iter();
+            for kept in
+                [value, &mut trained.first, &mut trained.second].into_iter().chain(&mut trained.average)
+            {
+                *kept = out.next().ok_or_else(|| Error::failure("adamw: a result is missing"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Trained {
+    /// Moves the average of a parameter that has no gradient in this step, but may have had one before.
+    fn follow(&mut self, value: &Tensor, weight: f64, finite: &Tensor) -> Result<()> {
+        let Some(average) = &mut self.average else { return Ok(()) };
+        let moved = Tensor::apply(&Op::Lerp { weight }, &[average.clone(), value.clone()])?.remove(0);
+        let finite = finite.reshape(vec![1; average.rank()])?;
+        *average = finite.choose(&moved, average)?;
+        Ok(())
+    }
+}
+
+/// Numbers that a step is told, each [1] but for `rates`: learning rate and number of the step, [2].
+struct Numbers {
+    rates: Tensor,
+    average: Tensor,
+    micro_batches: Tensor,
+    clip: Tensor,
+    one: Tensor,
+    zero: Tensor,
+}
+
+impl State {
+    /// The same tensors with another backend to call.
+    pub(super) fn with_backend(&self, backend: &Arc<dyn Backend>) -> Self {
+        let to = |tensor: &Tensor| tensor.with_backend(backend);
+        let trained = |trained: &Trained| Trained {
+            first: to(&trained.first),
+            second: to(&trained.second),
+            average: trained.average.as_ref().map(to),
+            ..trained.clone()
+        };
+        Self {
+            params: self.params.iter().map(to).collect(),
+            trained: self.trained.iter().map(trained).collect(),
+        }
+    }
+}

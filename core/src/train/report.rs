@@ -1,0 +1,52 @@
+//! What a step tells.
+
+/// Seconds of a step by phase.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Phases {
+    /// Waiting for the loader.
+    pub data: f64,
+    /// Planning and preparing the corruption: roles, noise, uploads.
+    pub corruption: f64,
+    /// Forward pass; of a step that is launched as a graph, everything on the device.
+    pub forward: f64,
+    /// Backward pass.
+    pub backward: f64,
+    /// The gradient norm, clipping, the optimiser's step, the average of weights, and the wait for the report.
+    pub optimiser: f64,
+}
+
+impl Phases {
+    /// The whole step.
+    pub fn total(&self) -> f64 {
+        self.data + self.corruption + self.forward + self.backward + self.optimiser
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// The step, from 1.
+    pub step: u64,
+    /// The learning rate.
+    pub lr: f64,
+    /// Total loss, losses by name, metrics.
+    pub scalars: Vec<(String, f64)>,
+    /// The global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Images in the step.
+    pub images: usize,
+    /// Where the time went.
+    pub phases: Phases,
+}
+
+impl StepReport {
+    /// The total loss.
+    pub fn loss(&self) -> f64 {
+        self.scalars.first().map_or(f64::NAN, |(_, value)| *value)
+    }
+
+    /// Whether loss and gradient are finite; nothing has changed where they are not.
+    pub fn is_finite(&self) -> bool {
+        self.loss().is_finite() && self.grad_norm.is_finite()
+    }
+}
