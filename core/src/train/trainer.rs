@@ -10,7 +10,7 @@ use super::optimizer::global_norm;
 use super::{AdamW, Average, Collective, Schedule, Single};
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
@@ -261,7 +261,7 @@ impl Trainer {
         phases.corruption += started.elapsed().as_secs_f64();
         for (slice, plan) in &inputs {
             let started = Instant::now();
-            let mode = (self.step, true, observe);
+            let mode = Mode { step: self.step, training: true, observe };
             let dtype = self.params.first().map_or(DType::F32, Tensor::dtype);
             let prepared = self.model.prepare(&self.place, dtype, slice, plan, mode)?;
             phases.corruption += started.elapsed().as_secs_f64();

@@ -4,6 +4,7 @@
 //! recomputation, AdamW, schedules, averages, checkpoints. A task's own part is a
 //! [`TaskHead`](crate::head::TaskHead).
 
+mod entry;
 mod fit;
 mod layers;
 mod pass;
@@ -11,6 +12,7 @@ mod recipe;
 mod settings;
 mod tuner;
 
+pub use entry::{HeadKind, TaskHeadEntry, TrainedHead, check_heads};
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub use layers::{layer_of, layer_rates, trained};
 pub use pass::TuningPass;

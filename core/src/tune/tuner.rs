@@ -216,11 +216,9 @@ impl<H: TaskHead> Tuner<H> {
         let dtype = self.params.first().map_or(DType::F32, Tensor::dtype);
         let images = self.place.floats(batch.shape, batch.pixels.clone(), dtype)?;
         let train = &self.recipe.train;
+        let draws = Draws { seed: train.seed, step, first_sample: batch.first_sample };
         let drop_path = (training && train.drop_path > 0.0)
-            .then(|| {
-                let draws = (train.seed, step, batch.first_sample);
-                DropPath::draw(&self.place, draws, batch.len(), geometry.depth, train.drop_path, dtype)
-            })
+            .then(|| DropPath::draw(&self.place, draws, batch.len(), geometry.depth, train.drop_path, dtype))
             .transpose()?;
         Ok(TuningPass {
             encoder: &*self.encoder,
@@ -228,7 +226,7 @@ impl<H: TaskHead> Tuner<H> {
             features: &self.features,
             patches: patchify(&images, geometry)?,
             targets: &examples.targets,
-            draws: Draws { seed: train.seed, step, first_sample: batch.first_sample },
+            draws,
             drop_path,
             frozen: self.frozen,
         })

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use palimpsest_core::head::{HeadKind, TaskHeadEntry};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe};
+use palimpsest_core::tune::{
+    EncoderStart, FitObserver, FitRequest, Fitted, HeadKind, TaskHeadEntry, TuneRecipe,
+};
 use palimpsest_core::{DType, Place, Result, registry};
 use palimpsest_tests::contenders::contenders;
 use palimpsest_tests::micro;
@@ -46,7 +47,7 @@ fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fi
     palimpsest_datasets::link();
     let recipe = Recipe::parse("micro", RECIPE, &[format!("data.name={data}")])?;
     let entry = registry::find::<TaskHeadEntry>("head", head)?;
-    let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
+    let HeadKind::Trained(trained) = &entry.build else { panic!("{head} is not trained") };
     let mut all = vec!["train.steps=2".to_owned(), "train.batch=4".to_owned()];
     all.extend(overrides.iter().map(|&o| o.to_owned()));
     let settings = TuneRecipe::of(entry, &recipe, &all)?;

@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
 use crate::graphs::{AdamwConstants, Parameter};
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::recipe::OptimizerSettings;
 use crate::tensor::{DType, HostTensor, Place, Tensor};
@@ -84,7 +84,7 @@ pub(super) fn section(
     let mut scalars: Scalars = vec![];
     let mut seconds = [0.0; 2];
     for (batch, plan) in &inputs.parts {
-        let mode = (inputs.step, true, inputs.observe);
+        let mode = Mode { step: inputs.step, training: true, observe: inputs.observe };
         let prepared = constants.model.prepare(place, dtype, batch, plan, mode)?;
         let params = Params::new(state.params.clone(), constants.compute);
         let found = gradients(constants.model, &params, &prepared, constants.checkpoint_blocks)?;
