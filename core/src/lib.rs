@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod corruption;
 pub mod data;
+pub mod draws;
 pub mod encoder;
 pub mod error;
 pub mod geometry;

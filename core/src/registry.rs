@@ -1,65 +1,62 @@
-//! The name space of built-ins: everything that registered itself with `inventory`.
+//! The name space of parts: everything that registered itself with `inventory`, by kind.
+//!
+//! A kind of part names its entry beside its trait and collects it there
+//! (`pub type TargetEntry = Entry<fn(&Section) -> Result<Box<dyn Target>>>`); a part submits one from its own
+//! file. So this module knows of no kind, and a new part or kind edits nothing here.
+
+use inventory::Collect;
 
 use crate::Result;
-use crate::corruption::CorruptionEntry;
-use crate::corruption::noise::NoiseLawEntry;
-use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
-use crate::head::TaskHeadEntry;
-use crate::objective::ObjectiveEntry;
-use crate::restoration::DecoderEntry;
 use crate::settings::Field;
-use crate::target::TargetEntry;
 
-/// An entry that can be listed and found by name.
-pub trait Registered: 'static + Sized {
+/// A part in the registry. `B` is what it is built by, most often a function of its table.
+pub struct Entry<B> {
+    /// The name in recipes.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// The fields of its table.
+    pub fields: fn() -> Vec<Field>,
+    /// Builds it from its table.
+    pub build: B,
+}
+
+/// The [`Entry`] of any kind, for code that serves them all.
+pub trait Registered: Collect {
     /// The name in recipes.
     fn name(&self) -> &'static str;
     /// One line for people.
     fn summary(&self) -> &'static str;
     /// The fields of its table.
     fn fields(&self) -> Vec<Field>;
-    /// All entries of this kind.
-    fn iterate() -> Box<dyn Iterator<Item = &'static Self>>;
 }
 
-macro_rules! registered {
-    ($($entry:ty),* $(,)?) => { $(
-        impl Registered for $entry {
-            fn name(&self) -> &'static str {
-                self.name
-            }
-            fn summary(&self) -> &'static str {
-                self.summary
-            }
-            fn fields(&self) -> Vec<Field> {
-                (self.fields)()
-            }
-            fn iterate() -> Box<dyn Iterator<Item = &'static Self>> {
-                Box::new(inventory::iter::<$entry>.into_iter())
-            }
-        }
-    )* };
-}
+impl<B> Registered for Entry<B>
+where
+    Self: Collect,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
 
-registered!(
-    CorruptionEntry,
-    NoiseLawEntry,
-    EncoderEntry,
-    DecoderEntry,
-    TargetEntry,
-    ObjectiveEntry,
-    TaskHeadEntry
-);
+    fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        (self.fields)()
+    }
+}
 
 /// All entries of a kind, by name.
 pub fn all<E: Registered>() -> Vec<&'static E> {
-    let mut entries: Vec<_> = E::iterate().collect();
+    let mut entries: Vec<&E> = inventory::iter::<E>.into_iter().collect();
     entries.sort_by_key(|entry| entry.name());
     entries
 }
 
-/// The entry called `name`.
+/// The entry called `name`; `what` names the kind in messages.
 ///
 /// # Errors
 /// None of that name; the message gives the nearest.

@@ -7,7 +7,7 @@ use palimpsest_core::corruption::{CorruptionPlan, Role};
 use palimpsest_core::data::Batch;
 use palimpsest_core::encoder::unpatchify;
 use palimpsest_core::geometry::Geometry;
-use palimpsest_core::model::Model;
+use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Place, Result};
@@ -69,7 +69,7 @@ impl Painter {
         let mut columns = vec![("original", batch.pixels.clone()), ("corrupted", corrupted)];
         if let Some((params, place, step)) = weights {
             let _quiet = NoGrad::new(&*place.backend);
-            let prepared = model.prepare(place, params.dtype(), batch, plan, (step, false, false))?;
+            let prepared = model.prepare(place, params.dtype(), batch, plan, Mode::evaluation(step))?;
             if let Some(restored) = model.restored_pixels(params, &prepared)? {
                 let pixels = unpatchify(&restored, &geometry)?.download()?.into_f32();
                 let mixed = keep_visible(&pixels, batch, plan, &geometry);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset};
-use palimpsest_core::head::{HeadKind, Task, TaskData, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{Task, TaskData, TaskSplit};
 use palimpsest_core::interop::{Imported, Source, import};
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
@@ -12,6 +12,7 @@ use palimpsest_core::pooling::Pooling;
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
+use palimpsest_core::tune::{self, HeadKind, TaskHeadEntry};
 use palimpsest_core::{DType, Error, Place, Result, registry};
 use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{
@@ -24,12 +25,14 @@ use crate::commands::fetch;
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
 
-/// Reads a recipe file, or the quick-start.
+/// Reads a recipe file, or the quick-start, and checks its heads too, which are fitted long after.
 pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe> {
-    match path {
+    let recipe = match path {
         Some(path) => Recipe::load(path, overrides),
         None => Recipe::parse("recipes/paper-micro.toml", QUICK_START, overrides),
-    }
+    }?;
+    tune::check_heads(&recipe)?;
+    Ok(recipe)
 }
 
 /// `KEY=VALUE` taken for a recipe's path by the command line is an override.
@@ -208,7 +211,7 @@ impl TaskData for Data {
 pub(crate) fn check_heads(names: &[String]) -> Result<()> {
     for name in names {
         let entry = registry::find::<TaskHeadEntry>("head", name).map_err(|e| e.at("`eval.heads`"))?;
-        if let HeadKind::Trained(_) = entry.kind {
+        if let HeadKind::Trained(_) = entry.build {
             return Err(Error::user(format!("`{name}` is trained with the encoder"))
                 .at("`eval.heads`")
                 .mend(format!("use it after the run: cargo xtask eval RUN --head {name}")));
@@ -228,7 +231,7 @@ pub(crate) fn evaluate(
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
-        let HeadKind::Frozen(build) = entry.kind else { continue };
+        let HeadKind::Frozen(build) = entry.build else { continue };
         let scores: Map<String, Value> = build(section)?
             .evaluate(&task)?
             .scores

@@ -1,14 +1,17 @@
 //! What a strategy's `apply` works on.
 
-use super::{CorruptionPlan, PlanRequest};
+use super::{CorruptionPlan, NoiseSite, PlanRequest};
+use crate::Result;
 use crate::tensor::Tensor;
 
-/// Tokens at the injection point, and the plan for them.
+/// Tokens at the noise site, and the plan for them.
 pub struct Application<'a> {
     /// The request of the plan.
     pub request: PlanRequest<'a>,
-    /// The plan; it tells where the injection is.
+    /// The plan.
     pub plan: &'a CorruptionPlan,
+    /// Where the tokens were taken.
+    pub site: NoiseSite,
     /// Patches [B, L, C*p*p] on pixels, [B, L, D] on the embedding, [B, `prefix` + K, D] before a
     /// block, K the tokens that the encoder keeps.
     pub tokens: &'a Tensor,
@@ -16,7 +19,24 @@ pub struct Application<'a> {
     pub prefix: usize,
     /// The positions of the kept patches, i64 [B, K]; `None` where all L are there.
     pub kept: Option<&'a Tensor>,
-    /// The plan's gain for each of `tokens`, [B, N, 1], and its noise, standard deviation times eps,
-    /// [B, N, D]; `None` without noise in the plan.
-    pub noise: Option<[&'a Tensor; 2]>,
+    /// The plan's noise on each of `tokens`; `None` without noise in the plan.
+    pub noise: Option<&'a TokenNoise>,
+}
+
+/// A plan's noise on tokens [B, N, D], drawn: a token z becomes `gain * z + noise`.
+pub struct TokenNoise {
+    /// The factor of the signal, [B, N, 1].
+    pub gain: Tensor,
+    /// Standard deviation times eps, [B, N, D].
+    pub noise: Tensor,
+}
+
+impl TokenNoise {
+    /// Noised tokens.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn on(&self, tokens: &Tensor) -> Result<Tensor> {
+        tokens.mul(&self.gain)?.add(&self.noise)
+    }
 }

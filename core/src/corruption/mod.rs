@@ -8,18 +8,22 @@ mod catalog;
 pub mod noise;
 mod observation;
 mod plan;
+mod site;
 pub mod strategy;
 
-pub use application::Application;
+pub use application::{Application, TokenNoise};
 pub use catalog::{Kind, find, install, kinds};
 pub use noise::Noise;
+use noise::{Combination, NoiseSettings};
 pub use observation::Observation;
 pub use plan::{CorruptionPlan, Injection, PlanRequest, Role};
+pub use site::NoiseSite;
 
 use crate::Result;
 use crate::geometry::Geometry;
 use crate::plugin::PluginIdentity;
-use crate::settings::{Field, Section};
+use crate::registry::Entry;
+use crate::settings::Section;
 use crate::tensor::Tensor;
 
 /// A corruption strategy.
@@ -41,7 +45,7 @@ pub trait Corruption: Send + Sync {
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()>;
 
     /// Where noise of the strategy's own, or its `apply`, enters; `None` if it has neither.
-    /// `noise` is where the recipe's `[noise]` enters, if it has any.
+    /// `noise` is where the recipe's `[noise]` enters, if it has any. Asked once, for the [`NoiseSite`].
     ///
     /// # Errors
     /// Two places in one recipe.
@@ -50,7 +54,7 @@ pub trait Corruption: Send + Sync {
         Ok(None)
     }
 
-    /// Corrupts tokens at the injection point by composing tensor operations. `None` leaves the
+    /// Corrupts tokens at the noise site by composing tensor operations. `None` leaves the
     /// application of the plan's noise to the host. A pure function: it may be called again for the
     /// same batch, when blocks are recomputed.
     ///
@@ -99,17 +103,8 @@ pub trait Corruption: Send + Sync {
     }
 }
 
-/// A built-in strategy in the registry.
-pub struct CorruptionEntry {
-    /// The `kind` in recipes.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table.
-    pub build: fn(&Section) -> Result<Box<dyn Corruption>>,
-}
+/// A strategy in the registry.
+pub type CorruptionEntry = Entry<fn(&Section) -> Result<Box<dyn Corruption>>>;
 
 inventory::collect!(CorruptionEntry);
 
@@ -124,9 +119,6 @@ pub fn plan(
 ) -> Result<CorruptionPlan> {
     let mut plan = CorruptionPlan::identity(request.batch, request.geometry.tokens());
     plan.progress = request.progress;
-    if let Some(injection) = strategy.injection(noise.map(|noise| noise.settings.at))? {
-        plan.injection = injection;
-    }
     strategy.plan(request, &mut plan)?;
     if let Some(noise) = noise {
         noise.plan(request, &mut plan);

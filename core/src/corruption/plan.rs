@@ -5,7 +5,7 @@ pub use palimpsest_types::Role;
 use crate::geometry::Geometry;
 use crate::{Error, Result};
 
-/// Where noise enters.
+/// Where noise enters, as recipes write it; a model resolves it to a [`NoiseSite`](super::NoiseSite).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Injection {
@@ -81,8 +81,6 @@ pub struct CorruptionPlan {
     pub level: Vec<f32>,
     /// Gain and noise for prefix tokens, [B]; only the `released` variant noises these.
     pub prefix: Option<Vec<(f32, f32)>>,
-    /// Where noise enters.
-    pub injection: Injection,
     /// Masked tokens are noised instead of being replaced by the mask token.
     pub substitutive: bool,
     /// The token that each token is taken from before anything else, as `image * L + position`,
@@ -103,7 +101,6 @@ impl CorruptionPlan {
             noise: vec![0.0; batch * tokens],
             level: vec![0.0; batch],
             prefix: None,
-            injection: Injection::Embedding,
             substitutive: false,
             source: None,
             progress: 0.0,

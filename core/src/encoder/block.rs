@@ -5,9 +5,10 @@ use super::attention::Tapped;
 use super::{BlockContext, Probabilities};
 use crate::Result;
 use crate::backend::NoGrad;
+use crate::draws::Draws;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
-use crate::random::{Philox, Stream};
+use crate::random::Stream;
 use crate::tensor::{Place, Tensor};
 
 /// The extents of a block.
@@ -118,20 +119,18 @@ pub struct DropPath {
 
 impl DropPath {
     /// Draws the branches of `depth` blocks; the rate of block i is `rate * i / (depth - 1)`.
-    /// `sample` numbers the first image over the run.
     ///
     /// # Errors
     /// The backend's failure.
     pub fn draw(
         place: &Place,
-        (seed, step, sample): (u64, u64, u64),
+        draws: Draws,
         batch: usize,
         depth: usize,
         rate: f64,
         dtype: crate::DType,
     ) -> Result<Self> {
-        let mut streams: Vec<_> =
-            (0..batch).map(|i| Philox::new(seed, Stream::DropPath, step, sample + i as u64)).collect();
+        let mut streams: Vec<_> = (0..batch).map(|i| draws.stream(Stream::DropPath, i)).collect();
         let mut keep = Vec::with_capacity(depth);
         for block in 0..depth {
             let rate = rate * block as f64 / (depth.max(2) - 1) as f64;

@@ -18,7 +18,8 @@ pub use vit::{Vit, VitSettings};
 use crate::Result;
 use crate::geometry::Geometry;
 use crate::params::{ParamSpecs, Params};
-use crate::settings::{Field, Section};
+use crate::registry::Entry;
+use crate::settings::Section;
 use crate::tensor::Tensor;
 
 /// What the blocks of one forward pass share.
@@ -85,17 +86,11 @@ pub trait Encoder: Send + Sync {
 /// Images as an encoder is built for them: (channels, height, width).
 pub type ImageShape = [usize; 3];
 
-/// A built-in encoder in the registry.
-pub struct EncoderEntry {
-    /// The `kind` in recipes.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table, declaring its parameters.
-    pub build: fn(&Section, ImageShape, &mut ParamSpecs) -> Result<Box<dyn Encoder>>,
-}
+/// Builds an encoder from its table, declaring its parameters.
+pub type BuildEncoder = fn(&Section, ImageShape, &mut ParamSpecs) -> Result<Box<dyn Encoder>>;
+
+/// An encoder in the registry.
+pub type EncoderEntry = Entry<BuildEncoder>;
 
 inventory::collect!(EncoderEntry);
 

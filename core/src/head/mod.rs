@@ -10,14 +10,13 @@
 //! them. Whoever can give pictures with targets of a type registers an [`ExamplesEntry`]; a head finds
 //! it by the type alone.
 
-mod entry;
 mod examples;
 mod features;
 mod frozen;
 mod target;
 mod task_head;
 
-pub use entry::{HeadKind, TaskHeadEntry, TrainedHead};
+pub use crate::draws::Draws;
 pub use examples::{
     ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples, examples_of,
 };
@@ -25,7 +24,7 @@ pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
 pub use frozen::{Evaluation, Features, FrozenHead, Task, TaskData, TaskSplit};
 pub use target::{Class, Target, Values};
-pub use task_head::{Artifact, Draws, HeadContext, Inference, Metric, TaskHead};
+pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 
 /// Named figures of a head. The first is the one that encoders are compared by.
 pub type Scores = Vec<(String, f64)>;

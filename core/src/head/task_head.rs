@@ -2,11 +2,11 @@
 
 use super::{Feature, HeadFeatures, Scores, Target, encode};
 use crate::data::Batch;
+use crate::draws::Draws;
 use crate::encoder::{Encoder, patchify};
 use crate::geometry::Geometry;
-use crate::model::NamedLoss;
+use crate::objective::NamedLoss;
 use crate::params::{ParamSpecs, Params};
-use crate::random::{Philox, Stream};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -36,25 +36,6 @@ impl HeadContext {
                 .mend("choose data with classes"));
         }
         Ok(count)
-    }
-}
-
-/// What a head draws from in a training step: streams that depend on the run's seed, the step and the
-/// sample alone.
-#[derive(Debug, Clone, Copy)]
-pub struct Draws {
-    /// The seed.
-    pub seed: u64,
-    /// The step, from 0.
-    pub step: u64,
-    /// The number of the batch's first sample.
-    pub first_sample: u64,
-}
-
-impl Draws {
-    /// The stream of the batch's image `i`.
-    pub fn of_image(&self, i: usize) -> Philox {
-        Philox::new(self.seed, Stream::Head, self.step, self.first_sample + i as u64)
     }
 }
 

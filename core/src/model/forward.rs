@@ -5,24 +5,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Model, Prepared};
-use crate::corruption::{Application, CorruptionPlan, Injection, PlanRequest};
+use crate::corruption::{Application, CorruptionPlan, NoiseSite};
 use crate::encoder::{AttentionTap, BlockContext, Probabilities};
-use crate::objective::{AttentionStatistics, StepOutput, first_corrupted_block};
+use crate::objective::{NamedLoss, StepOutput};
 use crate::params::Params;
 use crate::restoration::{Restorable, Style};
+use crate::target::TargetInput;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
-
-/// A named scalar of a step.
-#[derive(Debug, Clone)]
-pub struct NamedLoss {
-    /// The objective's name in the recipe.
-    pub name: String,
-    /// The factor in the total.
-    pub weight: f64,
-    /// The loss, a scalar.
-    pub value: Tensor,
-}
 
 /// The products of a step's forward pass.
 pub struct Forward {
@@ -40,15 +30,7 @@ impl Forward {
     /// # Errors
     /// A recipe whose objectives have nothing to look at.
     pub fn total(&self) -> Result<Tensor> {
-        let mut total: Option<Tensor> = None;
-        for loss in self.losses.iter().filter(|loss| loss.weight != 0.0) {
-            let term = loss.value.mul_scalar(loss.weight)?;
-            total = Some(match total {
-                Some(total) => total.add(&term)?,
-                None => term,
-            });
-        }
-        total.ok_or_else(|| {
+        NamedLoss::total(&self.losses)?.ok_or_else(|| {
             Error::user("no objective has anything to restore: nothing is masked or noised")
                 .mend("raise corruption.ratio, or choose objectives with on = \"all\"")
         })
@@ -71,31 +53,28 @@ impl Model {
     /// # Errors
     /// The backend's failure.
     pub fn enter(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Tensor> {
-        let plan = prepared.plan;
-        let encoder_sees_noise =
-            plan.injection == Injection::Pixels && !(plan.substitutive && self.style == Style::Decoder);
         let patches = match &prepared.noised {
-            Some(noised) if encoder_sees_noise => noised,
+            Some(noised) if self.site.encoder_sees_patches(prepared.plan) => &noised.patches,
             _ => &prepared.patches,
         };
-        let mut z = self.encoder.embed(params, patches)?;
+        let mut z = self.encoder.embed(params, patches)?; // [B, L, C*p*p] -> [B, L, D]
         if let Some(source) = &prepared.source {
             let [b, l, d] = z.shape().array()?;
             z = z.reshape([b * l, d])?.index_select(0, source)?.reshape([b, l, d])?;
         }
-        if plan.injection == Injection::Embedding {
+        if self.site == NoiseSite::Embedding {
             z = self.inject(params, z, prepared)?;
         }
         if let (Some(masked), Some(mask_token)) = (&prepared.masked, self.mask_token) {
-            z = masked.choose(&params[mask_token], &z)?;
+            z = masked.choose(&params[mask_token], &z)?; // [B, L, 1], [1, 1, D], [B, L, D]
         }
-        if plan.injection == Injection::Pixels
-            && prepared.noised.is_some()
-            && let Some(level) = self.level(params, plan, Style::Encoder)?
+        if self.site.on_pixels()
+            && let Some(level) = self.level(params, prepared.plan, Style::Encoder)?
         {
-            z = z.add(&level)?;
+            z = z.add(&level)?; // [B, 1, D]
         }
-        self.encoder.assemble(params, &z, prepared.dropped.as_ref().map(|d| &d.keep))
+        let keep = prepared.dropped.as_ref().map(|dropped| &dropped.keep); // [B, K]
+        self.encoder.assemble(params, &z, keep)
     }
 
     /// The embedded level [B, 1, W], if it is told to `side`.
@@ -107,31 +86,30 @@ impl Model {
         embedder.forward(params, &plan.level).map(Some)
     }
 
-    /// Noise and its embedded level on tokens.
+    /// Noise and its embedded level on the tokens of the site, [B, N, D].
     fn inject(&self, params: &Params, tokens: Tensor, prepared: &Prepared<'_>) -> Result<Tensor> {
-        let mut tokens = tokens;
-        let plan = prepared.plan;
-        let at_block = matches!(plan.injection, Injection::Block(_));
+        let at_block = self.site.block().is_some();
         let application = Application {
-            request: PlanRequest { progress: plan.progress, ..self.request(prepared.batch, prepared.step) },
-            plan,
+            request: prepared.request,
+            plan: prepared.plan,
+            site: self.site,
             tokens: &tokens,
             prefix: if at_block { self.geometry().prefix } else { 0 },
             kept: prepared.dropped.as_ref().filter(|_| at_block).map(|dropped| &dropped.keep),
-            noise: prepared.token_noise.as_ref().map(|[gain, noise]| [gain, noise]),
+            noise: prepared.token_noise.as_ref(),
         };
-        if let Some(applied) = self.corruption.apply(&application)? {
-            tokens = applied;
-        } else if let Some([gain, noise]) = &prepared.token_noise {
-            tokens = tokens.mul(gain)?.add(noise)?;
-        }
+        let tokens = match (self.corruption.apply(&application)?, &prepared.token_noise) {
+            (Some(applied), _) => applied,
+            (None, Some(noise)) => noise.on(&tokens)?,
+            (None, None) => tokens,
+        };
         match self.level(params, prepared.plan, Style::Encoder)? {
             Some(level) => tokens.add(&level),
             None => Ok(tokens),
         }
     }
 
-    /// Runs some of the blocks, with the injection before its block.
+    /// Runs some of the blocks on tokens [B, P + K, D], with the noise before its block.
     ///
     /// # Errors
     /// The backend's failure.
@@ -143,13 +121,10 @@ impl Model {
         prepared: &Prepared<'_>,
     ) -> Result<(Tensor, Vec<Probabilities>)> {
         let tap = self.tap(prepared.observe);
-        let injection = match prepared.plan.injection {
-            Injection::Block(k) if self.injection.is_some() && range.contains(&k) => Some(k),
-            _ => None,
-        };
+        let noised = self.site.block().filter(|k| range.contains(k));
         // Runs of blocks between which something changes.
         let mut cuts = vec![range.start, range.end];
-        cuts.extend(injection);
+        cuts.extend(noised);
         if let Some((separated, _)) = &prepared.separation {
             cuts.extend([separated.start, separated.end].into_iter().filter(|cut| range.contains(cut)));
         }
@@ -158,7 +133,7 @@ impl Model {
         let mut attention = vec![];
         for run in cuts.windows(2) {
             let run = run[0]..run[1];
-            if injection == Some(run.start) {
+            if noised == Some(run.start) {
                 tokens = self.inject(params, tokens, prepared)?;
             }
             let bias = prepared.separation.as_ref().filter(|(range, _)| range.contains(&run.start));
@@ -176,12 +151,10 @@ impl Model {
 
     /// The blocks whose attention is tapped.
     fn tap(&self, observe: bool) -> AttentionTap {
-        let depth = self.geometry().depth;
-        let injection = self.injection();
-        let ranges = self.objectives.iter().filter_map(|(_, o)| o.attention(depth, injection));
-        let differentiate = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
-        let observe = observe.then(|| first_corrupted_block(injection)..depth);
-        AttentionTap { differentiate: differentiate.filter(|_| self.style == Style::Encoder), observe }
+        AttentionTap {
+            differentiate: self.needs.attention.clone(),
+            observe: observe.then(|| self.site.first_block()..self.geometry().depth),
+        }
     }
 
     /// From the last block's tokens to what objectives read.
@@ -193,30 +166,33 @@ impl Model {
         prepared: &'a Prepared<'_>,
     ) -> Result<StepOutput<'a>> {
         let plan = prepared.plan;
-        let encoded = self.encoder.norm(params, tokens)?;
-        let level = self.level(params, plan, Style::Decoder)?;
-        let substituted = plan.substitutive && plan.injection == Injection::Pixels;
-        let restored = self.decoder.restore(
-            params,
-            &Restorable {
-                encoded: &encoded,
-                dropped: prepared.dropped.as_ref(),
-                noised_patches: prepared.noised.as_ref().filter(|_| substituted),
-                level: level.as_ref(),
-            },
-        )?;
+        let encoded = self.encoder.norm(params, tokens)?; // [B, P + K, D]
+        let level = self.level(params, plan, Style::Decoder)?; // [B, 1, W]
+        let noised = prepared.noised.as_ref();
+        let restorable = Restorable {
+            encoded: &encoded,
+            dropped: prepared.dropped.as_ref(),
+            noised_patches: noised
+                .filter(|_| self.site.decoder_sees_patches(plan))
+                .map(|noised| &noised.patches),
+            level: level.as_ref(),
+        };
+        let restored = self.decoder.restore(params, &restorable)?; // [B, L, W]
         let mut predictions = BTreeMap::new();
         for (name, head) in &self.heads {
-            predictions.insert(name.clone(), head.forward(params, &restored)?);
+            predictions.insert(name.clone(), head.forward(params, &restored)?); // [B, L, width]
         }
         Ok(StepOutput {
-            geometry: self.geometry(),
-            batch: prepared.batch,
+            input: TargetInput {
+                geometry: self.geometry(),
+                batch: prepared.batch,
+                patches: &prepared.patches,
+                noised: noised.map(|noised| &noised.patches),
+                eps: noised.map(|noised| &noised.eps),
+                teacher: prepared.teacher.as_ref(),
+            },
             plan,
-            injection: self.injection(),
-            patches: &prepared.patches,
-            noised: prepared.noised.as_ref(),
-            noise: prepared.noise.as_ref(),
+            site: self.site,
             weights: &prepared.weights,
             predictions,
             attention,
@@ -266,18 +242,14 @@ impl Model {
 
     /// Cross mass and row entropy, logged whether or not they are minimised.
     fn attention_metrics(&self, step: &StepOutput<'_>) -> Result<Vec<(String, Tensor)>> {
-        let first = first_corrupted_block(self.injection());
-        let (place, dtype) = (step.patches.place(), step.patches.dtype());
+        let first = self.site.first_block();
         let blocks: Vec<Probabilities> = step
             .attention
             .iter()
             .filter(|probs| probs.block >= first)
             .map(|probs| Ok(Probabilities { block: probs.block, values: probs.values.detach()? }))
             .collect::<Result<_>>()?;
-        let Some(statistics) = AttentionStatistics::new(step.plan, step.geometry.prefix, &place, dtype)?
-        else {
-            return Ok(vec![]);
-        };
+        let Some(statistics) = step.attention_statistics()? else { return Ok(vec![]) };
         if blocks.is_empty() {
             return Ok(vec![]);
         }

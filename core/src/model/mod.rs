@@ -1,22 +1,25 @@
-//! A recipe's parts put together: encoder, corruption, restoration and objectives, and what one
+//! The parts put together: encoder, corruption, restoration and objectives, and what one
 //! training step computes.
+#![doc = include_str!("walk.md")]
 
 mod assemble;
 mod forward;
+mod noise;
 mod plan;
 mod prepare;
+mod teacher;
 
 pub use assemble::RestorationSettings;
-pub use forward::{Forward, NamedLoss};
-pub use prepare::Prepared;
+pub use forward::Forward;
+pub use prepare::{Mode, Prepared};
 
 use std::collections::BTreeMap;
 
-use crate::corruption::{Corruption, Injection, Noise};
+use crate::corruption::{Corruption, Noise, NoiseSite};
 use crate::encoder::Encoder;
 use crate::geometry::Geometry;
 use crate::layer::Linear;
-use crate::objective::Objective;
+use crate::objective::{Needs, Objective};
 use crate::params::{ParamId, ParamSpecs};
 use crate::restoration::{Decoder, LevelEmbedder, Style};
 
@@ -30,13 +33,14 @@ pub struct Model {
     pub corruption: Box<dyn Corruption>,
     /// Noise, if the recipe has any.
     pub noise: Option<Noise>,
-    injection: Option<Injection>,
+    site: NoiseSite,
     style: Style,
     mask_token: Option<ParamId>,
     level: Option<LevelEmbedder>,
     decoder: Box<dyn Decoder>,
     heads: BTreeMap<String, Linear>,
     objectives: Vec<(String, Box<dyn Objective>)>,
+    needs: Needs,
     seed: u64,
 }
 
@@ -46,9 +50,14 @@ impl Model {
         self.encoder.geometry()
     }
 
-    /// Where noise, or a strategy's operations, enter, if the recipe has any.
-    pub fn injection(&self) -> Option<Injection> {
-        self.injection
+    /// Where noise, or a strategy's operations, enter.
+    pub fn site(&self) -> NoiseSite {
+        self.site
+    }
+
+    /// What its objectives ask for, all together.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// The prediction heads and their linear layers' names.

@@ -1,11 +1,13 @@
 //! What a step needs on the device before anything is differentiated.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Model;
-use crate::corruption::noise::{NoiseValues, normal_values};
-use crate::corruption::{Application, CorruptionPlan, Injection, PlanRequest, Role};
+use super::noise::{NoiseDraws, NoisedPatches};
+use crate::corruption::{CorruptionPlan, NoiseSite, PlanRequest, Role, TokenNoise};
 use crate::data::Batch;
+use crate::draws::Draws;
 use crate::encoder::{DropPath, patchify};
 use crate::geometry::Geometry;
 use crate::objective::TokenWeights;
@@ -13,45 +15,64 @@ use crate::restoration::{Dropped, Style};
 use crate::tensor::{DType, Place, Tensor};
 use crate::{Error, Result};
 
-/// What is drawn at random for a tensor of noise; each draws from its own stream.
-const PIXEL_DRAW: u64 = 1;
-const TOKEN_DRAW: u64 = 2;
+/// What a step is run for.
+#[derive(Debug, Clone, Copy)]
+pub struct Mode {
+    /// Optimiser steps done: the number that noise and drop path are drawn by.
+    pub step: u64,
+    /// Whether drop path is drawn.
+    pub training: bool,
+    /// Whether attention is looked at where no objective asks for it, too.
+    pub observe: bool,
+}
+
+impl Mode {
+    /// A step that is only looked at: no path is dropped, and no attention read but what objectives ask for.
+    pub const fn evaluation(step: u64) -> Self {
+        Self { step, training: false, observe: false }
+    }
+}
 
 /// What a step computes before anything is differentiated: the batch and plan as tensors.
 pub struct Prepared<'a> {
-    pub(super) batch: &'a Batch,
-    pub(super) step: u64,
     /// The plan.
     pub plan: &'a CorruptionPlan,
     /// Clean patches [B, L, C*p*p].
     pub patches: Tensor,
-    pub(super) noised: Option<Tensor>,
-    pub(super) noise: Option<Tensor>,
-    /// gain and noise factor of every encoder token, and its noise values, for noise on tokens
-    pub(super) token_noise: Option<[Tensor; 2]>,
-    /// [B, L, 1], true where the mask token goes
+    pub(super) batch: &'a Batch,
+    /// What the plan was asked for.
+    pub(super) request: PlanRequest<'a>,
+    /// Where noise is on the pixels, or a target is made of it.
+    pub(super) noised: Option<NoisedPatches>,
+    /// For the tokens that the site gives, where noise is on tokens.
+    pub(super) token_noise: Option<TokenNoise>,
+    /// [B, L, 1], true where the mask token goes.
     pub(super) masked: Option<Tensor>,
+    /// [B * L], the token that each is taken from.
     pub(super) source: Option<Tensor>,
     pub(super) dropped: Option<Dropped>,
+    /// Some blocks, and a bias [B, 1, P + L, P + L] on their attention.
     pub(super) separation: Option<(Range<usize>, Tensor)>,
     pub(super) drop_path: Option<DropPath>,
     pub(super) weights: TokenWeights,
+    /// A teacher's tokens, by the number of blocks.
+    pub(super) teacher: Option<BTreeMap<usize, Tensor>>,
     pub(super) observe: bool,
 }
 
 impl Model {
-    /// Uploads what a step needs that no gradient flows through. `training` draws drop path;
-    /// `observe` also looks at attention where no objective asks for it.
+    /// Uploads what a step needs that no gradient flows through, in a float type.
+    /// [`Model::with_teacher`] adds what a teacher gives.
     ///
     /// # Errors
     /// The backend's failure, or a batch that doesn't fit the model.
     pub fn prepare<'a>(
-        &self,
+        &'a self,
         place: &Place,
         dtype: DType,
         batch: &'a Batch,
         plan: &'a CorruptionPlan,
-        (step, training, observe): (u64, bool, bool),
+        mode: Mode,
     ) -> Result<Prepared<'a>> {
         let geometry = *self.geometry();
         let [b, l] = [batch.len(), geometry.tokens()];
@@ -62,66 +83,47 @@ impl Model {
                 [geometry.channels, geometry.height, geometry.width]
             )));
         }
+        let draws = Draws { seed: self.seed, step: mode.step, first_sample: batch.first_sample };
+        let noise = NoiseDraws { place, dtype, draws };
+        let request = PlanRequest { progress: plan.progress, ..self.request(batch, mode.step) };
+        let mask_tokens = self.style == Style::Encoder && plan.has_masked();
+
         let images = place.floats(batch.shape, batch.pixels.clone(), dtype)?;
         let patches = patchify(&images, &geometry)?;
-
-        let factor = |values: &[f32]| place.floats([b, l, 1], values.to_vec(), dtype);
-        let pixel_noise =
-            plan.injection == Injection::Pixels || self.objectives.iter().any(|(_, o)| o.needs_pixel_noise());
-        let (mut noised, mut noise) = (None, None);
-        if pixel_noise && self.injection.is_some() {
-            let shape = [b, l, geometry.patch_values()];
-            let values = self.noise_values(place, dtype, batch, step, shape, PIXEL_DRAW)?;
-            let (gain, scaled) = (factor(&plan.gain)?, values.mul(&factor(&plan.noise)?)?);
-            let applied = match plan.injection {
-                Injection::Pixels => self.corruption.apply(&Application {
-                    request: PlanRequest { progress: plan.progress, ..self.request(batch, step) },
-                    plan,
-                    tokens: &patches,
-                    prefix: 0,
-                    kept: None,
-                    noise: plan.has_noise().then_some([&gain, &scaled]),
-                })?,
-                _ => None,
-            };
-            noised = Some(match applied {
-                Some(applied) => applied,
-                None => patches.mul(&gain)?.add(&scaled)?,
-            });
-            noise = Some(values);
-        }
-        let masked_somewhere = plan.has_masked();
+        let noised = (self.site.on_pixels() || self.needs.target.pixel_noise)
+            .then(|| self.noised_patches(&noise, &patches, request, plan))
+            .transpose()?;
         let dropped = (self.style == Style::Decoder).then(|| dropped(plan, place)).transpose()?;
-        let masked = (self.style == Style::Encoder && masked_somewhere && !plan.substitutive)
+        let masked = (mask_tokens && !plan.substitutive)
             .then(|| place.truths([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
             .transpose()?;
-        let token_noise = (plan.injection != Injection::Pixels && plan.has_noise())
-            .then(|| self.token_noise(place, dtype, batch, plan, step))
-            .transpose()?;
+        let token_noise = match self.site {
+            NoiseSite::Embedding | NoiseSite::Block(_) if plan.has_noise() => {
+                Some(self.token_noise(&noise, plan)?)
+            }
+            _ => None,
+        };
         let source = plan
             .source
             .as_ref()
             .map(|source| place.indices([b * l], source.iter().map(|&s| i64::from(s)).collect()))
             .transpose()?;
-        let depth = geometry.depth;
-        let separate = self.objectives.iter().find_map(|(_, o)| o.separate(depth, self.injection()));
-        let separation = match separate {
-            Some(range) if self.style == Style::Encoder => {
-                Some((range, separation(plan, &geometry, place, dtype)?))
-            }
-            _ => None,
-        };
+        let separation = self
+            .needs
+            .separate
+            .clone()
+            .map(|blocks| Ok((blocks, separation(plan, &geometry, place, dtype)?)))
+            .transpose()?;
         let rate = self.encoder.drop_path();
-        let drop_path = (training && rate > 0.0)
-            .then(|| DropPath::draw(place, (self.seed, step, batch.first_sample), b, depth, rate, dtype))
+        let drop_path = (mode.training && rate > 0.0)
+            .then(|| DropPath::draw(place, draws, b, geometry.depth, rate, dtype))
             .transpose()?;
         Ok(Prepared {
-            batch,
-            step,
             plan,
             patches,
+            batch,
+            request,
             noised,
-            noise,
             token_noise,
             masked,
             source,
@@ -129,65 +131,9 @@ impl Model {
             separation,
             drop_path,
             weights: TokenWeights::new(plan, place, dtype)?,
-            observe: observe && self.style == Style::Encoder && masked_somewhere,
+            teacher: None,
+            observe: mode.observe && mask_tokens,
         })
-    }
-
-    fn noise_values(
-        &self,
-        place: &Place,
-        dtype: DType,
-        batch: &Batch,
-        step: u64,
-        shape: [usize; 3],
-        draw: u64,
-    ) -> Result<Tensor> {
-        match self.noise.as_ref().map(|noise| noise.settings.values) {
-            Some(NoiseValues::Device) => place.random_normal(shape, dtype),
-            _ => {
-                let values =
-                    normal_values(self.seed, step, batch.first_sample, shape[0], shape[1] * shape[2], draw);
-                place.floats(shape, values, dtype)
-            }
-        }
-    }
-
-    /// gain [B, N, 1] and noise * eps [B, N, D] for the tokens where the noise enters: all patches
-    /// before `assemble`, prefix and kept tokens at a block.
-    fn token_noise(
-        &self,
-        place: &Place,
-        dtype: DType,
-        batch: &Batch,
-        plan: &CorruptionPlan,
-        step: u64,
-    ) -> Result<[Tensor; 2]> {
-        let geometry = self.geometry();
-        let (mut gain, mut noise) = (vec![], vec![]);
-        let at_block = matches!(plan.injection, Injection::Block(_));
-        let kept = (at_block && self.style == Style::Decoder).then(|| plan.kept()).transpose()?;
-        for image in 0..plan.batch {
-            if at_block {
-                let (a, s) = plan.prefix.as_ref().map_or((1.0, 0.0), |prefix| prefix[image]);
-                gain.extend(std::iter::repeat_n(a, geometry.prefix));
-                noise.extend(std::iter::repeat_n(s, geometry.prefix));
-            }
-            let base = image * plan.tokens;
-            let mut push = |token: usize| {
-                gain.push(plan.gain[base + token]);
-                noise.push(plan.noise[base + token]);
-            };
-            match &kept {
-                Some(kept) => kept[image].iter().for_each(|&token| push(token)),
-                None => (0..plan.tokens).for_each(&mut push),
-            }
-        }
-        let n = gain.len() / plan.batch;
-        let values =
-            self.noise_values(place, dtype, batch, step, [plan.batch, n, geometry.dim], TOKEN_DRAW)?;
-        let gain = place.floats([plan.batch, n, 1], gain, dtype)?;
-        let noise = place.floats([plan.batch, n, 1], noise, dtype)?;
-        Ok([gain, values.mul(&noise)?])
     }
 }
 

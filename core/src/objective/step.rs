@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::corruption::{CorruptionPlan, Injection, Role};
-use crate::data::Batch;
+use super::AttentionStatistics;
+use crate::corruption::{CorruptionPlan, NoiseSite, Role};
 use crate::encoder::Probabilities;
-use crate::geometry::Geometry;
 use crate::target::{Target, TargetInput};
 use crate::tensor::{DType, HostData, HostTensor, Place, Tensor};
 use crate::{Error, Result};
@@ -48,20 +47,12 @@ impl TokenWeights {
 
 /// What a step produced.
 pub struct StepOutput<'a> {
-    /// Extents.
-    pub geometry: &'a Geometry,
-    /// The batch in host memory.
-    pub batch: &'a Batch,
+    /// What targets are made of: the images, their noise.
+    pub input: TargetInput<'a>,
     /// What was corrupted, and how.
     pub plan: &'a CorruptionPlan,
-    /// Where noise enters, if the recipe has any.
-    pub injection: Option<Injection>,
-    /// Clean patches [B, L, C*p*p].
-    pub patches: &'a Tensor,
-    /// Patches with noise on the pixels, where something needs them.
-    pub noised: Option<&'a Tensor>,
-    /// The noise values on the pixels.
-    pub noise: Option<&'a Tensor>,
+    /// Where noise enters.
+    pub site: NoiseSite,
     /// Weights of the tokens by role.
     pub weights: &'a TokenWeights,
     /// Predictions by head, each [B, L, width].
@@ -75,23 +66,21 @@ pub struct StepOutput<'a> {
 }
 
 impl StepOutput<'_> {
-    /// What targets are made of.
-    pub fn target_input(&self) -> TargetInput<'_> {
-        TargetInput {
-            geometry: self.geometry,
-            batch: self.batch,
-            patches: self.patches,
-            noised: self.noised,
-            noise: self.noise,
-        }
-    }
-
     /// A target, made once however many objectives share it.
     ///
     /// # Errors
     /// The target's failure.
     pub fn target(&self, key: &str, target: &dyn Target) -> Result<Tensor> {
-        self.once(&format!("target {key}"), || target.generate(&self.target_input()))
+        self.once(&format!("target {key}"), || target.generate(&self.input))
+    }
+
+    /// What attention between masked and noised tokens is weighted with; `None` where there are none of either.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn attention_statistics(&self) -> Result<Option<AttentionStatistics>> {
+        let TargetInput { geometry, patches, .. } = self.input;
+        AttentionStatistics::new(self.plan, geometry.prefix, &patches.place(), patches.dtype())
     }
 
     /// A tensor that objectives share, made by the first that asks.

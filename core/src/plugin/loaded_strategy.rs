@@ -225,21 +225,21 @@ impl Corruption for LoadedStrategy {
             Some(tensor) => operations.enter(tensor.clone()),
             None => Ok(palimpsest_abi::backend::Tensor::none()),
         };
-        let [gain, noise] = application.noise.map_or([None, None], |pair| pair.map(Some));
+        let noise = application.noise;
         let c_application = abi::Application {
             head: Head::of::<abi::Application>(),
             request: &raw const c_request,
             plan: &raw const c_plan,
             tokens: enter(Some(tokens))?,
             prefix: application.prefix as u32,
-            place: match plan.injection {
+            place: match application.site.into() {
                 Injection::Pixels => 0,
                 Injection::Embedding => 1,
                 Injection::Block(_) => 2,
             },
             kept: enter(application.kept)?,
-            gain: enter(gain)?,
-            noise: enter(noise)?,
+            gain: enter(noise.map(|noise| &noise.gain))?,
+            noise: enter(noise.map(|noise| &noise.noise))?,
         };
         let mut result = palimpsest_abi::backend::Tensor::none();
         let mut error = CError::new();

@@ -20,13 +20,11 @@ use crate::corruption;
 use crate::corruption::noise::NoiseLawEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
-use crate::head::HeadKind;
 use crate::objective::ObjectiveEntry;
 use crate::registry::{self, Registered};
 use crate::restoration::DecoderEntry;
 use crate::settings::{Field, Section, Settings, Sources};
 use crate::target::TargetEntry;
-use crate::tune::{TuneRecipe, heads_of_table};
 use crate::{Error, Result};
 
 crate::settings! {
@@ -157,7 +155,6 @@ impl Recipe {
             table: toml::Table::new(),
         };
         recipe.check(&sources)?;
-        recipe.check_heads()?;
         let mut full = table.clone();
         full.extend(as_table(&recipe.run));
         if recipe.run.init_from.is_empty() {
@@ -214,19 +211,6 @@ impl Recipe {
         }
         if self.data.std.iter().any(|v| !v.is_finite() || *v <= 0.0) {
             return Err(Error::user("a standard deviation must be above 0").at(sources.place("data.std")));
-        }
-        Ok(())
-    }
-
-    /// Checks the settings of heads, which are read long after the recipe.
-    fn check_heads(&self) -> Result<()> {
-        for name in self.head.sections() {
-            for entry in heads_of_table(&name, &self.head)? {
-                match &entry.kind {
-                    HeadKind::Frozen(build) => drop(build(&self.head.section(&name)?)?),
-                    HeadKind::Trained(_) => drop(TuneRecipe::of(entry, self, &[])?),
-                }
-            }
         }
         Ok(())
     }

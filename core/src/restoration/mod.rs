@@ -13,7 +13,8 @@ pub use level::LevelEmbedder;
 use crate::Result;
 use crate::geometry::Geometry;
 use crate::params::{ParamSpecs, Params};
-use crate::settings::{Field, Section};
+use crate::registry::Entry;
+use crate::settings::Section;
 use crate::tensor::Tensor;
 
 /// Where corruption and restoration sit.
@@ -69,17 +70,8 @@ pub trait Decoder: Send + Sync {
 /// Builds a decoder from its table, declaring its parameters.
 pub type BuildDecoder = fn(&Section, &Geometry, Style, &mut ParamSpecs) -> Result<Box<dyn Decoder>>;
 
-/// A built-in decoder in the registry.
-pub struct DecoderEntry {
-    /// The `kind` in recipes.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table, declaring its parameters.
-    pub build: BuildDecoder,
-}
+/// A decoder in the registry.
+pub type DecoderEntry = Entry<BuildDecoder>;
 
 inventory::collect!(DecoderEntry);
 

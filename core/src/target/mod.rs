@@ -1,12 +1,18 @@
 //! What tokens are restored to. A target is made apart from the loss that compares with it.
 
 pub mod kind;
+mod needs;
+
+pub use needs::TargetNeeds;
+
+use std::collections::BTreeMap;
 
 use crate::data::Batch;
 use crate::geometry::Geometry;
-use crate::settings::{Field, Section};
+use crate::registry::{self, Entry};
+use crate::settings::Section;
 use crate::tensor::Tensor;
-use crate::{Result, registry};
+use crate::{Error, Result};
 
 /// What a target can be made of.
 pub struct TargetInput<'a> {
@@ -19,7 +25,22 @@ pub struct TargetInput<'a> {
     /// Patches with the plan's noise on the pixels of every noised token.
     pub noised: Option<&'a Tensor>,
     /// The noise values drawn for the pixels, unit variance, [B, L, C*p*p].
-    pub noise: Option<&'a Tensor>,
+    pub eps: Option<&'a Tensor>,
+    /// Tokens [B, P + L, D] of the clean images under a teacher's parameters, by the number of blocks that
+    /// they went through, with the final norm after the last; those that [`TargetNeeds::teacher`] asks for.
+    pub teacher: Option<&'a BTreeMap<usize, Tensor>>,
+}
+
+impl TargetInput<'_> {
+    /// The teacher's tokens [B, P + L, D] after so many blocks.
+    ///
+    /// # Errors
+    /// A step without a teacher, or blocks that weren't asked for.
+    pub fn teacher(&self, blocks: usize) -> Result<&Tensor> {
+        self.teacher
+            .and_then(|features| features.get(&blocks))
+            .ok_or_else(|| Error::failure(format!("the step has no teacher's tokens after {blocks} blocks")))
+    }
 }
 
 /// A target generator.
@@ -36,9 +57,10 @@ pub trait Target: Send + Sync {
         Ok(())
     }
 
-    /// Whether it needs noise on the pixels.
-    fn needs_pixel_noise(&self) -> bool {
-        false
+    /// What it is made of beside the clean images.
+    fn needs(&self, geometry: &Geometry) -> TargetNeeds {
+        let _ = geometry;
+        TargetNeeds::default()
     }
 
     /// Targets [B, L, width]; no gradient flows through them.
@@ -57,17 +79,8 @@ pub trait Target: Send + Sync {
     }
 }
 
-/// A built-in target in the registry.
-pub struct TargetEntry {
-    /// The `kind` in recipes.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table.
-    pub build: fn(&Section) -> Result<Box<dyn Target>>,
-}
+/// A target in the registry.
+pub type TargetEntry = Entry<fn(&Section) -> Result<Box<dyn Target>>>;
 
 inventory::collect!(TargetEntry);
 

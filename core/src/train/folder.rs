@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::checkpoint::Checkpoint;
-use crate::corruption::CorruptionPlan;
+use crate::corruption::{CorruptionPlan, Injection};
 use crate::data::Batch;
 use crate::recipe::Recipe;
 use crate::stored::write_atomically;
@@ -175,6 +175,7 @@ impl RunFolder {
         step: u64,
         batch: &Batch,
         plan: &CorruptionPlan,
+        injection: Injection,
         losses: &[(String, f64)],
     ) -> Result<PathBuf> {
         let folder = self.path(&format!("failure/step-{step:09}"));
@@ -188,7 +189,7 @@ impl RunFolder {
             "batch": { "shape": batch.shape, "indices": batch.indices, "first_sample": batch.first_sample },
             "plan": {
                 "roles": roles, "gain": plan.gain, "noise": plan.noise, "level": plan.level,
-                "injection": plan.injection, "substitutive": plan.substitutive,
+                "injection": injection, "substitutive": plan.substitutive,
             },
         });
         write_atomically(&folder.join("report.json"), format!("{report:#}\n").as_bytes())?;

@@ -191,7 +191,8 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     let plan = trainer.plan(batch)?;
     let mut losses = report.scalars.clone();
     losses.push(("grad_norm".to_owned(), report.grad_norm));
-    let saved = folder.save_failure(report.step, batch, &plan, &losses)?;
+    let injection = trainer.model.site().into();
+    let saved = folder.save_failure(report.step, batch, &plan, injection, &losses)?;
     folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?;
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
     Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", ")))

@@ -9,7 +9,7 @@ use super::gradient::{Pass, Restoration};
 use super::{Collective, Schedule, StepReport};
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
@@ -139,7 +139,7 @@ impl Trainer {
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
         let pass = |place: &Place, i: usize| {
             let (batch, plan) = &parts[i];
-            let prepared = model.prepare(place, dtype, batch, plan, (step, true, observe))?;
+            let prepared = model.prepare(place, dtype, batch, plan, Mode { step, training: true, observe })?;
             Ok(Box::new(Restoration { model, prepared }) as Box<dyn Pass>)
         };
         let (micro_batches, images) = (parts.len(), batch.len());

@@ -1,7 +1,7 @@
 //! Heads that had another name: it goes on working, as `--head NAME` and as the table `[head.NAME]`.
 
+use super::TaskHeadEntry;
 use crate::error::unknown_name;
-use crate::head::TaskHeadEntry;
 use crate::recipe::{Layers, Recipe};
 use crate::registry;
 use crate::settings::Section;
@@ -80,7 +80,7 @@ pub fn find_head(
 ///
 /// # Errors
 /// No such head, with the table's place.
-pub(crate) fn heads_of_table(name: &str, tables: &Section) -> Result<Vec<&'static TaskHeadEntry>> {
+pub(super) fn heads_of_table(name: &str, tables: &Section) -> Result<Vec<&'static TaskHeadEntry>> {
     let place = |e: Error| e.at(tables.place(name));
     let Some(former) = FormerHead::called(name) else {
         return Ok(vec![registry::find("head", name).map_err(place)?]);

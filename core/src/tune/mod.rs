@@ -4,6 +4,7 @@
 //! recomputation, AdamW, schedules, averages, checkpoints. A task's own part is a
 //! [`TaskHead`](crate::head::TaskHead).
 
+mod entry;
 mod fit;
 mod former;
 mod layers;
@@ -12,8 +13,8 @@ mod recipe;
 mod settings;
 mod tuner;
 
+pub use entry::{HeadKind, TaskHeadEntry, TrainedHead, check_heads};
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
-pub(crate) use former::heads_of_table;
 pub use former::{FormerHead, find_head, former_tables};
 pub use layers::{layer_of, layer_rates, trained};
 pub use pass::{Network, TuningPass};

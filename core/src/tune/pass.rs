@@ -44,11 +44,9 @@ impl<H: TaskHead> Network<H> {
         let geometry = self.encoder.geometry();
         let batch = &examples.batch;
         let images = place.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let draws = Draws { seed, step, first_sample: batch.first_sample };
         let drop_path = (drop_path > 0.0)
-            .then(|| {
-                let draws = (seed, step, batch.first_sample);
-                DropPath::draw(place, draws, batch.len(), geometry.depth, drop_path, dtype)
-            })
+            .then(|| DropPath::draw(place, draws, batch.len(), geometry.depth, drop_path, dtype))
             .transpose()?;
         Ok(TuningPass {
             encoder: &*self.encoder,
@@ -56,7 +54,7 @@ impl<H: TaskHead> Network<H> {
             features: &self.features,
             patches: patchify(&images, geometry)?,
             targets: &examples.targets,
-            draws: Draws { seed, step, first_sample: batch.first_sample },
+            draws,
             drop_path,
             frozen: self.frozen,
         })

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{TuneSettings, former};
-use crate::head::{HeadKind, TaskHeadEntry};
 use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings};
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
@@ -34,20 +33,6 @@ pub struct TuneRecipe {
 }
 
 impl TuneRecipe {
-    /// The settings of a registered head; see [`TuneRecipe::resolve`].
-    ///
-    /// # Errors
-    /// As [`TuneRecipe::resolve`], or a head that is fitted on frozen features.
-    pub fn of(entry: &TaskHeadEntry, run: &Recipe, overrides: &[String]) -> Result<Self> {
-        let HeadKind::Trained(head) = &entry.kind else {
-            return Err(Error::failure(format!("the head `{}` is not trained with an encoder", entry.name)));
-        };
-        let (fields, augment) = ((entry.fields)(), (head.augment)()?);
-        let recipe = Self::resolve(entry.name, head.training, run, overrides, [&fields, &augment])?;
-        (head.check)(&recipe.head)?;
-        Ok(recipe)
-    }
-
     /// Puts the layers together: `training` (the head's defaults), data and precision of the run's
     /// recipe, its table `[head.NAME]`, then `KEY=VALUE` overrides. `fields` are the head's own, `augment`
     /// those of its loader.

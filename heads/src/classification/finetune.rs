@@ -3,12 +3,13 @@
 
 use palimpsest_core::data::Batch;
 use palimpsest_core::head::{
-    Artifact, Class, Draws, Feature, HeadContext, HeadFeatures, Metric, Scores, TaskHead, TaskHeadEntry,
+    Artifact, Class, Draws, Feature, HeadContext, HeadFeatures, Metric, Scores, TaskHead,
 };
 use palimpsest_core::layer::{LayerNorm, Linear};
-use palimpsest_core::model::NamedLoss;
+use palimpsest_core::objective::NamedLoss;
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::pooling::Pooling;
+use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Error, Result, Tensor, settings};
 
 use super::scores::ClassScores;

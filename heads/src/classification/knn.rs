@@ -2,7 +2,8 @@
 //! nearest training images votes for its class with exp(similarity / temperature).
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskSplit};
+use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Error, Place, Result, Tensor, settings};
 use rayon::prelude::*;
 

@@ -1,8 +1,9 @@
 //! Linear probe: a linear classifier on standardised frozen features, trained with AdamW or LARS and a
 //! cosine. The learning rate is chosen on a tenth of the training images, never on the test split.
 
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskHeadEntry, TaskSplit};
+use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskSplit};
 use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Place, Result, Tensor, settings};
 
 use super::probe_optimizer::{ProbeOptimizer, ProbeUpdate};

@@ -3,7 +3,7 @@
 use palimpsest_core::Result;
 use palimpsest_core::Tensor;
 use palimpsest_core::head::{Feature, HeadContext, HeadFeatures, Metric};
-use palimpsest_core::model::NamedLoss;
+use palimpsest_core::objective::NamedLoss;
 use palimpsest_targets::Objects;
 
 use super::{DetectionMetric, FoundObject, Reporting};

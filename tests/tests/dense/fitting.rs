@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use palimpsest_core::head::HeadKind;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
 use palimpsest_core::tune::{
-    EncoderStart, FitObserver, FitRequest, Fitted, TuneRecipe, find_head, former_tables,
+    EncoderStart, FitObserver, FitRequest, Fitted, HeadKind, TuneRecipe, find_head, former_tables,
 };
 use palimpsest_core::{DType, Place, Result};
 use palimpsest_tests::contenders::contenders;
@@ -50,7 +49,7 @@ fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fi
     let mut all = vec!["train.steps=2".to_owned(), "train.batch=4".to_owned()];
     all.extend(overrides.iter().map(|&o| o.to_owned()));
     let (entry, _) = find_head(head, Some(&recipe.head), &all)?;
-    let HeadKind::Trained(trained) = &entry.kind else { panic!("{head} is not trained") };
+    let HeadKind::Trained(trained) = &entry.build else { panic!("{head} is not trained") };
     let settings = TuneRecipe::of(entry, &recipe, &all)?;
     let start = EncoderStart { section: recipe.encoder.clone(), weights: None, seed: 0 };
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Once;
 
 use palimpsest_core::corruption;
-use palimpsest_core::model::Model;
+use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::plugin::discover;
 use palimpsest_core::recipe::Recipe;
@@ -107,7 +107,9 @@ fn gradients_go_through_operations() {
         let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
         let scores = model.scores(&params, &batch).unwrap();
         let plan = model.plan(&batch, 7, 0.5, scores.as_deref()).unwrap();
-        let prepared = model.prepare(&place, DType::F64, &batch, &plan, (7, true, true)).unwrap();
+        let prepared = model
+            .prepare(&place, DType::F64, &batch, &plan, Mode { step: 7, training: true, observe: true })
+            .unwrap();
         let worst = check(&model, &values, &place, &prepared, 6);
         assert!(worst.error < DIFFERENCES, "{name}: error {:e} at {}", worst.error, worst.at);
         // Recomputing blocks calls `apply` again: it must give the same.

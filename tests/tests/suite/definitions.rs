@@ -1,10 +1,9 @@
 //! Losses, targets and tables against their definitions, computed in Python (golden/make.py).
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use palimpsest_core::corruption::noise::law::ddpm::Ddpm;
-use palimpsest_core::corruption::{CorruptionPlan, Injection, Role};
+use palimpsest_core::corruption::{CorruptionPlan, NoiseSite, Role};
 use palimpsest_core::data::Batch;
 use palimpsest_core::encoder::{Probabilities, patchify, relative_index, sincos_2d};
 use palimpsest_core::objective::{ObjectiveEntry, StepOutput, TokenWeights};
@@ -49,7 +48,6 @@ fn plan(golden: &Named) -> CorruptionPlan {
             (plan.gain[i], plan.noise[i]) = (0.8, 0.6);
         }
     }
-    plan.injection = Injection::Pixels;
     plan.check().unwrap();
     plan
 }
@@ -85,17 +83,22 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
         .collect();
     let entry = registry::find::<ObjectiveEntry>("objective", kind).unwrap();
     let objective = (entry.build)(&Section::parse("objective.it", settings).unwrap()).unwrap();
-    let head = objective.head(&geometry).map(|head| (head.name, prediction));
-    let step = StepOutput {
+    let site = NoiseSite::Block(0);
+    let heads = objective.needs(&geometry, site).heads.into_keys();
+    let input = TargetInput {
         geometry: &geometry,
         batch: &batch,
-        plan: &plan,
-        injection: Some(Injection::Block(0)),
         patches: &patches,
         noised: Some(&noised),
-        noise: Some(&eps),
+        eps: Some(&eps),
+        teacher: None,
+    };
+    let step = StepOutput {
+        input,
+        plan: &plan,
+        site,
         weights: &TokenWeights::new(&plan, &place, DType::F64).unwrap(),
-        predictions: BTreeMap::from_iter(head),
+        predictions: heads.map(|head| (head, prediction.clone())).collect(),
         attention,
         mask_tokens_encoded: true,
         shared: RefCell::default(),
@@ -182,8 +185,14 @@ fn hog_targets() {
         Batch { pixels, shape: [2, 3, 16, 16], labels: vec![-1; 2], indices: vec![0, 1], first_sample: 0 };
     let patches = patchify(&upload(&place, &golden, "images"), &geometry).unwrap();
     let (_, hog) = target::build(&Section::parse("target", "kind = \"hog\"").unwrap()).unwrap();
-    let input =
-        TargetInput { geometry: &geometry, batch: &batch, patches: &patches, noised: None, noise: None };
+    let input = TargetInput {
+        geometry: &geometry,
+        batch: &batch,
+        patches: &patches,
+        noised: None,
+        eps: None,
+        teacher: None,
+    };
     let found = hog.generate(&input).unwrap().download().unwrap();
     assert_eq!(found.shape().dims(), &[2, 16, 3 * 4 * 9]);
     // Angles in f32: a vote moves between two bins by 1e-6 of a bin.

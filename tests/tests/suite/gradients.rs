@@ -2,7 +2,7 @@
 //! preset and every part that a recipe can name.
 
 use palimpsest_core::DType;
-use palimpsest_core::model::Model;
+use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::tensor::HostTensor;
@@ -51,7 +51,8 @@ fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
     let shifted = away_from_kinks(recipe, &model, &mut values);
     let batch = batches::noise(3, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-    let prepared = model.prepare(&place, DType::F64, &batch, &plan, (7, training, true)).unwrap();
+    let prepared =
+        model.prepare(&place, DType::F64, &batch, &plan, Mode { step: 7, training, observe: true }).unwrap();
     let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
     if shifted {
         // The shifts are large enough: no prediction is near a kink. Targets are below 6 here, and

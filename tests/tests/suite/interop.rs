@@ -9,7 +9,7 @@ use palimpsest_core::data::Batch;
 use palimpsest_core::encoder::patchify;
 use palimpsest_core::encoder::resample_positions;
 use palimpsest_core::interop::{Exported, Imported, Layout, Source, export, import};
-use palimpsest_core::model::{Forward, Model};
+use palimpsest_core::model::{Forward, Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::HostTensor;
@@ -68,7 +68,7 @@ fn forward(model: &Model, values: &[HostTensor], batch: &Batch, roles: Vec<Role>
     let place = micro::place();
     let params = Params::upload(&place, values.to_vec(), DType::F32, DType::F32).unwrap();
     let plan = CorruptionPlan { roles, ..CorruptionPlan::identity(batch.len(), model.geometry().tokens()) };
-    let prepared = model.prepare(&place, DType::F32, batch, &plan, (0, false, false)).unwrap();
+    let prepared = model.prepare(&place, DType::F32, batch, &plan, Mode::evaluation(0)).unwrap();
     model.forward(&params, &prepared).unwrap()
 }
 

@@ -6,7 +6,7 @@
 //! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tells what was passed over, and the gaps")]
 
-use palimpsest_core::model::Model;
+use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::train::{Trainer, gradients};
@@ -65,7 +65,9 @@ fn one_pass(recipe: &Recipe, place: &Place) -> Pass {
     let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
     let plan = model.plan(&batch, 0, 0.0, None).unwrap();
-    let prepared = model.prepare(place, DType::F32, &batch, &plan, (0, true, true)).unwrap();
+    let prepared = model
+        .prepare(place, DType::F32, &batch, &plan, Mode { step: 0, training: true, observe: true })
+        .unwrap();
     let found = gradients(&model, &params, &prepared, 0).unwrap();
     let losses = found.scalars.iter().map(|(name, value)| (name.clone(), value.item().unwrap())).collect();
     let values = |t: palimpsest_core::Tensor| t.download().unwrap().into_f64();

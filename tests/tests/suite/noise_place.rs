@@ -3,7 +3,7 @@
 
 use palimpsest_core::corruption::noise::normal_values;
 use palimpsest_core::corruption::{CorruptionPlan, Injection, Role};
-use palimpsest_core::model::Model;
+use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::{DType, Place};
@@ -39,8 +39,8 @@ impl Transparent {
     /// Tokens [B][N][D] after the last block.
     fn tokens(&self, plan: &CorruptionPlan) -> Vec<Vec<Vec<f32>>> {
         let batch = batches::noise(IMAGES, SHAPE, 5, 10);
-        let prepared =
-            self.model.prepare(&self.place, DType::F32, &batch, plan, (STEP, false, false)).unwrap();
+        let mode = Mode::evaluation(STEP);
+        let prepared = self.model.prepare(&self.place, DType::F32, &batch, plan, mode).unwrap();
         let entered = self.model.enter(&self.params, &prepared).unwrap();
         let (out, _) = self.model.run_blocks(&self.params, entered, 0..3, &prepared).unwrap();
         let n = out.shape()[1];
@@ -159,7 +159,7 @@ fn a_dropping_encoder_noises_what_it_keeps() {
         };
         let it = Transparent::new(&parts);
         let plan = it.plan();
-        assert_eq!(plan.injection, Injection::try_from(at.to_owned()).unwrap());
+        assert_eq!(String::from(Injection::from(it.model.site())), at);
         let (noisy, clean) = (it.tokens(&plan), it.tokens(&quiet(&plan)));
         for (image, kept) in plan.kept().unwrap().into_iter().enumerate() {
             assert_eq!(noisy[image].len(), 1 + kept.len());

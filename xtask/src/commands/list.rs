@@ -4,12 +4,12 @@ use palimpsest_core::Result;
 use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::NoiseLawEntry;
 use palimpsest_core::encoder::EncoderEntry;
-use palimpsest_core::head::TaskHeadEntry;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::presets;
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::target::TargetEntry;
+use palimpsest_core::tune::TaskHeadEntry;
 use serde_json::json;
 
 use crate::cli::{List, ListKind};

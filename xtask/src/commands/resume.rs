@@ -3,6 +3,7 @@
 use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
+use palimpsest_core::tune::check_heads;
 
 use super::pretrain::train_and_report;
 use crate::cli::Resume;
@@ -12,6 +13,7 @@ use crate::{backends, output};
 pub(crate) fn run(args: &Resume) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let recipe = folder.recipe(&args.overrides)?;
+    check_heads(&recipe)?;
     let checkpoint = Checkpoint::read(&folder.newest_checkpoint()?)?;
     let place = backends::place(&args.place.backend, args.place.device)?;
     let data = Data::open(&recipe)?;

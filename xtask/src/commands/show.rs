@@ -7,22 +7,20 @@ use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
-use palimpsest_core::head::HeadKind;
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
-    DataSettings, EvalSettings, OptimizerSettings, Recipe, RunSettings, ScheduleSettings, TrainSettings,
-    presets,
+    DataSettings, EvalSettings, OptimizerSettings, RunSettings, ScheduleSettings, TrainSettings, presets,
 };
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::settings::{Field, Settings};
 use palimpsest_core::target::TargetEntry;
-use palimpsest_core::tune::find_head;
+use palimpsest_core::tune::{HeadKind, find_head};
 use serde_json::json;
 
 use crate::cli::{Show, ShowKind};
-use crate::output;
+use crate::{output, session};
 
 pub(crate) fn run(args: &Show) -> Result<()> {
     let name = args.name.as_str();
@@ -46,7 +44,7 @@ pub(crate) fn run(args: &Show) -> Result<()> {
             return Ok(());
         }
         ShowKind::Recipe => {
-            let recipe = Recipe::load(Path::new(name), &args.overrides)?;
+            let recipe = session::recipe(Some(Path::new(name)), &args.overrides)?;
             output::line(recipe.to_toml().trim_end());
             return Ok(());
         }
@@ -70,7 +68,7 @@ fn head(name: &str, as_json: bool) -> Result<()> {
     note.iter().for_each(|note| output::note(&format!("note: {note}")));
     let name = entry.name;
     let mut tables = vec![(String::new(), (entry.fields)())];
-    if let HeadKind::Trained(trained) = &entry.kind {
+    if let HeadKind::Trained(trained) = &entry.build {
         let own: toml::Table = trained.training.parse().unwrap_or_default();
         let augment = ("augment", (trained.augment)()?);
         for (table, mut fields) in palimpsest_core::tune::tables().into_iter().chain([augment]) {

@@ -7,9 +7,10 @@ pub use values::normal_values;
 
 use super::{CorruptionPlan, Injection, PlanRequest, Role};
 use crate::random::{Philox, Stream};
+use crate::registry::{self, Entry};
 use crate::restoration::Style;
-use crate::settings::{Field, Section};
-use crate::{Error, Result, registry};
+use crate::settings::Section;
+use crate::{Error, Result};
 
 /// A noise level: a token z becomes `gain * z + noise * eps`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,17 +34,8 @@ pub trait NoiseLaw: Send + Sync {
     }
 }
 
-/// A built-in law in the registry.
-pub struct NoiseLawEntry {
-    /// The `kind` in recipes.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The fields of its table.
-    pub fields: fn() -> Vec<Field>,
-    /// Builds it from its table.
-    pub build: fn(&Section) -> Result<Box<dyn NoiseLaw>>,
-}
+/// A noise law in the registry.
+pub type NoiseLawEntry = Entry<fn(&Section) -> Result<Box<dyn NoiseLaw>>>;
 
 inventory::collect!(NoiseLawEntry);
 
@@ -128,7 +120,6 @@ impl Noise {
     /// Adds noise levels to a plan of roles.
     pub fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) {
         let combination = self.settings.combination;
-        plan.injection = self.settings.at;
         plan.substitutive = combination == Combination::Substitutive;
         let mut prefix = Vec::with_capacity(plan.batch);
         for image in 0..plan.batch {

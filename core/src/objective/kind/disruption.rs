@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use crate::corruption::Injection;
+use crate::corruption::NoiseSite;
 use crate::encoder::Probabilities;
 use crate::geometry::Geometry;
-use crate::objective::{AttentionStatistics, Objective, ObjectiveEntry, StepOutput, first_corrupted_block};
+use crate::objective::{Needs, Objective, ObjectiveEntry, StepOutput};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -38,13 +38,22 @@ crate::settings! {
 }
 
 impl Disruption {
-    fn blocks(&self, depth: usize, injection: Option<Injection>) -> Range<usize> {
-        let first = usize::try_from(self.first_block).unwrap_or_else(|_| first_corrupted_block(injection));
+    fn blocks(&self, depth: usize, site: NoiseSite) -> Range<usize> {
+        let first = usize::try_from(self.first_block).unwrap_or_else(|_| site.first_block());
         first.min(depth)..depth
     }
 }
 
 impl Objective for Disruption {
+    fn needs(&self, geometry: &Geometry, site: NoiseSite) -> Needs {
+        let blocks = Some(self.blocks(geometry.depth, site));
+        match self.form {
+            Form::HardMask => Needs { separate: blocks, ..Needs::default() },
+            _ if self.weight > 0.0 => Needs { attention: blocks, ..Needs::default() },
+            _ => Needs::default(),
+        }
+    }
+
     fn check(&self, geometry: &Geometry, mask_tokens_encoded: bool) -> Result<()> {
         if !mask_tokens_encoded {
             return Err(Error::user("the encoder sees no masked tokens whose attention could be kept apart")
@@ -62,24 +71,12 @@ impl Objective for Disruption {
         Ok(())
     }
 
-    fn attention(&self, depth: usize, injection: Option<Injection>) -> Option<Range<usize>> {
-        (self.form != Form::HardMask && self.weight > 0.0).then(|| self.blocks(depth, injection))
-    }
-
-    fn separate(&self, depth: usize, injection: Option<Injection>) -> Option<Range<usize>> {
-        (self.form == Form::HardMask).then(|| self.blocks(depth, injection))
-    }
-
     fn loss(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
         if self.form == Form::HardMask || self.weight == 0.0 || !step.mask_tokens_encoded {
             return Ok(None);
         }
-        let (place, dtype) = (step.patches.place(), step.patches.dtype());
-        let Some(statistics) = AttentionStatistics::new(step.plan, step.geometry.prefix, &place, dtype)?
-        else {
-            return Ok(None);
-        };
-        let range = self.blocks(step.geometry.depth, step.injection);
+        let Some(statistics) = step.attention_statistics()? else { return Ok(None) };
+        let range = self.blocks(step.input.geometry.depth, step.site);
         let blocks: Vec<&Probabilities> =
             step.attention.iter().filter(|p| range.contains(&p.block)).collect();
         match self.form {

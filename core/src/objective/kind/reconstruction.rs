@@ -4,9 +4,12 @@
 //! the whole batch, as MAE's `forward_loss` does. SimMIM's loss is the same mean up to its 1e-5 in
 //! the denominator.
 
+use std::collections::BTreeMap;
+
 use crate::Result;
+use crate::corruption::NoiseSite;
 use crate::geometry::Geometry;
-use crate::objective::{HeadRequest, Objective, ObjectiveEntry, StepOutput};
+use crate::objective::{Needs, Objective, ObjectiveEntry, StepOutput};
 use crate::settings::{Section, Settings};
 use crate::target::{self, Target};
 use crate::tensor::Tensor;
@@ -89,20 +92,17 @@ impl Reconstruction {
 }
 
 impl Objective for Reconstruction {
-    fn head(&self, geometry: &Geometry) -> Option<HeadRequest> {
-        Some(HeadRequest { name: self.head.clone(), width: self.target.width(geometry) })
+    fn needs(&self, geometry: &Geometry, _: NoiseSite) -> Needs {
+        Needs {
+            heads: BTreeMap::from([(self.head.clone(), self.target.width(geometry))]),
+            visible: self.settings.on != On::Masked,
+            target: self.target.needs(geometry),
+            ..Needs::default()
+        }
     }
 
     fn check(&self, geometry: &Geometry, _: bool) -> Result<()> {
         self.target.check(geometry)
-    }
-
-    fn needs_pixel_noise(&self) -> bool {
-        self.target.needs_pixel_noise()
-    }
-
-    fn reads_visible(&self) -> bool {
-        self.settings.on != On::Masked
     }
 
     fn loss(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
@@ -118,7 +118,7 @@ impl Objective for Reconstruction {
     }
 
     fn restored_pixels(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
-        self.target.to_pixels(step.prediction(&self.head)?, &step.target_input())
+        self.target.to_pixels(step.prediction(&self.head)?, &step.input)
     }
 
     fn weight(&self) -> f64 {

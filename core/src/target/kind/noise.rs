@@ -2,7 +2,7 @@
 
 use crate::geometry::Geometry;
 use crate::settings::Settings;
-use crate::target::{Target, TargetEntry, TargetInput};
+use crate::target::{Target, TargetEntry, TargetInput, TargetNeeds};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -16,12 +16,12 @@ impl Target for PixelNoise {
         geometry.patch_values()
     }
 
-    fn needs_pixel_noise(&self) -> bool {
-        true
+    fn needs(&self, _: &Geometry) -> TargetNeeds {
+        TargetNeeds { pixel_noise: true, ..TargetNeeds::default() }
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
-        input.noise.cloned().ok_or_else(|| Error::failure("noise: the step has no pixel noise"))
+        input.eps.cloned().ok_or_else(|| Error::failure("noise: the step has no pixel noise"))
     }
 }
 

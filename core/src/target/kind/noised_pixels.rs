@@ -2,7 +2,7 @@
 
 use crate::geometry::Geometry;
 use crate::settings::Settings;
-use crate::target::{Target, TargetEntry, TargetInput};
+use crate::target::{Target, TargetEntry, TargetInput, TargetNeeds};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -16,8 +16,8 @@ impl Target for NoisedPixels {
         geometry.patch_values()
     }
 
-    fn needs_pixel_noise(&self) -> bool {
-        true
+    fn needs(&self, _: &Geometry) -> TargetNeeds {
+        TargetNeeds { pixel_noise: true, ..TargetNeeds::default() }
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {

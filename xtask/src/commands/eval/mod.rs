@@ -8,10 +8,9 @@ mod trained;
 
 use std::path::PathBuf;
 
-use palimpsest_core::head::{HeadKind, TaskHeadEntry};
 use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
-use palimpsest_core::tune::find_head;
+use palimpsest_core::tune::{HeadKind, find_head};
 use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -51,7 +50,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         let recipe = run.folder.recipe(&set.changes)?;
         let mut of_set = vec![];
         for head in &heads {
-            let compared = match &head.kind {
+            let compared = match &head.build {
                 HeadKind::Frozen(build) => {
                     let built = build(&head_section(head, &recipe, &args.overrides)?)?;
                     let data = Data::open(&recipe)?;
@@ -119,7 +118,7 @@ fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<O
     }
     let mut found: Option<&str> = None;
     for head in heads {
-        let HeadKind::Trained(trained) = &head.kind else { return Ok(None) };
+        let HeadKind::Trained(trained) = &head.build else { return Ok(None) };
         match (trained.stand_in)(&recipe.data.name)? {
             Some(name) if found.is_none_or(|other| other == name) => found = Some(name),
             _ => return Ok(None),

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use palimpsest_core::head::{TaskHeadEntry, TrainedHead};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, TuneRecipe};
+use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, TaskHeadEntry, TrainedHead, TuneRecipe};
 use palimpsest_core::{Device, Place, Result};
 use serde_json::{Value, json};
 
