@@ -9,6 +9,7 @@ mod commands;
 mod energy;
 mod environment;
 mod flops;
+mod frozen;
 mod gpu;
 mod interrupt;
 mod observer;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{EncoderStart, TuneRecipe, Tuner};
 use crate::encoder::ImageShape;
-use crate::head::{Artifact, ExamplesRequest, Scores, TaskExamples, TaskHead, examples_of};
+use crate::head::{Artifact, ExamplesRequest, PartSize, Scores, TaskExamples, TaskHead, examples_of};
 use crate::tensor::{DType, Place};
 use crate::train::{Checkpoint, StepReport};
 use crate::{Error, Result};
@@ -79,6 +79,8 @@ pub struct Fitted {
     pub scores: Scores,
     /// Pictures and tables of its metric.
     pub artifacts: Vec<Artifact>,
+    /// What it was trained and tested on.
+    pub sizes: [PartSize; 2],
     /// How training went.
     pub summary: FitSummary,
     /// Encoder and head.
@@ -91,6 +93,7 @@ fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H:
     let image: ImageShape = [recipe.data.channels, size, size];
     let wanted = ExamplesRequest {
         data: &recipe.data,
+        reader: &recipe.reader,
         image,
         seed: recipe.train.seed,
         shots: request.shots,
@@ -203,6 +206,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     Ok(Fitted {
         scores: metric.scores()?,
         artifacts: metric.artifacts(),
+        sizes: data.sizes(),
         summary,
         checkpoint: tuner.checkpoint(request.start)?,
     })

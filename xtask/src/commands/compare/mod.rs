@@ -18,7 +18,7 @@ use crate::cli::Compare;
 use crate::energy::{Joules, Meter};
 use crate::flops::{self, Flops};
 use crate::gpu::{self, Gpu};
-use crate::session::{self, Data};
+use crate::session;
 use crate::{environment, output, report};
 
 /// What a step of a contender told.
@@ -138,7 +138,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
     if args.pytorch {
         inputs::check_python()?;
-        let data = Data::open(&recipe)?;
+        let data = palimpsest_datasets::RecipeData::open(&recipe)?;
         let file = inputs::write(&recipe, &data, args.steps as u64, scratch.path())?;
         for mode in ["eager", "compile"] {
             contenders.push(Contender::pytorch(mode, &file, args.device)?);
