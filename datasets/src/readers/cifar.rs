@@ -3,6 +3,7 @@
 //! A record is one label byte (two in CIFAR-100: coarse, fine) and 32x32 pixels as three planes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
@@ -10,7 +11,6 @@ use palimpsest_core::{Error, Result};
 use crate::reader::{NoKeys, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
-use std::sync::Arc;
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
@@ -14,7 +15,6 @@ use crate::decode::{DecodeOptions, decode_file};
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
-use std::sync::Arc;
 
 struct Row {
     path: String,

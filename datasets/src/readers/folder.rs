@@ -1,6 +1,7 @@
 //! A folder of pictures, with a sub-folder per class or without classes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
@@ -11,7 +12,6 @@ use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_picture};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
-use std::sync::Arc;
 
 /// The pictures under a folder, in the order of their paths.
 ///

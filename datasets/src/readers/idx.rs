@@ -6,14 +6,15 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::{Error, Result};
 
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
-use flate2::read::MultiGzDecoder;
-use palimpsest_core::data::{Dataset, Image};
-use palimpsest_core::{Error, Result};
-use std::sync::Arc;
 
 /// An array of unsigned bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

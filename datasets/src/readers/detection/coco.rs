@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
+use palimpsest_targets::DetectionData;
 
 use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, SLACK, Shape, fitted};
 use super::coco_form::{CocoAnnotation, CocoFile};
@@ -13,8 +15,6 @@ use crate::formats::json::read_json;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use palimpsest_targets::DetectionData;
-use std::sync::Arc;
 
 /// Opens a part of a folder: COCO's own layout, or a JSON beside the pictures of each part. The test
 /// part is `val` where `test` has no annotations. Notes tell what was left out.

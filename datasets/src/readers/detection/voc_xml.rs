@@ -1,10 +1,12 @@
 //! Pascal VOC's XML (Everingham et al. 2010), and sets that others write in its form.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
+use palimpsest_targets::DetectionData;
 use roxmltree::{Document, Node};
 
 use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, SLACK, Shape, fitted};
@@ -13,8 +15,6 @@ use crate::formats::text_lines::TextLines;
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use palimpsest_targets::DetectionData;
-use std::sync::Arc;
 
 /// The classes of VOC 2007 to 2012.
 pub const CLASSES: [&str; 20] = [

@@ -2,9 +2,11 @@
 //! the corners of its outline, in shares of the picture.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
+use palimpsest_targets::DetectionData;
 
 use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, Shape, fitted};
 use super::yolo_names::class_names;
@@ -13,8 +15,6 @@ use crate::formats::text_lines::{Line, TextLines};
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use palimpsest_targets::DetectionData;
-use std::sync::Arc;
 
 /// How far a box may reach over the edge, as a share: files have six decimals, and tools round.
 const SLACK: f64 = 0.005;

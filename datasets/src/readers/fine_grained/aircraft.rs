@@ -1,6 +1,7 @@
 //! FGVC-Aircraft 2013b (Maji et al. 2013), at any of its three levels.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::Result;
 use palimpsest_core::error::unknown_name;
@@ -12,7 +13,6 @@ use crate::picture_list::PictureList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use std::sync::Arc;
 
 /// What a class is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,62 +52,36 @@ pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> 
     list.filled(&place)
 }
 
-/// `aircraft`
-pub struct Variants;
+/// `aircraft`, `aircraft-family` and `aircraft-manufacturer`: the levels from the finest on.
+pub struct Aircraft<const LEVEL: usize>;
 
-impl Reader for Variants {
+impl<const LEVEL: usize> Reader for Aircraft<LEVEL> {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, Level::Variant, split, spec.decode(keys.max_pixels))?)))
+        let level = [Level::Variant, Level::Family, Level::Manufacturer][LEVEL];
+        Ok(Opened::new(Arc::new(open(spec.path()?, level, split, spec.decode(keys.max_pixels))?)))
     }
 }
 
 palimpsest_core::inventory::submit! {
-    ReaderEntry::images::<Variants>(
+    ReaderEntry::images::<Aircraft<0>>(
         "aircraft",
         "FGVC-Aircraft 2013b, variants: 6,667 + 3,333 pictures, 100 classes",
         "fgvc-aircraft-2013b/data/{variants.txt,images_variant_{trainval,test}.txt,images/}",
     )
 }
 
-/// `aircraft-family`
-pub struct Families;
-
-impl Reader for Families {
-    type Settings = ImageFiles;
-
-    fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, Level::Family, split, spec.decode(keys.max_pixels))?)))
-    }
-}
-
 palimpsest_core::inventory::submit! {
-    ReaderEntry::images::<Families>(
+    ReaderEntry::images::<Aircraft<1>>(
         "aircraft-family",
         "FGVC-Aircraft 2013b, families: the same pictures, 70 classes",
         "as aircraft, with families.txt and images_family_*.txt",
     )
 }
 
-/// `aircraft-manufacturer`
-pub struct Manufacturers;
-
-impl Reader for Manufacturers {
-    type Settings = ImageFiles;
-
-    fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(
-            spec.path()?,
-            Level::Manufacturer,
-            split,
-            spec.decode(keys.max_pixels),
-        )?)))
-    }
-}
-
 palimpsest_core::inventory::submit! {
-    ReaderEntry::images::<Manufacturers>(
+    ReaderEntry::images::<Aircraft<2>>(
         "aircraft-manufacturer",
         "FGVC-Aircraft 2013b, manufacturers: the same pictures, 30 classes",
         "as aircraft, with manufacturers.txt and images_manufacturer_*.txt",

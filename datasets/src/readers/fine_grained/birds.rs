@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 
@@ -12,7 +13,6 @@ use crate::picture_list::PictureList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use std::sync::Arc;
 
 /// Opens CUB-200-2011.
 ///

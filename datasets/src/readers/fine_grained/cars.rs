@@ -1,6 +1,7 @@
 //! Stanford Cars (Krause et al. 2013), with the development kit's MATLAB files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 
@@ -11,7 +12,6 @@ use crate::picture_list::PictureList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use std::sync::Arc;
 
 /// Opens a part.
 ///

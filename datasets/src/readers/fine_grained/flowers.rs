@@ -1,6 +1,7 @@
 //! Oxford Flowers-102 (Nilsback and Zisserman 2008).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 
@@ -11,7 +12,6 @@ use crate::picture_list::PictureList;
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use std::sync::Arc;
 
 /// Opens the pictures of `trnid` and `valid` (train), or of `tstid`. The set brings no names of its
 /// classes: they are `names`, or else their numbers.

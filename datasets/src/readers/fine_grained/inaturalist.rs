@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 use serde::Deserialize;
@@ -12,7 +13,6 @@ use crate::picture_list::PictureList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct File {

@@ -1,19 +1,19 @@
 //! ADE20K in the layout of the scene parsing challenge of 2016 (Zhou et al. 2017): 150 classes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::IGNORE;
+use palimpsest_targets::SegmentationData;
 
-use super::paired::PairedFiles;
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use palimpsest_targets::SegmentationData;
-use std::sync::Arc;
+use super::paired::PairedFiles;
 
 /// Opens `training`, or `validation` as the test part. Stored labels are 1 to 150; 0 (anything else)
 /// is ignored, as all published figures have it.

@@ -1,10 +1,11 @@
 //! Semantic segmentation of Pascal VOC (Everingham et al. 2010): palette PNGs, 255 is ignored.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use palimpsest_core::Result;
+use palimpsest_targets::SegmentationData;
 
-use super::paired::{PairedFiles, plain_labels};
 use crate::decode::DecodeOptions;
 use crate::detection::voc_xml::Voc;
 use crate::detection::voc_xml::{CLASSES, voc_root};
@@ -12,8 +13,7 @@ use crate::formats::text_lines::TextLines;
 use crate::reader::{NamedImageFiles, Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use palimpsest_targets::SegmentationData;
-use std::sync::Arc;
+use super::paired::{PairedFiles, plain_labels};
 
 /// Opens `train`, or `val` as the test part: 1,464 and 1,449 pictures in VOC 2012, 21 classes with
 /// the background first.
