@@ -1,6 +1,39 @@
 //! What the training loop asks of a data set and of a loader; readers live in `datasets`.
 
-use crate::Result;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// Which part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// What is trained on.
+    Train,
+    /// What is evaluated on.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        })
+    }
+}
+
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "train" => Ok(Self::Train),
+            "test" => Ok(Self::Test),
+            _ => Err(crate::error::unknown_name("split", text, ["train", "test"])),
+        }
+    }
+}
 
 /// A decoded picture: 8-bit samples, rows of interleaved channels ([height, width, channels]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +78,7 @@ pub struct Batch {
     pub shape: [usize; 4],
     /// The label of each image, -1 for none.
     pub labels: Vec<i64>,
-    /// The index of each image in its data set.
+    /// The index of each image in its part of the data set, whether or not samples were drawn of it.
     pub indices: Vec<usize>,
     /// The number of the batch's first sample, counted from the start of the run: what masks and
     /// noise are keyed by. The others follow it one by one.

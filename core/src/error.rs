@@ -160,6 +160,7 @@ pub fn unknown_name<'a>(what: &str, given: &str, known: impl IntoIterator<Item =
     let error = Error::user(format!("unknown {what} `{given}`"));
     match nearest(given, known) {
         Some(name) => error.mend(format!("did you mean `{name}`? (one of: {list})")),
+        None if list.is_empty() => error.mend("leave it out: there are none"),
         None => error.mend(format!("use one of: {list}")),
     }
 }

@@ -15,7 +15,7 @@ use palimpsest_core::data::{BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderConfig, Scratch, Transform,
+    Augment, DecodeOptions, Feed, IMAGENET_MEAN, IMAGENET_STD, Loader, Pictures, Scratch, Transform,
 };
 
 fn main() -> Result<()> {
@@ -28,9 +28,9 @@ fn main() -> Result<()> {
         return stages(&dataset);
     }
     let recycle = flags.iter().any(|f| f == "--recycle");
-    let config =
-        LoaderConfig { batch, workers, augment: Augment::random_resized(0.67), ..LoaderConfig::default() };
-    let mut loader = Loader::new(dataset, &config)?;
+    let transform = Transform::new(224, 3, Augment::random_resized(0.67), &IMAGENET_MEAN, &IMAGENET_STD)?;
+    let feed = Feed { batch, workers, ..Feed::default() };
+    let mut loader = Loader::over(Pictures { dataset, transform }, &feed)?;
     // The first batch starts the threads.
     black_box(loader.next_batch()?);
     let (start, mut count) = (Instant::now(), 0);

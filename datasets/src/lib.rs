@@ -1,55 +1,40 @@
 //! Data sets: readers, decoding, transforms, the parallel loader and an embedded sample.
 //!
-//! A reader implements [`palimpsest_core::data::Dataset`]; [`open()`] finds one by its name in a
-//! recipe. [`Loader`] turns a data set into training batches: which pictures a step holds and how
+//! A [`Reader`] opens files of a layout as a [`palimpsest_core::data::Dataset`], and registers itself; [`open()`]
+//! finds it by its name in a recipe. [`RecipeData`] is what a recipe's `[data]` names, opened. [`Loader`] turns a data set into training batches: which pictures a step holds and how
 //! they are augmented are functions of the seed and the step alone, whatever the number of workers.
 
-pub mod assemble;
-pub mod augment;
-mod chosen;
-pub mod cifar;
-pub mod csv_list;
-pub mod decode;
-pub mod detection;
-pub mod embedded;
-pub mod erasing;
-pub mod eval_loader;
+pub mod draw;
 pub mod examples;
-pub mod few_shot;
-pub mod fine_grained;
-pub mod folder;
-pub mod idx;
-pub mod joint;
-mod json;
-pub mod label_png;
-pub mod loader;
-pub mod mat5;
-pub mod mixing;
+mod formats;
 pub mod open;
-pub mod orientation;
-pub mod picture_list;
-mod pictures;
-mod prefetch;
-pub mod rand_augment;
+mod pipeline;
 pub mod reader;
-pub mod sampler;
-pub mod scene;
-pub mod segmentation;
+mod readers;
+pub mod recipe_data;
 pub mod spec;
 pub mod split;
-pub mod stl10;
-mod text_lines;
-pub mod transform;
-mod unpacked;
+
+pub use formats::{label_png, mat5, picture_list};
+pub use pipeline::{
+    assemble, augment, decode, erasing, eval_loader, joint, loader, mixing, orientation, rand_augment,
+    sampler, transform,
+};
+pub use readers::{
+    cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,
+};
 
 pub use augment::{Augment, Border, Crop, Filter};
 pub use decode::DecodeOptions;
-pub use eval_loader::{EvalConfig, EvalLoader};
-pub use loader::{Feed, Loader, LoaderConfig};
-pub use open::{list, open, open_detection, open_segmentation, open_with_notes};
+pub use draw::Draw;
+pub use eval_loader::EvalLoader;
+pub use loader::{Feed, Loader};
+pub use open::{open, open_detection, open_segmentation, open_with_notes};
 pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
-pub use reader::{DatasetInfo, Opened, OpenedDetection, OpenedSegmentation};
+pub use reader::{Opened, Reader, ReaderEntry};
+pub use recipe_data::{DataSource, RecipeData};
+pub use sampler::Pictures;
 pub use scene::SceneSettings;
 pub use spec::DataSpec;
 pub use split::Split;

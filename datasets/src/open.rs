@@ -2,35 +2,18 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::Dataset;
-use palimpsest_core::error::unknown_name;
-use palimpsest_core::{Error, Result};
+use palimpsest_core::data::{Dataset, Split};
+use palimpsest_core::{Error, Result, registry};
+use palimpsest_targets::{DetectionData, SegmentationData};
 
-use crate::reader::{DatasetInfo, Opened, OpenedDetection, OpenedSegmentation, Reader};
+use crate::reader::{Opened, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::Split;
-use crate::{detection, fine_grained, pictures, scene, segmentation};
-
-/// All readers, by subject.
-fn readers() -> impl Iterator<Item = &'static Reader> + Clone {
-    pictures::READERS
-        .iter()
-        .chain(&fine_grained::READERS)
-        .chain(&segmentation::READERS)
-        .chain(&detection::READERS)
-        .chain(&scene::READERS)
-}
-
-/// The data sets that can be opened.
-pub fn list() -> Vec<DatasetInfo> {
-    readers().map(|reader| reader.info).collect()
-}
 
 /// Opens a part of a data set.
 ///
 /// # Errors
-/// An unknown name, a path that is missing or has another layout, broken files of fixed format.
-/// Broken pictures are found only when they are loaded.
+/// An unknown name, an unknown key of the reader, a path that is missing or has another layout, broken files of
+/// fixed format. Broken pictures are found only when they are loaded.
 pub fn open(spec: &DataSpec, split: Split) -> Result<Arc<dyn Dataset>> {
     open_with_notes(spec, split).map(|opened| opened.dataset)
 }
@@ -47,11 +30,10 @@ pub fn open_with_notes(spec: &DataSpec, split: Split) -> Result<Opened> {
 ///
 /// # Errors
 /// As [`open`]; data without label maps.
-pub fn open_segmentation(spec: &DataSpec, split: Split) -> Result<OpenedSegmentation> {
-    let have = readers().filter(|r| r.segmentation.is_some()).map(|r| r.info.name);
+pub fn open_segmentation(spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
     match reader(&spec.name)?.segmentation {
-        Some(open) => open(spec, split),
-        None => Err(without("label maps", &spec.name, have)),
+        Some(open) => open(&spec.reader, spec, split),
+        None => Err(without("label maps", &spec.name, |reader| reader.segmentation.is_some())),
     }
 }
 
@@ -59,32 +41,30 @@ pub fn open_segmentation(spec: &DataSpec, split: Split) -> Result<OpenedSegmenta
 ///
 /// # Errors
 /// As [`open`]; data without objects.
-pub fn open_detection(spec: &DataSpec, split: Split) -> Result<OpenedDetection> {
-    let have = readers().filter(|r| r.detection.is_some()).map(|r| r.info.name);
+pub fn open_detection(spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
     match reader(&spec.name)?.detection {
-        Some(open) => open(spec, split),
-        None => Err(without("objects", &spec.name, have)),
+        Some(open) => open(&spec.reader, spec, split),
+        None => Err(without("objects", &spec.name, |reader| reader.detection.is_some())),
     }
 }
 
 /// Whether the data set of this name has a class for each pixel.
 pub fn gives_label_maps(name: &str) -> bool {
-    readers().any(|r| r.info.name == name && r.segmentation.is_some())
+    reader(name).is_ok_and(|reader| reader.segmentation.is_some())
 }
 
 /// Whether the data set of this name has objects.
 pub fn gives_objects(name: &str) -> bool {
-    readers().any(|r| r.info.name == name && r.detection.is_some())
+    reader(name).is_ok_and(|reader| reader.detection.is_some())
 }
 
-fn without(what: &str, name: &str, have: impl Iterator<Item = &'static str>) -> Error {
-    let have: Vec<&str> = have.collect();
+fn without(what: &str, name: &str, has: impl Fn(&ReaderEntry) -> bool) -> Error {
+    let all = registry::all::<ReaderEntry>();
+    let have: Vec<&str> = all.iter().filter(|reader| has(reader)).map(|reader| reader.name).collect();
     Error::user(format!("the data set `{name}` has no {what}"))
         .mend(format!("use one of: {}", have.join(", ")))
 }
 
-fn reader(name: &str) -> Result<&'static Reader> {
-    readers()
-        .find(|reader| reader.info.name == name)
-        .ok_or_else(|| unknown_name("data set", name, readers().map(|reader| reader.info.name)))
+fn reader(name: &str) -> Result<&'static ReaderEntry> {
+    registry::find("data set", name)
 }

@@ -1,94 +1,160 @@
-//! What a reader is: a name, and ways to open pictures, label maps or objects.
+//! What a reader is: a name, keys of its own, and ways to open images, label maps or objects.
 
 use std::sync::Arc;
 
-use palimpsest_core::data::Dataset;
-use palimpsest_core::{Error, Result};
+use palimpsest_core::data::{Dataset, Split};
+use palimpsest_core::registry::Registered;
+use palimpsest_core::settings::{Field, Section, Settings};
+use palimpsest_core::{Error, Result, inventory};
 use palimpsest_targets::{DetectionData, SegmentationData};
 
 use crate::spec::DataSpec;
-use crate::split::Split;
 
-/// What the user is told of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DatasetInfo {
-    /// The name in a recipe.
-    pub name: &'static str,
-    /// One line on what it is.
-    pub summary: &'static str,
-    /// The files that are expected at `path`.
-    pub layout: &'static str,
-}
-
-/// An opened data set.
-pub struct Opened {
+/// An opened part of a data set.
+pub struct Opened<D: ?Sized = dyn Dataset> {
     /// The samples.
-    pub dataset: Arc<dyn Dataset>,
+    pub dataset: Arc<D>,
     /// What the user may want to know, one sentence each: files passed over, a part held out.
     pub notes: Vec<String>,
 }
 
-impl Opened {
-    pub(crate) fn plain(dataset: impl Dataset + 'static) -> Self {
-        Self { dataset: Arc::new(dataset), notes: Vec::new() }
+impl<D: ?Sized> Opened<D> {
+    /// With nothing to tell.
+    pub fn new(dataset: Arc<D>) -> Self {
+        Self { dataset, notes: Vec::new() }
     }
 }
 
-/// An opened data set with label maps.
-pub struct OpenedSegmentation {
-    /// The samples.
-    pub dataset: Arc<dyn SegmentationData>,
-    /// What the user may want to know, one sentence each.
-    pub notes: Vec<String>,
+/// Opens data of a layout as `D`: images (`dyn Dataset`), `dyn SegmentationData` or `dyn DetectionData`.
+///
+/// An implementation is registered by a [`ReaderEntry`], in this crate or in a user's, and is then a value of
+/// `data.name` in recipes.
+pub trait Reader<D: ?Sized = dyn Dataset> {
+    /// The keys of `[data.reader]`.
+    type Settings: Settings;
+
+    /// Opens a part. Images may be broken: that is found when they are loaded.
+    ///
+    /// # Errors
+    /// A path that is missing or has another layout, broken files of fixed format.
+    fn open(settings: &Self::Settings, spec: &DataSpec, split: Split) -> Result<Opened<D>>;
 }
 
-/// An opened data set with objects.
-pub struct OpenedDetection {
-    /// The samples.
-    pub dataset: Arc<dyn DetectionData>,
-    /// What the user may want to know, one sentence each.
-    pub notes: Vec<String>,
+palimpsest_core::settings! {
+    /// `[data.reader]` where there is nothing to say.
+    pub struct NoKeys {}
 }
 
-pub(crate) type Open<T> = fn(&DataSpec, Split) -> Result<T>;
-
-/// What a reader can give. Data with targets are data of pictures too.
-pub(crate) struct Reader {
-    pub(crate) info: DatasetInfo,
-    pictures: Option<Open<Opened>>,
-    pub(crate) segmentation: Option<Open<OpenedSegmentation>>,
-    pub(crate) detection: Option<Open<OpenedDetection>>,
+palimpsest_core::settings! {
+    /// `[data.reader]` of readers of image files.
+    pub struct ImageFiles {
+        /// Images with more pixels are refused.
+        max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
+    }
 }
 
-impl Reader {
-    pub(crate) const fn pictures(info: DatasetInfo, open: Open<Opened>) -> Self {
-        Self { info, pictures: Some(open), segmentation: None, detection: None }
+palimpsest_core::settings! {
+    /// `[data.reader]` of readers of image files that may have to be told their classes.
+    pub struct NamedImageFiles {
+        /// The names of the classes, in the order of the labels; [] for those that the files tell.
+        classes: Vec<String> = Vec::new();
+        /// Images with more pixels are refused.
+        max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
+    }
+}
+
+type Open<D> = fn(&Section, &DataSpec, Split) -> Result<Opened<D>>;
+
+/// A reader in the registry. Data with targets are data of images too.
+pub struct ReaderEntry {
+    /// The name in a recipe: `data.name`.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub summary: &'static str,
+    /// The files that are expected at `data.path`.
+    pub layout: &'static str,
+    /// The keys of `[data.reader]`.
+    pub fields: fn() -> Vec<Field>,
+    /// Checks them.
+    pub check: fn(&Section) -> Result<()>,
+    images: Option<Open<dyn Dataset>>,
+    pub(crate) segmentation: Option<Open<dyn SegmentationData>>,
+    pub(crate) detection: Option<Open<dyn DetectionData>>,
+}
+
+impl ReaderEntry {
+    const fn empty<S: Settings>(name: &'static str, summary: &'static str, layout: &'static str) -> Self {
+        let check: fn(&Section) -> Result<()> = |keys| keys.read::<S>().map(drop);
+        let (images, segmentation, detection) = (None, None, None);
+        Self { name, summary, layout, fields: S::fields, check, images, segmentation, detection }
     }
 
-    pub(crate) const fn segmentation(info: DatasetInfo, open: Open<OpenedSegmentation>) -> Self {
-        Self { info, pictures: None, segmentation: Some(open), detection: None }
+    /// A reader of images, with or without a class each.
+    pub const fn images<R: Reader>(name: &'static str, summary: &'static str, layout: &'static str) -> Self {
+        let mut entry = Self::empty::<R::Settings>(name, summary, layout);
+        entry.images = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
+        entry
     }
 
-    pub(crate) const fn detection(info: DatasetInfo, open: Open<OpenedDetection>) -> Self {
-        Self { info, pictures: None, segmentation: None, detection: Some(open) }
+    /// A reader of images with a class for each pixel.
+    pub const fn segmentation<R: Reader<dyn SegmentationData>>(
+        name: &'static str,
+        summary: &'static str,
+        layout: &'static str,
+    ) -> Self {
+        Self::empty::<R::Settings>(name, summary, layout).with_segmentation::<R>()
     }
 
-    pub(crate) const fn with_segmentation(mut self, open: Open<OpenedSegmentation>) -> Self {
-        self.segmentation = Some(open);
+    /// A reader of images with objects.
+    pub const fn detection<R: Reader<dyn DetectionData>>(
+        name: &'static str,
+        summary: &'static str,
+        layout: &'static str,
+    ) -> Self {
+        let mut entry = Self::empty::<R::Settings>(name, summary, layout);
+        entry.detection = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
+        entry
+    }
+
+    /// The same, which can open a class for each pixel too; the keys are those of the first.
+    #[must_use]
+    pub const fn with_segmentation<R: Reader<dyn SegmentationData>>(mut self) -> Self {
+        self.segmentation = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
         self
     }
 
+    /// Opens a part as images.
     pub(crate) fn open(&self, spec: &DataSpec, split: Split) -> Result<Opened> {
-        if let Some(open) = self.pictures {
-            return open(spec, split);
+        if let Some(open) = self.images {
+            return open(&spec.reader, spec, split);
         }
         if let Some(open) = self.detection {
-            let OpenedDetection { dataset, notes } = open(spec, split)?;
+            let Opened { dataset, notes } = open(&spec.reader, spec, split)?;
             return Ok(Opened { dataset, notes });
         }
         match self.segmentation {
-            Some(open) => open(spec, split).map(|o| Opened { dataset: o.dataset, notes: o.notes }),
-            None => Err(Error::failure(format!("the reader `{}` opens nothing", self.info.name))),
+            Some(open) => {
+                let Opened { dataset, notes } = open(&spec.reader, spec, split)?;
+                Ok(Opened { dataset, notes })
+            }
+            None => Err(Error::failure(format!("the reader `{}` opens nothing", self.name))),
         }
+    }
+}
+
+inventory::collect!(ReaderEntry);
+
+impl Registered for ReaderEntry {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn summary(&self) -> &'static str {
+        self.summary
+    }
+    fn fields(&self) -> Vec<Field> {
+        (self.fields)()
+    }
+    fn iterate() -> Box<dyn Iterator<Item = &'static Self>> {
+        Box::new(inventory::iter::<Self>.into_iter())
     }
 }

@@ -1,16 +1,17 @@
 //! Which data are meant, as a recipe says it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
-use crate::scene::SceneSettings;
 
 /// Which data, where, and how to read them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DataSpec {
-    /// One of [`list`]'s names.
+    /// The name of a [`ReaderEntry`](crate::ReaderEntry).
     pub name: String,
     /// The folder or file; not needed for the embedded sample.
     pub path: Option<PathBuf>,
@@ -18,39 +19,20 @@ pub struct DataSpec {
     pub channels: usize,
     /// The share that is held out for testing where the data bring no test part.
     pub holdout: f64,
-    /// `idx`: the file of labels, where it isn't beside the pictures under the usual name.
-    pub labels: Option<PathBuf>,
-    /// `csv`: the classes, in the order of the labels; empty for those that occur.
-    pub classes: Vec<String>,
-    /// `cifar100`: the 20 coarse classes in place of the 100 fine ones.
-    pub coarse: bool,
-    /// Pictures with more pixels are refused.
-    pub max_pixels: u64,
-    /// `scenes`: what is composed.
-    pub scenes: SceneSettings,
-}
-
-impl Default for DataSpec {
-    fn default() -> Self {
-        let DecodeOptions { channels, max_pixels } = DecodeOptions::default();
-        Self {
-            name: "fashion-mnist".to_owned(),
-            path: None,
-            channels,
-            holdout: 0.1,
-            labels: None,
-            classes: Vec::new(),
-            coarse: false,
-            max_pixels,
-            scenes: SceneSettings::default(),
-        }
-    }
+    /// The reader's own keys.
+    pub reader: Section,
 }
 
 impl DataSpec {
     /// The data set `name`, with the defaults.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            path: None,
+            channels: DecodeOptions::default().channels,
+            holdout: 0.1,
+            reader: Section::new(toml::Table::new(), "data.reader", Arc::default()),
+        }
     }
 
     /// The data set `name` at `path`, with the defaults.
@@ -58,14 +40,27 @@ impl DataSpec {
         Self { path: Some(path.into()), ..Self::new(name) }
     }
 
-    pub(crate) fn path(&self) -> Result<&Path> {
+    /// The same, with keys of the reader as TOML.
+    ///
+    /// # Errors
+    /// Text that is no TOML.
+    pub fn with_keys(self, text: &str) -> Result<Self> {
+        Ok(Self { reader: Section::parse("data.reader", text)?, ..self })
+    }
+
+    /// The folder or file.
+    ///
+    /// # Errors
+    /// None was given.
+    pub fn path(&self) -> Result<&Path> {
         self.path.as_deref().ok_or_else(|| {
             Error::user(format!("the data set `{}` needs a path", self.name))
                 .mend("set `path` to its folder or file")
         })
     }
 
-    pub(crate) fn decode(&self) -> DecodeOptions {
-        DecodeOptions { channels: self.channels, max_pixels: self.max_pixels }
+    /// How image files of at most `max_pixels` are decoded.
+    pub fn decode(&self, max_pixels: u64) -> DecodeOptions {
+        DecodeOptions { channels: self.channels, max_pixels }
     }
 }

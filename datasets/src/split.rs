@@ -1,41 +1,13 @@
-//! Training and test parts, and a held-out part where the data bring none.
+//! A held-out part, where the data bring none for testing.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
+pub use palimpsest_core::data::Split;
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 
-/// Which part of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// What is trained on.
-    Train,
-    /// What is evaluated on.
-    Test,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        })
-    }
-}
-
-impl FromStr for Split {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "train" => Ok(Self::Train),
-            "test" => Ok(Self::Test),
-            _ => Err(palimpsest_core::error::unknown_name("split", text, ["train", "test"])),
-        }
-    }
-}
+use crate::reader::Opened;
+use crate::spec::DataSpec;
 
 /// Whether the sample of this key (its path relative to the data set's root, with `/`) is held out
 /// for testing. It depends on the key alone, so adding files never moves others.
@@ -97,6 +69,29 @@ impl Subset {
         }
         Ok(Self::new(inner, chosen))
     }
+}
+
+/// A part of data that bring no test part, by [`Subset::held_out`]; with `holdout = 0` the training part is the
+/// whole. `key` names a sample.
+///
+/// # Errors
+/// As [`Subset::held_out`].
+pub fn hold_out<D: Dataset + 'static>(
+    data: D,
+    spec: &DataSpec,
+    split: Split,
+    key: impl Fn(&D, usize) -> String,
+) -> Result<Opened> {
+    let data = Arc::new(data);
+    if split == Split::Train && spec.holdout == 0.0 {
+        return Ok(Opened::new(data));
+    }
+    let subset = Subset::held_out(data.clone(), split, spec.holdout, |i| key(&data, i))?;
+    let note = format!(
+        "no test part: `{split}` is without or of the held-out {:.0} %, by hash of the path",
+        100.0 * spec.holdout
+    );
+    Ok(Opened { dataset: Arc::new(subset), notes: vec![note] })
 }
 
 impl Dataset for Subset {

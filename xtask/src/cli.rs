@@ -191,10 +191,10 @@ pub(crate) struct Eval {
     /// Training images of each class at most, drawn by the seed; 0 takes all
     #[arg(long, default_value_t = 0)]
     pub(crate) shots: usize,
-    /// Training images at most, drawn by the seed; the recipe's eval.train_images by default
+    /// Training images at most, drawn by the seed, spread evenly over the classes; the recipe's eval.train_images by default
     #[arg(long)]
     pub(crate) train_images: Option<usize>,
-    /// Test images at most, drawn by the seed; the recipe's eval.test_images by default
+    /// Test images at most, drawn likewise; the recipe's eval.test_images by default
     #[arg(long)]
     pub(crate) test_images: Option<usize>,
     /// Seeds, as 0,1,2: mean and spread are told; the run's by default
@@ -212,7 +212,8 @@ pub(crate) struct Eval {
     /// Leave out the random initialisation
     #[arg(long)]
     pub(crate) no_baseline: bool,
-    /// Where trained heads are saved, with pictures; by default eval/ in the run's folder
+    /// Where trained heads are saved, with pictures; by default eval/ in the run's folder. Scores and features of
+    /// heads on frozen features are saved where it is given
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Check heads and data, try two steps where the encoder is trained, tell what that would take, and stop
@@ -384,6 +385,7 @@ pub(crate) enum ShowKind {
     Target,
     Objective,
     Head,
+    Dataset,
     Preset,
     Recipe,
     Table,

@@ -107,7 +107,7 @@ mod tests {
                  dim = 64\ndepth = 3\nheads = 4\npatch = 8\n[eval]\nheads = []\n"
             );
             let recipe = recipe(&text, &["train.batch=4", "train.accumulate=1", "precision=f32"]);
-            let data = crate::session::Data::open(&recipe).expect("the sample");
+            let data = palimpsest_datasets::RecipeData::open(&recipe).expect("the sample");
             let folder = tempfile::tempdir().expect("a folder");
             let file =
                 crate::commands::compare::inputs::write(&recipe, &data, 1, folder.path()).expect("inputs");

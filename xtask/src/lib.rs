@@ -10,6 +10,7 @@ mod comparison;
 mod energy;
 mod environment;
 mod flops;
+mod frozen;
 mod gpu;
 mod interrupt;
 mod observer;

@@ -3,22 +3,25 @@
 use std::path::Path;
 
 use palimpsest_core::data::Batch;
+use palimpsest_core::head::{Class, TaskExamples};
 use palimpsest_core::params::Params;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::{Observer, RunFolder, StepReport, Trainer};
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::{Draw, RecipeData};
 use serde_json::{Value, json};
 
+use crate::frozen;
 use crate::pictures::Painter;
 use crate::progress::Progress;
-use crate::session::{self, Data};
 use crate::tensorboard::EventWriter;
 
 /// Images in a sample picture.
 const SAMPLES: usize = 6;
 
-pub(crate) struct Watcher<'a> {
-    data: &'a Data,
+pub(crate) struct Watcher {
+    /// What heads are fitted and scored on; none without heads.
+    labelled: Option<Box<dyn TaskExamples<Class>>>,
     folder: RunFolder,
     progress: Progress,
     events: EventWriter,
@@ -32,21 +35,27 @@ pub(crate) struct Watcher<'a> {
     pub(crate) results: Value,
 }
 
-impl<'a> Watcher<'a> {
-    pub(crate) fn new(data: &'a Data, trainer: &Trainer, folder: &RunFolder) -> Result<Self> {
-        let (mean, std) = data.normalisation();
+impl Watcher {
+    pub(crate) fn new(data: &RecipeData, trainer: &Trainer, folder: &RunFolder) -> Result<Self> {
+        let [mean, std] = data.normalisation();
         let eval = &trainer.recipe.eval;
-        session::check_heads(&eval.heads)?;
+        frozen::check_heads(&eval.heads)?;
         let heads = eval
             .heads
             .iter()
             .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
             .collect::<Result<_>>()?;
+        let draw = Draw {
+            seed: trainer.recipe.run.seed,
+            limits: [eval.train_images, eval.test_images],
+            ..Draw::default()
+        };
+        let labelled = (!eval.heads.is_empty()).then(|| data.labelled(&draw)).transpose()?;
         // The pictures show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;
         samples.first_sample = 1 << 40;
         Ok(Self {
-            data,
+            labelled,
             folder: folder.clone(),
             progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
             events: open_events(trainer, folder)?,
@@ -55,7 +64,7 @@ impl<'a> Watcher<'a> {
             heads,
             random: eval
                 .baseline
-                .then(|| session::random_params(trainer, &trainer.place, trainer.recipe.run.seed))
+                .then(|| frozen::random_params(trainer, &trainer.place, trainer.recipe.run.seed))
                 .transpose()?,
             baseline: None,
             log_every: trainer.recipe.train.log_every as u64,
@@ -103,7 +112,7 @@ fn png_size(png: &[u8]) -> (u32, u32) {
     (word(16), word(20))
 }
 
-impl Observer for Watcher<'_> {
+impl Observer for Watcher {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<()> {
         self.progress.step(report);
         if report.step.is_multiple_of(self.log_every) || report.step == trainer.total_steps {
@@ -130,15 +139,13 @@ impl Observer for Watcher<'_> {
     }
 
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
-        if self.heads.is_empty() {
-            return Ok(Value::Null);
-        }
+        let Some(labelled) = self.labelled.as_deref() else { return Ok(Value::Null) };
         self.progress.message("evaluating on frozen features");
-        let pretrained = session::evaluate(trainer, &trainer.evaluated_params(), self.data, &self.heads)?;
+        let pretrained = frozen::evaluate(trainer, &trainer.evaluated_params(), labelled, &self.heads)?;
         let mut results = json!({ "pretrained": pretrained });
         if let Some(random) = &self.random {
             if self.baseline.is_none() {
-                self.baseline = Some(session::evaluate(trainer, random, self.data, &self.heads)?);
+                self.baseline = Some(frozen::evaluate(trainer, random, labelled, &self.heads)?);
             }
             results["random"] = self.baseline.clone().unwrap_or_default();
         }

@@ -75,9 +75,7 @@ fn folders() -> Vec<PathBuf> {
 
 /// The user's folder for plug-ins.
 pub(crate) fn data_folder() -> Option<PathBuf> {
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share"));
-    Some(data.or_else(home)?.join("palimpsest/plugins"))
+    Some(palimpsest_fetch::folders::data_folder()?.join("plugins"))
 }
 
 fn data_folder_text() -> String {

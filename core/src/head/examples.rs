@@ -1,9 +1,10 @@
 //! Pictures with targets, as a head is trained and tested on them.
 
 use std::any::{Any, TypeId};
+use std::fmt;
 
 use super::Target;
-use crate::data::Batch;
+use crate::data::{Batch, Split};
 use crate::encoder::ImageShape;
 use crate::recipe::DataSettings;
 use crate::settings::{Field, Section, Settings};
@@ -46,12 +47,34 @@ pub trait ExampleSource<T> {
     }
 }
 
+/// How much of a part of the data is used: what a score stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct PartSize {
+    /// Images.
+    pub images: usize,
+    /// Classes that occur among them; where an image has no class of its own, those that the data name.
+    pub classes: usize,
+}
+
+impl fmt::Display for PartSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.classes {
+            0 => write!(f, "{} images", self.images),
+            classes => write!(f, "{} images of {classes} classes", self.images),
+        }
+    }
+}
+
 /// A task's data.
 pub trait TaskExamples<T> {
     /// The class names; empty where the data have none.
     fn classes(&self) -> &[String];
-    /// How many pictures there are to train on and to test on.
-    fn counts(&self) -> [usize; 2];
+    /// How much there is to train on and to test on.
+    fn sizes(&self) -> [PartSize; 2];
+    /// How many images there are to train on and to test on.
+    fn counts(&self) -> [usize; 2] {
+        self.sizes().map(|size| size.images)
+    }
     /// What the user may want to know, one sentence each.
     fn notes(&self) -> &[String] {
         &[]
@@ -61,17 +84,29 @@ pub trait TaskExamples<T> {
     /// # Errors
     /// Fewer pictures than a batch.
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>>;
-    /// One pass over the test part, in order, without augmentation.
+    /// One pass over a part, in order, without augmentation.
     ///
     /// # Errors
     /// Data that can't be read.
-    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<T>>> + '_>>;
+    fn pass(&self, split: Split) -> Result<Pass<'_, T>>;
+    /// One pass over the test part.
+    ///
+    /// # Errors
+    /// As [`TaskExamples::pass`].
+    fn test(&self) -> Result<Pass<'_, T>> {
+        self.pass(Split::Test)
+    }
 }
+
+/// Batches of one pass over a part of the data.
+pub type Pass<'a, T> = Box<dyn Iterator<Item = Result<Examples<T>>> + 'a>;
 
 /// Which data are to be opened, and how.
 pub struct ExamplesRequest<'a> {
     /// Which data, where, and how pixels are normalised.
     pub data: &'a DataSettings,
+    /// The reader's own keys.
+    pub reader: &'a Section,
     /// Channels, height and width that the encoder takes.
     pub image: ImageShape,
     /// Seed of shuffling and augmentation.

@@ -1,35 +1,17 @@
 //! Heads on frozen features: the encoder looks at every picture once, and the head is fitted on what it saw.
 
 use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Artifact, Scores};
+use super::{Artifact, Class, PartSize, Scores, TaskExamples};
 use crate::backend::NoGrad;
-use crate::data::Batch;
+use crate::data::Split;
 use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
 use crate::pooling::Pooling;
-use crate::tensor::{DType, Place};
+use crate::stored::serialize;
+use crate::tensor::{DType, HostTensor, Place};
 use crate::{Error, Result};
-
-/// Which part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskSplit {
-    /// What a head is fitted on.
-    Train,
-    /// What it is scored on.
-    Test,
-}
-
-/// The labelled data of a task, without augmentation.
-pub trait TaskData {
-    /// The class names.
-    fn classes(&self) -> &[String];
-    /// One pass over a split, in order.
-    ///
-    /// # Errors
-    /// Data that can't be read.
-    fn batches(&self, split: TaskSplit) -> Result<Box<dyn Iterator<Item = Result<Batch>> + '_>>;
-}
 
 /// Frozen features of a split.
 #[derive(Debug, Clone)]
@@ -40,12 +22,20 @@ pub struct Features {
     pub width: usize,
     /// The label of each image.
     pub labels: Vec<i64>,
+    /// The index of each image in its part of the data set.
+    pub indices: Vec<usize>,
 }
 
 impl Features {
     /// The number of images.
     pub fn count(&self) -> usize {
         self.labels.len()
+    }
+
+    /// How many images of how many classes they are of.
+    pub fn size(&self) -> PartSize {
+        let classes: BTreeSet<i64> = self.labels.iter().copied().collect();
+        PartSize { images: self.count(), classes: classes.len() }
     }
 
     /// The rows at these positions.
@@ -55,7 +45,9 @@ impl Features {
             .iter()
             .flat_map(|&r| self.values[r * self.width..(r + 1) * self.width].iter().copied())
             .collect();
-        Self { values, width: self.width, labels: rows.iter().map(|&r| self.labels[r]).collect() }
+        let labels = rows.iter().map(|&r| self.labels[r]).collect();
+        let indices = rows.iter().map(|&r| self.indices[r]).collect();
+        Self { values, width: self.width, labels, indices }
     }
 }
 
@@ -67,7 +59,7 @@ pub struct Task<'a> {
     /// Its weights.
     pub params: &'a Params,
     /// The data.
-    pub data: &'a dyn TaskData,
+    pub data: &'a dyn TaskExamples<Class>,
     /// How tokens are pooled.
     pub pooling: Pooling,
     /// The number of blocks that features are taken after.
@@ -85,7 +77,7 @@ impl<'a> Task<'a> {
     pub fn new(
         encoder: &'a dyn Encoder,
         params: &'a Params,
-        data: &'a dyn TaskData,
+        data: &'a dyn TaskExamples<Class>,
         pooling: Pooling,
         blocks: usize,
         seed: u64,
@@ -122,7 +114,7 @@ impl<'a> Task<'a> {
     ///
     /// # Errors
     /// Data that can't be read, or the backend's failure.
-    pub fn features(&self, split: TaskSplit) -> Result<&Features> {
+    pub fn features(&self, split: Split) -> Result<&Features> {
         let cell = &self.features[split as usize];
         if let Some(features) = cell.get() {
             return Ok(features);
@@ -131,13 +123,44 @@ impl<'a> Task<'a> {
         Ok(cell.get_or_init(|| features))
     }
 
-    fn extract(&self, split: TaskSplit) -> Result<Features> {
+    /// How many images of how many classes heads are fitted and scored on.
+    ///
+    /// # Errors
+    /// As [`Task::features`].
+    pub fn sizes(&self) -> Result<[PartSize; 2]> {
+        Ok([self.features(Split::Train)?.size(), self.features(Split::Test)?.size()])
+    }
+
+    /// The features of both splits as `features.safetensors`: `train.features` [count, width] in f32,
+    /// `train.labels` and `train.indices` [count] in i64 (positions in the part of the data set), `test.…` likewise.
+    ///
+    /// # Errors
+    /// As [`Task::features`].
+    pub fn stored_features(&self) -> Result<Artifact> {
+        let mut tensors = vec![];
+        for split in [Split::Train, Split::Test] {
+            let features = self.features(split)?;
+            let count = features.count();
+            let indices = features.indices.iter().map(|&index| index as i64).collect();
+            tensors.extend([
+                (
+                    format!("{split}.features"),
+                    HostTensor::f32([count, features.width], features.values.clone())?,
+                ),
+                (format!("{split}.labels"), HostTensor::i64([count], features.labels.clone())?),
+                (format!("{split}.indices"), HostTensor::i64([count], indices)?),
+            ]);
+        }
+        Ok(Artifact { name: "features.safetensors".to_owned(), bytes: serialize(&tensors, HashMap::new())? })
+    }
+
+    fn extract(&self, split: Split) -> Result<Features> {
         let geometry = self.encoder.geometry();
         let place = self.place();
         let _quiet = NoGrad::new(&*place.backend);
-        let mut features = Features { values: vec![], width: 0, labels: vec![] };
-        for batch in self.data.batches(split)? {
-            let batch = batch?;
+        let mut features = Features { values: vec![], width: 0, labels: vec![], indices: vec![] };
+        for examples in self.data.pass(split)? {
+            let batch = examples?.batch;
             let images = place.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
             let pooled = self.pooling.pool(&tokens, geometry)?;
@@ -145,6 +168,7 @@ impl<'a> Task<'a> {
             features.width = width;
             features.values.extend(pooled.cast(DType::F32)?.download()?.into_f32());
             features.labels.extend(&batch.labels);
+            features.indices.extend(&batch.indices);
         }
         if let Some(row) = features.labels.iter().position(|&label| label < 0) {
             return Err(Error::user(format!("image {row} of the evaluation data has no label"))

@@ -18,11 +18,12 @@ mod task_head;
 
 pub use crate::draws::Draws;
 pub use examples::{
-    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples, examples_of,
+    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
+    examples_of,
 };
 pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
-pub use frozen::{Evaluation, Features, FrozenHead, Task, TaskData, TaskSplit};
+pub use frozen::{Evaluation, Features, FrozenHead, Task};
 pub use target::{Class, Target, Values};
 pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 

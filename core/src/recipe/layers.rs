@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// A recipe while it is put together.
 ///
 /// A table that changes its `kind` loses the keys of the layers below: they belonged to another
-/// kind. `NAME = false` drops a table of the layers below.
+/// kind. So does `[data.reader]` where `data.name` changes. `NAME = false` drops a table of the layers below.
 #[derive(Debug, Default)]
 pub struct Layers {
     table: toml::Table,
@@ -104,6 +104,12 @@ impl Layers {
 
     /// Adds a layer on top.
     fn add(&mut self, table: toml::Table, sources: Sources) {
+        if let Some(name) = table.get("data").and_then(|data| data.get("name"))
+            && let Some(below) = self.table.get_mut("data").and_then(toml::Value::as_table_mut)
+            && below.get("name") != Some(name)
+        {
+            below.remove("reader");
+        }
         merge(&mut self.table, table);
         self.sources.0.extend(sources.0);
     }

@@ -68,6 +68,8 @@ pub struct Recipe {
     pub run: RunSettings,
     /// `[data]`
     pub data: DataSettings,
+    /// `[data.reader]`: the reader's own keys, which it describes; they are checked when the data are opened
+    pub reader: Section,
     /// `[optimizer]`
     pub optimizer: OptimizerSettings,
     /// `[schedule]`
@@ -141,7 +143,8 @@ impl Recipe {
         let top = Section::new(top, "", sources.clone());
         let recipe = Self {
             run: top.read()?,
-            data: section("data").read()?,
+            data: section("data").without(&["reader"]).read()?,
+            reader: section("data").section("reader")?,
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,
             train: section("train").read()?,
@@ -161,7 +164,7 @@ impl Recipe {
             // A recipe that starts from its seed has none of them, nor do they count in its hash.
             full.retain(|key, _| !key.starts_with("init_"));
         }
-        full.insert("data".into(), as_table(&recipe.data).into());
+        full.insert("data".into(), recipe.data.with_reader(&recipe.reader)?.into());
         full.insert("optimizer".into(), as_table(&recipe.optimizer).into());
         full.insert("schedule".into(), as_table(&recipe.schedule).into());
         full.insert("train".into(), as_table(&recipe.train).into());

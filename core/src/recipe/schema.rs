@@ -1,5 +1,8 @@
 //! The tables of a recipe that have one shape.
 
+use crate::settings::Section;
+use crate::{Error, Result};
+
 /// The number format of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +50,8 @@ pub enum GraphMode {
 crate::settings! {
     /// `[data]`: which pictures, and what the loader does with them.
     pub struct DataSettings {
-        /// fashion-mnist (embedded), folder, cifar10, cifar100, idx or csv.
+        /// The data set, by its reader's name: see `list datasets`; `show dataset NAME` tells the keys of
+        /// [data.reader].
         name: String = "fashion-mnist".to_owned();
         /// The file or folder, for data that aren't embedded.
         path: String = String::new();
@@ -75,6 +79,21 @@ crate::settings! {
         prefetch: usize = 2, in 1..=64;
         /// Broken files that are skipped before the run stops.
         bad_files: usize = 10, in 0..=1_000_000;
+    }
+}
+
+impl DataSettings {
+    /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
+    /// recipes that say nothing of their reader.
+    ///
+    /// # Errors
+    /// None that settings can have.
+    pub(crate) fn with_reader(&self, reader: &Section) -> Result<toml::Table> {
+        let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
+        if !reader.table().is_empty() {
+            table.insert("reader".to_owned(), reader.table().clone().into());
+        }
+        Ok(table)
     }
 }
 
@@ -161,9 +180,9 @@ crate::settings! {
         /// The number of blocks that features are taken after; 0 for all, and the final norm. Encoders with a
         /// light head spend their last blocks on pixels, and carry more in the middle.
         blocks: usize = 0, in 0..=1024;
-        /// Training images whose features are used at most; 0 takes all.
+        /// Training images at most, drawn by the seed and spread evenly over the classes; 0 takes all.
         train_images: usize = 0, in 0..=100_000_000;
-        /// Test images at most; 0 takes all.
+        /// Test images at most, drawn likewise; 0 takes all.
         test_images: usize = 0, in 0..=100_000_000;
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{EncoderStart, TuneRecipe, Tuner};
 use crate::encoder::ImageShape;
 use crate::head::{
-    Artifact, ExampleSource, Examples, ExamplesRequest, Scores, TaskExamples, TaskHead, examples_of,
+    Artifact, ExampleSource, Examples, ExamplesRequest, PartSize, Scores, TaskExamples, TaskHead, examples_of,
 };
 use crate::tensor::{DType, Place};
 use crate::train::steps::{self, Steps};
@@ -82,6 +82,8 @@ pub struct Fitted {
     pub scores: Scores,
     /// Pictures and tables of its metric.
     pub artifacts: Vec<Artifact>,
+    /// What it was trained and tested on.
+    pub sizes: [PartSize; 2],
     /// How training went.
     pub summary: FitSummary,
     /// Encoder and head.
@@ -94,6 +96,7 @@ fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H:
     let image: ImageShape = [recipe.data.channels, size, size];
     let wanted = ExamplesRequest {
         data: &recipe.data,
+        reader: &recipe.reader,
         image,
         seed: recipe.train.seed,
         shots: request.shots,
@@ -179,6 +182,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     Ok(Fitted {
         scores: metric.scores()?,
         artifacts: metric.artifacts(),
+        sizes: data.sizes(),
         summary,
         checkpoint: tuner.checkpoint(request.start)?,
     })

@@ -28,6 +28,8 @@ pub struct TuneRecipe {
     pub augment: Section,
     /// `[data]`
     pub data: DataSettings,
+    /// `[data.reader]`: the reader's own keys
+    pub reader: Section,
     /// All of it.
     pub table: toml::Table,
 }
@@ -48,7 +50,7 @@ impl TuneRecipe {
     ) -> Result<Self> {
         let mut layers = Layers::text(&format!("head {name}"), training)?;
         let mut base = vec![format!("train.precision={}", precision(run))];
-        for (key, value) in table_of(&run.data)? {
+        for (key, value) in run.data.with_reader(&run.reader)? {
             base.push(format!("data.{key}={value}"));
         }
         layers.overrides(&base)?;
@@ -90,7 +92,8 @@ impl TuneRecipe {
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,
             augment: augmentation.clone(),
-            data: section("data").read()?,
+            data: section("data").without(&["reader"]).read()?,
+            reader: section("data").section("reader")?,
             table: toml::Table::new(),
         };
         if !recipe.train.batch.is_multiple_of(recipe.train.accumulate) {
@@ -105,7 +108,7 @@ impl TuneRecipe {
         table.insert("optimizer".to_owned(), table_of(&recipe.optimizer)?.into());
         table.insert("schedule".to_owned(), table_of(&recipe.schedule)?.into());
         table.insert("augment".to_owned(), augmentation.table().clone().into());
-        table.insert("data".to_owned(), table_of(&recipe.data)?.into());
+        table.insert("data".to_owned(), recipe.data.with_reader(&recipe.reader)?.into());
         Ok(Self { table, ..recipe })
     }
 

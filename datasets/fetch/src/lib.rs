@@ -9,6 +9,7 @@ pub mod catalog;
 mod checksum;
 mod entry_path;
 mod fetching;
+pub mod folders;
 mod room;
 mod transfer;
 mod unpack;
@@ -17,4 +18,5 @@ mod unpack_zip;
 
 pub use catalog::{File, Set, Unpack, catalog, find};
 pub use fetching::{Fetched, Plan, fetch, plan};
+pub use folders::{default_folder, fetched};
 pub use transfer::Progress;

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::Dataset;
+use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{
-    Class, ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
+    Class, ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass,
+    TaskExamples,
 };
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
 
-use super::{feed, limited, normalisation, opened, place};
 use crate::augment::{Augment, Border, Crop, Filter};
+use crate::draw::{Chosen, Draw};
 use crate::erasing::erase;
 use crate::eval_loader::EvalLoader;
-use crate::few_shot::few_shot;
 use crate::loader::{Feed, Loader};
 use crate::mixing::Mixing;
 use crate::rand_augment::RandAugment;
+use crate::recipe_data::{DataSource, Parts};
 use crate::sampler::Sampler;
 use crate::transform::{Scratch, Transform};
 
@@ -71,9 +72,16 @@ impl ClassAugment {
     }
 }
 
+/// What is used of a part of the data.
+#[derive(Clone)]
+struct Part {
+    dataset: Arc<dyn Dataset>,
+    chosen: Chosen,
+}
+
 /// Pictures and their classes.
 struct Classified {
-    dataset: Arc<dyn Dataset>,
+    part: Part,
     transform: Transform,
     rand_augment: Option<RandAugment>,
     erasing: f64,
@@ -83,16 +91,19 @@ impl Sampler for Classified {
     type Target = Class;
 
     fn len(&self) -> usize {
-        self.dataset.len()
+        self.part.chosen.len()
+    }
+    fn origin(&self, index: usize) -> usize {
+        self.part.chosen.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
     }
     fn place(&self, index: usize) -> String {
-        self.dataset.place(index)
+        self.part.dataset.place(self.origin(index))
     }
     fn label(&self, index: usize) -> i64 {
-        self.dataset.label(index).map_or(-1, i64::from)
+        self.part.dataset.label(self.origin(index)).map_or(-1, i64::from)
     }
     fn sample(
         &self,
@@ -101,10 +112,11 @@ impl Sampler for Classified {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<Class> {
-        let class = self.dataset.label(index).ok_or_else(|| {
-            Error::user("has no class").at(self.dataset.place(index)).mend("give every picture a class")
+        let (dataset, at) = (&self.part.dataset, self.origin(index));
+        let class = dataset.label(at).ok_or_else(|| {
+            Error::user("has no class").at(dataset.place(at)).mend("give every picture a class")
         })?;
-        let image = self.dataset.load(index)?;
+        let image = dataset.load(at)?;
         match &self.rand_augment {
             None => self.transform.apply(image, random, scratch, out)?,
             Some(augment) => {
@@ -156,9 +168,9 @@ impl ExampleSource<Class> for Mixed {
 }
 
 /// The parts of a data set with classes.
-struct ClassExamples {
-    train: Arc<dyn Dataset>,
-    test: Arc<dyn Dataset>,
+pub(crate) struct ClassExamples {
+    parts: [Part; 2],
+    sizes: [PartSize; 2],
     notes: Vec<String>,
     training: Transform,
     testing: Transform,
@@ -166,16 +178,40 @@ struct ClassExamples {
     feed: Feed,
 }
 
+impl ClassExamples {
+    /// The images of a draw, of which nothing is changed at random.
+    pub(crate) fn plain(parts: &Parts, draw: &Draw, transform: &Transform, feed: Feed) -> Result<Self> {
+        let settings = ClassAugment { mix_probability: 0.0, ..ClassAugment::default() };
+        Self::new(parts, draw, [transform.clone(), transform.clone()], settings, feed)
+    }
+
+    fn new(
+        Parts { train, test, notes }: &Parts,
+        draw: &Draw,
+        [training, testing]: [Transform; 2],
+        settings: ClassAugment,
+        feed: Feed,
+    ) -> Result<Self> {
+        let part = |dataset: &Arc<dyn Dataset>, split| {
+            let chosen = draw.by_class(&**dataset, split)?;
+            Ok(Part { dataset: dataset.clone(), chosen })
+        };
+        let parts = [part(train, Split::Train)?, part(test, Split::Test)?];
+        let sizes = [&parts[0], &parts[1]].map(|part| part.chosen.size(&*part.dataset));
+        Ok(Self { parts, sizes, notes: notes.clone(), training, testing, settings, feed })
+    }
+}
+
 /// Images in a test batch.
 const TEST_BATCH: usize = 64;
 
 impl TaskExamples<Class> for ClassExamples {
     fn classes(&self) -> &[String] {
-        self.train.classes()
+        self.parts[0].dataset.classes()
     }
 
-    fn counts(&self) -> [usize; 2] {
-        [self.train.len(), self.test.len()]
+    fn sizes(&self) -> [PartSize; 2] {
+        self.sizes
     }
 
     fn notes(&self) -> &[String] {
@@ -190,7 +226,7 @@ impl TaskExamples<Class> for ClassExamples {
             ..RandAugment::new(settings.rand_augment)
         };
         let sampler = Classified {
-            dataset: self.train.clone(),
+            part: self.parts[0].clone(),
             transform: self.training.clone(),
             rand_augment: (settings.rand_augment > 0.0).then_some(rand_augment),
             erasing: settings.erasing,
@@ -205,9 +241,9 @@ impl TaskExamples<Class> for ClassExamples {
         Ok(Box::new(Mixed { loader, mixing, seed: self.feed.seed }))
     }
 
-    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<Class>>> + '_>> {
+    fn pass(&self, split: Split) -> Result<Pass<'_, Class>> {
         let sampler = Classified {
-            dataset: self.test.clone(),
+            part: self.parts[split as usize].clone(),
             transform: self.testing.clone(),
             rand_augment: None,
             erasing: 0.0,
@@ -225,18 +261,14 @@ impl OpenExamples for OpenClasses {
     type Settings = ClassAugment;
 
     fn open(settings: &ClassAugment, request: &ExamplesRequest<'_>) -> Result<Box<dyn TaskExamples<Class>>> {
-        let (train, test, notes) = opened(request)?;
-        if train.classes().len() < 2 {
-            return Err(Error::user(format!("the data have {} classes", train.classes().len()))
-                .at(place(request))
+        let source = DataSource::from(request);
+        let parts = source.images()?;
+        if parts.train.classes().len() < 2 {
+            return Err(Error::user(format!("the data have {} classes", parts.train.classes().len()))
+                .at(source.location())
                 .mend("evaluate on data with classes"));
         }
-        let [most_train, most_test] = request.limits;
-        let train = few_shot(train, request.shots, request.seed)?;
-        let train = limited(train, most_train, request.seed);
-        let test = limited(test, most_test, request.seed);
-        let [mean, std] = normalisation(request);
-        let [channels, size, _] = request.image;
+        let [_, size, _] = request.image;
         let crop = match settings.crop()? {
             Crop::Centre { .. } => Crop::Centre { resize: size },
             crop => crop,
@@ -244,16 +276,10 @@ impl OpenExamples for OpenClasses {
         let augment = Augment { crop, flip: settings.flip as f32, filter: Filter::Bicubic };
         let resize = (settings.test_resize * size as f64).round() as usize;
         let middle = Augment { filter: Filter::Bicubic, ..Augment::centre(resize) };
-        let transform = |augment| Transform::new(size, channels, augment, &mean, &std);
-        Ok(Box::new(ClassExamples {
-            train,
-            test,
-            notes,
-            training: transform(augment)?,
-            testing: transform(middle)?,
-            settings: settings.clone(),
-            feed: feed(request, 1),
-        }))
+        let transforms = [source.transform(size, augment)?, source.transform(size, middle)?];
+        let feed = source.feed(1, request.seed);
+        let draw = Draw::from(request);
+        Ok(Box::new(ClassExamples::new(&parts, &draw, transforms, settings.clone(), feed)?))
     }
 }
 

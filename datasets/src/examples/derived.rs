@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use palimpsest_core::Result;
-use palimpsest_core::data::{Dataset, Image};
-use palimpsest_core::head::{ExampleSource, Examples, ExamplesRequest, Target, TaskExamples};
+use palimpsest_core::data::{Dataset, Image, Split};
+use palimpsest_core::head::{ExampleSource, ExamplesRequest, PartSize, Pass, Target, TaskExamples};
 use palimpsest_core::random::Philox;
 
-use super::{feed, limited, normalisation, opened};
 use crate::augment::Augment;
+use crate::draw::{Chosen, Draw};
 use crate::eval_loader::EvalLoader;
 use crate::loader::{Feed, Loader};
+use crate::recipe_data::{DataSource, Parts};
 use crate::sampler::Sampler;
 use crate::transform::{Scratch, Transform};
 
@@ -26,23 +27,25 @@ pub fn derived<T: Target>(
     request: &ExamplesRequest<'_>,
     derive: impl Fn(Image, &mut Philox) -> Result<(Image, T)> + Send + Sync + 'static,
 ) -> Result<Box<dyn TaskExamples<T>>> {
-    let (train, test, notes) = opened(request)?;
-    let [mean, std] = normalisation(request);
-    let [channels, size, _] = request.image;
-    let [most_train, most_test] = request.limits;
+    let source = DataSource::from(request);
+    let Parts { train, test, notes } = source.images()?;
+    let draw = Draw { shots: 0, ..Draw::from(request) };
+    let chosen = [draw.by_class(&*train, Split::Train)?, draw.by_class(&*test, Split::Test)?];
     Ok(Box::new(Derived {
-        train: limited(train, most_train, request.seed),
-        test: limited(test, most_test, request.seed),
+        sizes: [chosen[0].size(&*train), chosen[1].size(&*test)],
+        parts: [train, test],
+        chosen,
         notes,
-        transform: Transform::new(size, channels, Augment::centre(size), &mean, &std)?,
+        transform: source.transform(request.image[1], Augment::centre(request.image[1]))?,
         derive: Arc::new(derive),
-        feed: feed(request, 1),
+        feed: source.feed(1, request.seed),
     }))
 }
 
 struct Derived<T> {
-    train: Arc<dyn Dataset>,
-    test: Arc<dyn Dataset>,
+    parts: [Arc<dyn Dataset>; 2],
+    chosen: [Chosen; 2],
+    sizes: [PartSize; 2],
     notes: Vec<String>,
     transform: Transform,
     derive: Derive<T>,
@@ -51,6 +54,7 @@ struct Derived<T> {
 
 struct DerivedSampler<T> {
     dataset: Arc<dyn Dataset>,
+    chosen: Chosen,
     transform: Transform,
     derive: Derive<T>,
 }
@@ -59,19 +63,22 @@ impl<T: Target> Sampler for DerivedSampler<T> {
     type Target = T;
 
     fn len(&self) -> usize {
-        self.dataset.len()
+        self.chosen.len()
+    }
+    fn origin(&self, index: usize) -> usize {
+        self.chosen.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
     }
     fn place(&self, index: usize) -> String {
-        self.dataset.place(index)
+        self.dataset.place(self.origin(index))
     }
     fn label(&self, index: usize) -> i64 {
-        self.dataset.label(index).map_or(-1, i64::from)
+        self.dataset.label(self.origin(index)).map_or(-1, i64::from)
     }
     fn sample(&self, index: usize, random: &mut Philox, scratch: &mut Scratch, out: &mut [f32]) -> Result<T> {
-        let square = self.transform.square(self.dataset.load(index)?, random, scratch)?;
+        let square = self.transform.square(self.dataset.load(self.origin(index))?, random, scratch)?;
         let (image, target) = (self.derive)(square, random)?;
         self.transform.normalised(&image, out);
         Ok(target)
@@ -79,9 +86,10 @@ impl<T: Target> Sampler for DerivedSampler<T> {
 }
 
 impl<T: Target> Derived<T> {
-    fn sampler(&self, dataset: &Arc<dyn Dataset>) -> DerivedSampler<T> {
+    fn sampler(&self, split: Split) -> DerivedSampler<T> {
         DerivedSampler {
-            dataset: dataset.clone(),
+            dataset: self.parts[split as usize].clone(),
+            chosen: self.chosen[split as usize].clone(),
             transform: self.transform.clone(),
             derive: self.derive.clone(),
         }
@@ -90,11 +98,11 @@ impl<T: Target> Derived<T> {
 
 impl<T: Target> TaskExamples<T> for Derived<T> {
     fn classes(&self) -> &[String] {
-        self.train.classes()
+        self.parts[0].classes()
     }
 
-    fn counts(&self) -> [usize; 2] {
-        [self.train.len(), self.test.len()]
+    fn sizes(&self) -> [PartSize; 2] {
+        self.sizes
     }
 
     fn notes(&self) -> &[String] {
@@ -102,12 +110,12 @@ impl<T: Target> TaskExamples<T> for Derived<T> {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>> {
-        Ok(Box::new(Loader::over(self.sampler(&self.train), &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(self.sampler(Split::Train), &Feed { batch, ..self.feed })?))
     }
 
-    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<T>>> + '_>> {
+    fn pass(&self, split: Split) -> Result<Pass<'_, T>> {
         const BATCH: usize = 64;
-        let mut loader = EvalLoader::over(self.sampler(&self.test), &Feed { batch: BATCH, ..self.feed })?;
+        let mut loader = EvalLoader::over(self.sampler(split), &Feed { batch: BATCH, ..self.feed })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }

@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::data::{Batch, Image, Split};
 use palimpsest_core::head::{
-    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
+    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
 use palimpsest_targets::{LabelMap, SegmentationData};
 
-use super::{feed, normalisation, place, spec};
 use crate::augment::Filter;
-use crate::chosen::Chosen;
 use crate::colour::with_channels;
+use crate::draw::{Chosen, Draw};
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Feed, Loader};
-use crate::open::{gives_label_maps, open_segmentation};
+use crate::open::gives_label_maps;
+use crate::recipe_data::{DataSource, Parts};
 use crate::sampler::Sampler;
-use crate::split::Split;
 use crate::transform::Scratch;
 
 settings! {
@@ -69,6 +68,9 @@ impl Sampler for Framed {
     fn len(&self) -> usize {
         self.chosen.len()
     }
+    fn origin(&self, index: usize) -> usize {
+        self.chosen.at(index)
+    }
     fn shape(&self) -> [usize; 3] {
         self.image
     }
@@ -98,8 +100,7 @@ impl Sampler for Framed {
 
 /// The parts of a data set with label maps.
 struct LabelMaps {
-    train: Arc<dyn SegmentationData>,
-    test: Arc<dyn SegmentationData>,
+    parts: [Arc<dyn SegmentationData>; 2],
     chosen: [Chosen; 2],
     notes: Vec<String>,
     crop: ScaledCrop,
@@ -113,11 +114,12 @@ const TEST_BATCH: usize = 16;
 
 impl TaskExamples<LabelMap> for LabelMaps {
     fn classes(&self) -> &[String] {
-        self.train.classes()
+        self.parts[0].classes()
     }
 
-    fn counts(&self) -> [usize; 2] {
-        [self.chosen[0].len(), self.chosen[1].len()]
+    fn sizes(&self) -> [PartSize; 2] {
+        let classes = self.classes().len();
+        [0, 1].map(|part| PartSize { images: self.chosen[part].len(), classes })
     }
 
     fn notes(&self) -> &[String] {
@@ -126,7 +128,7 @@ impl TaskExamples<LabelMap> for LabelMaps {
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<LabelMap>>> {
         let sampler = Framed {
-            data: self.train.clone(),
+            data: self.parts[0].clone(),
             chosen: self.chosen[0].clone(),
             crop: self.crop,
             image: self.image,
@@ -135,14 +137,15 @@ impl TaskExamples<LabelMap> for LabelMaps {
         Ok(Box::new(Loader::over(sampler, &Feed { batch, ..self.feed })?))
     }
 
-    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<LabelMap>>> + '_>> {
+    fn pass(&self, split: Split) -> Result<Pass<'_, LabelMap>> {
+        let (data, chosen) = (&self.parts[split as usize], &self.chosen[split as usize]);
         let mut pending: Option<Result<(usize, Image, LabelMap)>> = None;
         let mut next = 0;
         let mut load = move || {
             let position = next;
             next += 1;
-            (position < self.chosen[1].len()).then(|| {
-                let (image, map) = self.test.sample(self.chosen[1].at(position))?;
+            (position < chosen.len()).then(|| {
+                let (image, map) = data.sample(chosen.at(position))?;
                 Ok((position, with_channels(image, self.image[0])?, map))
             })
         };
@@ -160,21 +163,21 @@ impl TaskExamples<LabelMap> for LabelMaps {
                     None => break,
                 }
             }
-            Some(Ok(self.batch(same)))
+            Some(Ok(self.batch(same, chosen)))
         })))
     }
 }
 
 impl LabelMaps {
     /// Pictures of one size, as they are.
-    fn batch(&self, found: Vec<(usize, Image, LabelMap)>) -> Examples<LabelMap> {
+    fn batch(&self, found: Vec<(usize, Image, LabelMap)>, chosen: &Chosen) -> Examples<LabelMap> {
         let (width, height) = found.first().map_or((0, 0), |f| (f.1.width, f.1.height));
         let [mean, std] = &self.normalisation;
         let mut batch = Batch {
             pixels: vec![],
             shape: [found.len(), self.image[0], height, width],
             labels: vec![-1; found.len()],
-            indices: found.iter().map(|f| self.chosen[1].at(f.0)).collect(),
+            indices: found.iter().map(|f| chosen.at(f.0)).collect(),
             first_sample: found.first().map_or(0, |f| f.0 as u64),
         };
         let mut targets = vec![];
@@ -201,21 +204,17 @@ impl OpenExamples for OpenLabelMaps {
         settings: &LabelMapAugment,
         request: &ExamplesRequest<'_>,
     ) -> Result<Box<dyn TaskExamples<LabelMap>>> {
-        let spec = spec(request);
-        let open = |split| open_segmentation(&spec, split).map_err(|e| e.at(place(request)));
-        let (train, test) = (open(Split::Train)?, open(Split::Test)?);
-        let mut notes = train.notes;
-        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let chosen = Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
+        let source = DataSource::from(request);
+        let Parts { train, test, notes } = source.label_maps()?;
+        let draw = Draw::from(request);
         Ok(Box::new(LabelMaps {
-            train: train.dataset,
-            test: test.dataset,
-            chosen,
+            chosen: [draw.of_any(train.len(), Split::Train)?, draw.of_any(test.len(), Split::Test)?],
+            parts: [train, test],
             notes,
             crop: settings.crop(request.image)?,
             image: request.image,
-            normalisation: normalisation(request),
-            feed: feed(request, 1),
+            normalisation: source.normalisation(),
+            feed: source.feed(1, request.seed),
         }))
     }
 }

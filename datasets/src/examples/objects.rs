@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
+use palimpsest_core::data::Split;
 use palimpsest_core::head::{
-    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, TaskExamples,
+    ExampleSource, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
 use palimpsest_targets::{DetectionData, Objects};
 
-use super::{feed, normalisation, place, spec};
 use crate::augment::Filter;
-use crate::chosen::Chosen;
 use crate::colour::with_channels;
+use crate::draw::{Chosen, Draw};
 use crate::eval_loader::EvalLoader;
 use crate::joint::{Framing, LargeScaleJitter, planes};
 use crate::loader::{Feed, Loader};
-use crate::open::{gives_objects, open_detection};
+use crate::open::gives_objects;
+use crate::recipe_data::{DataSource, Parts};
 use crate::sampler::Sampler;
-use crate::split::Split;
 use crate::transform::Scratch;
 
 settings! {
@@ -62,6 +62,9 @@ impl Sampler for Framed {
 
     fn len(&self) -> usize {
         self.chosen.len()
+    }
+    fn origin(&self, index: usize) -> usize {
+        self.chosen.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.image
@@ -113,8 +116,9 @@ impl TaskExamples<Objects> for ObjectExamples {
         self.parts[0].data.classes()
     }
 
-    fn counts(&self) -> [usize; 2] {
-        [self.parts[0].len(), self.parts[1].len()]
+    fn sizes(&self) -> [PartSize; 2] {
+        let classes = self.classes().len();
+        [0, 1].map(|part| PartSize { images: self.parts[part].len(), classes })
     }
 
     fn notes(&self) -> &[String] {
@@ -125,9 +129,10 @@ impl TaskExamples<Objects> for ObjectExamples {
         Ok(Box::new(Loader::over(self.parts[0].clone(), &Feed { batch, ..self.feed })?))
     }
 
-    fn test(&self) -> Result<Box<dyn Iterator<Item = Result<Examples<Objects>>> + '_>> {
+    fn pass(&self, split: Split) -> Result<Pass<'_, Objects>> {
         let feed = Feed { batch: TEST_BATCH, ..self.feed };
-        let mut loader = EvalLoader::over(self.parts[1].clone(), &feed)?;
+        let part = Framed { jitter: None, ..self.parts[split as usize].clone() };
+        let mut loader = EvalLoader::over(part, &feed)?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }
@@ -147,25 +152,24 @@ impl OpenExamples for OpenObjects {
         settings: &ObjectAugment,
         request: &ExamplesRequest<'_>,
     ) -> Result<Box<dyn TaskExamples<Objects>>> {
-        let spec = spec(request);
-        let open = |split| open_detection(&spec, split).map_err(|e| e.at(place(request)));
-        let (train, test) = (open(Split::Train)?, open(Split::Test)?);
-        let mut notes = train.notes;
-        notes.extend(test.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
-        let [chosen_train, chosen_test] = Chosen::parts(request, [train.dataset.len(), test.dataset.len()])?;
-        let part = |data, chosen, jitter| Framed {
-            data,
-            chosen,
-            jitter,
-            least_visible: settings.least_visible,
-            image: request.image,
-            normalisation: normalisation(request),
-        };
+        let source = DataSource::from(request);
+        let Parts { train, test, notes } = source.objects()?;
+        let draw = Draw::from(request);
         let jitter = settings.jitter(request.image)?;
+        let part = |data: Arc<dyn DetectionData>, split| -> Result<Framed> {
+            Ok(Framed {
+                chosen: draw.of_any(data.len(), split)?,
+                data,
+                jitter: (split == Split::Train).then_some(jitter),
+                least_visible: settings.least_visible,
+                image: request.image,
+                normalisation: source.normalisation(),
+            })
+        };
         Ok(Box::new(ObjectExamples {
-            parts: [part(train.dataset, chosen_train, Some(jitter)), part(test.dataset, chosen_test, None)],
+            parts: [part(train, Split::Train)?, part(test, Split::Test)?],
             notes,
-            feed: feed(request, 1),
+            feed: source.feed(1, request.seed),
         }))
     }
 }

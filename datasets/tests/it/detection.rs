@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use palimpsest_datasets::{DataSpec, OpenedDetection, Split, open, open_detection};
-use palimpsest_targets::{BoundingBox, Object};
+use palimpsest_datasets::{DataSpec, Opened, Split, open, open_detection};
+use palimpsest_targets::{BoundingBox, DetectionData, Object};
 
 use crate::files::{assert_error, jpeg, put};
 
-fn opened(name: &str, root: &Path, split: Split) -> OpenedDetection {
+fn opened(name: &str, root: &Path, split: Split) -> Opened<dyn DetectionData> {
     open_detection(&DataSpec::at(name, root), split).expect("opens")
 }
 

@@ -1,16 +1,23 @@
 use std::sync::Arc;
 
 use palimpsest_core::data::Batch;
-use palimpsest_datasets::{EvalConfig, EvalLoader};
+use palimpsest_datasets::{Augment, EvalLoader, Feed, IMAGENET_MEAN, IMAGENET_STD, Pictures, Transform};
 
 use crate::files::{Numbered, assert_error};
 
-fn config(workers: usize) -> EvalConfig {
-    EvalConfig { batch: 4, workers, image_size: 12, ..EvalConfig::default() }
+fn config(workers: usize) -> Feed {
+    Feed { batch: 4, workers, ..Feed::default() }
 }
 
-fn pass(data: Numbered, config: &EvalConfig) -> (Vec<Batch>, Vec<usize>) {
-    let mut loader = EvalLoader::new(Arc::new(data), config).expect("is sound");
+/// The middle squares, of 12 x 12.
+fn loader(data: Numbered, config: &Feed) -> EvalLoader {
+    let transform = Transform::new(12, 3, Augment::centre(12), &IMAGENET_MEAN, &IMAGENET_STD);
+    let pictures = Pictures { dataset: Arc::new(data), transform: transform.expect("is sound") };
+    EvalLoader::over(pictures, config).expect("is sound")
+}
+
+fn pass(data: Numbered, config: &Feed) -> (Vec<Batch>, Vec<usize>) {
+    let mut loader = loader(data, config);
     let batches = loader.by_ref().map(|b| b.expect("a batch")).collect();
     (batches, loader.broken().keys().copied().collect())
 }
@@ -39,8 +46,8 @@ fn broken_files_are_left_out() {
         let image = 3 * 12 * 12;
         assert_eq!(batches[0].pixels[image..], whole[0].pixels[2 * image..]);
         assert_eq!(batches[0].labels, [-1, 2, -1]);
-        let strict = EvalConfig { bad_files_limit: Some(2), ..config(workers) };
-        let mut loader = EvalLoader::new(Arc::new(Numbered::new(10, &[1, 4, 5])), &strict).expect("is sound");
+        let strict = Feed { bad_files_limit: Some(2), ..config(workers) };
+        let mut loader = loader(Numbered::new(10, &[1, 4, 5]), &strict);
         assert!(loader.next().expect("a batch").is_ok());
         assert_error(loader.next().expect("an error"), &["3 of 10 files are broken", "bad_files_limit = 2"]);
         assert!(loader.next().is_none());

@@ -6,17 +6,26 @@ use std::time::{Duration, Instant};
 use palimpsest_core::data::{Batch, BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
-use palimpsest_datasets::{Augment, DataSpec, DecodeOptions, Loader, LoaderConfig, Split, open};
+use palimpsest_datasets::{
+    Augment, DataSpec, DecodeOptions, Feed, IMAGENET_MEAN, IMAGENET_STD, Loader, Pictures, Split, Transform,
+    open,
+};
 use tempfile::tempdir;
 
 use crate::files::{Numbered, assert_error, jpeg, put};
 
-fn config(batch: usize, workers: usize) -> LoaderConfig {
-    LoaderConfig { batch, workers, seed: 11, image_size: 12, ..LoaderConfig::default() }
+fn config(batch: usize, workers: usize) -> Feed {
+    Feed { batch, workers, seed: 11, ..Feed::default() }
 }
 
-fn loader(data: Numbered, config: &LoaderConfig) -> Loader {
-    Loader::new(Arc::new(data), config).expect("is sound")
+/// Images of 12 x 12.
+fn pictures(dataset: Arc<dyn Dataset>) -> Pictures {
+    let transform = Transform::new(12, 3, Augment::random_resized(0.2), &IMAGENET_MEAN, &IMAGENET_STD);
+    Pictures { dataset, transform: transform.expect("is sound") }
+}
+
+fn loader(data: Numbered, config: &Feed) -> Loader {
+    Loader::over(pictures(Arc::new(data)), config).expect("is sound")
 }
 
 fn take(loader: &mut Loader, steps: usize) -> Vec<Batch> {
@@ -45,7 +54,7 @@ fn the_order_is_the_epochs_permutation() {
 fn any_number_of_workers_gives_the_same_batches() {
     let want = take(&mut loader(Numbered::new(40, &[]), &config(7, 0)), 12);
     for (workers, prefetch) in [(1, 0), (1, 2), (4, 1), (4, 5)] {
-        let config = LoaderConfig { prefetch, ..config(7, workers) };
+        let config = Feed { prefetch, ..config(7, workers) };
         let mut loader = loader(Numbered::new(40, &[]), &config);
         for want in &want {
             let got = loader.next_batch().expect("a batch");
@@ -64,14 +73,14 @@ fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
     };
     // Another batch size, another order of the same epoch: the same pixels.
     let one = take(&mut loader(Numbered::new(24, &[]), &config(24, 2)), 2);
-    let many = take(&mut loader(Numbered::new(24, &[]), &LoaderConfig { shuffle: false, ..config(4, 2) }), 6);
+    let many = take(&mut loader(Numbered::new(24, &[]), &Feed { shuffle: false, ..config(4, 2) }), 6);
     for index in 0..24 {
         let want = picture(&one[0], index).expect("all are there");
         let got = many.iter().find_map(|b| picture(b, index)).expect("all are there");
         assert_eq!(got, want);
         assert_ne!(picture(&one[1], index).expect("all are there"), want, "another epoch");
     }
-    let other = take(&mut loader(Numbered::new(24, &[]), &LoaderConfig { seed: 12, ..config(24, 2) }), 1);
+    let other = take(&mut loader(Numbered::new(24, &[]), &Feed { seed: 12, ..config(24, 2) }), 1);
     assert_ne!(other[0].indices, one[0].indices);
 }
 
@@ -122,7 +131,7 @@ fn too_many_broken_files_are_an_error() {
     let mut steps = BTreeSet::new();
     for workers in [0, 1, 4] {
         let broken: Vec<usize> = (0..60).filter(|i| i % 6 == 0).collect();
-        let config = LoaderConfig { bad_files_limit: Some(4), ..config(4, workers) };
+        let config = Feed { bad_files_limit: Some(4), ..config(4, workers) };
         let mut loader = loader(Numbered::new(60, &broken), &config);
         let (step, error) = (0..).find_map(|s| loader.next_batch().err().map(|e| (s, e))).expect("ends");
         let text = error.to_string();
@@ -135,7 +144,7 @@ fn too_many_broken_files_are_an_error() {
     // All broken, fewer than the limit.
     let mut none = loader(Numbered::new(6, &[0, 1, 2, 3, 4, 5]), &config(2, 2));
     assert_error(none.next_batch(), &["none of the 6 samples can be read"]);
-    let zero = LoaderConfig { bad_files_limit: Some(0), ..config(6, 2) };
+    let zero = Feed { bad_files_limit: Some(0), ..config(6, 2) };
     assert_error(
         loader(Numbered::new(6, &[3]), &zero).next_batch(),
         &["1 broken files", "bad_files_limit = 0"],
@@ -150,7 +159,7 @@ fn broken_pictures_on_disk() {
         put(folder.path(), &format!("{i:02}.jpg"), if i == 7 { &whole[..whole.len() / 2] } else { &whole });
     }
     let data = Arc::new(FolderDataset::open(folder.path(), None, DecodeOptions::default()).expect("opens"));
-    let mut loader = Loader::new(data, &config(4, 2)).expect("is sound");
+    let mut loader = Loader::over(pictures(data), &config(4, 2)).expect("is sound");
     let batches = take(&mut loader, 6);
     assert!(batches.iter().all(|b| !b.indices.contains(&7) && b.pixels.iter().all(|v| v.is_finite())));
     assert_eq!(loader.skipped(), 1);
@@ -162,8 +171,8 @@ fn broken_pictures_on_disk() {
 fn memory_is_bounded() {
     for prefetch in [0, 1, 3] {
         let data = Arc::new(Numbered::new(400, &[]));
-        let config = LoaderConfig { prefetch, ..config(10, 2) };
-        let mut loader = Loader::new(Arc::clone(&data) as Arc<dyn Dataset>, &config).expect("is sound");
+        let config = Feed { prefetch, ..config(10, 2) };
+        let mut loader = Loader::over(pictures(data.clone()), &config).expect("is sound");
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(
             data.loads.load(Ordering::SeqCst),
@@ -212,14 +221,14 @@ fn dropping_stops_promptly() {
         }
     }
     let mut config = config(2, 2);
-    let mut loader = Loader::new(Arc::new(Slow), &config).expect("is sound");
+    let mut loader = Loader::over(pictures(Arc::new(Slow)), &config).expect("is sound");
     loader.next_batch().expect("a batch");
     assert!(loader.wait_seconds() >= 0.004, "{}", loader.wait_seconds());
     drop(loader);
 
     // A batch of a thousand is in the making for 2.5 s; to drop it takes a picture's time.
     config.batch = 1_000;
-    let mut loader = Loader::new(Arc::new(Slow), &config).expect("is sound");
+    let mut loader = Loader::over(pictures(Arc::new(Slow)), &config).expect("is sound");
     std::thread::scope(|scope| {
         let handle = scope.spawn(move || {
             loader.next_batch().expect("a batch");
@@ -235,25 +244,21 @@ fn dropping_stops_promptly() {
 #[test]
 fn a_batch_larger_than_the_data_is_refused() {
     assert_error(
-        Loader::new(Arc::new(Numbered::new(7, &[])), &config(8, 2)).map(drop),
+        Loader::over(pictures(Arc::new(Numbered::new(7, &[]))), &config(8, 2)).map(drop),
         &["batch = 8", "7 samples"],
     );
-    assert_error(Loader::new(Arc::new(Numbered::new(7, &[])), &config(0, 2)).map(drop), &["batch = 0"]);
+    assert_error(
+        Loader::over(pictures(Arc::new(Numbered::new(7, &[]))), &config(0, 2)).map(drop),
+        &["batch = 0"],
+    );
 }
 
 #[test]
 fn the_embedded_sample_as_grey_batches() {
     let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
-    let config = LoaderConfig {
-        batch: 32,
-        image_size: 28,
-        channels: 1,
-        augment: Augment::pad_and_crop(),
-        mean: vec![0.286],
-        std: vec![0.353],
-        ..LoaderConfig::default()
-    };
-    let mut loader = Loader::new(data, &config).expect("is sound");
+    let transform = Transform::new(28, 1, Augment::pad_and_crop(), &[0.286], &[0.353]).expect("is sound");
+    let feed = Feed { batch: 32, ..Feed::default() };
+    let mut loader = Loader::over(Pictures { dataset: data, transform }, &feed).expect("is sound");
     let batch = loader.next_batch().expect("a batch");
     assert_eq!(batch.shape, [32, 1, 28, 28]);
     assert!(batch.labels.iter().all(|l| (0..10).contains(l)));

@@ -2,12 +2,13 @@ use std::io::Write;
 use std::path::Path;
 
 use palimpsest_core::data::Dataset;
+use palimpsest_core::registry;
 use palimpsest_datasets::cifar::{Cifar, CifarDataset};
 use palimpsest_datasets::csv_list::CsvList;
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::idx::{IdxArray, IdxDataset};
 use palimpsest_datasets::open::open_with_notes;
-use palimpsest_datasets::{DataSpec, DecodeOptions, Split, list, open};
+use palimpsest_datasets::{DataSpec, DecodeOptions, ReaderEntry, Split, open};
 use tempfile::tempdir;
 
 use crate::files::{assert_error, jpeg, picture, png, put};
@@ -130,15 +131,12 @@ fn names() {
         &["unknown data set `foldr`", "did you mean `folder`?"],
     );
     assert_eq!(
-        list().iter().map(|i| i.name).collect::<Vec<_>>(),
+        registry::all::<ReaderEntry>().iter().map(|reader| reader.name).collect::<Vec<_>>(),
         [
-            ["fashion-mnist", "folder", "cifar10", "cifar100", "stl10", "stl10-unlabeled", "idx", "csv"]
-                .as_slice(),
-            &["cub", "nabirds", "inat2017", "inat2018", "cars"],
-            &["aircraft", "aircraft-family", "aircraft-manufacturer", "flowers", "pets"],
-            &["ade20k", "camvid", "index-png"],
-            &["coco", "voc", "yolo"],
-            &["scenes"],
+            ["ade20k", "aircraft", "aircraft-family", "aircraft-manufacturer", "camvid", "cars"].as_slice(),
+            &["cifar10", "cifar100", "coco", "csv", "cub", "fashion-mnist", "flowers", "folder", "idx"],
+            &["inat2017", "inat2018", "index-png", "nabirds", "pets", "scenes", "stl10", "stl10-unlabeled"],
+            &["voc", "yolo"],
         ]
         .concat()
     );
@@ -201,7 +199,15 @@ fn cifar_100_fine_and_coarse() {
     put(&inner, "test.bin", cifar_records(Cifar::HundredFine, 2));
     let spec = DataSpec::at("cifar100", folder.path());
     let fine = open(&spec, Split::Train).expect("opens");
-    let coarse = open(&DataSpec { coarse: true, ..spec }, Split::Train).expect("opens");
+    let coarse = open(&spec.clone().with_keys("coarse = true").expect("TOML"), Split::Train).expect("opens");
+    assert_error(
+        open(&spec.clone().with_keys("coarce = true").expect("TOML"), Split::Train),
+        &["`data.reader.coarce`: unknown key `coarce`; did you mean `coarse`?"],
+    );
+    assert_error(
+        open(&spec.with_keys("coarse = 1").expect("TOML"), Split::Train),
+        &["`data.reader.coarse`: invalid type", "write a value like false"],
+    );
     assert_eq!((fine.len(), fine.classes().len(), fine.label(7)), (10, 100, Some(14)));
     assert_eq!((coarse.len(), coarse.classes().len(), coarse.label(7)), (10, 20, Some(7)));
     assert_eq!(fine.load(7).expect("loads").pixels[..3], [17, 27, 37]);

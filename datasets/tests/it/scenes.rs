@@ -110,7 +110,8 @@ fn settings_are_kept() {
         count: (3, 2),
         ..SceneSettings::default()
     };
-    let spec = DataSpec { scenes: settings, ..DataSpec::new("scenes") };
+    let keys = "size = [160, 64]\nitems = [6, 6]\nitem_size = [0.2, 0.3]\ncount = [3, 2]";
+    let spec = DataSpec::new("scenes").with_keys(keys).expect("TOML");
     let data = open_detection(&spec, Split::Train).expect("opens").dataset;
     assert_eq!((data.len(), open_detection(&spec, Split::Test).expect("opens").dataset.len()), (3, 2));
     let (image, objects) = data.sample(0).expect("composes");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use palimpsest_datasets::{DataSpec, OpenedSegmentation, Split, open, open_segmentation};
-use palimpsest_targets::IGNORE;
+use palimpsest_datasets::{DataSpec, Opened, Split, open, open_segmentation};
+use palimpsest_targets::{IGNORE, SegmentationData};
 
 use crate::files::{assert_error, jpeg, png, put};
 
@@ -37,7 +37,7 @@ pub(crate) fn label_png(width: u32, height: u32, labels: &[u8], palette_bits: Op
     bytes
 }
 
-fn opened(name: &str, root: &Path, split: Split) -> OpenedSegmentation {
+fn opened(name: &str, root: &Path, split: Split) -> Opened<dyn SegmentationData> {
     open_segmentation(&DataSpec::at(name, root), split).expect("opens")
 }
 
@@ -162,8 +162,7 @@ fn folders_of_index_pngs() {
         opened("index-png", root, Split::Test).dataset.sample(0),
         &["has the label 2, an unknown class of 2"],
     );
-    let spec =
-        DataSpec { classes: vec!["a".into(), "b".into(), "c".into()], ..DataSpec::at("index-png", root) };
+    let spec = DataSpec::at("index-png", root).with_keys("classes = ['a', 'b', 'c']").expect("TOML");
     let named = open_segmentation(&spec, Split::Test).expect("opens").dataset;
     assert_eq!(named.sample(0).expect("loads").1.labels, [0, 1, 2, 1]);
     // The pictures alone, to pre-train on.
@@ -174,7 +173,7 @@ fn folders_of_index_pngs() {
 fn data_without_label_maps() {
     assert_error(
         open_segmentation(&DataSpec::new("fashion-mnist"), Split::Train).map(|_| ()),
-        &["`fashion-mnist` has no label maps; use one of: ade20k, camvid, index-png, voc, scenes"],
+        &["`fashion-mnist` has no label maps; use one of: ade20k, camvid, index-png, scenes, voc"],
     );
     assert_error(
         open_segmentation(&DataSpec::new("ade20"), Split::Train).map(|_| ()),

@@ -17,7 +17,7 @@ fn pictures(count: usize) -> Vec<u8> {
 }
 
 fn spec(name: &str, root: &std::path::Path) -> DataSpec {
-    DataSpec { name: name.to_owned(), path: Some(root.to_owned()), channels: 3, ..DataSpec::default() }
+    DataSpec::at(name, root)
 }
 
 #[test]

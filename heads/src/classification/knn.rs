@@ -2,7 +2,8 @@
 //! nearest training images votes for its class with exp(similarity / temperature).
 
 use palimpsest_core::backend::NoGrad;
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskSplit};
+use palimpsest_core::data::Split;
+use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
 use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Error, Place, Result, Tensor, settings};
 use rayon::prelude::*;
@@ -120,7 +121,7 @@ fn normalised(features: &Features, place: &Place) -> Result<Tensor> {
 
 impl FrozenHead for Knn {
     fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
-        let (train, test) = (task.features(TaskSplit::Train)?, task.features(TaskSplit::Test)?);
+        let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
         let votes = self.votes(train, test, names.len(), &task.place())?;
         let mut evaluation: Option<Evaluation> = None;

@@ -1,7 +1,8 @@
 //! Linear probe: a linear classifier on standardised frozen features, trained with AdamW or LARS and a
 //! cosine. The learning rate is chosen on a tenth of the training images, never on the test split.
 
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task, TaskSplit};
+use palimpsest_core::data::Split;
+use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Place, Result, Tensor, settings};
@@ -30,7 +31,7 @@ settings! {
 }
 
 /// Standardised features and labels.
-struct Split {
+struct Standardised {
     values: Vec<f32>,
     labels: Vec<i64>,
     width: usize,
@@ -58,7 +59,7 @@ impl LinearProbe {
         place: &Place,
     ) -> Result<Vec<f32>> {
         let standardiser = Standardiser::fit(train);
-        let split = |features: &Features| Split {
+        let split = |features: &Features| Standardised {
             values: standardiser.apply(features),
             labels: features.labels.clone(),
             width: features.width,
@@ -101,7 +102,7 @@ impl LinearProbe {
     }
 }
 
-impl Split {
+impl Standardised {
     fn gather(&self, rows: &[usize], place: &Place) -> Result<(Tensor, Tensor)> {
         let mut values = Vec::with_capacity(rows.len() * self.width);
         for &row in rows {
@@ -117,7 +118,7 @@ impl Split {
 
 impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
-        let (train, test) = (task.features(TaskSplit::Train)?, task.features(TaskSplit::Test)?);
+        let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let place = task.place();
         let names = task.data.classes();
         let scored = |labels: &[i64], scores: &[f32]| -> Result<ClassScores> {

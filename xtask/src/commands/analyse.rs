@@ -3,18 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use palimpsest_core::head::{TaskData, TaskSplit};
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Checkpoint, RunFolder};
 use palimpsest_core::{DType, Error, Place, Result};
+use palimpsest_datasets::RecipeData;
 use palimpsest_heads::analysis::{Observation, Subject, observe};
 use serde_json::json;
 
 use crate::cli::Analyse;
 use crate::report::analysis::{Findings, page};
-use crate::session::Data;
 use crate::{backends, output, report};
 
 /// A run with its trained and its initial weights.
@@ -22,7 +21,7 @@ struct Loaded {
     name: String,
     step: u64,
     model: Model,
-    data: Data,
+    data: RecipeData,
     trained: Params,
     initial: Params,
 }
@@ -104,7 +103,7 @@ fn load(run: &Path, args: &Analyse, place: &Place) -> Result<Loaded> {
         step: checkpoint.state.step,
         trained: upload(trained)?,
         initial: upload(initial)?,
-        data: Data::open(&measured)?,
+        data: RecipeData::open(&measured)?,
         model,
     })
 }
@@ -115,7 +114,7 @@ impl Loaded {
     /// The first test images, in whole batches.
     fn batches(&self, images: usize) -> Result<Batches<'_>> {
         let mut left = images.max(1);
-        let batches = self.data.batches(TaskSplit::Test)?;
+        let batches = self.data.test_images(64)?;
         Ok(Box::new(batches.map_while(move |batch| {
             let batch = match batch {
                 Ok(batch) if left > 0 => batch,

@@ -6,10 +6,11 @@ use std::time::Instant;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Phases, Trainer};
 use palimpsest_core::{Place, Result};
+use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::cli::Bench;
-use crate::session::{self, Data};
+use crate::session;
 use crate::synthetic::Synthetic;
 use crate::timed::{Spent, Timed};
 use crate::{backends, output};
@@ -23,7 +24,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
     let mut source: Box<dyn BatchSource> = if args.synthetic {
         Box::new(Synthetic::new(&recipe))
     } else {
-        Box::new(Data::open(&recipe)?.loader(&recipe)?)
+        Box::new(RecipeData::open(&recipe)?.loader(&recipe)?)
     };
     if args.data_only {
         return data_only(&mut *source, args.steps, args.json);

@@ -3,12 +3,13 @@
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
-use palimpsest_core::{DType, Device, Result};
+use palimpsest_core::{DType, Device, Result, registry};
+use palimpsest_datasets::{ReaderEntry, RecipeData};
 use serde_json::json;
 
 use crate::cli::Data as Command;
 use crate::pictures::Painter;
-use crate::session::{self, Data};
+use crate::session;
 use crate::{backends, output};
 
 pub(crate) fn run(command: Command) -> Result<()> {
@@ -20,7 +21,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
             overrides.push(format!("train.batch={}", images.max(1)));
             overrides.push("train.accumulate=1".to_owned());
             let recipe = session::recipe(recipe.as_deref(), &overrides)?;
-            let data = Data::open(&recipe)?;
+            let data = RecipeData::open(&recipe)?;
             let mut loader = data.loader(&recipe)?;
             let batch = loader.next_batch()?;
             loader.take_warnings().iter().for_each(|warning| output::note(&format!("warning: {warning}")));
@@ -35,7 +36,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
                 None => None,
             };
             let plan = model.plan(&batch, 0, 0.0, scores.as_deref())?;
-            let (mean, std) = data.normalisation();
+            let [mean, std] = data.normalisation();
             Painter { mean, std }.write(&out, &model, &batch, &plan, None)?;
             output::line(&out.display().to_string());
         }
@@ -45,10 +46,14 @@ pub(crate) fn run(command: Command) -> Result<()> {
 
 /// Readers, and public data sets.
 fn list(as_json: bool) {
-    let (readers, sets) = (palimpsest_datasets::list(), palimpsest_fetch::catalog());
+    let (readers, sets) = (registry::all::<ReaderEntry>(), palimpsest_fetch::catalog());
     if as_json {
-        let readers =
-            readers.iter().map(|d| json!({ "name": d.name, "summary": d.summary, "layout": d.layout }));
+        let readers = readers.iter().map(|reader| {
+            json!({
+                "name": reader.name, "summary": reader.summary, "layout": reader.layout,
+                "fields": (reader.fields)(),
+            })
+        });
         let sets = sets.iter().map(|set| {
             json!({
                 "name": set.name, "summary": set.summary, "reader": set.reader, "size": set.size(),
@@ -59,9 +64,12 @@ fn list(as_json: bool) {
         output::line(&json!({ "readers": readers, "sets": sets }).to_string());
         return;
     }
-    let rows: Vec<_> =
-        readers.iter().map(|d| vec![d.name.to_owned(), d.summary.to_owned(), d.layout.to_owned()]).collect();
+    let rows: Vec<_> = readers
+        .iter()
+        .map(|reader| [reader.name, reader.summary, reader.layout].map(str::to_owned).to_vec())
+        .collect();
     output::table(&rows);
+    output::line("\nTheir keys, for [data.reader]: cargo xtask show dataset NAME");
     output::line("\nPublic data sets (cargo xtask data fetch NAME):");
     let rows: Vec<_> = sets
         .iter()

@@ -1,10 +1,10 @@
 //! `data fetch`: public data sets from their owners' hosts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use palimpsest_core::{Error, Result};
-use palimpsest_fetch::{Progress, Set, catalog, fetch, find, plan};
+use palimpsest_fetch::{Progress, Set, default_folder, fetch, find, plan};
 use serde_json::json;
 
 use crate::cli::Fetch;
@@ -18,7 +18,8 @@ pub(crate) fn run(args: &Fetch) -> Result<()> {
     }
     let folder = match &args.out {
         Some(folder) => folder.clone(),
-        None => default_folder(&set.name)?,
+        None => default_folder(&set.name)
+            .ok_or_else(|| Error::user("this user has no home folder").mend("give --out FOLDER"))?,
     };
     if args.dry_run {
         tell(&set, &folder, args.json);
@@ -81,22 +82,6 @@ fn tell(set: &Set, folder: &Path, as_json: bool) {
     if plan.complete {
         output::line("there already: nothing would be fetched");
     }
-}
-
-/// Where sets go by default.
-fn default_folder(name: &str) -> Result<PathBuf> {
-    folder_of(name).ok_or_else(|| Error::user("this user has no home folder").mend("give --out FOLDER"))
-}
-
-fn folder_of(name: &str) -> Option<PathBuf> {
-    Some(crate::plugins::data_folder()?.parent()?.join("datasets").join(name))
-}
-
-/// Where a set that was fetched by default is for the reader of this name, if it is.
-pub(crate) fn fetched(reader: &str) -> Option<PathBuf> {
-    let set = catalog().iter().find(|set| set.name == reader && set.reader == reader)?;
-    let folder = folder_of(&set.name)?;
-    plan(set, &folder).complete.then(|| folder.join(&set.path))
 }
 
 /// A bar with the bytes of a file, its rate and the time that is left.

@@ -10,6 +10,7 @@ use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::target::TargetEntry;
 use palimpsest_core::tune::TaskHeadEntry;
+use palimpsest_datasets::ReaderEntry;
 use serde_json::json;
 
 use crate::cli::{List, ListKind};
@@ -36,9 +37,7 @@ pub(crate) fn run(args: &List) -> Result<()> {
         ListKind::Targets => entries::<TargetEntry>(),
         ListKind::Objectives => entries::<ObjectiveEntry>(),
         ListKind::Heads => entries::<TaskHeadEntry>(),
-        ListKind::Datasets => {
-            palimpsest_datasets::list().iter().map(|d| (d.name.to_owned(), d.summary.to_owned())).collect()
-        }
+        ListKind::Datasets => entries::<ReaderEntry>(),
     };
     if args.json {
         let items: Vec<_> =

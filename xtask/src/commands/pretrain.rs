@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
+use palimpsest_core::head::PartSize;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
 use palimpsest_core::tune::former_tables;
+use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::cli::Pretrain;
+use crate::frozen::check_heads;
 use crate::observer::Watcher;
-use crate::session::{self, Data};
+use crate::session;
 use crate::{backends, environment, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
@@ -22,14 +25,14 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
     former_tables(&recipe).iter().for_each(|note| output::note(&format!("note: {note}")));
     let place = backends::place(&args.place.backend, args.place.device)?;
-    let data = Data::open(&recipe)?;
-    data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+    let data = RecipeData::open(&recipe)?;
+    data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut loader = data.loader(&recipe)?;
     let (mut trainer, notes) = session::trainer(recipe, place, loader.steps_per_epoch())?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
-    session::check_heads(&trainer.recipe.eval.heads)?;
+    check_heads(&trainer.recipe.eval.heads)?;
     if args.dry_run {
         output::note("dry run: the recipe and the data fit; nothing was trained");
         return Ok(());
@@ -49,7 +52,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
 pub(crate) fn train_and_report(
     trainer: &mut Trainer,
     loader: &mut dyn BatchSource,
-    data: &Data,
+    data: &RecipeData,
     folder: &RunFolder,
     as_json: bool,
 ) -> Result<()> {
@@ -101,9 +104,17 @@ pub(crate) fn print_results(results: &serde_json::Value) {
         ]);
     }
     output::table(&rows);
+    let size = |part: &str| -> Option<PartSize> {
+        let size = &heads.values().next()?[part];
+        let count = |key: &str| size[key].as_u64().map(|count| count as usize);
+        Some(PartSize { images: count("images")?, classes: count("classes")? })
+    };
+    if let (Some(train), Some(test)) = (size("train"), size("test")) {
+        output::line(&format!("heads fitted on {train}, scored on {test}"));
+    }
 }
 
-fn describe(trainer: &Trainer, data: &Data) -> String {
+fn describe(trainer: &Trainer, data: &RecipeData) -> String {
     let geometry = trainer.model.geometry();
     let parameters: usize = trainer.model.specs.specs().iter().map(|spec| spec.shape.count()).sum();
     let [train, test] = data.counts();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::cli::Replay;
-use crate::session::Data;
 use crate::watched::Watched;
 use crate::{backends, output};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Replay) -> Result<()> {
     let checkpoint = Checkpoint::read(&path)?;
     let mut place = backends::place(&args.place.backend, args.place.device)?;
     // Schedules and plans follow the run's length, which the data set decides.
-    let steps_per_epoch = Data::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
+    let steps_per_epoch = RecipeData::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
     let watched = Arc::new(Watched::new(place.backend));
     place.backend = watched.clone();
     let mut trainer = Trainer::new(recipe, place, steps_per_epoch)?;

@@ -4,10 +4,10 @@ use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 use palimpsest_core::tune::check_heads;
+use palimpsest_datasets::RecipeData;
 
 use super::pretrain::train_and_report;
 use crate::cli::Resume;
-use crate::session::Data;
 use crate::{backends, output};
 
 pub(crate) fn run(args: &Resume) -> Result<()> {
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     check_heads(&recipe)?;
     let checkpoint = Checkpoint::read(&folder.newest_checkpoint()?)?;
     let place = backends::place(&args.place.backend, args.place.device)?;
-    let data = Data::open(&recipe)?;
+    let data = RecipeData::open(&recipe)?;
     let mut loader = data.loader(&recipe)?;
     let mut trainer = Trainer::new(recipe, place, loader.steps_per_epoch())?;
     let trained_on = checkpoint.state.backend.clone();

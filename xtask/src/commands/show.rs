@@ -17,6 +17,7 @@ use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::settings::{Field, Settings};
 use palimpsest_core::target::TargetEntry;
 use palimpsest_core::tune::{HeadKind, find_head};
+use palimpsest_datasets::ReaderEntry;
 use serde_json::json;
 
 use crate::cli::{Show, ShowKind};
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &Show) -> Result<()> {
         ShowKind::Decoder => part::<DecoderEntry>("decoder", name)?,
         ShowKind::Target => part::<TargetEntry>("target", name)?,
         ShowKind::Objective => part::<ObjectiveEntry>("objective", name)?,
+        ShowKind::Dataset => part::<ReaderEntry>("data set", name)?,
         ShowKind::Head => return head(name, args.json),
         ShowKind::Table => table(name)?,
         ShowKind::Preset => {
@@ -110,10 +112,20 @@ fn part<E: Registered>(what: &str, name: &str) -> Result<(String, Vec<Field>)> {
     Ok((entry.summary().to_owned(), entry.fields()))
 }
 
+/// The keys of `[data]`, with the names of all readers that are linked.
+fn data_fields() -> Vec<Field> {
+    let mut fields = DataSettings::fields();
+    let names: Vec<&str> = registry::all::<ReaderEntry>().iter().map(|reader| reader.name).collect();
+    for field in fields.iter_mut().filter(|field| field.name == "name") {
+        field.range = Some(names.join(", "));
+    }
+    fields
+}
+
 fn table(name: &str) -> Result<(String, Vec<Field>)> {
     let fields = match name {
         "recipe" => RunSettings::fields(),
-        "data" => DataSettings::fields(),
+        "data" => data_fields(),
         "optimizer" => OptimizerSettings::fields(),
         "schedule" => ScheduleSettings::fields(),
         "train" => TrainSettings::fields(),

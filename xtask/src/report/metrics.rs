@@ -149,9 +149,12 @@ impl Head {
     fn new(name: &str, value: &Value) -> Self {
         let accuracy = number(value).or_else(|| number(&value["accuracy"])).unwrap_or(f64::NAN);
         let rest = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "accuracy");
-        let rest = rest.map(|(key, value)| match value.as_str() {
-            Some(text) => format!("{key} {text}"),
-            None => format!("{key} {value}"),
+        let rest = rest.map(|(key, value)| match (value.as_str(), &value["images"], &value["classes"]) {
+            (Some(text), ..) => format!("{key} {text}"),
+            (None, Value::Number(images), Value::Number(classes)) => {
+                format!("{key} {images} images of {classes} classes")
+            }
+            _ => format!("{key} {value}"),
         });
         Self { name: name.to_owned(), accuracy, rest: rest.collect() }
     }

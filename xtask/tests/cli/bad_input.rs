@@ -30,6 +30,17 @@ fn recipes() {
     refused(path, &["pretrain", "type.toml"], &["type.toml:", "`train.batch`", "many", "write a value like"]);
     write("range.toml", &TINY.replace("cell = 8", "cell = 8\nratio = 1.5"));
     refused(path, &["pretrain", "range.toml"], &["range.toml:", "`corruption.ratio`", "1.5", "0.0..=1.0"]);
+    write("reader.toml", &TINY.replace("workers = 1", "name = \"scenes\"\nreader.cont = [3, 2]"));
+    refused(
+        path,
+        &["pretrain", "reader.toml", "--dry-run"],
+        &["error: reader.toml:", "`data.reader.cont`", "did you mean `count`?"],
+    );
+    refused(
+        path,
+        &["pretrain", "tiny.toml", "data.reader.coarse=true", "--dry-run"],
+        &["`data.reader.coarse`: unknown key `coarse`; leave it out: there are none"],
+    );
     write("toml.toml", "preset = ");
     refused(path, &["pretrain", "toml.toml"], &["toml.toml:1", "mend the TOML"]);
     write("preset.toml", "preset = \"mea\"");

@@ -6,6 +6,7 @@ mod bad_input;
 mod compare;
 mod conform;
 mod cuda;
+mod drawing;
 mod driver;
 mod fetching;
 mod heads;

@@ -9,9 +9,9 @@ use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::RecipeData;
 
 use crate::output;
-use crate::session::Data;
 
 const SCRIPT: &str = include_str!("pytorch.py");
 const REFERENCE: &str = include_str!("../../../../tests/python/reference.py");
@@ -36,7 +36,7 @@ pub(crate) fn check_python() -> Result<()> {
 }
 
 /// Writes the file and the scripts.
-pub(crate) fn write(recipe: &Recipe, data: &Data, steps: u64, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn write(recipe: &Recipe, data: &RecipeData, steps: u64, folder: &Path) -> Result<PathBuf> {
     let model = Model::build(recipe)?;
     if let Some(plugin) = model.corruption.plugin()
         && model.corruption.works_on_tensors()?

@@ -20,7 +20,7 @@ use crate::comparison::{Comparison, Outcome, Work};
 use crate::energy::Meter;
 use crate::flops;
 use crate::gpu::{self, Gpu};
-use crate::session::{self, Data};
+use crate::session;
 use crate::{environment, output, report};
 
 pub(crate) fn run(args: Compare) -> Result<()> {
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
     if args.pytorch {
         inputs::check_python()?;
-        let data = Data::open(&recipe)?;
+        let data = palimpsest_datasets::RecipeData::open(&recipe)?;
         let file = inputs::write(&recipe, &data, args.steps as u64, scratch.path())?;
         for mode in ["eager", "compile"] {
             contenders.push(Contender::pytorch(mode, &file, args.device)?);

@@ -8,16 +8,16 @@ use palimpsest_core::data::BatchSource;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{Device, Error, Result};
+use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::backends;
 use crate::cli::CompareWorker;
-use crate::session::Data;
 
 pub(crate) fn run(args: &CompareWorker) -> Result<()> {
     let recipe = Recipe::load(&args.recipe, &[])?;
     let place = backends::place(&args.place.backend, args.place.device)?;
-    let mut source = Data::open(&recipe)?.loader(&recipe)?;
+    let mut source = RecipeData::open(&recipe)?.loader(&recipe)?;
     let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
     let mut out = std::io::stdout();
     let mut say = |value: serde_json::Value| {

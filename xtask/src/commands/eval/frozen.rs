@@ -1,20 +1,23 @@
 //! Heads on frozen features.
 
 use palimpsest_core::Result;
-use palimpsest_core::head::{Evaluation, FrozenHead, TaskData};
+use palimpsest_core::head::FrozenHead;
+use palimpsest_core::params::Params;
+use palimpsest_datasets::{Draw, RecipeData};
 
 use super::encoder::Measurable;
 use super::measured::{Compared, Measured};
 use super::saved;
 use crate::cli::Eval;
-use crate::output;
-use crate::session::{self, Data};
+use crate::{frozen, output};
 
 /// A head on a data set.
 pub(super) struct Task<'a> {
     pub(super) args: &'a Eval,
     pub(super) run: &'a Measurable,
-    pub(super) data: &'a Data,
+    pub(super) data: &'a RecipeData,
+    /// Training and test images at most; 0 takes all.
+    pub(super) limits: [usize; 2],
     pub(super) name: &'static str,
     pub(super) head: &'a dyn FrozenHead,
     pub(super) set: &'a str,
@@ -26,35 +29,42 @@ impl Task<'_> {
         let mut compared = Compared::default();
         let (args, trainer) = (self.args, &self.run.trainer);
         if args.dry_run {
-            let [train, test] = self.data.counts();
-            let classes = self.data.classes().len();
+            let seed = seeds.first().copied().unwrap_or_default();
+            let [train, test] = self.data.labelled(&self.draw(seed))?.sizes();
             output::line(&format!(
-                "{} on {}: frozen features of {train} training and {test} test images in {classes} classes",
+                "{} on {}: frozen features of {train} to fit, {test} to score",
                 self.name, self.set
             ));
             return Ok(compared);
         }
         let pretrained = trainer.evaluated_params();
         for &seed in seeds {
-            let data = self.data.few_shot(args.shots, seed)?;
-            let task = session::frozen_task(trainer, &pretrained, &data, seed)?;
-            compared.pretrained.push(self.measured("pretrained", seed, self.head.evaluate(&task)?)?);
+            compared.pretrained.push(self.measured("pretrained", seed, &pretrained)?);
             if !args.no_baseline {
-                let random = session::random_params(trainer, &trainer.place, seed)?;
-                let task = session::frozen_task(trainer, &random, &data, seed)?;
-                compared.random.push(self.measured("random", seed, self.head.evaluate(&task)?)?);
+                let random = frozen::random_params(trainer, &trainer.place, seed)?;
+                compared.random.push(self.measured("random", seed, &random)?);
             }
         }
         Ok(compared)
     }
 
-    /// The scores; pictures are saved where a folder was named.
-    fn measured(&self, side: &str, seed: u64, evaluation: Evaluation) -> Result<Measured> {
+    fn draw(&self, seed: u64) -> Draw {
+        Draw { seed, shots: self.args.shots, limits: self.limits }
+    }
+
+    /// The scores of an encoder with these weights; with pictures and features they are saved where a folder was
+    /// named.
+    fn measured(&self, side: &str, seed: u64, params: &Params) -> Result<Measured> {
+        let data = self.data.labelled(&self.draw(seed))?;
+        let task = frozen::task(&self.run.trainer, params, &*data, seed)?;
+        let evaluation = self.head.evaluate(&task)?;
+        let sizes = task.sizes()?;
         if let Some(out) = &self.args.out {
             let folder = saved::folder(out, self.name, self.set, side, seed)?;
             saved::artifacts(&folder, &evaluation.artifacts)?;
-            saved::scores(&folder, &evaluation.scores, None)?;
+            saved::artifacts(&folder, &[task.stored_features()?])?;
+            saved::scores(&folder, &evaluation.scores, sizes, None)?;
         }
-        Ok(Measured { seed, scores: evaluation.scores, summary: None })
+        Ok(Measured { seed, scores: evaluation.scores, sizes, summary: None })
     }
 }

@@ -1,6 +1,6 @@
 //! Scores by seed, and how they are told.
 
-use palimpsest_core::head::Scores;
+use palimpsest_core::head::{PartSize, Scores};
 use palimpsest_core::tune::FitSummary;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +10,8 @@ use crate::output;
 pub(super) struct Measured {
     pub(super) seed: u64,
     pub(super) scores: Scores,
+    /// What the head was fitted and scored on.
+    pub(super) sizes: [PartSize; 2],
     pub(super) summary: Option<FitSummary>,
 }
 
@@ -51,6 +53,9 @@ fn side_json(measured: &[Measured]) -> Value {
     if let Some((figure, _)) = measured.first().and_then(|m| m.scores.first()) {
         json.insert("compared".to_owned(), json!(figure));
     }
+    if let Some([train, test]) = measured.first().map(|m| m.sizes) {
+        json.extend([("train".to_owned(), json!(train)), ("test".to_owned(), json!(test))]);
+    }
     if let [Measured { summary: Some(summary), .. }] = measured {
         json.insert("training".to_owned(), json!(summary));
     }
@@ -85,7 +90,7 @@ fn mean_and_spread(measured: &[Measured], figure: &str) -> (f64, f64) {
 /// One row a head and figure: mean, and spread over several seeds.
 pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
     let sets = heads.iter().any(|(set, ..)| *set != heads[0].0);
-    let titles = ["data", "head", "figure", "pre-trained", "random initialisation"];
+    let titles = ["data", "head", "figure", "pre-trained", "random initialisation", "fitted on", "scored on"];
     let row = |cells: Vec<String>| cells.into_iter().skip(usize::from(!sets)).collect::<Vec<_>>();
     let mut rows = vec![row(titles.map(str::to_owned).to_vec())];
     let mut means: [Vec<f64>; 2] = [vec![], vec![]];
@@ -101,7 +106,9 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
             }
             let [pretrained, random] = cells;
             let first = |text: &str| if i == 0 { text.to_owned() } else { String::new() };
-            rows.push(row(vec![first(set), first(head), figure.clone(), pretrained, random]));
+            // Every seed's draw has as many of as many classes.
+            let [train, test] = compared.pretrained[0].sizes.map(|size| first(&size.to_string()));
+            rows.push(row(vec![first(set), first(head), figure.clone(), pretrained, random, train, test]));
         }
     }
     let one_head = heads.iter().all(|(_, head, _)| *head == heads[0].1);

@@ -12,12 +12,12 @@ use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::tune::{HeadKind, find_head};
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::RecipeData;
 use serde_json::{Map, Value, json};
 
 use self::encoder::Measurable;
 use self::measured::{Compared, spread_table};
 use crate::cli::Eval;
-use crate::session::Data;
 use crate::{interrupt, output};
 
 /// A data set to measure on: its name, and the changes of the run's recipe that open it.
@@ -48,19 +48,24 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     let mut table = vec![];
     for set in &sets {
         let recipe = run.folder.recipe(&set.changes)?;
+        let limits = [
+            args.train_images.unwrap_or(recipe.eval.train_images),
+            args.test_images.unwrap_or(recipe.eval.test_images),
+        ];
         let mut of_set = vec![];
         for head in &heads {
             let compared = match &head.build {
                 HeadKind::Frozen(build) => {
                     let built = build(&head_section(head, &recipe, &args.overrides)?)?;
-                    let data = Data::open(&recipe)?;
-                    data.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+                    let data = RecipeData::open(&recipe)?;
+                    data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
                     let (name, set) = (head.name, set.name.as_str());
-                    frozen::Task { args, run: &run, data: &data, name, head: &*built, set }.measure(&seeds)?
+                    let head = &*built;
+                    frozen::Task { args, run: &run, data: &data, limits, name, head, set }.measure(&seeds)?
                 }
                 HeadKind::Trained(trained) => {
-                    let task =
-                        trained::Task { args, run: &run, recipe: &recipe, head, trained, set: &set.name };
+                    let (recipe, set) = (&recipe, &set.name);
+                    let task = trained::Task { args, run: &run, recipe, limits, head, trained, set };
                     task.measure(&seeds, interrupted)?
                 }
             };

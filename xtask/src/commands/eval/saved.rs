@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::head::{Artifact, Scores};
+use palimpsest_core::head::{Artifact, PartSize, Scores};
 use palimpsest_core::tune::FitSummary;
 use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -27,9 +27,14 @@ pub(super) fn artifacts(folder: &Path, artifacts: &[Artifact]) -> Result<()> {
 }
 
 /// Writes `scores.json`.
-pub(super) fn scores(folder: &Path, scores: &Scores, training: Option<&FitSummary>) -> Result<()> {
+pub(super) fn scores(
+    folder: &Path,
+    scores: &Scores,
+    [train, test]: [PartSize; 2],
+    training: Option<&FitSummary>,
+) -> Result<()> {
     let figures: Map<String, Value> =
         scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
-    let text = json!({ "scores": figures, "training": training });
+    let text = json!({ "scores": figures, "train": train, "test": test, "training": training });
     file(folder, "scores.json", format!("{text:#}\n").as_bytes())
 }

@@ -23,6 +23,8 @@ pub(super) struct Task<'a> {
     pub(super) run: &'a Measurable,
     /// The run's recipe with the data set.
     pub(super) recipe: &'a Recipe,
+    /// Training and test images at most; 0 takes all.
+    pub(super) limits: [usize; 2],
     pub(super) head: &'a TaskHeadEntry,
     pub(super) trained: &'a TrainedHead,
     pub(super) set: &'a str,
@@ -56,12 +58,7 @@ impl Task<'_> {
         place: Place,
         interrupted: &'a AtomicBool,
     ) -> FitRequest<'a> {
-        let eval = &self.recipe.eval;
-        let limits = [
-            self.args.train_images.unwrap_or(eval.train_images),
-            self.args.test_images.unwrap_or(eval.test_images),
-        ];
-        FitRequest { recipe, start, place, shots: self.args.shots, limits, interrupted }
+        FitRequest { recipe, start, place, shots: self.args.shots, limits: self.limits, interrupted }
     }
 
     /// Tells what fitting would take: by counting the operations of one step, and by the time of the
@@ -124,7 +121,7 @@ impl Task<'_> {
         let fitted = fitted?;
         saved::file(&folder, "config.toml", recipe.to_toml().as_bytes())?;
         saved::file(&folder, "metrics.jsonl", watcher.lines.as_bytes())?;
-        saved::scores(&folder, &fitted.scores, Some(&fitted.summary))?;
+        saved::scores(&folder, &fitted.scores, fitted.sizes, Some(&fitted.summary))?;
         saved::artifacts(&folder, &fitted.artifacts)?;
         fitted.checkpoint.write(&folder.join("model.safetensors"))?;
         output::note(&format!(
@@ -136,7 +133,7 @@ impl Task<'_> {
             fitted.summary.images_per_second,
             folder.display()
         ));
-        Ok(Measured { seed, scores: fitted.scores, summary: Some(fitted.summary) })
+        Ok(Measured { seed, scores: fitted.scores, sizes: fitted.sizes, summary: Some(fitted.summary) })
     }
 }
 

@@ -1,0 +1,271 @@
+//! The training loader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use palimpsest_core::data::{Batch, BatchSource};
+use palimpsest_core::head::{ExampleSource, Examples};
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::{Error, Result};
+
+use crate::assemble::{Assembled, Assembler};
+use crate::pipeline::prefetch::Prefetch;
+use crate::sampler::{Pictures, Sampler};
+
+/// How samples become batches, whatever they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Feed {
+    /// Samples in a batch.
+    pub batch: usize,
+    /// Threads that load and transform; 0 does the work in the thread that asks for a batch.
+    pub workers: usize,
+    /// The seed of order and augmentation.
+    pub seed: u64,
+    /// Whether each epoch has an order of its own; else it is the data's.
+    pub shuffle: bool,
+    /// How many distinct broken files are forgiven; by default 10 or 1 % of the samples, whichever is
+    /// more.
+    pub bad_files_limit: Option<usize>,
+    /// Batches that may exist before they are asked for, finished or in the making; at least 1.
+    pub prefetch: usize,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { batch: 64, workers: 2, seed: 0, shuffle: true, bad_files_limit: None, prefetch: 2 }
+    }
+}
+
+/// Training batches without end. The batch of a step is a function of the data, the seed and the
+/// step: the number of workers, `prefetch` and restarts don't change it.
+///
+/// Step `s` of epoch `e` takes the samples at `s * batch..` of the epoch's permutation
+/// `Philox::new(seed, Stream::Shuffle, e, 0)`; what is left over at the end of an epoch is dropped. The
+/// place of a broken file is taken by the next one of the permutation that loads.
+pub struct Loader<S: Sampler = Pictures> {
+    plan: Plan<S>,
+    prefetch: Option<Prefetch<S>>,
+    inline: Epoch,
+    next_step: u64,
+    ahead: usize,
+    inline_work: bool,
+    limit: usize,
+    broken: BTreeSet<usize>,
+    warnings: Vec<String>,
+    failed: Option<Error>,
+    waited: Duration,
+}
+
+/// What the thread that makes batches has to know.
+struct Plan<S> {
+    assembler: Arc<Assembler<S>>,
+    batch: usize,
+    steps_per_epoch: u64,
+    seed: u64,
+    shuffle: bool,
+    tries: usize,
+}
+
+/// The order of one epoch, kept until another is asked for.
+#[derive(Default)]
+struct Epoch {
+    order: Option<(u64, Vec<u32>)>,
+}
+
+impl<S> Clone for Plan<S> {
+    fn clone(&self) -> Self {
+        Self { assembler: Arc::clone(&self.assembler), ..*self }
+    }
+}
+
+impl<S: Sampler> Plan<S> {
+    fn make(&self, step: u64, epoch: &mut Epoch) -> Result<Assembled<S::Target>> {
+        let number = step / self.steps_per_epoch;
+        let len = self.assembler.sampler().len();
+        if epoch.order.as_ref().is_none_or(|(n, _)| *n != number) {
+            let mut order: Vec<u32> = (0..len as u32).collect();
+            if self.shuffle {
+                Philox::new(self.seed, Stream::Shuffle, number, 0).shuffle(&mut order);
+            }
+            epoch.order = Some((number, order));
+        }
+        let order = epoch.order.as_ref().map_or(&[][..], |(_, order)| order);
+        let start = (step % self.steps_per_epoch) as usize * self.batch;
+        let first_sample = step * self.batch as u64;
+        self.assembler.assemble(self.batch, number, self.tries, first_sample, |slot| {
+            (0..len).map(move |i| order[(start + slot + i) % len] as usize)
+        })
+    }
+}
+
+impl<S: Sampler> Loader<S> {
+    /// A loader of samples at step 0. No file is read before the first batch is asked for.
+    ///
+    /// # Errors
+    /// A number out of range, or fewer samples than a batch.
+    pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
+        let len = sampler.len();
+        if feed.batch == 0 {
+            return Err(Error::user("batch = 0").mend("use at least 1"));
+        }
+        if len < feed.batch {
+            return Err(Error::user(format!("batch = {} but the data set has {len} samples", feed.batch))
+                .mend("use a smaller batch or more data"));
+        }
+        if len > u32::MAX as usize {
+            return Err(Error::user(format!("{len} samples")).mend("use at most 4294967295"));
+        }
+        let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        let plan = Plan {
+            assembler: Arc::new(Assembler::new(sampler, feed.seed, feed.workers)?),
+            batch: feed.batch,
+            steps_per_epoch: (len / feed.batch) as u64,
+            seed: feed.seed,
+            shuffle: feed.shuffle,
+            // One more than is forgiven, so that a slot that finds none ends the run.
+            tries: limit.saturating_add(1),
+        };
+        Ok(Self {
+            plan,
+            prefetch: None,
+            inline: Epoch::default(),
+            next_step: 0,
+            ahead: feed.prefetch,
+            inline_work: feed.workers == 0,
+            limit,
+            broken: BTreeSet::new(),
+            warnings: Vec::new(),
+            failed: None,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// The messages on broken files since the last call, one for each file.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Seconds that [`BatchSource::next_batch`] kept its caller waiting so far.
+    pub fn wait_seconds(&self) -> f64 {
+        self.waited.as_secs_f64()
+    }
+
+    fn next_assembled(&mut self) -> Result<Assembled<S::Target>> {
+        if self.inline_work {
+            return self.plan.make(self.next_step, &mut self.inline);
+        }
+        let prefetch = match &mut self.prefetch {
+            Some(prefetch) => prefetch,
+            none => {
+                let (plan, mut step, mut epoch) = (self.plan.clone(), self.next_step, Epoch::default());
+                let make = move || {
+                    step += 1;
+                    Some(plan.make(step - 1, &mut epoch))
+                };
+                none.insert(Prefetch::start(&self.plan.assembler, self.ahead, make)?)
+            }
+        };
+        prefetch.next().unwrap_or_else(|| Err(Error::failure("the loader's thread has ended")))
+    }
+
+    /// Counts broken files when their batch is delivered, so that the count of a step does not depend on how
+    /// far the workers are ahead.
+    fn account(&mut self, made: Assembled<S::Target>) -> Result<Examples<S::Target>> {
+        for (index, error) in made.broken {
+            if self.broken.insert(index) {
+                let text = error.to_string();
+                let place = self.plan.assembler.sampler().place(index);
+                self.warnings.push(if text.contains(&place) { text } else { format!("{place}: {text}") });
+            }
+        }
+        let last = self.warnings.last().cloned().unwrap_or_default();
+        if self.broken.len() > self.limit {
+            return Err(Error::user(format!(
+                "{} broken files, more than bad_files_limit = {}; the last: {last}",
+                self.broken.len(),
+                self.limit
+            ))
+            .mend("mend or remove them, or raise `bad_files_limit`"));
+        }
+        if made.empty > 0 {
+            return Err(Error::user(format!(
+                "none of the {} samples can be read; the last: {last}",
+                self.plan.assembler.sampler().len()
+            ))
+            .mend("check the data set"));
+        }
+        Ok(Examples { batch: made.batch, targets: made.targets })
+    }
+
+    /// The next batch with what is true of its pictures.
+    ///
+    /// # Errors
+    /// More broken files than are forgiven.
+    pub fn next_examples(&mut self) -> Result<Examples<S::Target>> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let start = Instant::now();
+        let made = self.next_assembled();
+        self.waited += start.elapsed();
+        let examples = made.and_then(|made| self.account(made));
+        match &examples {
+            Ok(_) => self.next_step += 1,
+            Err(error) => {
+                self.failed = Some(error.clone());
+                self.prefetch = None;
+            }
+        }
+        examples
+    }
+
+    /// Takes back the memory of a batch.
+    pub fn recycle_pixels(&mut self, pixels: Vec<f32>) {
+        self.plan.assembler.recycle(pixels, self.ahead + 1);
+    }
+}
+
+impl BatchSource for Loader {
+    fn next_batch(&mut self) -> Result<Batch> {
+        Ok(self.next_examples()?.batch)
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        self.recycle_pixels(batch.pixels);
+    }
+
+    fn seek(&mut self, step: u64) -> Result<()> {
+        if step != self.next_step {
+            self.prefetch = None;
+            self.next_step = step;
+        }
+        Ok(())
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.plan.steps_per_epoch
+    }
+
+    fn skipped(&self) -> u64 {
+        self.broken.len() as u64
+    }
+}
+
+impl<S: Sampler> ExampleSource<S::Target> for Loader<S> {
+    fn next_batch(&mut self) -> Result<Examples<S::Target>> {
+        self.next_examples()
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.plan.steps_per_epoch
+    }
+
+    fn recycle(&mut self, examples: Examples<S::Target>) {
+        self.recycle_pixels(examples.batch.pixels);
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+}

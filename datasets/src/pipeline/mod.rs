@@ -1,0 +1,15 @@
+//! From samples to batches: decoding, transforms of images with their targets, and the loaders.
+
+pub mod assemble;
+pub mod augment;
+pub mod decode;
+pub mod erasing;
+pub mod eval_loader;
+pub mod joint;
+pub mod loader;
+pub mod mixing;
+pub mod orientation;
+pub(crate) mod prefetch;
+pub mod rand_augment;
+pub mod sampler;
+pub mod transform;

@@ -1,0 +1,77 @@
+//! What makes one picture of a batch.
+
+use std::sync::Arc;
+
+use palimpsest_core::Result;
+use palimpsest_core::data::Dataset;
+use palimpsest_core::random::Philox;
+
+use crate::transform::{Scratch, Transform};
+
+/// Makes the pictures of batches one by one, each with what is true of it.
+pub trait Sampler: Send + Sync + 'static {
+    /// What is true of a picture.
+    type Target: Send + 'static;
+
+    /// How many samples there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The index of a sample in the part that it was drawn from.
+    fn origin(&self, index: usize) -> usize {
+        index
+    }
+    /// [channels, height, width] of the pictures.
+    fn shape(&self) -> [usize; 3];
+    /// Where a sample comes from, for messages.
+    fn place(&self, index: usize) -> String;
+    /// The class of a sample, -1 for none.
+    fn label(&self, index: usize) -> i64;
+    /// Loads a sample and writes its normalised planes to `out`, drawing from `random`.
+    ///
+    /// # Errors
+    /// A broken file.
+    fn sample(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<Self::Target>;
+}
+
+/// Pictures alone, as pre-training takes them.
+pub struct Pictures {
+    /// The data set.
+    pub dataset: Arc<dyn Dataset>,
+    /// Crop, flip, resize and normalisation.
+    pub transform: Transform,
+}
+
+impl Sampler for Pictures {
+    type Target = ();
+
+    fn len(&self) -> usize {
+        self.dataset.len()
+    }
+    fn shape(&self) -> [usize; 3] {
+        self.transform.shape()
+    }
+    fn place(&self, index: usize) -> String {
+        self.dataset.place(index)
+    }
+    fn label(&self, index: usize) -> i64 {
+        self.dataset.label(index).map_or(-1, i64::from)
+    }
+    fn sample(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<()> {
+        self.transform.apply(self.dataset.load(index)?, random, scratch, out)
+    }
+}

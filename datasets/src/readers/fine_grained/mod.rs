@@ -1,0 +1,3 @@
+//! Sets for fine-grained classification, as their owners distribute them.
+
+automod::dir!(pub "src/readers/fine_grained");

@@ -1,0 +1,251 @@
+//! The IDX format of MNIST and its kin: <http://yann.lecun.com/exdb/mnist/>.
+//!
+//! Big-endian; two zero bytes, the type (8 for unsigned bytes), the number of dimensions, their
+//! sizes as 32-bit integers, the data. Files may be gzip'd.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::{Error, Result};
+
+use crate::reader::{Opened, Reader, ReaderEntry};
+use crate::spec::DataSpec;
+use crate::split::{Split, hold_out};
+
+/// An array of unsigned bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdxArray {
+    /// The sizes, slowest first.
+    pub shape: Vec<usize>,
+    /// The product of `shape` bytes.
+    pub data: Vec<u8>,
+}
+
+impl IdxArray {
+    /// Reads a file, plain or gzip'd (told by its content).
+    ///
+    /// # Errors
+    /// A missing file, a wrong magic number, fewer or more bytes than the header says.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, &e))?);
+        let mut start = Vec::new();
+        file.by_ref().take(2).read_to_end(&mut start).map_err(|e| Error::io(path, &e))?;
+        let gzip = start == [0x1F, 0x8B];
+        let whole = start.chain(file);
+        let array = if gzip { Self::parse(MultiGzDecoder::new(whole)) } else { Self::parse(whole) };
+        array.map_err(|e| e.at(path.display()))
+    }
+
+    /// Reads an uncompressed stream.
+    ///
+    /// # Errors
+    /// As [`IdxArray::read`].
+    pub fn parse(mut source: impl Read) -> Result<Self> {
+        let failed = |e: std::io::Error| {
+            Error::user(format!("can't be read: {e}")).mend("download or unpack the file again")
+        };
+        let mut magic = [0; 4];
+        let mut got = 0;
+        while got < 4 {
+            match source.read(&mut magic[got..]).map_err(failed)? {
+                0 => break,
+                n => got += n,
+            }
+        }
+        let dimensions = usize::from(magic[3]);
+        if got < 4 || magic[..3] != [0, 0, 8] || !(1..=4).contains(&dimensions) {
+            return Err(Error::user(format!(
+                "not an IDX file of unsigned bytes: it begins with {:02x?}",
+                &magic[..got]
+            ))
+            .mend("IDX begins with [00, 00, 08, 01..04]; check that this is the right file"));
+        }
+        let mut sizes = Vec::new();
+        source.by_ref().take(4 * dimensions as u64).read_to_end(&mut sizes).map_err(failed)?;
+        if sizes.len() < 4 * dimensions {
+            return Err(Error::user(format!("the header of {dimensions} sizes is truncated"))
+                .mend("download the file again"));
+        }
+        let shape: Vec<usize> =
+            sizes.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
+        let want = shape.iter().try_fold(1_u64, |n, &s| n.checked_mul(s as u64)).filter(|&n| n <= 1 << 40);
+        let want = want.ok_or_else(|| {
+            Error::user(format!("its header says {shape:?}, which can't be")).mend("download the file again")
+        })?;
+        // Grows with what is there: a header that lies must not take memory.
+        let mut data = Vec::new();
+        source.take(want + 1).read_to_end(&mut data).map_err(failed)?;
+        if data.len() as u64 != want {
+            let had = if data.len() as u64 > want { "more".to_owned() } else { data.len().to_string() };
+            return Err(Error::user(format!("its header says {shape:?}, {want} bytes, but {had} follow"))
+                .mend("download the file again"));
+        }
+        Ok(Self { shape, data })
+    }
+}
+
+/// Pictures (and labels) of IDX arrays, held in memory.
+pub struct IdxDataset {
+    images: IdxArray,
+    labels: Option<Vec<u8>>,
+    classes: Vec<String>,
+    place: String,
+}
+
+impl IdxDataset {
+    /// Opens pictures of [count, height, width] or [count, height, width, 1 or 3], with labels of
+    /// `[count]` if given. The classes are named by their numbers.
+    ///
+    /// # Errors
+    /// Files that are broken or don't belong together.
+    pub fn open(images: &Path, labels: Option<&Path>) -> Result<Self> {
+        let array = IdxArray::read(images)?;
+        let labels = labels.map(|path| IdxArray::read(path).map(|array| (array, path))).transpose()?;
+        let place = images.display().to_string();
+        let data = Self::from_arrays(array, labels.as_ref().map(|(a, _)| a.clone()), None, &place);
+        data.map_err(|e| match &labels {
+            Some((_, path)) => e.at(path.display()),
+            None => e,
+        })
+    }
+
+    /// From arrays already read; `place` is for messages.
+    ///
+    /// # Errors
+    /// Arrays that don't belong together, or a label without a class.
+    pub fn from_arrays(
+        images: IdxArray,
+        labels: Option<IdxArray>,
+        classes: Option<Vec<String>>,
+        place: &str,
+    ) -> Result<Self> {
+        let sound = match images.shape[..] {
+            [_, h, w] => h > 0 && w > 0,
+            [_, h, w, c] => h > 0 && w > 0 && (c == 1 || c == 3),
+            _ => false,
+        };
+        if !sound {
+            return Err(Error::user(format!("{:?} are not pictures", images.shape))
+                .at(place)
+                .mend("sizes must be [count, height, width] or [count, height, width, 1 or 3]"));
+        }
+        let count = images.shape[0];
+        if let Some(labels) = &labels
+            && labels.shape != [count]
+        {
+            return Err(Error::user(format!("labels of {:?} for {count} pictures", labels.shape))
+                .mend("give the label file of the same split"));
+        }
+        let labels = labels.map(|l| l.data);
+        let largest = labels.iter().flatten().copied().max();
+        let classes = match classes {
+            Some(classes) => classes,
+            None => largest.map_or(0..0, |m| 0..usize::from(m) + 1).map(|i| i.to_string()).collect(),
+        };
+        if let Some(label) = largest
+            && usize::from(label) >= classes.len()
+        {
+            return Err(Error::user(format!("label {label} where there are {} classes", classes.len()))
+                .at(place)
+                .mend("check the label file"));
+        }
+        Ok(Self { images, labels, classes, place: place.to_owned() })
+    }
+
+    /// Finds the pictures and labels of a split in a folder in MNIST's naming
+    /// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, `.gz` or not, `-` or `.` before `idx`).
+    ///
+    /// # Errors
+    /// No pictures there.
+    pub fn find(folder: &Path, test: bool) -> Result<(PathBuf, Option<PathBuf>)> {
+        let stems: &[&str] = if test { &["t10k", "test"] } else { &["train"] };
+        let find = |what: &str, dimensions: &[u8]| {
+            stems.iter().find_map(|stem| {
+                dimensions.iter().find_map(|d| {
+                    ["-", "."].iter().find_map(|dot| {
+                        ["", ".gz"].iter().find_map(|end| {
+                            let path = folder.join(format!("{stem}-{what}{dot}idx{d}-ubyte{end}"));
+                            path.is_file().then_some(path)
+                        })
+                    })
+                })
+            })
+        };
+        let images = find("images", &[3, 4]).ok_or_else(|| {
+            Error::user(format!("no `{}-images-idx3-ubyte` or `.gz` in the folder", stems[0]))
+                .at(folder.display())
+                .mend("give the folder with MNIST's four files, or the file of pictures itself")
+        })?;
+        Ok((images, find("labels", &[1])))
+    }
+
+    /// The file of labels that belongs to a file of pictures by MNIST's naming, if it exists.
+    pub fn labels_beside(images: &Path) -> Option<PathBuf> {
+        let name = images.file_name()?.to_str()?;
+        let labels = name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1");
+        (labels != name).then(|| images.with_file_name(labels)).filter(|path| path.is_file())
+    }
+}
+
+impl Dataset for IdxDataset {
+    fn len(&self) -> usize {
+        self.images.shape[0]
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn label(&self, index: usize) -> Option<u32> {
+        self.labels.as_ref().map(|labels| u32::from(labels[index]))
+    }
+    fn load(&self, index: usize) -> Result<Image> {
+        let [height, width] = [self.images.shape[1], self.images.shape[2]];
+        let channels = self.images.shape.get(3).copied().unwrap_or(1);
+        let size = height * width * channels;
+        let pixels = self.images.data[index * size..(index + 1) * size].to_vec();
+        Ok(Image { width, height, channels, pixels })
+    }
+    fn place(&self, index: usize) -> String {
+        format!("{}, picture {index}", self.place)
+    }
+}
+
+palimpsest_core::settings! {
+    /// `[data.reader]` of `idx`.
+    pub struct IdxKeys {
+        /// The file of labels, where it isn't beside the images under the usual name.
+        labels: String = String::new();
+    }
+}
+
+/// `idx`
+pub struct Idx;
+
+impl Reader for Idx {
+    type Settings = IdxKeys;
+
+    fn open(keys: &IdxKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        let path = spec.path()?;
+        if path.is_dir() {
+            let (images, labels) = IdxDataset::find(path, split == Split::Test)?;
+            return Ok(Opened::new(Arc::new(IdxDataset::open(&images, labels.as_deref())?)));
+        }
+        let labels = match keys.labels.as_str() {
+            "" => IdxDataset::labels_beside(path),
+            labels => Some(PathBuf::from(labels)),
+        };
+        let data = IdxDataset::open(path, labels.as_deref())?;
+        hold_out(data, spec, split, |_, i| i.to_string())
+    }
+}
+
+palimpsest_core::inventory::submit! {
+    ReaderEntry::images::<Idx>(
+        "idx",
+        "pictures and labels in the IDX format of MNIST, plain or gzip'd",
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], or one file of pictures",
+    )
+}

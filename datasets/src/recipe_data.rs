@@ -1,0 +1,277 @@
+//! A recipe's data, opened in one place: for pre-training, for heads on frozen features, and for heads that are
+//! trained with the encoder.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use palimpsest_core::data::{Batch, Dataset, Split};
+use palimpsest_core::head::{Class, ExamplesRequest, TaskExamples};
+use palimpsest_core::recipe::{DataSettings, Recipe};
+use palimpsest_core::settings::Section;
+use palimpsest_core::{Error, Result, registry};
+use palimpsest_targets::{DetectionData, SegmentationData};
+
+use crate::augment::{Augment, Border, Crop, Filter};
+use crate::draw::Draw;
+use crate::eval_loader::EvalLoader;
+use crate::examples::class::ClassExamples;
+use crate::loader::{Feed, Loader};
+use crate::open::{open_detection, open_segmentation, open_with_notes};
+use crate::reader::{Opened, ReaderEntry};
+use crate::sampler::Pictures;
+use crate::spec::DataSpec;
+use crate::transform::Transform;
+
+/// What `[data]` says, in the terms of readers and loaders.
+#[derive(Clone)]
+pub struct DataSource {
+    settings: DataSettings,
+    reader: Section,
+}
+
+/// Both parts of data.
+pub struct Parts<D: ?Sized = dyn Dataset> {
+    /// What is trained on.
+    pub train: Arc<D>,
+    /// What is evaluated on.
+    pub test: Arc<D>,
+    /// What the user may want to know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl From<&ExamplesRequest<'_>> for DataSource {
+    fn from(request: &ExamplesRequest<'_>) -> Self {
+        Self { settings: request.data.clone(), reader: request.reader.clone() }
+    }
+}
+
+impl From<&Recipe> for DataSource {
+    fn from(recipe: &Recipe) -> Self {
+        Self { settings: recipe.data.clone(), reader: recipe.reader.clone() }
+    }
+}
+
+impl DataSource {
+    /// Which data. Without a path, what was fetched to its default place.
+    pub fn spec(&self) -> DataSpec {
+        let settings = &self.settings;
+        let path = match settings.path.as_str() {
+            "" => palimpsest_fetch::fetched(&settings.name),
+            path => Some(PathBuf::from(path)),
+        };
+        DataSpec {
+            name: settings.name.clone(),
+            path,
+            channels: settings.channels,
+            holdout: settings.holdout,
+            reader: self.reader.clone(),
+        }
+    }
+
+    /// The key that says where the data are, for messages.
+    pub fn location(&self) -> &'static str {
+        if self.settings.path.is_empty() { "`data.name`" } else { "`data.path`" }
+    }
+
+    /// How samples become batches.
+    pub fn feed(&self, batch: usize, seed: u64) -> Feed {
+        Feed {
+            batch,
+            workers: self.settings.workers,
+            seed,
+            shuffle: true,
+            bad_files_limit: Some(self.settings.bad_files),
+            prefetch: self.settings.prefetch,
+        }
+    }
+
+    /// Mean and deviation that pixels are normalised with, one for each channel.
+    pub fn normalisation(&self) -> [Vec<f32>; 2] {
+        [&self.settings.mean, &self.settings.std].map(|values| {
+            let channels = 0..self.settings.channels;
+            channels.map(|c| values[c.min(values.len().saturating_sub(1))] as f32).collect()
+        })
+    }
+
+    /// A crop to squares of `size` pixels, with the normalisation.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn transform(&self, size: usize, augment: Augment) -> Result<Transform> {
+        let [mean, std] = self.normalisation();
+        Transform::new(size, self.settings.channels, augment, &mean, &std)
+    }
+
+    /// Both parts as images, with or without a class each.
+    ///
+    /// # Errors
+    /// Data that can't be opened.
+    pub fn images(&self) -> Result<Parts> {
+        self.parts(open_with_notes)
+    }
+
+    /// Both parts as images with a class for each pixel.
+    ///
+    /// # Errors
+    /// Data that can't be opened, or have none.
+    pub fn label_maps(&self) -> Result<Parts<dyn SegmentationData>> {
+        self.parts(open_segmentation)
+    }
+
+    /// Both parts as images with objects.
+    ///
+    /// # Errors
+    /// Data that can't be opened, or have none.
+    pub fn objects(&self) -> Result<Parts<dyn DetectionData>> {
+        self.parts(open_detection)
+    }
+
+    fn parts<D: ?Sized>(&self, open: fn(&DataSpec, Split) -> Result<Opened<D>>) -> Result<Parts<D>> {
+        let spec = self.checked_spec()?;
+        let train = self.part(&spec, Split::Train, open)?;
+        let test = self.part(&spec, Split::Test, open)?;
+        Ok(Parts::of(train, test))
+    }
+
+    /// A mistake in the reader's keys is told with its own place.
+    fn checked_spec(&self) -> Result<DataSpec> {
+        let spec = self.spec();
+        let entry = registry::find::<ReaderEntry>("data set", &spec.name);
+        let entry = entry.map_err(|e| e.at(self.location()))?;
+        (entry.check)(&spec.reader)?;
+        Ok(spec)
+    }
+
+    fn part<D: ?Sized>(
+        &self,
+        spec: &DataSpec,
+        split: Split,
+        open: fn(&DataSpec, Split) -> Result<Opened<D>>,
+    ) -> Result<Opened<D>> {
+        open(spec, split).map_err(|e| e.at(self.location()))
+    }
+}
+
+impl<D: ?Sized> Parts<D> {
+    fn of(train: Opened<D>, test: Opened<D>) -> Self {
+        let mut notes = train.notes;
+        let more: Vec<String> = test.notes.into_iter().filter(|note| !notes.contains(note)).collect();
+        notes.extend(more);
+        Self { train: train.dataset, test: test.dataset, notes }
+    }
+}
+
+/// A recipe's images, opened: pre-training's batches, and what frozen features are made of.
+pub struct RecipeData {
+    source: DataSource,
+    parts: Parts,
+}
+
+/// Images in a batch that isn't trained on.
+const BATCH: usize = 64;
+
+impl RecipeData {
+    /// Opens the data of a recipe.
+    ///
+    /// # Errors
+    /// Data that can't be opened. A missing test part is none where the recipe has no heads.
+    pub fn open(recipe: &Recipe) -> Result<Self> {
+        let source = DataSource::from(recipe);
+        let spec = source.checked_spec()?;
+        let train = source.part(&spec, Split::Train, open_with_notes)?;
+        let test = match source.part(&spec, Split::Test, open_with_notes) {
+            // Without heads the test part only serves the sample images.
+            Err(_) if recipe.eval.heads.is_empty() => Opened::new(train.dataset.clone()),
+            test => test?,
+        };
+        Ok(Self { source, parts: Parts::of(train, test) })
+    }
+
+    /// What the user may want to know, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.parts.notes
+    }
+
+    /// How many images there are to train on and to test on.
+    pub fn counts(&self) -> [usize; 2] {
+        [self.parts.train.len(), self.parts.test.len()]
+    }
+
+    /// Mean and deviation that pixels are normalised with, one for each channel.
+    pub fn normalisation(&self) -> [Vec<f32>; 2] {
+        self.source.normalisation()
+    }
+
+    /// The batches of pre-training.
+    ///
+    /// # Errors
+    /// A number out of range, or fewer images than a batch.
+    pub fn loader(&self, recipe: &Recipe) -> Result<Loader> {
+        let settings = &self.source.settings;
+        let augment = Augment {
+            crop: crop(settings)?,
+            flip: if settings.flip { 0.5 } else { 0.0 },
+            filter: Filter::Bilinear,
+        };
+        let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
+        let feed = self.source.feed(recipe.train.batch, recipe.run.seed);
+        let images = Pictures { dataset: self.parts.train.clone(), transform };
+        Loader::over(images, &feed).map_err(|e| e.at("`data`"))
+    }
+
+    /// One pass over the test images in order, by their middle squares.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn test_images(&self, batch: usize) -> Result<EvalLoader> {
+        let images = Pictures { dataset: self.parts.test.clone(), transform: self.middle()? };
+        EvalLoader::over(images, &self.source.feed(batch, 0))
+    }
+
+    /// The first images of the test part, to be looked at.
+    ///
+    /// # Errors
+    /// There are none, or they can't be read.
+    pub fn first_test_images(&self, count: usize) -> Result<Batch> {
+        self.test_images(count)?
+            .next()
+            .ok_or_else(|| Error::user("there are no test images").mend("raise data.holdout"))?
+    }
+
+    /// What frozen features are made of: the middle squares of the images that are drawn, with their classes.
+    ///
+    /// # Errors
+    /// Too few images of a class, or an image without.
+    pub fn labelled(&self, draw: &Draw) -> Result<Box<dyn TaskExamples<Class>>> {
+        let Parts { train, test, .. } = &self.parts;
+        for part in [train, test].into_iter().filter(|part| !part.classes().is_empty()) {
+            if let Some(index) = (0..part.len()).find(|&index| part.label(index).is_none()) {
+                return Err(Error::user(format!("image {index} of the evaluation data has no label"))
+                    .at(part.place(index))
+                    .mend("give every image a class, or set eval.heads = []"));
+            }
+        }
+        let feed = self.source.feed(BATCH, draw.seed);
+        Ok(Box::new(ClassExamples::plain(&self.parts, draw, &self.middle()?, feed)?))
+    }
+
+    fn middle(&self) -> Result<Transform> {
+        let size = self.source.settings.image_size;
+        self.source.transform(size, Augment::centre(size))
+    }
+}
+
+/// The crop of pre-training.
+fn crop(settings: &DataSettings) -> Result<Crop> {
+    if settings.pad > 0 {
+        return Ok(Crop::Padded { padding: settings.pad, border: Border::Black });
+    }
+    match (&settings.crop_scale[..], &settings.crop_ratio[..]) {
+        ([], _) => Ok(Crop::Centre { resize: settings.image_size }),
+        (&[low, high], &[least, most]) => {
+            Ok(Crop::RandomResized { scale: (low, high), ratio: (least, most) })
+        }
+        ([_, _], _) => Err(Error::user("needs a smallest and a largest value").at("`data.crop_ratio`")),
+        _ => Err(Error::user("needs a smallest and a largest value, or none").at("`data.crop_scale`")),
+    }
+}

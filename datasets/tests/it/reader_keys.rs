@@ -1,0 +1,33 @@
+//! `[data.reader]` in recipes.
+
+use palimpsest_core::recipe::{Layers, Recipe};
+use palimpsest_datasets::DataSource;
+
+fn recipe(text: &str, overrides: &[&str]) -> Recipe {
+    let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+    Recipe::parse("a.toml", &format!("preset = \"paper\"\n{text}"), &overrides).expect("a recipe")
+}
+
+const COARSE: &str = "[data]\nname = \"cifar100\"\npath = \"x\"\n[data.reader]\ncoarse = true\n";
+
+#[test]
+fn keys_count_where_they_are_given() {
+    let plain = recipe("[data]\nname = \"cifar100\"\npath = \"x\"", &[]);
+    assert!(!plain.to_toml().contains("reader"), "recipes without them keep their hash");
+    let coarse = recipe(COARSE, &[]);
+    assert_ne!(plain.hash(), coarse.hash());
+    assert_eq!(coarse.hash(), recipe("[data]\nname = \"cifar100\"", &["data.reader.coarse=true"]).hash());
+    assert_eq!(DataSource::from(&coarse).spec().reader.table()["coarse"].as_bool(), Some(true));
+    // What a run's folder keeps is the same recipe.
+    let mut layers = Layers::text("config.toml", &coarse.to_toml()).expect("TOML");
+    layers.overrides(&[]).expect("none");
+    assert_eq!(Recipe::resolve(layers).expect("a recipe").hash(), coarse.hash());
+}
+
+#[test]
+fn another_data_set_has_none_of_them() {
+    assert!(recipe(COARSE, &["data.name=cifar10"]).reader.table().is_empty());
+    assert!(!recipe(COARSE, &["data.name=cifar100", "data.flip=false"]).reader.table().is_empty());
+    let scenes = recipe(COARSE, &["data.name=scenes", "data.reader.count=[3,2]"]);
+    assert_eq!(scenes.reader.table().len(), 1);
+}
