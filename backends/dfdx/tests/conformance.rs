@@ -1,4 +1,4 @@
-//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, here in
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask backend validate` tries them, here in
 //! process. `suite` has what is this backend's own.
 
 use std::sync::Arc;

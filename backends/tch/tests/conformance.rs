@@ -1,4 +1,4 @@
-//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, here in
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask backend validate` tries them, here in
 //! process. `suite` has what is this backend's own. A process of its own, as libtorch has one generator of random
 //! numbers for all threads: nothing else may draw from it between a seed and its values.
 

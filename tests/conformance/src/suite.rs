@@ -7,7 +7,7 @@ use crate::outcome::Outcome;
 use crate::subject::{Open, Subject};
 use crate::{autograd, forward, gradient};
 
-/// The values of every operation: `conform --mode test`.
+/// The values of every operation: `backend validate --mode test`.
 ///
 /// # Errors
 /// As `open`.
@@ -16,7 +16,7 @@ pub fn values(open: Open<'_>) -> Result<Vec<Outcome>> {
     Ok(OpKind::ALL.iter().flat_map(|&kind| forward::test(&mut subject, kind)).collect())
 }
 
-/// The gradients of every operation and what automatic differentiation promises: `conform --mode grad`.
+/// The gradients of every operation and what automatic differentiation promises: `backend validate --mode grad`.
 ///
 /// # Errors
 /// As `open`.
