@@ -10,7 +10,7 @@ use crate::scene::SceneSettings;
 /// Which data, where, and how to read them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataSpec {
-    /// One of [`list`](crate::list)'s names.
+    /// One of [`list`]'s names.
     pub name: String,
     /// The folder or file; not needed for the embedded sample.
     pub path: Option<PathBuf>,
