@@ -44,7 +44,7 @@ pub(crate) use training::{Pretrain, Resume};
     after_help = "Start with: cargo xtask pretrain, the quick-start on the embedded data.\ncargo xtask COMMAND --help tells more, with examples."
 )]
 pub(crate) struct Cli {
-    /// A plug-in: its library, its manifest, its folder, or one of manifests; may be given several times
+    /// A plug-in: library, manifest, or a folder of them; may be given several times
     // Not called `plugin`, which is an argument of some commands: a global argument is known to each of them.
     #[arg(long = "plugin", global = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) plugins: Vec<PathBuf>,

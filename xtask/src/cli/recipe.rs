@@ -28,6 +28,7 @@ pub(crate) enum PartCommand {
     /// The parts of a kind; of all kinds without one
     #[command(after_help = "Examples:\n  cargo xtask part list\n  cargo xtask part list heads")]
     List {
+        /// What kind, in the singular or the plural
         kind: Option<PartKind>,
         #[command(flatten)]
         result: JsonArg,
@@ -37,6 +38,7 @@ pub(crate) enum PartCommand {
         after_help = "Examples:\n  cargo xtask part show corruption cell\n  cargo xtask part show head finetune\n  cargo xtask part show table optimizer\n  cargo xtask part show preset mae"
     )]
     Show {
+        /// What kind it is
         kind: PartKind,
         /// The part's name
         name: String,

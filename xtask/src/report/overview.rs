@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use palimpsest_core::train::{Checkpoint, RunFolder};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::load::{Run, accuracy};
 use super::{number, recipe};
@@ -18,7 +18,6 @@ pub(crate) struct Overview {
     pub(crate) name: String,
     /// The recipe in a line.
     pub(crate) recipe: String,
-    hash: Option<String>,
     /// In words.
     pub(crate) state: String,
     finished: bool,
@@ -30,6 +29,7 @@ pub(crate) struct Overview {
     /// The last one that was logged; of a finished run the mean over its last 20 steps.
     loss: Option<f64>,
     /// Further facts, by their names.
+    #[serde(serialize_with = "as_map")]
     pub(crate) facts: Vec<(&'static str, String)>,
     /// Steps whose weights are there.
     pub(crate) checkpoints: Vec<u64>,
@@ -100,7 +100,6 @@ impl Overview {
             bytes: size(folder.root()),
             run: run.folder,
             name: run.name,
-            hash: run.hash,
             failures: run.failures,
         }
     }
@@ -120,6 +119,10 @@ impl Overview {
     pub(crate) fn size(&self) -> String {
         format!("{:.1} MB", self.bytes as f64 / 1e6)
     }
+}
+
+fn as_map<S: Serializer>(facts: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(facts.iter().map(|(name, text)| (name, text)))
 }
 
 /// Bytes of the files in a folder and below; links count for themselves.
