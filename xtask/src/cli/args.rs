@@ -98,21 +98,22 @@ mod tests {
 
     #[test]
     fn the_grammar_tells_overrides_from_the_recipe() {
+        let none: &[&str] = &[];
         for (words, file, overrides) in [
-            (&[][..], None, &[][..]),
-            (&["a.toml"], Some("a.toml"), &[]),
+            (none, None, none),
+            (&["a.toml"], Some("a.toml"), none),
             (&["seed=1"], None, &["seed=1"]),
             (&["a.toml", "seed=1", "train.epochs = 2"], Some("a.toml"), &["seed=1", "train.epochs = 2"]),
             (&["seed=1", "a.toml", "noise=false"], Some("a.toml"), &["seed=1", "noise=false"]),
             // A path holds what no key does: / or a capital letter.
             (&["./a=b.toml", "seed=1"], Some("./a=b.toml"), &["seed=1"]),
-            (&["/tmp/x=1/a.toml"], Some("/tmp/x=1/a.toml"), &[]),
-            (&["Lr=1.toml"], Some("Lr=1.toml"), &[]),
+            (&["/tmp/x=1/a.toml"], Some("/tmp/x=1/a.toml"), none),
+            (&["Lr=1.toml"], Some("Lr=1.toml"), none),
             // A value may hold anything, paths and further = included.
             (&["data.path=/photos/a=b"], None, &["data.path=/photos/a=b"]),
             (&["a=b.toml"], None, &["a=b.toml"]),
             (&["--set", "objective.Masked.weight=2", "k=1"], None, &["k=1", "objective.Masked.weight=2"]),
-            (&["=1"], Some("=1"), &[]),
+            (&["=1"], Some("=1"), none),
         ] {
             let (found, rest) = parts(words).expect("one recipe at most");
             assert_eq!(found.as_deref(), file.map(std::path::Path::new), "{words:?}");
