@@ -126,7 +126,7 @@ impl Draw {
             return Ok(Chosen::all(count));
         }
         let mut random = Philox::new(self.seed, Stream::Shuffle, STEP, split as u64);
-        let mut chosen = random.choose(count, limit);
+        let mut chosen: Vec<u32> = random.choose(count, limit).into_iter().map(|i| i as u32).collect();
         chosen.sort_unstable();
         Ok(Chosen(chosen.into()))
     }
@@ -137,7 +137,7 @@ fn pick(samples: &[u32], count: usize, random: &mut Philox) -> Vec<u32> {
     if count == samples.len() {
         return samples.to_vec();
     }
-    random.choose(samples.len(), count).into_iter().map(|i| samples[i as usize]).collect()
+    random.choose(samples.len(), count).into_iter().map(|i| samples[i]).collect()
 }
 
 /// How many of each class make `limit` in all; none where all are taken.

@@ -154,7 +154,4 @@ impl Registered for ReaderEntry {
     fn fields(&self) -> Vec<Field> {
         (self.fields)()
     }
-    fn iterate() -> Box<dyn Iterator<Item = &'static Self>> {
-        Box::new(inventory::iter::<Self>.into_iter())
-    }
 }

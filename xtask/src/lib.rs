@@ -28,14 +28,12 @@ mod watched;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Runs the command that this process's arguments ask for; what registered itself in the program takes part.
 pub fn main() -> ExitCode {
     palimpsest_core::plugin::report_aborts();
     palimpsest_datasets::link();
     palimpsest_heads::link();
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::of_process();
     // `plugin …` looks for itself, so that it can tell of what is broken.
     let installed = match cli.command {
         cli::Command::Plugin(_) => plugins::name(cli.plugins),

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
 use palimpsest_core::Error;
+use serde_json::json;
 
 /// A line of a result.
 pub(crate) fn line(text: &str) {
@@ -12,6 +13,11 @@ pub(crate) fn line(text: &str) {
 /// A line for the user that is no result.
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");
+}
+
+/// Says how a command is spelt now.
+pub(crate) fn renamed(old: &str, new: &str) {
+    note(&format!("note: `{old}` is now `{new}`"));
 }
 
 /// An error, as one sentence.
@@ -28,5 +34,16 @@ pub(crate) fn table(rows: &[Vec<String>]) {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
         line(cells.join("  ").trim_end());
+    }
+}
+
+/// Names with what each is, as a table or as JSON.
+pub(crate) fn named(items: &[(String, String)], as_json: bool) {
+    if as_json {
+        let items: Vec<_> =
+            items.iter().map(|(name, summary)| json!({ "name": name, "summary": summary })).collect();
+        line(&json!(items).to_string());
+    } else {
+        table(&items.iter().map(|(name, summary)| vec![name.clone(), summary.clone()]).collect::<Vec<_>>());
     }
 }

@@ -1,6 +1,6 @@
 //! From a recipe to a trainer at its start.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use palimpsest_core::interop::{Imported, Source, import};
 use palimpsest_core::model::Model;
@@ -20,21 +20,6 @@ pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe
     }?;
     tune::check_heads(&recipe)?;
     Ok(recipe)
-}
-
-/// `KEY=VALUE` taken for a recipe's path by the command line is an override.
-pub(crate) fn split_positional(
-    recipe: Option<PathBuf>,
-    overrides: Vec<String>,
-) -> (Option<PathBuf>, Vec<String>) {
-    match recipe {
-        Some(path) if path.to_string_lossy().contains('=') && !path.exists() => {
-            let mut all = vec![path.to_string_lossy().into_owned()];
-            all.extend(overrides);
-            (None, all)
-        }
-        other => (other, overrides),
-    }
 }
 
 /// A trainer at its start: from the recipe's seed, or from the file of weights that it names. Also what the

@@ -1,5 +1,5 @@
-//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, and what is
-//! refused, here in process. `suite` has what is this backend's own.
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask backend validate` tries them, and what
+//! is refused, here in process. `suite` has what is this backend's own.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Every operation, its gradients and automatic differentiation, as `cargo xtask conform` tries them, and what is
-//! refused, here in process. `suite` has what is this backend's own. A process of its own, as libtorch has one
+//! Every operation, its gradients and automatic differentiation, as `cargo xtask backend validate` tries them, and what
+//! is refused, here in process. `suite` has what is this backend's own. A process of its own, as libtorch has one
 //! generator of random numbers for all threads: nothing else may draw from it between a seed and its values.
 
 use std::sync::Arc;

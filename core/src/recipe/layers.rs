@@ -1,10 +1,10 @@
-//! The layers of a recipe: preset, file, overrides; later ones win. Each key remembers its place.
+//! The layers of a recipe: presets (of heads, of the method), file, overrides; later ones win. Each key remembers its place.
 
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::preset::preset;
+use super::preset::{Preset, find, head_presets, presets};
 use crate::settings::{Section, Sources};
 use crate::{Error, Result};
 
@@ -41,20 +41,34 @@ impl Layers {
     pub fn text(place: &str, text: &str) -> Result<Self> {
         let (mut table, sources) = parse(place, text)?;
         let mut layers = Self::default();
-        match table.remove("preset") {
-            None => {}
-            Some(toml::Value::String(name)) => {
-                let preset = preset(&name).map_err(|e| e.at(sources.place("preset")))?;
-                let (table, sources) = parse(&format!("preset {name}"), preset.text)?;
-                layers.add(table, sources);
-            }
-            Some(other) => {
-                return Err(Error::user(format!("expected a preset's name, found {other}"))
-                    .at(sources.place("preset"))
-                    .mend("write preset = \"paper\""));
-            }
+        if let Some(name) = table.remove("preset") {
+            layers = Self::preset(&name, "preset", presets()).map_err(|e| e.at(sources.place("preset")))?;
         }
         layers.add(table, sources);
+        Ok(layers)
+    }
+
+    /// The layer of the preset of this name.
+    fn preset(name: &toml::Value, what: &str, presets: &'static [Preset]) -> Result<Self> {
+        let Some(name) = name.as_str() else {
+            return Err(Error::user(format!("expected a preset's name, found {name}"))
+                .mend(format!("write preset = \"{}\"", presets[0].name)));
+        };
+        let preset = find(what, presets, name)?;
+        let (table, sources) = parse(&format!("{what} {name}"), preset.text)?;
+        Ok(Self { table, sources })
+    }
+
+    /// Puts the preset that `[head] preset = "NAME"` names below all layers.
+    ///
+    /// # Errors
+    /// An unknown preset.
+    pub(super) fn head_preset(mut self) -> Result<Self> {
+        let head = self.table.get_mut("head").and_then(toml::Value::as_table_mut);
+        let Some(name) = head.and_then(|head| head.remove("preset")) else { return Ok(self) };
+        let mut layers = Self::preset(&name, "head preset", head_presets())
+            .map_err(|e| e.at(self.sources.place("head.preset")))?;
+        layers.add(self.table, self.sources);
         Ok(layers)
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use layers::Layers;
-pub use preset::{Preset, presets};
+pub use preset::{Preset, head_presets, presets};
 pub use schema::{
     DataSettings, EvalSettings, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
     ScheduleSettings, TrainSettings,
@@ -88,7 +88,8 @@ pub struct Recipe {
     pub noise: Option<Section>,
     /// `[objective]`, one table for each objective
     pub objective: Section,
-    /// `[head]`, one table for each head: how it is fitted where that differs from its defaults
+    /// `[head]`, one table for each head: how it is fitted where that differs from its defaults. `preset` is
+    /// resolved: its keys stand here.
     pub head: Section,
     table: toml::Table,
 }
@@ -119,7 +120,7 @@ impl Recipe {
     /// # Errors
     /// The first mistake, with its place and mend.
     pub fn resolve(layers: Layers) -> Result<Self> {
-        let (mut table, sources) = layers.finish();
+        let (mut table, sources) = layers.head_preset()?.finish();
         let sources = Arc::new(sources);
         let keys: Vec<&str> =
             TABLES.into_iter().chain(RunSettings::fields().iter().map(|field| field.name)).collect();

@@ -1,9 +1,9 @@
-//! Presets: each method of the literature as the settings that make it.
+//! Presets: each method of the literature as the settings that make it, and how heads are fitted at a scale.
 
 use crate::Result;
 use crate::error::unknown_name;
 
-/// A method's settings, at the scale of its publication.
+/// A method's settings, at the scale of its publication; or those of heads.
 #[derive(Debug, Clone, Copy)]
 pub struct Preset {
     /// The name in recipes.
@@ -15,19 +15,21 @@ pub struct Preset {
 }
 
 macro_rules! presets {
-    ($($name:literal: $summary:literal),* $(,)?) => {
-        /// All presets.
-        pub fn presets() -> &'static [Preset] {
+    ($(#[$meta:meta])* $function:ident in $folder:literal: $($name:literal: $summary:literal),* $(,)?) => {
+        $(#[$meta])*
+        pub fn $function() -> &'static [Preset] {
             &[$(Preset {
                 name: $name,
                 summary: $summary,
-                text: include_str!(concat!("presets/", $name, ".toml")),
+                text: include_str!(concat!($folder, $name, ".toml")),
             }),*]
         }
     };
 }
 
 presets! {
+    /// All presets of methods: `preset = "NAME"`.
+    presets in "presets/":
     "paper": "masks and feature noise, restored in the encoder, kept apart (arXiv 2412.19104)",
     "paper-released": "what the paper's released code does",
     "simmim": "masked pixels by L1, mask tokens in the encoder (Xie et al. 2022)",
@@ -39,10 +41,16 @@ presets! {
     "pixel-dae": "denoising autoencoder on pixels (Vincent et al. 2008)",
 }
 
-/// The preset called `name`.
-pub(super) fn preset(name: &str) -> Result<&'static Preset> {
-    presets()
+presets! {
+    /// All presets of how heads are fitted: `[head] preset = "NAME"`.
+    head_presets in "presets/head/":
+    "small": "a small encoder and a small data set, on a few processor cores",
+}
+
+/// The one called `name` of these presets; `what` says what they are.
+pub(super) fn find(what: &str, presets: &'static [Preset], name: &str) -> Result<&'static Preset> {
+    presets
         .iter()
         .find(|preset| preset.name == name)
-        .ok_or_else(|| unknown_name("preset", name, presets().iter().map(|p| p.name)))
+        .ok_or_else(|| unknown_name(what, name, presets.iter().map(|p| p.name)))
 }

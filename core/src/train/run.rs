@@ -199,7 +199,7 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
         .at(folder.root().display())
         .mend(format!(
             "lower optimizer.lr or set optimizer.clip. The weights before the step are checkpointed, its batch and plan are in {}; \
-             do it again with: cargo xtask replay {}",
+             do it again with: cargo xtask run replay {}",
             saved.display(),
             folder.root().display()
         )))

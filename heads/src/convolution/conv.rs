@@ -23,7 +23,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Declares `name.weight` [output, input, kernel, kernel] and, if a start is given, `name.bias` [output].
+    /// Declares `name.weight` [output, input, kernel, kernel] and, if a start is given, `name.bias` \[output\].
     pub fn new(
         specs: &mut ParamSpecs,
         name: &str,

@@ -13,7 +13,7 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// Declares `name.weight` [input, output, 2, 2] and `name.bias` [output].
+    /// Declares `name.weight` [input, output, 2, 2] and `name.bias` \[output\].
     pub fn new(specs: &mut ParamSpecs, name: &str, input: usize, output: usize, init: Init) -> Self {
         specs.scope(name, |specs| Self {
             weight: specs.declare("weight", [input, output, 2, 2], init, true),

@@ -16,7 +16,7 @@ pub struct LayerNorm2d {
 impl LayerNorm2d {
     const EPS: f64 = 1e-6;
 
-    /// Declares `name.weight` and `name.bias`, [channels].
+    /// Declares `name.weight` and `name.bias`, \[channels\].
     pub fn new(specs: &mut ParamSpecs, name: &str, channels: usize) -> Self {
         let [gain, bias] = affine(specs, name, channels);
         Self { gain, bias }
@@ -46,7 +46,7 @@ impl GroupNorm {
         (1..=(channels / least).min(32)).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
     }
 
-    /// Declares `name.weight` and `name.bias`, [channels], which `groups` must divide.
+    /// Declares `name.weight` and `name.bias`, \[channels\], which `groups` must divide.
     pub fn new(specs: &mut ParamSpecs, name: &str, channels: usize, groups: usize) -> Self {
         assert!(channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
         let [gain, bias] = affine(specs, name, channels);

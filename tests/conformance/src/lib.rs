@@ -2,7 +2,7 @@
 //!
 //! Every operation is [called](cases) on a backend and compared with a [reference](reference) of plain loops in
 //! f64; gradients are compared with central differences of that reference. No tensor library is among the
-//! dependencies: the backend comes in as core's trait. `cargo xtask conform` tries a loaded library, and each
+//! dependencies: the backend comes in as core's trait. `cargo xtask backend validate` tries a loaded library, and each
 //! backend's own tests try theirs in process, by [`conforms`]; what not every backend promises ([`sums`], [`memory`])
 //! they call by name. Whole steps are held against implementations elsewhere, which do them again from a
 //! [recording](recording).

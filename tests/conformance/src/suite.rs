@@ -90,7 +90,7 @@ macro_rules! conforms {
     };
 }
 
-/// The values of an operation: `conform --mode test --op NAME`.
+/// The values of an operation: `backend validate --mode test --op NAME`.
 ///
 /// # Panics
 /// A case fails, or the backend can't be opened.
@@ -103,7 +103,7 @@ pub fn values(open: Open<'_>, kind: OpKind) {
     check(open, |subject| forward::test(subject, kind));
 }
 
-/// The gradients of an operation: `conform --mode grad --op NAME`.
+/// The gradients of an operation: `backend validate --mode grad --op NAME`.
 ///
 /// # Panics
 /// As [`values`].

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Where;
+use super::{DeviceArgs, JsonArg};
 
 #[derive(Args)]
 pub(crate) struct Analyse {
@@ -27,8 +27,7 @@ pub(crate) struct Analyse {
     #[arg(long)]
     pub(crate) no_baseline: bool,
     #[command(flatten)]
-    pub(crate) place: Where,
-    /// The findings as one JSON line
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) place: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
 }

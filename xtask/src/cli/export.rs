@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use palimpsest_core::interop::Layout;
 
+use super::JsonArg;
+
 #[derive(Args)]
 pub(crate) struct Export {
     /// The run's folder
@@ -22,9 +24,8 @@ pub(crate) struct Export {
     /// The averaged weights (train.ema) in place of the trained ones
     #[arg(long)]
     pub(crate) ema: bool,
-    /// The result as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
 }
 
 impl Export {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::JsonArg;
 
 #[derive(Subcommand)]
 pub(crate) enum PluginCommand {
@@ -15,17 +17,15 @@ pub(crate) enum PluginCommand {
     #[command(after_help = "Example:\n  cargo xtask plugin build ~/blue-noise")]
     Build {
         /// Its folder, with a Cargo.toml or a Makefile
-        #[arg(default_value = ".")]
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
         folder: PathBuf,
-        /// The result as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        result: JsonArg,
     },
     /// The plug-ins that are found, by their manifests: no code of theirs runs
     List {
-        /// The list as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        result: JsonArg,
     },
     /// What a plug-in is: its parameters, capabilities and origin
     #[command(
@@ -33,10 +33,10 @@ pub(crate) enum PluginCommand {
     )]
     Show {
         /// An id, its last part, a library or a manifest
+        #[arg(value_hint = ValueHint::AnyPath)]
         plugin: String,
-        /// The answer as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        result: JsonArg,
     },
     /// Try everything that a plug-in must hold, each check in a process of its own
     #[command(
@@ -52,6 +52,7 @@ pub(crate) enum PluginCommand {
     )]
     Reproduce {
         /// An id, its last part, a library or a manifest
+        #[arg(value_hint = ValueHint::AnyPath)]
         plugin: String,
         /// The number that `validate` or `fuzz` told
         seed: u64,
@@ -92,14 +93,14 @@ pub(crate) struct NewPlugin {
     #[arg(long)]
     pub(crate) id: Option<String>,
     /// The folder to write, which may exist if it is empty; by default NAME
-    #[arg(long)]
+    #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) path: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct Validate {
     /// An id, its last part, a library or a manifest
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present = "list", value_hint = ValueHint::AnyPath)]
     pub(crate) plugin: Option<String>,
     /// One check, or those of a group; may be given several times
     #[arg(long, value_name = "CHECK")]
@@ -116,14 +117,14 @@ pub(crate) struct Validate {
     /// The checks there are
     #[arg(long)]
     pub(crate) list: bool,
-    /// The answers as JSON, one line
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
 }
 
 #[derive(Args)]
 pub(crate) struct FuzzPlugin {
     /// An id, its last part, a library or a manifest
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) plugin: String,
     /// Plans to ask for
     #[arg(long, default_value_t = 1_000_000)]
@@ -134,9 +135,8 @@ pub(crate) struct FuzzPlugin {
     /// Seconds after which it ends anyhow
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) time: u64,
-    /// The result as JSON, one line
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
 }
 
 #[derive(Args)]

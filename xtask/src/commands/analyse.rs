@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
     let html = out.join("analysis.html");
     let findings = Findings { observations: &observations, labels: &labels, cka: &cka };
     report::write_page(&html, page(&findings))?;
-    if args.json {
+    if args.result.json {
         output::line(&summary.to_string());
     } else {
         print(&observations);

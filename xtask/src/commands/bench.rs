@@ -19,7 +19,7 @@ use crate::{backends, output};
 const WARM_UP: usize = 3;
 
 pub(crate) fn run(args: Bench) -> Result<()> {
-    let (recipe, overrides) = session::split_positional(args.recipe, args.overrides);
+    let (recipe, overrides) = args.recipe.parts()?;
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
     let mut source: Box<dyn BatchSource> = if args.synthetic {
         Box::new(Synthetic::new(&recipe))
@@ -27,7 +27,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         Box::new(RecipeData::open(&recipe)?.loader(&recipe)?)
     };
     if args.data_only {
-        return data_only(&mut *source, args.steps, args.json);
+        return data_only(&mut *source, args.steps, args.result.json);
     }
     let inner = backends::place(&args.place.backend, args.place.device)?;
     let device = inner.device;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         }
     }
     let memory = trainer.place.backend.memory(trainer.place.device);
-    report(&steps, &trainer, loss, memory.peak, args.json);
+    report(&steps, &trainer, loss, memory.peak, args.result.json);
     Ok(())
 }
 

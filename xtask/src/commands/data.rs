@@ -7,17 +7,17 @@ use palimpsest_core::{DType, Device, Result, registry};
 use palimpsest_datasets::{ReaderEntry, RecipeData};
 use serde_json::json;
 
-use crate::cli::Data as Command;
+use crate::cli::DataCommand as Command;
 use crate::pictures::Painter;
 use crate::session;
 use crate::{backends, output};
 
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
-        Command::List { json } => list(json),
+        Command::List { result } => list(result.json),
         Command::Fetch(args) => super::fetch::run(&args)?,
-        Command::Show { recipe, out, images, overrides } => {
-            let (recipe, mut overrides) = session::split_positional(recipe, overrides);
+        Command::Show { recipe, out, images } => {
+            let (recipe, mut overrides) = recipe.parts()?;
             overrides.push(format!("train.batch={}", images.max(1)));
             overrides.push("train.accumulate=1".to_owned());
             let recipe = session::recipe(recipe.as_deref(), &overrides)?;

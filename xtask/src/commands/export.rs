@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
     exported.write(&out)?;
     let parameters: usize = exported.tensors.iter().map(|(_, tensor)| tensor.shape().count()).sum();
     let step = checkpoint.state.step;
-    if args.json {
+    if args.result.json {
         let files: Vec<&str> = std::iter::once("model.safetensors")
             .chain(exported.files.iter().map(|(name, _)| *name))
             .collect();

@@ -22,14 +22,14 @@ pub(crate) fn run(args: &Fetch) -> Result<()> {
             .ok_or_else(|| Error::user("this user has no home folder").mend("give --out FOLDER"))?,
     };
     if args.dry_run {
-        tell(&set, &folder, args.json);
+        tell(&set, &folder, args.result.json);
         return Ok(());
     }
     output::note(&format!("{}; licence: {}; {}", set.summary, set.licence, set.page));
     let mut bar = Bar::default();
     let fetched = fetch(&set, &folder, args.keep, &mut bar).inspect_err(|_| bar.end())?;
     let path = fetched.path.display();
-    if args.json {
+    if args.result.json {
         output::line(
             &json!({
                 "set": set.name, "reader": set.reader, "path": fetched.path, "already": fetched.already,

@@ -18,7 +18,7 @@ use crate::session;
 use crate::{backends, environment, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
-    let (recipe, mut overrides) = session::split_positional(args.recipe, args.overrides);
+    let (recipe, mut overrides) = args.recipe.parts()?;
     if let Some(steps) = args.steps {
         overrides.push(format!("train.steps={steps}"));
     }
@@ -45,7 +45,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     )?;
     folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
-    train_and_report(&mut trainer, &mut loader, &data, &folder, args.json)
+    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
 }
 
 /// Trains to the end, evaluates, and writes summary and report.

@@ -30,5 +30,5 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     }
     output::note(&format!("resuming at step {} of {}", trainer.step_count(), trainer.total_steps));
     folder.log(&format!("resumed at step {}", trainer.step_count()))?;
-    train_and_report(&mut trainer, &mut loader, &data, &folder, args.json)
+    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
 }

@@ -11,6 +11,7 @@ mod html;
 mod load;
 mod metrics;
 mod number;
+mod overview;
 mod phases;
 mod plot;
 mod recipe;
@@ -29,6 +30,7 @@ use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
 use self::load::Run;
+pub(crate) use self::overview::Overview;
 use crate::comparison::Comparison;
 
 /// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.

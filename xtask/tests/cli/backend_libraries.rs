@@ -44,7 +44,7 @@ fn libraries_that_do_not_fit() {
     let path = folder.path();
     let check = |library: &Path| {
         let library = library.to_str().expect("UTF-8");
-        command(path, &["backend", "check", library]).output().expect("the driver starts")
+        command(path, &["backend", "show", library]).output().expect("the driver starts")
     };
     told(&check(&path.join("nothing.so")), 2, &["nothing.so", "no such library"]);
     fs::write(path.join("text.so"), "not a library").expect("written");

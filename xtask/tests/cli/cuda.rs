@@ -51,7 +51,7 @@ fn a_libtorch_that_is_not_there() {
     let folder = folder();
     let path = folder.path();
     let check = |libtorch: Option<&str>| {
-        let mut command = command(path, &["backend", "check", "tch"]);
+        let mut command = command(path, &["backend", "show", "tch"]);
         command.env_clear().env("HOME", path).env("PATH", path);
         if let Some(libtorch) = libtorch {
             command.env("LIBTORCH", libtorch);

@@ -106,11 +106,11 @@ fn a_diverged_step_is_saved() {
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert!(report["losses"]["loss"].is_string() && report["plan"]["roles"].is_array(), "{report}");
     assert!(failure.join("batch.safetensors").metadata().expect("the batch").len() > 16 * 16 * 16 * 4);
-    let replayed = succeed(path, &["replay", "run", "--json"]);
+    let replayed = succeed(path, &["run", "replay", "run", "--json"]);
     let replayed: serde_json::Value = serde_json::from_slice(&replayed.stdout).expect("JSON");
     assert_eq!(replayed["losses"]["loss"], report["losses"]["loss"], "the same step again");
     assert!(replayed["first"]["operation"].is_string(), "{replayed}");
-    let output = run(path, &["replay", "run", "--step", "100000"]);
+    let output = run(path, &["run", "replay", "run", "--step", "100000"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 

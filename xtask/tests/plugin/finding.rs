@@ -97,8 +97,8 @@ fn listing_runs_no_code() {
     let path = built.display().to_string();
     let text = workshop.succeed(&["plugin", "list", "--plugin", &path]);
     assert!(text.contains("org.palimpsest.stripes") && text.contains("libstripes.so"), "{text}");
-    workshop.succeed(&["list", "corruptions", "--plugin", &path]);
-    let (text, status) = workshop.fail(&["show", "corruption", "stripes", "--plugin", &path]);
+    workshop.succeed(&["part", "list", "corruptions", "--plugin", &path]);
+    let (text, status) = workshop.fail(&["part", "show", "corruption", "stripes", "--plugin", &path]);
     assert!(text.contains("was changed since its manifest was written") && status == Some(2), "{text}");
 }
 
@@ -164,7 +164,7 @@ fn what_is_no_plug_in_is_told() {
         (here("empty.so"), "it has no symbol `palimpsest_entry`"),
         (burn, "is a library of kind 1, not a Corruption"),
     ] {
-        let (text, status) = workshop.fail(&["list", "corruptions", "--plugin", &path]);
+        let (text, status) = workshop.fail(&["part", "list", "corruptions", "--plugin", &path]);
         assert!(text.contains(due) && text.contains(&path) && status == Some(2), "{path}: {text}");
     }
 }

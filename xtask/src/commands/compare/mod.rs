@@ -24,7 +24,7 @@ use crate::session;
 use crate::{environment, output, report};
 
 pub(crate) fn run(args: Compare) -> Result<()> {
-    let (path, mut overrides) = session::split_positional(args.recipe.clone(), args.overrides.clone());
+    let (path, mut overrides) = args.recipe.parts()?;
     overrides.push(format!("train.steps={}", args.steps));
     // Values that every contender can be given.
     overrides.push("eval.heads=[]".to_owned());
@@ -77,7 +77,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     let comparison = Comparison { recipe, environment, work, outcomes, warm_up: args.warm_up };
     tables::write(&out, &comparison)?;
     report::write_comparison(&out.join("report.html"), &comparison)?;
-    if args.json {
+    if args.result.json {
         output::line(&json!({ "out": out, "contenders": summary(&comparison) }).to_string());
     } else {
         output::table(&overview(&comparison));

@@ -25,7 +25,7 @@ fn readme(backends: &[String], variant: Variant) -> String {
     };
     let mut text = format!(
         "Palimpsest, packed for a machine without Rust{with}.\n\n\
-         ./palimpsest backend check        what this machine offers\n\
+         ./palimpsest backend show         what this machine offers\n\
          ./palimpsest pretrain             the quick-start, on the embedded data\n\
          ./palimpsest compare recipes/paper-micro.toml --backends {}\n\
          ./palimpsest help                 the rest\n\n\
@@ -33,7 +33,8 @@ fn readme(backends: &[String], variant: Variant) -> String {
          ./palimpsest plugin list\n\
          ./palimpsest pretrain recipes/band-noise.toml\n\n\
          Your own is begun with ./palimpsest plugin new NAME --lang c, which takes a C compiler, or with --lang rust, which\n\
-         takes Rust and no network: the SDK's sources and the C headers are in sdk/.\n\n",
+         takes Rust and no network: the SDK's sources and the C headers are in sdk/.\n\n\
+         share/ has manual pages and what completes commands in bash, zsh and fish.\n\n",
         backends.join(",")
     );
     if backends.iter().any(|name| name == "tch") {
@@ -72,9 +73,11 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     sdk::pack(root, &folder, scratch.path())?;
     let page = folder.join("README.txt");
     fs::write(&page, readme(&args.backends, asked)).map_err(|e| Error::io(&page, &e))?;
+    super::man::write(&folder.join("share/man/man1"))?;
+    super::completions::write(&folder.join("share/completions"))?;
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
-    if args.json {
+    if args.result.json {
         let line = json!({
             "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
             "plugins": plugins,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
-use palimpsest_core::tune::{HeadKind, find_head};
+use palimpsest_core::tune::{HeadKind, TaskHeadEntry, find_head};
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::{Map, Value, json};
@@ -75,14 +75,14 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         table.extend(of_set.into_iter().map(|(head, compared)| (set.name.clone(), head, compared)));
     }
     if args.dry_run {
-        if args.json {
+        if args.result.json {
             output::line(&json!({ "run": args.run, "plan": results }).to_string());
         } else {
             output::note("dry run: heads and data fit; the steps that were tried are not kept");
         }
         return Ok(());
     }
-    if args.json {
+    if args.result.json {
         let line = match sets.as_slice() {
             [set] => {
                 json!({ "run": args.run, "step": run.step, "data": set.name, "eval": results[&set.name] })

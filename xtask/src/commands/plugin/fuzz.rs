@@ -51,7 +51,7 @@ pub(super) fn run(args: &FuzzPlugin) -> Result<()> {
         finding.seed = Progress::read(&progress);
         done.findings.push(finding);
     }
-    if args.json {
+    if args.result.json {
         let line = json!({ "library": library, "seconds": seconds, "done": done });
         output::line(&line.to_string());
     } else {

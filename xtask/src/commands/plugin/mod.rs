@@ -18,9 +18,9 @@ use crate::cli::PluginCommand;
 pub(crate) fn run(command: PluginCommand) -> Result<()> {
     match command {
         PluginCommand::New(args) => new::run(&args),
-        PluginCommand::Build { folder, json } => build::run(&folder, json),
-        PluginCommand::List { json } => list::run(json),
-        PluginCommand::Show { plugin, json } => show::run(&plugin, json),
+        PluginCommand::Build { folder, result } => build::run(&folder, result.json),
+        PluginCommand::List { result } => list::run(result.json),
+        PluginCommand::Show { plugin, result } => show::run(&plugin, result.json),
         PluginCommand::Validate(args) => validate::run(&args),
         PluginCommand::CheckWorker(args) => validate::run_worker(&args),
         PluginCommand::Fuzz(args) => fuzz::run(&args),

@@ -28,7 +28,7 @@ struct Row {
 
 pub(super) fn run(args: &Validate) -> Result<()> {
     if args.list {
-        list(args.json);
+        list(args.result.json);
         return Ok(());
     }
     let library = locate::library(args.plugin.as_deref().unwrap_or_default())?;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Validate) -> Result<()> {
             break;
         }
     }
-    if args.json {
+    if args.result.json {
         output::line(&as_json(&library, &rows).to_string());
     } else {
         print(&rows, args.only_failed);

@@ -1,17 +1,28 @@
-//! `backend`: builds the libraries of backends, and tells what they offer on this machine.
+//! `backend`: builds the libraries of backends, tells what they offer on this machine, and tries them.
+
+mod validate;
 
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::{Backend, DType, Device, Result};
 use serde_json::json;
 
 use crate::backends::Variant;
-use crate::cli::BackendCommand;
+use crate::cli::{BackendCommand, ShowBackend};
 use crate::{backends, output};
 
 pub(crate) fn run(command: &BackendCommand) -> Result<()> {
     match command {
-        BackendCommand::Check { name: Some(name), json } => check(name, *json),
-        BackendCommand::Check { name: None, json } => check_all(*json),
+        BackendCommand::List { result } => {
+            let known = backends::KNOWN.iter().map(|b| (b.name.to_owned(), b.summary.to_owned()));
+            output::named(&known.collect::<Vec<_>>(), result.json);
+            Ok(())
+        }
+        BackendCommand::Show(args) => show(args),
+        BackendCommand::Check(args) => {
+            output::renamed("backend check", "backend show");
+            show(args)
+        }
+        BackendCommand::Validate(args) => validate::run(args),
         BackendCommand::Add { name } if name == "cuda" => {
             output::line(&backends::fetch_toolkit()?.display().to_string());
             Ok(())
@@ -31,8 +42,15 @@ fn build(name: &str, variant: Variant) -> Result<()> {
     Ok(())
 }
 
+fn show(args: &ShowBackend) -> Result<()> {
+    match &args.name {
+        Some(name) => show_one(name, args.result.json),
+        None => show_all(args.result.json),
+    }
+}
+
 /// What each known backend offers here, or why it can't be used.
-fn check_all(as_json: bool) -> Result<()> {
+fn show_all(as_json: bool) -> Result<()> {
     let mut rows = vec![];
     let mut answers = serde_json::Map::new();
     for known in &backends::KNOWN {
@@ -78,7 +96,7 @@ fn offer(backend: &dyn Backend, device: Device) -> Offer {
     }
 }
 
-fn check(name: &str, as_json: bool) -> Result<()> {
+fn show_one(name: &str, as_json: bool) -> Result<()> {
     let backend = backends::open(name)?;
     let info = backend.info();
     let offers: Vec<Offer> = backend.devices().into_iter().map(|device| offer(&*backend, device)).collect();

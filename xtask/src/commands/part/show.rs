@@ -1,6 +1,4 @@
-//! `show`: the fields of a part, or a recipe with every default.
-
-use std::path::Path;
+//! `part show`: the keys of a part.
 
 use palimpsest_core::Result;
 use palimpsest_core::corruption;
@@ -10,7 +8,8 @@ use palimpsest_core::error::unknown_name;
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
-    DataSettings, EvalSettings, OptimizerSettings, RunSettings, ScheduleSettings, TrainSettings, presets,
+    DataSettings, EvalSettings, OptimizerSettings, Preset, RunSettings, ScheduleSettings, TrainSettings,
+    head_presets, presets,
 };
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
@@ -20,38 +19,31 @@ use palimpsest_core::tune::{HeadKind, find_head};
 use palimpsest_datasets::ReaderEntry;
 use serde_json::json;
 
-use crate::cli::{Show, ShowKind};
-use crate::{output, session};
+use crate::cli::PartKind;
+use crate::output;
 
-pub(crate) fn run(args: &Show) -> Result<()> {
-    let name = args.name.as_str();
-    let (summary, fields) = match args.kind {
-        ShowKind::Encoder => part::<EncoderEntry>("encoder", name)?,
-        ShowKind::Corruption => {
+/// The tables of a recipe beside its parts.
+pub(super) const TABLES: [&str; 8] =
+    ["recipe", "data", "optimizer", "schedule", "train", "eval", "noise", "restoration"];
+
+pub(super) fn run(kind: PartKind, name: &str, as_json: bool) -> Result<()> {
+    let (summary, fields) = match kind {
+        PartKind::Encoder => part::<EncoderEntry>("encoder", name)?,
+        PartKind::Corruption => {
             let kind = corruption::find(name)?;
             (kind.summary().to_owned(), kind.fields()?)
         }
-        ShowKind::Noise => part::<NoiseLawEntry>("noise law", name)?,
-        ShowKind::Decoder => part::<DecoderEntry>("decoder", name)?,
-        ShowKind::Target => part::<TargetEntry>("target", name)?,
-        ShowKind::Objective => part::<ObjectiveEntry>("objective", name)?,
-        ShowKind::Dataset => part::<ReaderEntry>("data set", name)?,
-        ShowKind::Head => return head(name, args.json),
-        ShowKind::Table => table(name)?,
-        ShowKind::Preset => {
-            let preset = presets().iter().find(|p| p.name == name);
-            let preset =
-                preset.ok_or_else(|| unknown_name("preset", name, presets().iter().map(|p| p.name)))?;
-            output::line(preset.text.trim_end());
-            return Ok(());
-        }
-        ShowKind::Recipe => {
-            let recipe = session::recipe(Some(Path::new(name)), &args.overrides)?;
-            output::line(recipe.to_toml().trim_end());
-            return Ok(());
-        }
+        PartKind::Noise => part::<NoiseLawEntry>("noise law", name)?,
+        PartKind::Decoder => part::<DecoderEntry>("decoder", name)?,
+        PartKind::Target => part::<TargetEntry>("target", name)?,
+        PartKind::Objective => part::<ObjectiveEntry>("objective", name)?,
+        PartKind::Head => return head(name, as_json),
+        PartKind::Reader => reader(name)?,
+        PartKind::Table => table(name)?,
+        PartKind::Preset => return preset("preset", presets(), name, as_json),
+        PartKind::HeadPreset => return preset("head preset", head_presets(), name, as_json),
     };
-    if args.json {
+    if as_json {
         output::line(&json!({ "name": name, "summary": summary, "fields": fields }).to_string());
         return Ok(());
     }
@@ -107,6 +99,27 @@ fn head(name: &str, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// A preset as it is written, with its comments.
+fn preset(what: &str, presets: &[Preset], name: &str, as_json: bool) -> Result<()> {
+    let known = presets.iter().map(|preset| preset.name);
+    let preset =
+        presets.iter().find(|preset| preset.name == name).ok_or_else(|| unknown_name(what, name, known))?;
+    if as_json {
+        let Preset { name, summary, text } = preset;
+        output::line(&json!({ "name": name, "summary": summary, "text": text }).to_string());
+    } else {
+        output::line(preset.text.trim_end());
+    }
+    Ok(())
+}
+
+/// A reader of data sets: the layout that it expects, and its own keys, of `[data.reader]`.
+fn reader(name: &str) -> Result<(String, Vec<Field>)> {
+    let (summary, fields) = part::<ReaderEntry>("reader", name)?;
+    let layout = registry::find::<ReaderEntry>("reader", name)?.layout;
+    Ok((format!("{summary}; {layout}"), fields))
+}
+
 fn part<E: Registered>(what: &str, name: &str) -> Result<(String, Vec<Field>)> {
     let entry = registry::find::<E>(what, name)?;
     Ok((entry.summary().to_owned(), entry.fields()))
@@ -133,8 +146,7 @@ fn table(name: &str) -> Result<(String, Vec<Field>)> {
         "noise" => NoiseSettings::fields(),
         "restoration" => RestorationSettings::fields(),
         _ => {
-            let known = ["recipe", "data", "optimizer", "schedule", "train", "eval", "noise", "restoration"];
-            return Err(unknown_name("table", name, known));
+            return Err(unknown_name("table", name, TABLES));
         }
     };
     Ok((format!("the keys of [{name}]"), fields))

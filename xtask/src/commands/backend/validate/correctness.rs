@@ -6,27 +6,31 @@ use palimpsest_conformance::{autograd, forward, gradient};
 use palimpsest_core::tensor::OpKind;
 use serde_json::{Value, json};
 
-use crate::cli::{Conform, ConformMode};
+use crate::cli::{ValidateBackend, ValidateMode};
 use crate::output;
 
 /// Failed cases that are told of one operation; JSON has them all.
 const TOLD: usize = 3;
 
 /// The rows as JSON, and the names of the operations that fail.
-pub(super) fn run(subject: &mut Subject<'_>, kinds: &[OpKind], args: &Conform) -> (Value, Vec<&'static str>) {
+pub(super) fn run(
+    subject: &mut Subject<'_>,
+    kinds: &[OpKind],
+    args: &ValidateBackend,
+) -> (Value, Vec<&'static str>) {
     let mut groups: Vec<(&'static str, Vec<Outcome>)> = Vec::new();
     for &kind in kinds {
         let outcomes = match args.mode {
-            ConformMode::Grad => gradient::test(subject, kind),
+            ValidateMode::Grad => gradient::test(subject, kind),
             _ => forward::test(subject, kind),
         };
         groups.push((kind.name(), outcomes));
     }
-    if args.mode == ConformMode::Grad && args.op.is_none() {
+    if args.mode == ValidateMode::Grad && args.op.is_none() {
         groups.push((autograd::NAME, autograd::test(subject)));
     }
     groups.retain(|(_, outcomes)| !outcomes.is_empty());
-    if !args.json {
+    if !args.result.json {
         print(&groups);
     }
     let failed = groups.iter().filter(|(_, outcomes)| !outcomes.iter().all(Outcome::passed));

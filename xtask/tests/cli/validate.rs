@@ -10,7 +10,7 @@ fn stdout(output: &std::process::Output) -> String {
 fn burn_and_dfdx_conform() {
     let folder = folder();
     for (backend, mode) in [("burn", "test"), ("burn", "grad"), ("dfdx", "test"), ("dfdx", "grad")] {
-        let output = run(folder.path(), &["conform", "--backends", backend, "--mode", mode, "--json"]);
+        let output = run(folder.path(), &["backend", "validate", backend, "--mode", mode, "--json"]);
         assert!(output.status.success(), "{}", stderr(&output));
         let reports: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
         let operations = reports[0]["operations"].as_array().expect("a list");
@@ -30,15 +30,15 @@ fn burn_and_dfdx_conform() {
 #[test]
 fn one_operation_as_json() {
     let folder = folder();
-    let output = succeed(folder.path(), &["conform", "--op", "matmul", "--json"]);
+    let output = succeed(folder.path(), &["backend", "validate", "--op", "matmul", "--json"]);
     let reports: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
     let matmul = &reports[0]["operations"][0];
     assert_eq!(matmul["operation"], "matmul");
     assert_eq!(matmul["failed"], serde_json::json!([]));
     assert!(matmul["worst"]["error"].as_f64() <= matmul["worst"]["limit"].as_f64(), "{matmul}");
-    let output = succeed(folder.path(), &["conform", "--op", "gelu", "--mode", "support"]);
+    let output = succeed(folder.path(), &["backend", "validate", "--op", "gelu", "--mode", "support"]);
     assert!(stdout(&output).contains("native"), "{}", stdout(&output));
-    let output = run(folder.path(), &["conform", "--op", "matmull"]);
+    let output = run(folder.path(), &["backend", "validate", "--op", "matmull"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("did you mean `matmul`?"), "{}", stderr(&output));
 }
@@ -51,7 +51,7 @@ fn a_faulty_backend_is_told_by_operation() {
     // A panic poisons the library: each case must meet a fresh one.
     for (fault, told) in [("shape", "f32[7, 7] where"), ("panic", "out of cheese in matmul")] {
         for mode in ["test", "grad"] {
-            let args = ["conform", "--backends", faulty, "--mode", mode];
+            let args = ["backend", "validate", faulty, "--mode", mode];
             let output = command(folder.path(), &args)
                 .env("PALIMPSEST_FAULT", fault)
                 .output()

@@ -1,4 +1,4 @@
-//! `conform`: every operation of a backend against references.
+//! `backend validate`: every operation of backends against references.
 
 mod correctness;
 mod perf;
@@ -10,26 +10,26 @@ use palimpsest_core::tensor::OpKind;
 use palimpsest_core::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::cli::{Conform, ConformMode};
+use crate::cli::{ValidateBackend, ValidateMode};
 use crate::{backends, output};
 
-pub(crate) fn run(args: &Conform) -> Result<()> {
+pub(super) fn run(args: &ValidateBackend) -> Result<()> {
     let kinds = operations(args.op.as_deref())?;
     let mut reports = Vec::new();
     let mut failures = Vec::new();
-    for name in &args.backends {
+    for name in args.subjects() {
         let open = || backends::place(name, args.device);
         let mut subject = Subject::new(&open)?;
         let info = subject.place().backend.info();
-        if !args.json {
+        if !args.result.json {
             output::line(&format!("{} {} on {}", info.name, info.version, args.device));
         }
         let (result, failed) = match args.mode {
-            ConformMode::Test | ConformMode::Grad => correctness::run(&mut subject, &kinds, args),
-            ConformMode::Perf => perf::run(&mut subject, &kinds, args.json),
-            ConformMode::Support => support::run(&subject, &kinds, args.json),
+            ValidateMode::Test | ValidateMode::Grad => correctness::run(&mut subject, &kinds, args),
+            ValidateMode::Perf => perf::run(&mut subject, &kinds, args.result.json),
+            ValidateMode::Support => support::run(&subject, &kinds, args.result.json),
         };
-        if !args.json {
+        if !args.result.json {
             output::line("");
         }
         if !failed.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Conform) -> Result<()> {
             "operations": result,
         }));
     }
-    if args.json {
+    if args.result.json {
         output::line(&Value::Array(reports).to_string());
     }
     if failures.is_empty() {

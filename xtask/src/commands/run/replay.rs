@@ -1,4 +1,4 @@
-//! `replay`: does a failed step again, and says where it fails.
+//! `run replay`: does a failed step again, and says where it fails.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::cli::Replay;
 use crate::watched::Watched;
 use crate::{backends, output};
 
-pub(crate) fn run(args: &Replay) -> Result<()> {
+pub(super) fn run(args: &Replay) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let recipe = folder.recipe(&[])?;
     let (step, batch) = folder.failure(args.step)?;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Replay) -> Result<()> {
     trainer.restore(checkpoint)?;
     let report = trainer.train_step(&batch, true)?;
     let culprit = watched.culprit();
-    if args.json {
+    if args.result.json {
         let losses: serde_json::Map<String, serde_json::Value> =
             report.scalars.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();
         let line = json!({

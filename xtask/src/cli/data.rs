@@ -1,0 +1,53 @@
+//! `data …` on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::{JsonArg, RecipeArgs};
+
+#[derive(Subcommand)]
+pub(crate) enum DataCommand {
+    /// The readers and the layout that each expects, and the public data sets that `data fetch` knows
+    List {
+        #[command(flatten)]
+        result: JsonArg,
+    },
+    /// Fetch a public data set: resumed where it stopped, verified, then unpacked
+    #[command(
+        after_help = "Examples:\n  cargo xtask data fetch cifar10 --dry-run\n  cargo xtask data fetch imagenette-160 --out data/imagenette"
+    )]
+    Fetch(Fetch),
+    /// A contact sheet of what the loader and the corruption really produce
+    #[command(after_help = "Example:\n  cargo xtask data show recipes/paper-micro.toml --out sheet.png")]
+    Show {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// The picture to write
+        #[arg(long, default_value = "contact-sheet.png", value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+        /// Images
+        #[arg(long, default_value_t = 8)]
+        images: usize,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Fetch {
+    /// The data set (see cargo xtask data list)
+    pub(crate) name: String,
+    /// The folder for it; by default palimpsest/datasets/NAME in the user's data folder
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// A host that has the same files: each is looked for at URL/FILE first
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<String>,
+    /// Keep the archives once they are unpacked
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Tell what would be fetched, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
+}

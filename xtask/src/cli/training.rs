@@ -1,0 +1,40 @@
+//! The command lines of `pretrain` and `resume`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::{DeviceArgs, JsonArg, RecipeArgs};
+
+#[derive(Args)]
+pub(crate) struct Pretrain {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    #[command(flatten)]
+    pub(crate) place: DeviceArgs,
+    /// The run's folder; by default runs/NAME-N
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Optimiser steps, in place of the recipe's epochs
+    #[arg(long)]
+    pub(crate) steps: Option<usize>,
+    /// Check the recipe and the data, tell what would run, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
+}
+
+#[derive(Args)]
+pub(crate) struct Resume {
+    /// The run's folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
+    /// Overrides of keys that leave the weights alone, as data.workers=4
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}

@@ -1,0 +1,138 @@
+//! A run in a few figures, for the terminal.
+
+use std::fs;
+use std::path::Path;
+
+use palimpsest_core::train::{Checkpoint, RunFolder};
+use serde::{Serialize, Serializer};
+
+use super::load::{Run, accuracy};
+use super::{number, recipe};
+
+/// Where a run stands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overview {
+    /// Its folder.
+    pub(crate) run: String,
+    /// The recipe's name.
+    pub(crate) name: String,
+    /// The recipe in a line.
+    pub(crate) recipe: String,
+    /// In words.
+    pub(crate) state: String,
+    finished: bool,
+    /// Steps done, as far as they were logged.
+    steps: Option<u64>,
+    /// Steps of the whole run, where the recipe and the log tell.
+    total: Option<u64>,
+    epochs: Option<f64>,
+    /// The last one that was logged; of a finished run the mean over its last 20 steps.
+    loss: Option<f64>,
+    /// Further facts, by their names.
+    #[serde(serialize_with = "as_map")]
+    pub(crate) facts: Vec<(&'static str, String)>,
+    /// Steps whose weights are there.
+    pub(crate) checkpoints: Vec<u64>,
+    /// Steps that were not finite.
+    pub(crate) failures: Vec<u64>,
+    pub(crate) scores: Vec<Score>,
+    /// On disk.
+    bytes: u64,
+}
+
+/// A head's accuracy.
+#[derive(Debug, Serialize)]
+pub(crate) struct Score {
+    pub(crate) head: String,
+    pub(crate) pretrained: Option<f64>,
+    pub(crate) random: Option<f64>,
+}
+
+impl Overview {
+    /// What a run's folder tells; what is missing in it is left out.
+    pub(crate) fn of(folder: &RunFolder) -> Self {
+        let run = Run::read(folder);
+        let (steps, epochs) = (run.steps(), run.epochs());
+        let setting = |key: &str| recipe::number(&run.recipe, key).filter(|value| *value > 0.0);
+        let finished = run.summary.is_ok();
+        let total = match setting("train.steps") {
+            _ if finished => steps,
+            Some(steps) => Some(steps as u64),
+            // The length of an epoch shows in the log alone.
+            None => setting("train.epochs").zip(steps).zip(epochs).and_then(|((wanted, steps), epochs)| {
+                (epochs > 0.0).then(|| (wanted * (steps as f64 / epochs).round()).round() as u64)
+            }),
+        };
+        let loss = run.summary.as_ref().ok().and_then(|summary| summary["loss"].as_f64());
+        let loss = loss.or_else(|| run.metrics.series("loss").points.last().map(|point| point.value));
+        let text = |key: &str| run.environment(&[key]).map(str::to_owned);
+        let speed = run.measured("images_per_second").map(|rate| format!("{rate:.0} images/s"));
+        let facts = [
+            ("started", Some(run.date())),
+            ("backend", text("backend.name").zip(text("backend.version")).map(|(n, v)| format!("{n} {v}"))),
+            ("device", text("device")),
+            ("speed", speed),
+            ("hash", run.hash.clone()),
+            ("revision", text("revision")),
+            ("command", text("command").map(|words| words.replace(", ", " "))),
+        ];
+        let result = run.result();
+        let names = result.iter().flat_map(|result| &result.pretrained).map(|head| head.name.clone());
+        let scores = names.map(|head| Score {
+            pretrained: result.as_ref().and_then(|result| accuracy(&result.pretrained, &head)),
+            random: result.as_ref().and_then(|result| result.baseline(&head)),
+            head,
+        });
+        let checkpoints = Checkpoint::list(&folder.path("checkpoints")).unwrap_or_default();
+        let step =
+            |path: &std::path::PathBuf| path.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok();
+        Self {
+            recipe: recipe::gist(&run.recipe),
+            state: run.state(),
+            finished,
+            steps,
+            total,
+            epochs,
+            loss,
+            facts: facts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            checkpoints: checkpoints.iter().filter_map(step).collect(),
+            scores: scores.collect(),
+            bytes: size(folder.root()),
+            run: run.folder,
+            name: run.name,
+            failures: run.failures,
+        }
+    }
+
+    /// Steps done of all.
+    pub(crate) fn progress(&self) -> String {
+        let text = |steps: Option<u64>| steps.map_or(number::UNKNOWN.to_owned(), |steps| steps.to_string());
+        format!("{} of {}", text(self.steps), text(self.total))
+    }
+
+    /// The loss in four digits.
+    pub(crate) fn loss_text(&self) -> String {
+        self.loss.map_or(number::UNKNOWN.to_owned(), |loss| number::significant(loss, 4))
+    }
+
+    /// The size on disk in MB.
+    pub(crate) fn size(&self) -> String {
+        format!("{:.1} MB", self.bytes as f64 / 1e6)
+    }
+}
+
+fn as_map<S: Serializer>(facts: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(facts.iter().map(|(name, text)| (name, text)))
+}
+
+/// Bytes of the files in a folder and below; links count for themselves.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
