@@ -76,7 +76,7 @@ pub fn find_head(
     Ok((registry::find("head", head)?, Some(note)))
 }
 
-/// The heads that a table `[head.NAME]` is for.
+/// The heads that a table `[head.NAME]` is for, the one that it chooses first.
 ///
 /// # Errors
 /// No such head, with the table's place.
@@ -85,8 +85,9 @@ pub(super) fn heads_of_table(name: &str, tables: &Section) -> Result<Vec<&'stati
     let Some(former) = FormerHead::called(name) else {
         return Ok(vec![registry::find("head", name).map_err(place)?]);
     };
-    former.chosen(&tables.section(name)?)?;
-    former.heads.iter().map(|head| registry::find("head", head).map_err(place)).collect()
+    let chosen = former.chosen(&tables.section(name)?)?;
+    let others = former.heads.iter().copied().filter(|head| Some(*head) != chosen);
+    chosen.into_iter().chain(others).map(|head| registry::find("head", head).map_err(place)).collect()
 }
 
 /// One sentence for each table of a recipe that stands under a former name.

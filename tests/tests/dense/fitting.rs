@@ -174,7 +174,8 @@ fn the_former_name_of_the_detectors_goes_on_working() {
     assert_eq!((fcos["convs"].as_integer(), mask_rcnn["convs"].as_integer()), (Some(3), Some(2)));
     assert!(!fcos.contains_key("anchor_scale") && !mask_rcnn.contains_key("detector"));
 
-    for (table, part) in [("detector = \"yolo\"", "yolo"), ("anchor_size = 4.0", "anchor_scale")] {
+    let misspelt = "detector = \"mask-rcnn\"\nanchor_scal = 4.0";
+    for (table, part) in [("detector = \"yolo\"", "yolo"), (misspelt, "did you mean `anchor_scale`?")] {
         let text = parse(&format!("[head.detect]\n{table}\n")).expect_err(table).to_string();
         assert!(text.contains("micro:") && text.contains(part), "{text}");
     }
