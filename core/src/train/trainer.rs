@@ -139,7 +139,8 @@ impl Trainer {
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
         let pass = |place: &Place, i: usize| {
             let (batch, plan) = &parts[i];
-            let prepared = model.prepare(place, dtype, batch, plan, Mode { step, training: true, observe })?;
+            let prepared =
+                model.prepare(place, dtype, batch, plan, Mode { step, training: true, observe })?;
             Ok(Box::new(Restoration { model, prepared }) as Box<dyn Pass>)
         };
         let (micro_batches, images) = (parts.len(), batch.len());

@@ -7,13 +7,13 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::IGNORE;
 use palimpsest_targets::SegmentationData;
 
+use super::paired::PairedFiles;
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use super::paired::PairedFiles;
 
 /// Opens `training`, or `validation` as the test part. Stored labels are 1 to 150; 0 (anything else)
 /// is ignored, as all published figures have it.

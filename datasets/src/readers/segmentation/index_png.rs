@@ -7,13 +7,13 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::IGNORE;
 use palimpsest_targets::SegmentationData;
 
+use super::paired::{PairedFiles, plain_labels};
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
 use crate::reader::{ImageFiles, NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use super::paired::{PairedFiles, plain_labels};
 
 /// The classes of CamVid as SegNet's authors distribute it; label 11 is what isn't labelled.
 pub const CAMVID_CLASSES: [&str; 11] = [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use palimpsest_core::Result;
 use palimpsest_targets::SegmentationData;
 
+use super::paired::{PairedFiles, plain_labels};
 use crate::decode::DecodeOptions;
 use crate::detection::voc_xml::Voc;
 use crate::detection::voc_xml::{CLASSES, voc_root};
@@ -13,7 +14,6 @@ use crate::formats::text_lines::TextLines;
 use crate::reader::{NamedImageFiles, Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::Split;
-use super::paired::{PairedFiles, plain_labels};
 
 /// Opens `train`, or `val` as the test part: 1,464 and 1,449 pictures in VOC 2012, 21 classes with
 /// the background first.
