@@ -99,7 +99,7 @@ impl std::str::FromStr for Device {
 
     fn from_str(text: &str) -> Result<Self> {
         let (kind, index) = text.split_once(':').unwrap_or((text, "0"));
-        let bad = || Error::user(format!("unknown device `{text}`")).mend("write cpu, cuda:0 or wgpu:0");
+        let bad = || Error::user(format!("unknown device `{text}`")).help("write cpu, cuda:0 or wgpu:0");
         let index = index.parse().map_err(|_| bad())?;
         match kind {
             "cpu" if index == 0 => Ok(Self::Cpu),

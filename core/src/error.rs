@@ -1,11 +1,11 @@
-//! One error type: a sentence with the place, the offending value and the mend.
+//! One error type: a sentence with the place, the offending value and the help.
 
 use std::fmt;
 
 /// Who has to act on an error; it decides the driver's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// A mistake that the user can mend (a wrong key, a missing file). Exit status 2.
+    /// A mistake that the user can fix (a wrong key, a missing file). Exit status 2.
     User,
     /// A failure at run time (a diverged loss, a full disk, a backend's fault). Exit status 1.
     Failure,
@@ -13,13 +13,13 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// An error as the user reads it: `place: message; mend`.
+/// An error as the user reads it: `place: message; help`.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     place: Option<String>,
     message: String,
-    mend: Option<String>,
+    help: Option<String>,
     key: Option<&'static str>,
 }
 
@@ -27,7 +27,7 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A mistake that the user can mend.
+    /// A mistake that the user can fix.
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::User, message)
     }
@@ -43,7 +43,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, place: None, message: message.into(), mend: None, key: None }
+        Self { kind, place: None, message: message.into(), help: None, key: None }
     }
 
     /// Names the file, line or key. The outermost caller that knows a place adds it in front.
@@ -73,10 +73,10 @@ impl Error {
         }
     }
 
-    /// Says what would mend it. The innermost mend is kept: it knows most.
+    /// Says what would help. The innermost help is kept: it knows most.
     #[must_use]
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend.get_or_insert_with(|| mend.into());
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.get_or_insert_with(|| help.into());
         self
     }
 
@@ -85,7 +85,7 @@ impl Error {
         self.kind
     }
 
-    /// The message without place and mend.
+    /// The message without place and help.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -95,9 +95,9 @@ impl Error {
         self.place.as_deref()
     }
 
-    /// What would mend it, if that is known.
-    pub fn remedy(&self) -> Option<&str> {
-        self.mend.as_deref()
+    /// What would help, if that is known.
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
     }
 
     /// The driver's exit status: 2 for a user's mistake, 1 for a failure, 130 for an interrupt.
@@ -109,18 +109,18 @@ impl Error {
         }
     }
 
-    /// An input/output error on `path`. What the user can mend (a missing file, a read-only
+    /// An input/output error on `path`. What the user can fix (a missing file, a read-only
     /// folder) is told apart from what they can't have foreseen (a full disk).
     pub fn io(path: impl AsRef<std::path::Path>, error: &std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let place = path.as_ref().display().to_string();
         match error.kind() {
-            Io::NotFound => Self::user("no such file or folder").mend("check the path"),
+            Io::NotFound => Self::user("no such file or folder").help("check the path"),
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
-                Self::user("permission denied").mend("choose a path that this user may read and write")
+                Self::user("permission denied").help("choose a path that this user may read and write")
             }
             Io::StorageFull | Io::QuotaExceeded => Self::failure("the disk is full")
-                .mend("free some space, then resume: the last good checkpoint is kept"),
+                .help("free some space, then resume: the last good checkpoint is kept"),
             _ => Self::failure(error.to_string()),
         }
         .at(place)
@@ -133,8 +133,8 @@ impl fmt::Display for Error {
             write!(f, "{place}: ")?;
         }
         f.write_str(&self.message)?;
-        if let Some(mend) = &self.mend {
-            write!(f, "; {mend}")?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
         }
         Ok(())
     }
@@ -159,9 +159,9 @@ pub fn unknown_name<'a>(what: &str, given: &str, known: impl IntoIterator<Item =
     let list = names.join(", ");
     let error = Error::user(format!("unknown {what} `{given}`"));
     match nearest(given, known) {
-        Some(name) => error.mend(format!("did you mean `{name}`? (one of: {list})")),
-        None if list.is_empty() => error.mend("leave it out: there are none"),
-        None => error.mend(format!("use one of: {list}")),
+        Some(name) => error.help(format!("did you mean `{name}`? (one of: {list})")),
+        None if list.is_empty() => error.help("leave it out: there are none"),
+        None => error.help(format!("use one of: {list}")),
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_has_place_value_and_mend() {
+    fn a_sentence_has_place_value_and_help() {
         let error = unknown_name("mask", "rndom", ["random", "block"]).at("a.toml:3");
         assert_eq!(
             error.to_string(),

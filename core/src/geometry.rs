@@ -59,12 +59,12 @@ impl Geometry {
                 "a patch of {patch} px does not divide images of {height}x{width} px"
             ))
             .about("patch")
-            .mend(format!("choose encoder.patch among {}", fitting.join(", "))));
+            .help(format!("choose encoder.patch among {}", fitting.join(", "))));
         }
         if heads == 0 || dim == 0 || dim % heads != 0 {
             return Err(Error::user(format!("{heads} heads do not divide a width of {dim}"))
                 .about("heads")
-                .mend("choose encoder.dim as a multiple of encoder.heads"));
+                .help("choose encoder.dim as a multiple of encoder.heads"));
         }
         Ok(())
     }

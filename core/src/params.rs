@@ -236,5 +236,5 @@ pub fn match_names(specs: &[ParamSpec], mut named: HashMap<String, HostTensor>) 
     let more = problems.len().saturating_sub(4);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(Error::user(format!("the parameters don't match the model: {shown}{tail}"))
-        .mend("use the checkpoint with the recipe that made it"))
+        .help("use the checkpoint with the recipe that made it"))
 }

@@ -54,7 +54,7 @@ impl Pooling {
         let [rows, columns] = [geometry.grid_h(), geometry.grid_w()];
         match self {
             Self::Class if geometry.prefix == 0 => {
-                Err(Error::user("the encoder has no class token").mend("choose mean or grid:2"))
+                Err(Error::user("the encoder has no class token").help("choose mean or grid:2"))
             }
             Self::Grid(n) if !rows.is_multiple_of(n) || !columns.is_multiple_of(n) => {
                 let fits: Vec<String> = (1..=rows.min(columns))
@@ -62,7 +62,7 @@ impl Pooling {
                     .map(|n| format!("grid:{n}"))
                     .collect();
                 Err(Error::user(format!("{rows} x {columns} patches do not split into {n} x {n} parts"))
-                    .mend(format!("choose among {}", fits.join(", "))))
+                    .help(format!("choose among {}", fits.join(", "))))
             }
             _ => Ok(()),
         }

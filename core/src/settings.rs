@@ -157,7 +157,7 @@ impl Section {
             Some(other) => {
                 return Err(Error::user(format!("expected a table, found {}", describe(other)))
                     .at(self.place(key))
-                    .mend(format!("write a table [{}.{key}]", self.path)));
+                    .help(format!("write a table [{}.{key}]", self.path)));
             }
         };
         Ok(Self { table, path: format!("{}.{key}", self.path), sources: self.sources.clone() })
@@ -190,10 +190,10 @@ impl Section {
             Some(toml::Value::String(kind)) => Ok((kind, self)),
             Some(other) => Err(Error::user(format!("expected a name, found {}", describe(&other)))
                 .at(self.place("kind"))
-                .mend("write kind = \"NAME\"")),
+                .help("write kind = \"NAME\"")),
             None => Err(Error::user("has no `kind`")
                 .at(self.sources.place(&self.path))
-                .mend(format!("add kind = \"NAME\" to [{}]", self.path))),
+                .help(format!("add kind = \"NAME\" to [{}]", self.path))),
         }
     }
 
@@ -219,7 +219,7 @@ impl Section {
                 let message = error.message().lines().next().unwrap_or_default().to_owned();
                 return Err(Error::user(format!("{message} (given: {value})"))
                     .at(self.place(key))
-                    .mend(example));
+                    .help(example));
             }
         }
         let settings = S::deserialize(toml::Value::Table(self.table.clone()))
@@ -227,7 +227,7 @@ impl Section {
         if let Some((key, value, range)) = settings.out_of_range() {
             return Err(Error::user(format!("{value} is out of range"))
                 .at(self.place(key))
-                .mend(format!("choose a value in {range}")));
+                .help(format!("choose a value in {range}")));
         }
         Ok(settings)
     }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_key_value_and_mend() {
+    fn mistakes_name_key_value_and_help() {
         for (text, want) in [
             (
                 "rato = 0.5",

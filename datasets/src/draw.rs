@@ -91,7 +91,7 @@ impl Draw {
                         self.shots
                     ))
                     .at("--shots")
-                    .mend("ask for fewer"));
+                    .help("ask for fewer"));
                 }
                 let mut random = Philox::new(self.seed, Stream::Shuffle, STEP, class as u64);
                 *samples = pick(samples, self.shots, &mut random);
@@ -119,7 +119,7 @@ impl Draw {
     pub fn of_any(&self, count: usize, split: Split) -> Result<Chosen> {
         if self.shots > 0 {
             return Err(Error::user("pictures of many objects can't be counted by class")
-                .mend("limit the number of training images instead"));
+                .help("limit the number of training images instead"));
         }
         let limit = self.limits[split as usize];
         if limit == 0 || limit >= count {

@@ -235,7 +235,7 @@ impl RecipeData {
     pub fn first_test_images(&self, count: usize) -> Result<Batch> {
         self.test_images(count)?
             .next()
-            .ok_or_else(|| Error::user("there are no test images").mend("raise data.holdout"))?
+            .ok_or_else(|| Error::user("there are no test images").help("raise data.holdout"))?
     }
 
     /// What frozen features are made of: the middle squares of the images that are drawn, with their classes.
@@ -248,7 +248,7 @@ impl RecipeData {
             if let Some(index) = (0..part.len()).find(|&index| part.label(index).is_none()) {
                 return Err(Error::user(format!("image {index} of the evaluation data has no label"))
                     .at(part.place(index))
-                    .mend("give every image a class, or set eval.heads = []"));
+                    .help("give every image a class, or set eval.heads = []"));
             }
         }
         let feed = self.source.feed(BATCH, draw.seed);

@@ -55,7 +55,7 @@ impl DataSpec {
     pub fn path(&self) -> Result<&Path> {
         self.path.as_deref().ok_or_else(|| {
             Error::user(format!("the data set `{}` needs a path", self.name))
-                .mend("set `path` to its folder or file")
+                .help("set `path` to its folder or file")
         })
     }
 

@@ -51,7 +51,7 @@ impl Subset {
     ) -> Result<Self> {
         if !(0.0..1.0).contains(&fraction) {
             return Err(Error::user(format!("holdout = {fraction} is not a fraction"))
-                .mend("use a number from 0 to below 1, such as 0.1"));
+                .help("use a number from 0 to below 1, such as 0.1"));
         }
         let test = split == Split::Test;
         let chosen: Vec<u32> =
@@ -61,7 +61,7 @@ impl Subset {
                 "the {split} part is empty: holdout = {fraction} of {} samples",
                 inner.len()
             ))
-            .mend(if test {
+            .help(if test {
                 "raise `holdout`, or bring a test part"
             } else {
                 "lower `holdout`"

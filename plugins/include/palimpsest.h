@@ -486,7 +486,7 @@ enum PalimpsestCode
      */
     PALIMPSEST_CODE_OK = 0,
     /*
-     A mistake that the user can mend.
+     A mistake that the user can fix.
      */
     PALIMPSEST_CODE_USER = 1,
     /*
@@ -907,7 +907,7 @@ typedef struct PalimpsestError {
      */
     uint8_t place[256];
     /*
-     What would mend it; may be empty.
+     What would help; may be empty.
      */
     uint8_t mend[512];
 } PalimpsestError;
@@ -1729,7 +1729,7 @@ static inline uint32_t palimpsest_copy_text(uint8_t *out, size_t room, const cha
     return (uint32_t)length;
 }
 
-/* Fills in an error and returns the code: one sentence, with the key at fault and what would mend it, either of
+/* Fills in an error and returns the code: one sentence, with the key at fault and what would help, either of
    which may be NULL. `return palimpsest_fail(error, PALIMPSEST_CODE_USER, "…", "ratio", "…");` */
 static inline uint32_t palimpsest_fail(PalimpsestError *error, uint32_t code, const char *message,
                                        const char *place, const char *mend) {

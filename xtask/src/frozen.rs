@@ -16,7 +16,7 @@ pub(crate) fn check_heads(names: &[String]) -> Result<()> {
         if let HeadKind::Trained(_) = entry.build {
             return Err(Error::user(format!("`{name}` is trained with the encoder"))
                 .at("`eval.heads`")
-                .mend(format!("use it after the run: cargo xtask eval RUN --head {name}")));
+                .help(format!("use it after the run: cargo xtask eval RUN --head {name}")));
         }
     }
     Ok(())

@@ -40,7 +40,7 @@ pub(crate) fn find(named: &[PathBuf]) -> Result<Vec<Installed>> {
         if manifests_of(folder).is_empty() {
             return Err(Error::user("is a folder without a manifest")
                 .at(folder.display())
-                .mend(format!("build the plug-in: cargo xtask plugin build {}", folder.display())));
+                .help(format!("build the plug-in: cargo xtask plugin build {}", folder.display())));
         }
     }
     let mut places = named.to_vec();

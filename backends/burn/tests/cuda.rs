@@ -12,7 +12,7 @@ fn what_is_not_there_is_told() {
     let error = backend.synchronize(Device::Cuda(count)).unwrap_err();
     let whole = error.to_string();
     assert!(whole.contains(&format!("cuda:{count}")), "{whole}");
-    assert!(error.remedy().is_some(), "{whole}");
+    assert!(error.help_text().is_some(), "{whole}");
     // It still computes on the processor.
     assert!(backend.synchronize(Device::Cpu).is_ok());
 }

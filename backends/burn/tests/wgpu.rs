@@ -51,7 +51,7 @@ fn what_is_not_there_is_told() {
     let error = backend.synchronize(Device::Wgpu(count)).unwrap_err();
     let whole = error.to_string();
     assert!(whole.contains(&format!("has no device wgpu:{count}")), "{whole}");
-    assert!(error.remedy().is_some(), "{whole}");
+    assert!(error.help_text().is_some(), "{whole}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Dfdx {
             _ => {
                 let own: Vec<String> = self.devices().iter().map(ToString::to_string).collect();
                 Err(Error::user(format!("the dfdx backend has no device `{device}`"))
-                    .mend(format!("use {}", own.join(" or "))))
+                    .help(format!("use {}", own.join(" or "))))
             }
         }
     }
@@ -71,7 +71,7 @@ fn gpu(sampler: &Sampler) -> Result<Box<dyn Seated>> {
 
 #[cfg(not(feature = "cuda"))]
 fn gpu(_sampler: &Sampler) -> Result<Box<dyn Seated>> {
-    // The mend depends on who built it.
+    // The help depends on who built it.
     Err(Error::user("this library of the dfdx backend was built without CUDA"))
 }
 

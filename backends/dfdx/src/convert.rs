@@ -11,7 +11,7 @@ use crate::value::{Discrete, Value, Var};
 
 /// What is said where bfloat16 is asked for.
 pub(crate) fn no_bf16() -> Error {
-    Error::user("the dfdx backend has no bf16").mend("use f32")
+    Error::user("the dfdx backend has no bf16").help("use f32")
 }
 
 /// A tensor of host data.

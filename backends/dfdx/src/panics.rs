@@ -24,15 +24,15 @@ fn sentence(what: &str, message: &str) -> Error {
     let says = |code: &str| message.contains(code);
     if says("CUDA_ERROR_OUT_OF_MEMORY") || says("CUBLAS_STATUS_ALLOC_FAILED") {
         return Error::failure(format!("{what}: cuda:0 has no memory left"))
-            .mend("lower train.batch, or raise train.accumulate");
+            .help("lower train.batch, or raise train.accumulate");
     }
     if says("CUDA_ERROR_UNSUPPORTED_PTX_VERSION") {
         return Error::user(format!("{what}: NVIDIA's driver is older than this library's CUDA"))
-            .mend("update the driver, or build the library with an older toolkit in CUDA_PATH");
+            .help("update the driver, or build the library with an older toolkit in CUDA_PATH");
     }
     if says("CUDA_ERROR_NO_BINARY_FOR_GPU") || says("CUDA_ERROR_INVALID_PTX") {
         return Error::user(format!("{what}: this library was not built for the GPU that is here"))
-            .mend("build it with its number in CUDA_COMPUTE_CAP, as 90");
+            .help("build it with its number in CUDA_COMPUTE_CAP, as 90");
     }
     Error::failure(format!("{what}: {message}"))
 }

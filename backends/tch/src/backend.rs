@@ -49,7 +49,7 @@ impl Libtorch {
         };
         let names: Vec<String> = self.devices().iter().map(Device::to_string).collect();
         Err(Error::user(format!("the tch backend has no device `{device}`: {why}"))
-            .mend(format!("use {}", names.join(" or "))))
+            .help(format!("use {}", names.join(" or "))))
     }
 }
 

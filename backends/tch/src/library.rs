@@ -61,13 +61,13 @@ fn checked(folder: &Path) -> Result<String> {
         Some(version) if version.split('+').next() == Some(LIBTORCH_VERSION) => Ok(version.clone()),
         _ => {
             let found = found.unwrap_or_else(|| "of an unknown version".to_owned());
-            let mend =
+            let help =
                 format!("install torch=={LIBTORCH_VERSION}, or name its lib folder in LD_LIBRARY_PATH");
             Err(Error::user(format!(
                 "libtorch in {} is {found}, but the tch backend needs {LIBTORCH_VERSION}",
                 folder.display()
             ))
-            .mend(mend))
+            .help(help))
         }
     }
 }

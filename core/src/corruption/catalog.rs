@@ -100,12 +100,12 @@ pub fn find(name: &str) -> Result<Kind> {
         1 => Ok(short.remove(0)),
         // Built-ins have no dots in their names, so this one asks for a plug-in.
         0 if name.contains('.') => Err(Error::user(format!("no plug-in `{name}` is known"))
-            .mend("give its library, its manifest or their folder: --plugin PATH")),
+            .help("give its library, its manifest or their folder: --plugin PATH")),
         0 => Err(unknown_name("corruption", name, names.iter().map(String::as_str))),
         _ => {
             let ids: Vec<&str> = short.iter().map(Kind::name).collect();
             Err(Error::user(format!("`{name}` is the short name of {}", ids.join(" and ")))
-                .mend("write the whole id"))
+                .help("write the whole id"))
         }
     }
 }

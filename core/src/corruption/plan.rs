@@ -28,7 +28,7 @@ impl TryFrom<String> for Injection {
                 Ok(Self::Block(k.parse().unwrap_or_default()))
             }
             _ => Err(Error::user(format!("unknown injection point `{text}`"))
-                .mend("write pixels, embedding or block:K")),
+                .help("write pixels, embedding or block:K")),
         }
     }
 }
@@ -145,7 +145,7 @@ impl CorruptionPlan {
                 kept[b].len(),
                 kept[0].len()
             ))
-            .mend("use a mask with an exact count, or restoration.style = \"encoder\"")),
+            .help("use a mask with an exact count, or restoration.style = \"encoder\"")),
         }
     }
 

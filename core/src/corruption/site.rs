@@ -38,12 +38,12 @@ impl NoiseSite {
             Some(Injection::Block(k)) if k >= depth => {
                 Err(Error::user(format!("block {k} is not among the {depth} blocks"))
                     .about("at")
-                    .mend(format!("choose block:0 to block:{}", depth - 1)))
+                    .help(format!("choose block:0 to block:{}", depth - 1)))
             }
             Some(_) if style == Style::Decoder && substitutive => {
                 Err(Error::user("an encoder that drops masked tokens can't noise them")
                     .about("at")
-                    .mend("set noise.at = \"pixels\" or restoration.style = \"encoder\""))
+                    .help("set noise.at = \"pixels\" or restoration.style = \"encoder\""))
             }
             Some(Injection::Embedding) => Ok(Self::Embedding),
             Some(Injection::Block(k)) => Ok(Self::Block(k)),

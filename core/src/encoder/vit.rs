@@ -119,7 +119,7 @@ impl Vit {
         if settings.position == PositionKind::Sincos && dim % 4 != 0 {
             return Err(Error::user(format!("sine-cosine positions don't fit a width of {dim}"))
                 .about("position")
-                .mend("choose encoder.dim as a multiple of 4"));
+                .help("choose encoder.dim as a multiple of 4"));
         }
         let grid = (geometry.grid_h(), geometry.grid_w());
         let init = match settings.init {
@@ -259,7 +259,7 @@ impl Encoder for Vit {
         }
         Err(Error::user("an encoder that drops tokens can't have a relative position bias")
             .about("relative_bias")
-            .mend("set encoder.relative_bias = false and encoder.position = \"sincos\""))
+            .help("set encoder.relative_bias = false and encoder.position = \"sincos\""))
     }
 }
 

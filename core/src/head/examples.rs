@@ -178,7 +178,7 @@ pub fn examples_of<T: Target>() -> Result<&'static ExamplesEntry> {
         .find(|entry| (entry.target)() == TypeId::of::<T>())
         .ok_or_else(|| {
             Error::failure(format!("no data set gives {}", T::NAME))
-                .mend("register an ExamplesEntry for this type of target")
+                .help("register an ExamplesEntry for this type of target")
         })
 }
 

@@ -86,13 +86,13 @@ impl<'a> Task<'a> {
         if blocks > depth {
             return Err(Error::user(format!("there are {depth} blocks, not {blocks}"))
                 .at("`eval.blocks`")
-                .mend(format!("choose 0 (all) to {depth}")));
+                .help(format!("choose 0 (all) to {depth}")));
         }
         pooling.check(encoder.geometry()).map_err(|e| e.at("`eval.features`"))?;
         if data.classes().len() < 2 {
             return Err(Error::user(format!("the data have {} classes", data.classes().len()))
                 .at("`eval.heads`")
-                .mend("evaluate on data with classes, or set eval.heads = []"));
+                .help("evaluate on data with classes, or set eval.heads = []"));
         }
         Ok(Self {
             encoder,
@@ -172,11 +172,11 @@ impl<'a> Task<'a> {
         }
         if let Some(row) = features.labels.iter().position(|&label| label < 0) {
             return Err(Error::user(format!("image {row} of the evaluation data has no label"))
-                .mend("give every image a class, or set eval.heads = []"));
+                .help("give every image a class, or set eval.heads = []"));
         }
         if features.count() == 0 {
             return Err(Error::user("there are no images to evaluate on")
-                .mend("raise data.holdout or give a test split"));
+                .help("raise data.holdout or give a test split"));
         }
         if features.values.iter().any(|v| !v.is_finite()) {
             return Err(Error::failure("the encoder's features are not finite"));

@@ -33,7 +33,7 @@ impl HeadContext {
         let count = self.classes.len();
         if count < least {
             return Err(Error::user(format!("the data have {count} classes, and the head needs {least}"))
-                .mend("choose data with classes"));
+                .help("choose data with classes"));
         }
         Ok(count)
     }

@@ -53,7 +53,7 @@ impl Architecture {
         if kind != "vit" {
             return Err(Error::user(format!("the encoder is of kind `{kind}`"))
                 .at(recipe.encoder.place("kind"))
-                .mend("exchange encoders of kind `vit`; other libraries know no other"));
+                .help("exchange encoders of kind `vit`; other libraries know no other"));
         }
         let settings: VitSettings = section.read()?;
         let specs = model.specs.specs();

@@ -47,7 +47,7 @@ pub fn export(recipe: &Recipe, model: &Model, values: &[HostTensor], layout: Lay
     let architecture = Architecture::of(recipe, model)?;
     if let Some((what, settings)) = layout.lacks(&architecture) {
         return Err(Error::user(format!("{} has no place for {what}", layout.owner()))
-            .mend(format!("use --format safetensors, or train with {settings}")));
+            .help(format!("use --format safetensors, or train with {settings}")));
     }
     if layout.has_decoder() && architecture.decoder.is_none() {
         return Err(Error::user(format!(
@@ -55,7 +55,7 @@ pub fn export(recipe: &Recipe, model: &Model, values: &[HostTensor], layout: Lay
             layout.owner(),
             architecture.no_decoder
         ))
-        .mend("export the encoder alone with --format timm or hf"));
+        .help("export the encoder alone with --format timm or hf"));
     }
     let find = |name: &str| {
         let index = specs.iter().position(|spec| spec.name == name);

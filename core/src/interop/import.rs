@@ -36,7 +36,7 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
             if let Some((what, settings)) = layout.lacks(&architecture) {
                 return Err(Error::user(format!("{} has no place for {what}", layout.owner()))
                     .at(source.path.display())
-                    .mend(format!("set {settings}")));
+                    .help(format!("set {settings}")));
             }
             entries(layout, &architecture)
         }
@@ -45,7 +45,7 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
         left: source.tensors.clone(),
         known: list.iter().flat_map(|entry| entry.theirs.clone()).collect(),
         problems: vec![],
-        mend: None,
+        help: None,
         architecture: &architecture,
         resample: recipe.run.init_positions == InitPositions::Resample,
     };
@@ -102,7 +102,7 @@ struct Matching<'a> {
     left: BTreeMap<String, HostTensor>,
     known: Vec<String>,
     problems: Vec<String>,
-    mend: Option<&'static str>,
+    help: Option<&'static str>,
     architecture: &'a Architecture,
     resample: bool,
 }
@@ -152,14 +152,14 @@ impl Matching<'_> {
         let valid = self.left.keys().filter(|other| !self.known.contains(other)).map(String::as_str);
         let near = nearest(name, valid).map(|near| format!(" (nearest: `{near}`)")).unwrap_or_default();
         self.problems.push(format!("`{name}` is missing{near}"));
-        let mend = match name {
+        let help = match name {
             _ if name.contains("rel_pos_bias") => "set encoder.relative_bias = false",
             _ if name.contains("gamma") => "set encoder.layer_scale = 0",
             _ if name.contains("cls_token") => "set encoder.class_token = false",
             _ if name.contains("pos") && self.problems.len() == 1 => "set encoder.position = \"none\"",
             _ => return,
         };
-        self.mend.get_or_insert(mend);
+        self.help.get_or_insert(help);
     }
 
     /// A learned table, for the model's own grid.
@@ -181,7 +181,7 @@ impl Matching<'_> {
                 "`{name}` is for {side} x {side} patches, and the model has {} x {}",
                 to.0, to.1
             ));
-            self.mend.get_or_insert(
+            self.help.get_or_insert(
                 "set init_positions = \"resample\", or data.image_size and encoder.patch to the file's",
             );
             return Ok(None);
@@ -201,8 +201,8 @@ impl Matching<'_> {
                 return;
             }
             self.problems.push(format!("`{name}` is {} but must be {shape}", stored.shape()));
-            let mend = "set init_positions = \"resample\" and encoder.position = \"learned\", or data.image_size and encoder.patch to the file's";
-            self.mend.get_or_insert(mend);
+            let help = "set init_positions = \"resample\" and encoder.position = \"learned\", or data.image_size and encoder.patch to the file's";
+            self.help.get_or_insert(help);
             return;
         }
         let worst = values.iter().zip(table).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -210,7 +210,7 @@ impl Matching<'_> {
             self.problems.push(format!(
                 "`{name}` is no sine-cosine table: it differs by {worst:.2} from the one that the model computes"
             ));
-            self.mend.get_or_insert("set encoder.position = \"learned\"");
+            self.help.get_or_insert("set encoder.position = \"learned\"");
         }
     }
 
@@ -238,7 +238,7 @@ impl Matching<'_> {
             let near = near.map(|near| format!(" (nearest: `{near}`)")).unwrap_or_default();
             self.problems.push(format!("`{name}` is not known{near}"));
             self.left.remove(&name);
-            let mend = match name.as_str() {
+            let help = match name.as_str() {
                 "cls_token" | "embeddings.cls_token" => "set encoder.class_token = true",
                 name if name.contains("rel_pos_bias") => "set encoder.relative_bias = true",
                 name if name.contains(".gamma") => "set encoder.layer_scale above 0",
@@ -248,7 +248,7 @@ impl Matching<'_> {
                 name if name.contains("pos") => "set encoder.position = \"learned\"",
                 _ => continue,
             };
-            self.mend.get_or_insert(mend);
+            self.help.get_or_insert(help);
         }
     }
 
@@ -260,13 +260,13 @@ impl Matching<'_> {
         let shown = self.problems.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
         let more = self.problems.len().saturating_sub(SHOWN);
         let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let mend = self.mend.unwrap_or("set the encoder's sizes to the file's");
+        let help = self.help.unwrap_or("set the encoder's sizes to the file's");
         Err(Error::user(format!(
             "the weights, as {} names them, don't fit: {shown}{tail}",
             source.layout.owner()
         ))
         .at(source.path.display())
-        .mend(mend))
+        .help(help))
     }
 }
 

@@ -34,7 +34,7 @@ impl Source {
     /// A file that is missing, damaged, no safetensors file, or of no known layout.
     pub fn read(path: &Path) -> Result<Self> {
         let data = fs::read(path).map_err(|e| Error::io(path, &e))?;
-        let refuse = |why: &str, mend: &str| Err(Error::user(why).at(path.display()).mend(mend));
+        let refuse = |why: &str, help: &str| Err(Error::user(why).at(path.display()).help(help));
         // Files of torch.save are zip archives, or pickles in files from before 2020.
         if data.starts_with(b"PK\x03\x04") || data.starts_with(b"\x80\x02") {
             return refuse("is a PyTorch file, which can run code when it is read", CONVERT);
@@ -87,7 +87,7 @@ fn foreign(tensors: Tensors) -> Result<(Layout, Tensors)> {
     }
     let first: Vec<String> = tensors.keys().take(3).map(|name| format!("`{name}`")).collect();
     Err(Error::user(format!("has names of no layout that is known ({})", first.join(", ")))
-        .mend("give weights of a vision transformer as timm, Hugging Face or MAE name them"))
+        .help("give weights of a vision transformer as timm, Hugging Face or MAE name them"))
 }
 
 /// A name of Hugging Face's as its published files have it: version 5 names modules anew in memory, and

@@ -79,7 +79,7 @@ impl Model {
         if self.corruption.mixes() && recipe.train.accumulate > 1 {
             return Err(Error::user("the strategy mixes images, so a batch can't be split")
                 .at("`train.accumulate`")
-                .mend("set train.accumulate = 1 and train.batch to what fits"));
+                .help("set train.accumulate = 1 and train.batch to what fits"));
         }
         match self.style {
             Style::Encoder => Ok(()),
@@ -110,15 +110,15 @@ impl Model {
         let depth = self.geometry().depth;
         if needs.target.pixel_noise && self.site == NoiseSite::Nowhere {
             return Err(Error::user("its target is made of pixel noise, and the recipe has none")
-                .mend("add a table [noise]"));
+                .help("add a table [noise]"));
         }
         if needs.visible && self.decoder.dropped_only() {
             return Err(Error::user("looks at visible tokens, which this decoder doesn't restore")
-                .mend("set on = \"masked\""));
+                .help("set on = \"masked\""));
         }
         if let Some(blocks) = needs.target.teacher.iter().find(|&&blocks| blocks == 0 || blocks > depth) {
             return Err(Error::user(format!("its target looks at block {blocks} of {depth}"))
-                .mend(format!("choose 1 to {depth}")));
+                .help(format!("choose 1 to {depth}")));
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Forward {
     pub fn total(&self) -> Result<Tensor> {
         NamedLoss::total(&self.losses)?.ok_or_else(|| {
             Error::user("no objective has anything to restore: nothing is masked or noised")
-                .mend("raise corruption.ratio, or choose objectives with on = \"all\"")
+                .help("raise corruption.ratio, or choose objectives with on = \"all\"")
         })
     }
 }

@@ -36,7 +36,7 @@ impl Needs {
                     "head `{name}` would need {known} and {width} values per token"
                 ))
                 .about("head")
-                .mend("name another head"));
+                .help("name another head"));
             }
         }
         self.visible |= other.visible;

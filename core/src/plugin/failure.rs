@@ -58,7 +58,7 @@ pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Cod
     if let Some(out) = unsafe { out.as_mut() } {
         out.message_len = copy(error.message(), &mut out.message);
         out.place_len = copy(error.place().unwrap_or_default(), &mut out.place);
-        out.mend_len = copy(error.remedy().unwrap_or_default(), &mut out.mend);
+        out.mend_len = copy(error.help_text().unwrap_or_default(), &mut out.mend);
     }
     code as u32
 }
@@ -80,7 +80,7 @@ pub(super) fn read(code: u32, error: &abi::Error, who: &str) -> Error {
         c if c == Code::User as u32 => Error::user(message),
         c if c == Code::Failure as u32 => Error::failure(message),
         c if c == Code::Panic as u32 => {
-            Error::failure(format!("the {who} panicked: {message}")).mend("report it to its author")
+            Error::failure(format!("the {who} panicked: {message}")).help("report it to its author")
         }
         c if c == Code::Poisoned as u32 => {
             Error::failure(format!("the {who} panicked earlier and takes no more calls"))
@@ -91,9 +91,9 @@ pub(super) fn read(code: u32, error: &abi::Error, who: &str) -> Error {
     if !place.is_empty() {
         out = out.at(place);
     }
-    let mend = text(&error.mend, error.mend_len);
-    if !mend.is_empty() {
-        out = out.mend(mend);
+    let help = text(&error.mend, error.mend_len);
+    if !help.is_empty() {
+        out = out.help(help);
     }
     out
 }

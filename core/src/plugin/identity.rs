@@ -34,5 +34,5 @@ pub fn check_id(id: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!("`{id}` is no id"))
-        .mend("write a reverse domain name of lower case letters, digits and -, as org.example.blue-noise"))
+        .help("write a reverse domain name of lower case letters, digits and -, as org.example.blue-noise"))
 }

@@ -32,7 +32,7 @@ impl Installed {
         if !library.is_file() {
             return Err(Error::user(format!("names the library {file}, which is not beside it"))
                 .at(path.display())
-                .mend("build the plug-in again: cargo xtask plugin build"));
+                .help("build the plug-in again: cargo xtask plugin build"));
         }
         let (id, summary) = (manifest.id.clone(), manifest.summary.clone());
         let manifest = Some((path.to_owned(), manifest));
@@ -100,7 +100,7 @@ impl Installed {
                     path.display()
                 ))
                 .at(self.library.display())
-                .mend("build the plug-in again: cargo xtask plugin build"));
+                .help("build the plug-in again: cargo xtask plugin build"));
             }
         }
         let library = StrategyLibrary::open(&self.library).map_err(|e| e.at(&self.id))?;
@@ -115,7 +115,7 @@ impl Installed {
                 if *says != is {
                     return Err(Error::user(format!("says {what} {says}, and its library is {what} {is}"))
                         .at(path.display())
-                        .mend("build the plug-in again: cargo xtask plugin build"));
+                        .help("build the plug-in again: cargo xtask plugin build"));
                 }
             }
         }
@@ -159,7 +159,7 @@ pub fn discover(places: &[PathBuf]) -> Result<Vec<Installed>> {
         } else {
             return Err(Error::user("no plug-in is there")
                 .at(place.display())
-                .mend(format!("give a library, a folder, or a manifest NAME{MANIFEST_SUFFIX}")));
+                .help(format!("give a library, a folder, or a manifest NAME{MANIFEST_SUFFIX}")));
         };
         for plugin in here {
             let same_file =
@@ -174,7 +174,7 @@ pub fn discover(places: &[PathBuf]) -> Result<Vec<Installed>> {
                         other.library.display(),
                         plugin.library.display()
                     ))
-                    .mend("remove one of them, or name it differently"));
+                    .help("remove one of them, or name it differently"));
                 }
             }
         }

@@ -31,7 +31,7 @@ impl Library {
         // SAFETY: the symbol is only read as bytes until its size and version are known.
         let entry = unsafe { library.get::<*const Entry>(abi::ENTRY_SYMBOL.as_bytes()) }.map_err(|_| {
             at(Error::user(format!("is no library for Palimpsest: it has no symbol `{}`", abi::ENTRY_SYMBOL))
-                .mend("export it with the macro of palimpsest-core"))
+                .help("export it with the macro of palimpsest-core"))
         })?;
         let entry: *const Entry = *entry;
         // SAFETY: the symbol is a static of the library; every version of the struct starts with the
@@ -43,14 +43,14 @@ impl Library {
                 abi::MAJOR,
                 abi::MINOR
             ))
-            .mend("build the library again with this program's headers")));
+            .help("build the library again with this program's headers")));
         }
         if size < size_of::<Entry>() {
             return Err(at(Error::user(format!(
                 "lies about its version: its entry has {size} bytes where ABI {major}.{minor} has {}",
                 size_of::<Entry>()
             ))
-            .mend("build it again with this program's headers")));
+            .help("build it again with this program's headers")));
         }
         // SAFETY: it has this version's size, and is an immutable static that is never unloaded.
         let entry = unsafe { &*entry };
@@ -61,7 +61,7 @@ impl Library {
             return Err(at(Error::user(
                 "was built with panic = \"abort\": a panic in it would end the program",
             )
-            .mend("build it with panic = \"unwind\"")));
+            .help("build it with panic = \"unwind\"")));
         }
         if entry.table.is_null() || entry.table.addr() % align_of::<usize>() != 0 {
             return Err(at(Error::user("has no table of functions")));
@@ -134,7 +134,7 @@ impl Library {
             "lies about its version: its table has {size} bytes where ABI {major}.{minor} has {least}"
         ))
         .at(self.path.display())
-        .mend("build it again with this program's headers"))
+        .help("build it again with this program's headers"))
     }
 }
 
@@ -149,7 +149,7 @@ fn cannot_load(error: &libloading::Error) -> Error {
     // `libx.so: cannot open shared object file: No such file or directory`
     match text.split_once(": cannot open shared object file") {
         Some((missing, _)) => Error::user(format!("needs {missing}, which is not on this machine"))
-            .mend(format!("install {missing}, or add its folder to LD_LIBRARY_PATH")),
+            .help(format!("install {missing}, or add its folder to LD_LIBRARY_PATH")),
         None => Error::user(format!("can't be loaded: {text}")),
     }
 }

@@ -66,7 +66,7 @@ impl LoadedStrategy {
 
     fn faulty(&self, what: String) -> Error {
         Error::failure(format!("the {} {what}", who(&self.library)))
-            .mend(format!("check it: cargo xtask plugin validate {}", self.library.path().display()))
+            .help(format!("check it: cargo xtask plugin validate {}", self.library.path().display()))
     }
 
     fn says(&self, capability: u64) -> bool {
@@ -197,7 +197,7 @@ impl Corruption for LoadedStrategy {
                 String::from(noise)
             ))
             .at("`corruption.at`")
-            .mend("set corruption.at = \"auto\"")),
+            .help("set corruption.at = \"auto\"")),
             (own, noise) => Ok(Some(own.or(noise).unwrap_or(Injection::Embedding))),
         }
     }

@@ -68,7 +68,7 @@ impl Manifest {
             let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             Error::user(e.message().lines().next().unwrap_or_default().to_owned())
                 .at(format!("{}:{line}", path.display()))
-                .mend("build the plug-in again: cargo xtask plugin build")
+                .help("build the plug-in again: cargo xtask plugin build")
         })?;
         manifest.check().map_err(|e| e.at(path.display()))?;
         Ok(manifest)
@@ -85,7 +85,7 @@ impl Manifest {
         for LibraryFile { file, .. } in self.library.values() {
             if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
                 return Err(Error::user(format!("the library `{file}` is not a plain file name"))
-                    .mend("put the library beside its manifest"));
+                    .help("put the library beside its manifest"));
             }
         }
         Ok(())
@@ -109,7 +109,7 @@ impl Manifest {
                 platform(),
                 known.join(", ")
             ))
-            .mend("build it on this machine: cargo xtask plugin build")
+            .help("build it on this machine: cargo xtask plugin build")
         })
     }
 }

@@ -77,7 +77,7 @@ impl Parameter {
         let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
         if name.is_empty() || !name.bytes().all(valid) || ["kind", "at"].contains(&name) {
             return Err(Error::user(format!("`{name}` can't be the name of a parameter"))
-                .mend("use lower case letters, digits and _; `kind` and `at` are the host's"));
+                .help("use lower case letters, digits and _; `kind` and `at` are the host's"));
         }
         // SAFETY: as above.
         let doc = unsafe { text(raw.doc, "parameter's doc") }?.to_owned();
@@ -138,7 +138,7 @@ impl Parameter {
         }
         let range = self.range().unwrap_or_else(|| "the real numbers".to_owned());
         Err(Error::user(format!("{} is out of range", value.to_toml()))
-            .mend(format!("choose a value in {range}")))
+            .help(format!("choose a value in {range}")))
     }
 
     /// The value that a recipe gives, checked.
@@ -152,7 +152,7 @@ impl Parameter {
             (Setting::Text(_), toml::Value::String(x)) => Setting::Text(x.clone()),
             _ => {
                 return Err(Error::user(format!("the {} {given} is of another type", given.type_str()))
-                    .mend(format!("write a value like {}", self.default.to_toml())));
+                    .help(format!("write a value like {}", self.default.to_toml())));
             }
         };
         self.allows(&value)?;

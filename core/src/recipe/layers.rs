@@ -27,7 +27,7 @@ impl Layers {
         let text = std::fs::read_to_string(path).map_err(|e| {
             let error = Error::io(path, &e);
             if e.kind() == std::io::ErrorKind::InvalidData {
-                return Error::user("is no text").at(path.display()).mend("give a recipe in TOML");
+                return Error::user("is no text").at(path.display()).help("give a recipe in TOML");
             }
             error
         })?;
@@ -52,7 +52,7 @@ impl Layers {
     fn preset(name: &toml::Value, what: &str, presets: &'static [Preset]) -> Result<Self> {
         let Some(name) = name.as_str() else {
             return Err(Error::user(format!("expected a preset's name, found {name}"))
-                .mend(format!("write preset = \"{}\"", presets[0].name)));
+                .help(format!("write preset = \"{}\"", presets[0].name)));
         };
         let preset = find(what, presets, name)?;
         let (table, sources) = parse(&format!("{what} {name}"), preset.text)?;
@@ -82,12 +82,12 @@ impl Layers {
         for text in overrides {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(Error::user(format!("`{text}` is no override"))
-                    .mend("write KEY=VALUE, as train.epochs=10"));
+                    .help("write KEY=VALUE, as train.epochs=10"));
             };
             let (key, value) = (key.trim(), value.trim());
             if key.is_empty() || key.split('.').any(str::is_empty) {
                 return Err(
-                    Error::user(format!("`{text}` has no key")).mend("write KEY=VALUE, as train.epochs=10")
+                    Error::user(format!("`{text}` has no key")).help("write KEY=VALUE, as train.epochs=10")
                 );
             }
             let value = format!("value = {value}")
@@ -101,7 +101,7 @@ impl Layers {
             for part in parts {
                 let entry = at.entry(part).or_insert_with(|| toml::Table::new().into());
                 at = entry.as_table_mut().ok_or_else(|| {
-                    Error::user(format!("`{text}` goes through a value")).mend("override one or the other")
+                    Error::user(format!("`{text}` goes through a value")).help("override one or the other")
                 })?;
             }
             at.insert(last.to_owned(), value);
@@ -160,7 +160,7 @@ fn parse(place: &str, text: &str) -> Result<(toml::Table, Sources)> {
     let line = |offset: usize| 1 + text[..offset.min(text.len())].matches('\n').count();
     let spanned = DeTable::parse(text).map_err(|e| {
         let at = e.span().map_or_else(|| place.to_owned(), |span| format!("{place}:{}", line(span.start)));
-        Error::user(e.message().to_owned()).at(at).mend("mend the TOML")
+        Error::user(e.message().to_owned()).at(at).help("fix the TOML")
     })?;
     let mut sources = Sources::default();
     walk("", spanned.get_ref(), &mut |key, offset| {

@@ -118,7 +118,7 @@ impl Recipe {
     /// Checks keys and types, and fills in every default.
     ///
     /// # Errors
-    /// The first mistake, with its place and mend.
+    /// The first mistake, with its place and help.
     pub fn resolve(layers: Layers) -> Result<Self> {
         let (mut table, sources) = layers.head_preset()?.finish();
         let sources = Arc::new(sources);
@@ -136,7 +136,7 @@ impl Recipe {
             if table.get(name).is_some_and(|value| !value.is_table()) {
                 return Err(Error::user(format!("expected a table, found {}", table[name]))
                     .at(sources.place(name))
-                    .mend(format!("write a table [{name}], or {name} = false to drop the preset's")));
+                    .help(format!("write a table [{name}], or {name} = false to drop the preset's")));
             }
         }
         let top: toml::Table =
@@ -181,17 +181,17 @@ impl Recipe {
                 "a batch of {batch} can't be split in {accumulate} equal parts"
             ))
             .at(sources.place("train.accumulate"))
-            .mend("choose a divisor of train.batch"));
+            .help("choose a divisor of train.batch"));
         }
         if self.objective.table().is_empty() {
             return Err(Error::user("the recipe has no objective")
                 .at(sources.place("objective"))
-                .mend("add a table [objective.NAME] with kind = \"reconstruction\""));
+                .help("add a table [objective.NAME] with kind = \"reconstruction\""));
         }
         if let Some(bad) = self.schedule.milestones.iter().find(|m| !(0.0..=1.0).contains(*m)) {
             return Err(Error::user(format!("the milestone {bad} is outside the run"))
                 .at(sources.place("schedule.milestones"))
-                .mend("give shares of the run, as [0.75]"));
+                .help("give shares of the run, as [0.75]"));
         }
         for (key, range) in [("crop_scale", &self.data.crop_scale), ("crop_ratio", &self.data.crop_ratio)] {
             let ordered = match range.as_slice() {
@@ -202,7 +202,7 @@ impl Recipe {
             if !ordered {
                 return Err(Error::user(format!("{range:?} is no range"))
                     .at(sources.place(&format!("data.{key}")))
-                    .mend("give the smallest and the largest value, as [0.67, 1.0]"));
+                    .help("give the smallest and the largest value, as [0.67, 1.0]"));
             }
         }
         let channels = self.data.channels;
@@ -210,7 +210,7 @@ impl Recipe {
             if values.len() != channels && values.len() != 1 {
                 return Err(Error::user(format!("{} values for {channels} channels", values.len()))
                     .at(sources.place(&format!("data.{key}")))
-                    .mend("give one value, or one for each channel"));
+                    .help("give one value, or one for each channel"));
             }
         }
         if self.data.std.iter().any(|v| !v.is_finite() || *v <= 0.0) {
@@ -239,7 +239,7 @@ impl Recipe {
         if !given.is_empty() && given != sha256 {
             return Err(Error::user(format!("the file's SHA-256 is {sha256}, not {given}"))
                 .at("`init_sha256`")
-                .mend("give the file that the recipe was written for, or drop init_sha256"));
+                .help("give the file that the recipe was written for, or drop init_sha256"));
         }
         self.run.init_sha256 = sha256.to_owned();
         self.table.insert("init_sha256".to_owned(), sha256.to_owned().into());

@@ -88,12 +88,12 @@ impl Checkpoint {
         let broken = |why: String| {
             Error::user(why)
                 .at(path.display())
-                .mend("delete the file to resume from an older checkpoint, or start the run again")
+                .help("delete the file to resume from an older checkpoint, or start the run again")
         };
         let foreign = |why: &str| {
             Error::user(why.to_owned())
                 .at(path.display())
-                .mend("give a checkpoint that `cargo xtask pretrain` wrote")
+                .help("give a checkpoint that `cargo xtask pretrain` wrote")
         };
         let (header, metadata) = SafeTensors::read_metadata(&data).map_err(|e| match e {
             safetensors::SafeTensorError::InvalidHeaderDeserialization(_)

@@ -26,7 +26,7 @@ impl RunFolder {
     /// A folder that holds a run already, or can't be written.
     pub fn create(root: &Path, recipe: &Recipe, environment: &Value) -> Result<Self> {
         if root.join("config.toml").exists() {
-            return Err(Error::user("holds a run already").at(root.display()).mend(format!(
+            return Err(Error::user("holds a run already").at(root.display()).help(format!(
                 "choose another --out, or continue it: cargo xtask resume {}",
                 root.display()
             )));
@@ -52,7 +52,7 @@ impl RunFolder {
         }
         Err(Error::user("holds no run (there is no config.toml)")
             .at(root.display())
-            .mend("give the folder that `cargo xtask pretrain` wrote"))
+            .help("give the folder that `cargo xtask pretrain` wrote"))
     }
 
     /// The path of something in the folder.
@@ -162,7 +162,7 @@ impl RunFolder {
         Checkpoint::list(&self.path("checkpoints"))?.pop().ok_or_else(|| {
             Error::user("the run has no checkpoint")
                 .at(self.root.display())
-                .mend("start it again with pretrain")
+                .help("start it again with pretrain")
         })
     }
 
@@ -220,7 +220,7 @@ impl RunFolder {
         };
         let step = found.ok_or_else(|| match step {
             Some(step) if !steps.is_empty() => Error::user(format!("no failure of step {step} was saved"))
-                .mend(format!("choose among {}", known())),
+                .help(format!("choose among {}", known())),
             _ => Error::user("no failed step was saved").at(self.root.display()),
         })?;
         let folder = root.join(format!("step-{step:09}"));

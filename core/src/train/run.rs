@@ -156,7 +156,7 @@ impl Steps for Run<'_> {
             return Err(Error::interrupted(format!(
                 "interrupted after step {step}; a checkpoint was written"
             ))
-            .mend(format!("continue with: cargo xtask resume {}", self.folder.root().display())));
+            .help(format!("continue with: cargo xtask resume {}", self.folder.root().display())));
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
     Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", ")))
         .at(folder.root().display())
-        .mend(format!(
+        .help(format!(
             "lower optimizer.lr or set optimizer.clip. The weights before the step are checkpointed, its batch and plan are in {}; \
              do it again with: cargo xtask run replay {}",
             saved.display(),

@@ -213,7 +213,7 @@ impl Trainer {
                 "the recipe has changed since the checkpoint: {}",
                 changes.join(", ")
             ))
-            .mend("undo the change, or start a new run"));
+            .help("undo the change, or start a new run"));
         }
         let ours = self.model.corruption.plugin();
         if state.plugin.as_ref() != ours {
@@ -224,7 +224,7 @@ impl Trainer {
                 name(state.plugin.as_ref()),
                 name(ours)
             ))
-            .mend("give the library that it was trained with, by --plugin, or start a new run"));
+            .help("give the library that it was trained with, by --plugin, or start a new run"));
         }
         let (step, specs) = (state.step, self.model.specs.specs());
         let group = |prefix: &str| checkpoint.group(prefix, specs);

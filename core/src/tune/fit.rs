@@ -220,7 +220,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
             list.join(", "),
             report.grad_norm
         ))
-        .mend("lower optimizer.lr, or set optimizer.clip=1.0"))
+        .help("lower optimizer.lr, or set optimizer.clip=1.0"))
     }
 
     fn recycle(&mut self, examples: Self::Batch) {
@@ -238,7 +238,7 @@ fn stop_if(interrupted: &AtomicBool, step: u64) -> Result<()> {
         return Err(Error::interrupted(format!(
             "interrupted after step {step} of the head; it was not scored"
         ))
-        .mend("start the evaluation again"));
+        .help("start the evaluation again"));
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl TuneRecipe {
                 Some(other) => {
                     return Err(Error::user(format!("expected a table, found {other}"))
                         .at(sources.place(key))
-                        .mend(format!("write {key}.KEY=VALUE")));
+                        .help(format!("write {key}.KEY=VALUE")));
                 }
             }
         }
@@ -102,7 +102,7 @@ impl TuneRecipe {
                 recipe.train.batch, recipe.train.accumulate
             ))
             .at(sources.place("train.accumulate"))
-            .mend("choose a divisor of train.batch"));
+            .help("choose a divisor of train.batch"));
         }
         table.insert("train".to_owned(), table_of(&recipe.train)?.into());
         table.insert("optimizer".to_owned(), table_of(&recipe.optimizer)?.into());

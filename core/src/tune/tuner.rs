@@ -42,10 +42,10 @@ impl EncoderStart {
                     value.shape(),
                     spec.shape
                 ))
-                .mend("use the checkpoint with the encoder that made it")
+                .help("use the checkpoint with the encoder that made it")
             }),
             None => Err(Error::user(format!("the checkpoint has no `{}`", spec.name))
-                .mend("use the checkpoint with the recipe that made it")),
+                .help("use the checkpoint with the recipe that made it")),
         };
         specs.specs().iter().map(of).collect()
     }
@@ -105,7 +105,7 @@ impl<H: TaskHead> Tuner<H> {
                 "the head looks at block {} of {}",
                 feature.blocks, geometry.depth
             ))
-            .mend(format!("choose 1 to {}", geometry.depth)));
+            .help(format!("choose 1 to {}", geometry.depth)));
         }
         let frozen = match train.tune {
             Tuned::Full => 0,
@@ -114,13 +114,13 @@ impl<H: TaskHead> Tuner<H> {
             Tuned::Last(blocks) => {
                 return Err(Error::user(format!("the encoder has {} blocks, not {blocks}", geometry.depth))
                     .at("`train.tune`")
-                    .mend(format!("choose last:1 to last:{}, or full", geometry.depth)));
+                    .help(format!("choose last:1 to last:{}, or full", geometry.depth)));
             }
         };
         if train.batch > images {
             return Err(Error::user(format!("a batch of {} from {images} training images", train.batch))
                 .at("`train.batch`")
-                .mend(format!("lower it to at most {images}")));
+                .help(format!("lower it to at most {images}")));
         }
         let steps_per_epoch = (images / train.batch) as u64;
         let total_steps = match train.steps {

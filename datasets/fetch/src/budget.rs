@@ -53,5 +53,5 @@ impl Budget {
 /// An archive that can't be read on.
 pub(crate) fn damaged(error: &dyn std::fmt::Display) -> Error {
     Error::user(format!("the archive is damaged or truncated ({error})"))
-        .mend("delete the file and fetch it again")
+        .help("delete the file and fetch it again")
 }

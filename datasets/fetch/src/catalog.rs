@@ -109,7 +109,7 @@ pub fn find(name: &str) -> Result<&'static Set> {
         .ok_or_else(|| unknown_name("data set", name, catalog().iter().map(|set| set.name.as_str())))?;
     match &set.gone {
         None => Ok(set),
-        Some(why) => Err(Error::user(format!("`{name}` can't be fetched: {why}")).mend(format!(
+        Some(why) => Err(Error::user(format!("`{name}` can't be fetched: {why}")).help(format!(
             "where you have its files, give their folder: data.name={} data.path=FOLDER",
             set.reader
         ))),

@@ -36,5 +36,5 @@ pub(crate) fn below(folder: &Path, entry: &Path) -> Result<PathBuf> {
 /// An archive that no honest owner publishes.
 pub(crate) fn hostile(entry: &Path, what: &str) -> Error {
     Error::user(format!("the entry `{}` {what}", entry.display()))
-        .mend("don't trust this file: fetch it from its owners")
+        .help("don't trust this file: fetch it from its owners")
 }

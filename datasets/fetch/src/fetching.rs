@@ -75,14 +75,14 @@ pub fn fetch(set: &Set, folder: &Path, keep: bool, progress: &mut dyn Progress) 
         let name = other.lines().next().unwrap_or_default().to_owned();
         return Err(Error::user(format!("holds the data set `{name}`, or an older version"))
             .at(folder.display())
-            .mend("give another --out, or delete the folder"));
+            .help("give another --out, or delete the folder"));
     }
     let downloads = folder.join(DOWNLOADS);
     let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied && !downloads.is_dir() {
         return Err(Error::user("holds something else already")
             .at(folder.display())
-            .mend("give --out a folder that is new or empty"));
+            .help("give --out a folder that is new or empty"));
     }
     room::check(folder, plan.needed)?;
     fs::create_dir_all(&downloads).map_err(|e| Error::io(&downloads, &e))?;

@@ -34,7 +34,7 @@ pub(crate) fn check(folder: &Path, needed: u64) -> Result<()> {
     }
     Err(Error::user(format!("about {} are needed and {} are free", bytes(needed), bytes(free)))
         .at(folder.display())
-        .mend("free some space, or give --out on another disk"))
+        .help("free some space, or give --out on another disk"))
 }
 
 /// A number of bytes as people read it.

@@ -50,7 +50,7 @@ pub(crate) fn file(file: &File, folder: &Path, progress: &mut dyn Progress) -> R
             None => Ok(path),
             Some(what) => Err(Error::user(format!("is not the file that was published: {what}"))
                 .at(path.display())
-                .mend("delete it, and it is fetched again")),
+                .help("delete it, and it is fetched again")),
         };
     }
     let part = folder.join(format!("{}.part", file.name));
@@ -83,7 +83,7 @@ pub(crate) fn file(file: &File, folder: &Path, progress: &mut dyn Progress) -> R
         }
     }
     Err(Error::failure(failures.join("; "))
-        .mend(format!("check the network and try again, or put the file at {} yourself", path.display())))
+        .help(format!("check the network and try again, or put the file at {} yourself", path.display())))
 }
 
 /// A file at one address, and where it goes.

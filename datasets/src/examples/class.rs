@@ -68,7 +68,7 @@ impl ClassAugment {
             (_, [_, _]) => Err(Error::user(format!("{:?} is no range", self.crop_scale)).about("crop_scale")),
             _ => Err(Error::user(format!("{:?} is no range", self.crop_ratio)).about("crop_ratio")),
         }
-        .map_err(|e| e.mend("give the smallest and the largest value, as [0.08, 1.0]"))
+        .map_err(|e| e.help("give the smallest and the largest value, as [0.08, 1.0]"))
     }
 }
 
@@ -114,7 +114,7 @@ impl Sampler for Classified {
     ) -> Result<Class> {
         let (dataset, at) = (&self.part.dataset, self.origin(index));
         let class = dataset.label(at).ok_or_else(|| {
-            Error::user("has no class").at(dataset.place(at)).mend("give every picture a class")
+            Error::user("has no class").at(dataset.place(at)).help("give every picture a class")
         })?;
         let image = dataset.load(at)?;
         match &self.rand_augment {
@@ -266,7 +266,7 @@ impl OpenExamples for OpenClasses {
         if parts.train.classes().len() < 2 {
             return Err(Error::user(format!("the data have {} classes", parts.train.classes().len()))
                 .at(source.location())
-                .mend("evaluate on data with classes"));
+                .help("evaluate on data with classes"));
         }
         let [_, size, _] = request.image;
         let crop = match settings.crop()? {

@@ -38,7 +38,7 @@ impl LabelMapAugment {
         let &[least, most] = &self.scale[..] else {
             return Err(Error::user(format!("{:?} is no range", self.scale))
                 .about("scale")
-                .mend("give the smallest and the largest factor, as [0.5, 2.0]"));
+                .help("give the smallest and the largest factor, as [0.5, 2.0]"));
         };
         let short = height.min(width);
         let crop = ScaledCrop {

@@ -38,7 +38,7 @@ impl ObjectAugment {
         let &[least, most] = &self.scale[..] else {
             return Err(Error::user(format!("{:?} is no range", self.scale))
                 .about("scale")
-                .mend("give the smallest and the largest factor, as [0.1, 2.0]"));
+                .help("give the smallest and the largest factor, as [0.1, 2.0]"));
         };
         let jitter = LargeScaleJitter { size: (width, height), scale: (least, most), flip: self.flip as f32 };
         jitter.check().map_err(|e| e.about("scale"))?;

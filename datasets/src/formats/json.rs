@@ -17,6 +17,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
         Error::user(what)
             .at(format_args!("{}:{}:{}", path.display(), e.line(), e.column()))
-            .mend("copy the annotations again, or write them in this form")
+            .help("copy the annotations again, or write them in this form")
     })
 }

@@ -19,7 +19,7 @@ pub fn read_labels(path: &Path, max_pixels: u64) -> Result<LabelMap> {
 
 fn read(file: File, max_pixels: u64) -> Result<LabelMap> {
     let broken = |e: png::DecodingError| {
-        Error::user(format!("broken label map: {e}")).mend("copy it again, or remove it")
+        Error::user(format!("broken label map: {e}")).help("copy it again, or remove it")
     };
     let mut decoder = Decoder::new_with_limits(BufReader::new(file), Limits { bytes: usize::MAX });
     decoder.set_transformations(Transformations::IDENTITY);
@@ -27,7 +27,7 @@ fn read(file: File, max_pixels: u64) -> Result<LabelMap> {
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     if width as u64 * height as u64 > max_pixels {
         return Err(Error::user(format!("its header says {width}x{height} pixels, more than {max_pixels}"))
-            .mend("remove it, or raise `max_pixels`"));
+            .help("remove it, or raise `max_pixels`"));
     }
     let (colour, depth) = (reader.info().color_type, reader.info().bit_depth);
     if !matches!(colour, ColorType::Grayscale | ColorType::Indexed) || depth == BitDepth::Sixteen {
@@ -35,10 +35,10 @@ fn read(file: File, max_pixels: u64) -> Result<LabelMap> {
             "a PNG of {colour:?} samples of {} bits, not of labels",
             depth as u8
         ))
-        .mend("save labels as an 8-bit grey or palette PNG"));
+        .help("save labels as an 8-bit grey or palette PNG"));
     }
     let size = reader.output_buffer_size().ok_or_else(|| {
-        Error::user(format!("its header says {width}x{height} pixels")).mend("copy it again, or remove it")
+        Error::user(format!("its header says {width}x{height} pixels")).help("copy it again, or remove it")
     })?;
     let mut bytes = vec![0; size];
     let frame = reader.next_frame(&mut bytes).map_err(broken)?;

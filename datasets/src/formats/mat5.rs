@@ -39,7 +39,7 @@ pub fn read_file(path: &Path) -> Result<BTreeMap<String, Matlab>> {
 }
 
 fn broken(what: impl Into<String>) -> Error {
-    Error::user(format!("broken MAT-file: {}", what.into())).mend("copy it again as it is distributed")
+    Error::user(format!("broken MAT-file: {}", what.into())).help("copy it again as it is distributed")
 }
 
 /// As [`read_file`], from memory.
@@ -51,7 +51,7 @@ pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Matlab>> {
         || bytes.get(..512).is_some_and(|b| b.windows(4).any(|w| w == b"\x89HDF"))
     {
         return Err(Error::user("a MAT-file of version 7.3 (HDF5), which isn't read")
-            .mend("save it in MATLAB with `-v7`, or with scipy.io.savemat"));
+            .help("save it in MATLAB with `-v7`, or with scipy.io.savemat"));
     }
     let big = match bytes.get(126..128) {
         Some(b"IM") => false,
@@ -305,7 +305,7 @@ impl Matlab {
             Self::Structs(structs) => format!("{} structures", structs.len()),
         };
         Error::user(format!("{have} where {want} was expected"))
-            .mend("copy the file again as it is distributed")
+            .help("copy the file again as it is distributed")
     }
 }
 
@@ -317,6 +317,6 @@ pub fn named<'a>(variables: &'a BTreeMap<String, Matlab>, name: &str) -> Result<
     variables.get(name).ok_or_else(|| {
         let known: Vec<&str> = variables.keys().map(String::as_str).collect();
         Error::user(format!("no variable `{name}` among `{}`", known.join("`, `")))
-            .mend("copy the file again as it is distributed")
+            .help("copy the file again as it is distributed")
     })
 }

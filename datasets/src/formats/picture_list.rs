@@ -30,11 +30,11 @@ impl PictureList {
     pub fn push(&mut self, file: &str, label: u32) -> Result<()> {
         if label as usize >= self.classes.len() {
             return Err(Error::user(format!("unknown class {label} of {}", self.classes.len()))
-                .mend("copy the list again as it is distributed"));
+                .help("copy the list again as it is distributed"));
         }
         if !self.root.join(file).is_file() {
             return Err(Error::user(format!("no such file `{}`", self.root.join(file).display()))
-                .mend("unpack the pictures of the set too"));
+                .help("unpack the pictures of the set too"));
         }
         self.files.push(file.into());
         self.labels.push(label);
@@ -49,7 +49,7 @@ impl PictureList {
         if self.files.is_empty() {
             return Err(Error::user("the list has no pictures of this part")
                 .at(place.display())
-                .mend("copy it again as it is distributed"));
+                .help("copy it again as it is distributed"));
         }
         Ok(self)
     }

@@ -38,7 +38,7 @@ impl TextLines {
     pub(crate) fn entries(&self) -> Result<Vec<String>> {
         let all: Vec<String> = self.lines().map(|line| line.text.to_owned()).collect();
         if all.is_empty() {
-            return Err(Error::user("the file is empty").at(self.path.display()).mend("copy it again"));
+            return Err(Error::user("the file is empty").at(self.path.display()).help("copy it again"));
         }
         Ok(all)
     }
@@ -53,7 +53,7 @@ impl<'a> Line<'a> {
     pub(crate) fn key_and_rest(&self, shape: &str) -> Result<(&'a str, &'a str)> {
         self.text.split_once(char::is_whitespace).map(|(key, rest)| (key, rest.trim())).ok_or_else(|| {
             self.at(Error::user(format!("`{}` is not of the form `{shape}`", self.text))
-                .mend("copy the list again as it is distributed"))
+                .help("copy the list again as it is distributed"))
         })
     }
 
@@ -61,7 +61,7 @@ impl<'a> Line<'a> {
     pub(crate) fn number<T: FromStr>(&self, text: &str, what: &str) -> Result<T> {
         text.parse().map_err(|_| {
             self.at(Error::user(format!("{what} `{text}` is not a number of its kind"))
-                .mend("copy the list again as it is distributed"))
+                .help("copy the list again as it is distributed"))
         })
     }
 }

@@ -17,6 +17,6 @@ pub(crate) fn unpacked(path: &Path, names: &[&str], marker: &str) -> Result<Path
             let within = names.first().map_or_else(String::new, |name| format!(", nor in `{name}` in it"));
             Error::user(format!("there is no `{marker}` in this folder{within}"))
                 .at(path.display())
-                .mend("give the folder that the archive was unpacked to")
+                .help("give the folder that the archive was unpacked to")
         })
 }

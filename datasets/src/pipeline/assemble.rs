@@ -61,7 +61,7 @@ impl<S: Sampler> Assembler<S> {
             })
             .transpose()
             .map_err(|e| {
-                Error::failure(format!("can't start {workers} loader threads: {e}")).mend("use fewer workers")
+                Error::failure(format!("can't start {workers} loader threads: {e}")).help("use fewer workers")
             })?;
         let stop = AtomicBool::new(false);
         Ok(Self { sampler, seed, pool, broken: Mutex::default(), spare: Mutex::default(), stop })
@@ -188,7 +188,7 @@ impl<S: Sampler> Assembler<S> {
                 .unwrap_or_else(|| "no message".to_owned());
             Error::failure(format!("a loader thread panicked: {text}"))
                 .at(self.sampler.place(index))
-                .mend("this is a fault of the reader; please report it")
+                .help("this is a fault of the reader; please report it")
         })
     }
 }

@@ -92,7 +92,7 @@ impl Augment {
     /// # Errors
     /// A number out of range.
     pub fn check(&self, size: usize) -> Result<()> {
-        let wrong = |text: String, mend: &str| Err(Error::user(text).mend(mend));
+        let wrong = |text: String, help: &str| Err(Error::user(text).help(help));
         if !(0.0..=1.0).contains(&self.flip) {
             return wrong(format!("flip = {} is not a probability", self.flip), "use 0 to 1");
         }

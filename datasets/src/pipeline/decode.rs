@@ -59,7 +59,7 @@ pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
         let most = options.max_pixels.saturating_mul(8).saturating_add(64 << 20);
         if size > most {
             return Ok(Err(Error::user(format!("{size} bytes are too many for a picture"))
-                .mend("remove the file, or raise `max_pixels`")));
+                .help("remove the file, or raise `max_pixels`")));
         }
         let mut bytes = Vec::with_capacity(size as usize);
         file.take(most).read_to_end(&mut bytes)?;
@@ -76,10 +76,10 @@ pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
 pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     if options.channels != 1 && options.channels != 3 {
         return Err(Error::user(format!("can't decode to {} channels", options.channels))
-            .mend("use `channels = 1` (grey) or `channels = 3` (RGB)"));
+            .help("use `channels = 1` (grey) or `channels = 3` (RGB)"));
     }
     if bytes.is_empty() {
-        return Err(Error::user("the file is empty").mend("copy it again, or remove it"));
+        return Err(Error::user("the file is empty").help("copy it again, or remove it"));
     }
     // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
     catch_unwind(AssertUnwindSafe(|| {
@@ -95,7 +95,7 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
 fn broken(why: impl std::fmt::Display) -> Error {
     // Decoders' messages may have several lines.
     let why = why.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::user(format!("broken picture: {why}")).mend("copy it again, or remove it")
+    Error::user(format!("broken picture: {why}")).help("copy it again, or remove it")
 }
 
 fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()> {
@@ -107,7 +107,7 @@ fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()>
             "its header says {width}x{height} pixels, more than the limit of {}",
             options.max_pixels
         ))
-        .mend("shrink or remove the picture, or raise `max_pixels`"));
+        .help("shrink or remove the picture, or raise `max_pixels`"));
     }
     Ok(())
 }
@@ -175,7 +175,7 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::WebP)) {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().to_string();
         return Err(Error::user(format!("not a JPEG, PNG or WebP picture (it begins with `{start}`)"))
-            .mend("convert or remove it"));
+            .help("convert or remove it"));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));

@@ -38,7 +38,7 @@ impl<S: Sampler> EvalLoader<S> {
     /// A number out of range.
     pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
         if feed.batch == 0 {
-            return Err(Error::user("batch = 0").mend("use at least 1"));
+            return Err(Error::user("batch = 0").help("use at least 1"));
         }
         let (len, batch) = (sampler.len(), feed.batch);
         let assembler = Arc::new(Assembler::new(sampler, feed.seed, feed.workers)?);
@@ -92,7 +92,7 @@ impl<S: Sampler> EvalLoader<S> {
                     self.samples,
                     self.limit
                 ))
-                .mend("mend or remove them, or raise `bad_files_limit`")));
+                .help("fix or remove them, or raise `bad_files_limit`")));
             }
             if !made.batch.is_empty() {
                 return Some(Ok(Examples { batch: made.batch, targets: made.targets }));

@@ -107,14 +107,14 @@ impl<S: Sampler> Loader<S> {
     pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
         let len = sampler.len();
         if feed.batch == 0 {
-            return Err(Error::user("batch = 0").mend("use at least 1"));
+            return Err(Error::user("batch = 0").help("use at least 1"));
         }
         if len < feed.batch {
             return Err(Error::user(format!("batch = {} but the data set has {len} samples", feed.batch))
-                .mend("use a smaller batch or more data"));
+                .help("use a smaller batch or more data"));
         }
         if len > u32::MAX as usize {
-            return Err(Error::user(format!("{len} samples")).mend("use at most 4294967295"));
+            return Err(Error::user(format!("{len} samples")).help("use at most 4294967295"));
         }
         let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
         let plan = Plan {
@@ -186,14 +186,14 @@ impl<S: Sampler> Loader<S> {
                 self.broken.len(),
                 self.limit
             ))
-            .mend("mend or remove them, or raise `bad_files_limit`"));
+            .help("fix or remove them, or raise `bad_files_limit`"));
         }
         if made.empty > 0 {
             return Err(Error::user(format!(
                 "none of the {} samples can be read; the last: {last}",
                 self.plan.assembler.sampler().len()
             ))
-            .mend("check the data set"));
+            .help("check the data set"));
         }
         Ok(Examples { batch: made.batch, targets: made.targets })
     }

@@ -36,10 +36,10 @@ impl Transform {
     /// A number out of range.
     pub fn new(size: usize, channels: usize, augment: Augment, mean: &[f32], std: &[f32]) -> Result<Self> {
         if !(1..=16_384).contains(&size) {
-            return Err(Error::user(format!("image_size = {size}")).mend("use 1 to 16384 pixels"));
+            return Err(Error::user(format!("image_size = {size}")).help("use 1 to 16384 pixels"));
         }
         if channels != 1 && channels != 3 {
-            return Err(Error::user(format!("channels = {channels}")).mend("use 1 (grey) or 3 (RGB)"));
+            return Err(Error::user(format!("channels = {channels}")).help("use 1 (grey) or 3 (RGB)"));
         }
         for (name, values) in [("mean", mean), ("std", std)] {
             if values.len() != channels {
@@ -47,14 +47,14 @@ impl Transform {
                     "{name} has {} numbers for {channels} channels",
                     values.len()
                 ))
-                .mend("give one for each channel"));
+                .help("give one for each channel"));
             }
         }
         if let Some(wrong) = mean.iter().find(|m| !m.is_finite()) {
-            return Err(Error::user(format!("mean has {wrong}")).mend("use finite numbers"));
+            return Err(Error::user(format!("mean has {wrong}")).help("use finite numbers"));
         }
         if let Some(wrong) = std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-            return Err(Error::user(format!("std has {wrong}")).mend("use numbers above 0"));
+            return Err(Error::user(format!("std has {wrong}")).help("use numbers above 0"));
         }
         augment.check(size)?;
         let normal = mean
@@ -128,7 +128,7 @@ impl Transform {
                 image.height,
                 image.channels
             ))
-            .mend("mend the reader of this data set"));
+            .help("fix the reader of this data set"));
         }
         with_channels(image, self.channels)
     }

@@ -89,7 +89,7 @@ impl CifarDataset {
         let folder = if inner.is_dir() { inner } else { folder.to_owned() };
         let files: Vec<_> = variant.files(split).iter().map(|name| folder.join(name)).collect();
         Self::from_files(variant, &files).map_err(|e| {
-            e.mend(format!(
+            e.help(format!(
                 "unpack the binary version of the archive, with its folder `{}`",
                 variant.folder()
             ))
@@ -112,7 +112,7 @@ impl CifarDataset {
                     bytes.len()
                 ))
                 .at(path.display())
-                .mend("the file is truncated or of another data set: download it again"));
+                .help("the file is truncated or of another data set: download it again"));
             }
             let wrong = bytes.chunks_exact(record).position(|r| label(variant, r) >= variant.class_count());
             if let Some(wrong) = wrong {
@@ -122,7 +122,7 @@ impl CifarDataset {
                     variant.class_count()
                 ))
                 .at(path.display())
-                .mend("check that the file is of this data set"));
+                .help("check that the file is of this data set"));
             }
             count += whole;
             ends.push(count);

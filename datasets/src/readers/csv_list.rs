@@ -46,7 +46,7 @@ impl CsvList {
             let names: Vec<_> = header.iter().collect();
             Error::user(format!("no column `path` in the header `{}`", names.join(",")))
                 .at(format_args!("{}:1", list.display()))
-                .mend("let the first line be `path,label` or `path`")
+                .help("let the first line be `path,label` or `path`")
         })?;
         let label_column = column("label");
 
@@ -57,11 +57,11 @@ impl CsvList {
             let path = record.get(path_column).unwrap_or_default().to_owned();
             let at = |e: Error| e.at(format_args!("{}:{line}", list.display()));
             if path.is_empty() {
-                return Err(at(Error::user("the path is empty").mend("name a picture, or remove the line")));
+                return Err(at(Error::user("the path is empty").help("name a picture, or remove the line")));
             }
             if !folder.join(&path).is_file() {
                 return Err(at(Error::user(format!("no such file `{path}`"))
-                    .mend("paths are relative to the folder of the list")));
+                    .help("paths are relative to the folder of the list")));
             }
             let label = label_column.and_then(|c| record.get(c)).map(str::trim).filter(|l| !l.is_empty());
             found.push((path, label.map(str::to_owned), line));
@@ -69,7 +69,7 @@ impl CsvList {
         if found.is_empty() {
             return Err(Error::user("the list has no rows")
                 .at(list.display())
-                .mend("add a line for each picture"));
+                .help("add a line for each picture"));
         }
 
         let classes = match classes {
@@ -115,14 +115,14 @@ fn broken(list: &Path, bytes: &[u8], error: &csv::Error) -> Error {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             Error::user(format!("{len} fields where the header has {expected_len}"))
                 .at(format_args!("{}:{line}", list.display()))
-                .mend("put a field with a comma in double quotes")
+                .help("put a field with a comma in double quotes")
         }
         csv::ErrorKind::Utf8 { .. } => Error::user("the line is not UTF-8")
             .at(format_args!("{}:{line}", list.display()))
-            .mend("save the list as UTF-8"),
+            .help("save the list as UTF-8"),
         _ => Error::user(error.to_string())
             .at(format_args!("{}:{line}", list.display()))
-            .mend("write the list as comma-separated values (RFC 4180)"),
+            .help("write the list as comma-separated values (RFC 4180)"),
     }
 }
 

@@ -62,7 +62,7 @@ impl FolderDataset {
         if found.files.is_empty() {
             return Err(Error::user(format!("no pictures ({} other files)", found.passed_over))
                 .at(root.display())
-                .mend(format!("give a folder with files of {}", EXTENSIONS.join(", "))));
+                .help(format!("give a folder with files of {}", EXTENSIONS.join(", "))));
         }
         Ok(found)
     }
@@ -78,7 +78,7 @@ impl FolderDataset {
                 let place = e.path().unwrap_or(folder).to_owned();
                 match e.io_error() {
                     Some(io) => Error::io(&place, io),
-                    None => Error::user(e.to_string()).at(place.display()).mend("remove the link"),
+                    None => Error::user(e.to_string()).at(place.display()).help("remove the link"),
                 }
             })?;
             if entry.file_type().is_dir() {
@@ -122,7 +122,7 @@ pub fn class_folders(root: &Path) -> Result<Vec<String>> {
         let Some(name) = path.file_name().filter(|name| !is_hidden(name)) else { continue };
         if path.is_dir() {
             let name = name.to_str().ok_or_else(|| {
-                Error::user("the folder's name is not Unicode").at(path.display()).mend("rename it")
+                Error::user("the folder's name is not Unicode").at(path.display()).help("rename it")
             })?;
             classes.push(name.to_owned());
         } else if is_picture(&path) {
@@ -162,7 +162,7 @@ impl Reader for Folder {
         if root.is_file() {
             return Err(Error::user("this is a file")
                 .at(root.display())
-                .mend("give the folder that has the pictures"));
+                .help("give the folder that has the pictures"));
         }
         let train = root.join("train");
         let tests: Vec<PathBuf> =

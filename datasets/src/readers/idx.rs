@@ -46,7 +46,7 @@ impl IdxArray {
     /// As [`IdxArray::read`].
     pub fn parse(mut source: impl Read) -> Result<Self> {
         let failed = |e: std::io::Error| {
-            Error::user(format!("can't be read: {e}")).mend("download or unpack the file again")
+            Error::user(format!("can't be read: {e}")).help("download or unpack the file again")
         };
         let mut magic = [0; 4];
         let mut got = 0;
@@ -62,19 +62,19 @@ impl IdxArray {
                 "not an IDX file of unsigned bytes: it begins with {:02x?}",
                 &magic[..got]
             ))
-            .mend("IDX begins with [00, 00, 08, 01..04]; check that this is the right file"));
+            .help("IDX begins with [00, 00, 08, 01..04]; check that this is the right file"));
         }
         let mut sizes = Vec::new();
         source.by_ref().take(4 * dimensions as u64).read_to_end(&mut sizes).map_err(failed)?;
         if sizes.len() < 4 * dimensions {
             return Err(Error::user(format!("the header of {dimensions} sizes is truncated"))
-                .mend("download the file again"));
+                .help("download the file again"));
         }
         let shape: Vec<usize> =
             sizes.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
         let want = shape.iter().try_fold(1_u64, |n, &s| n.checked_mul(s as u64)).filter(|&n| n <= 1 << 40);
         let want = want.ok_or_else(|| {
-            Error::user(format!("its header says {shape:?}, which can't be")).mend("download the file again")
+            Error::user(format!("its header says {shape:?}, which can't be")).help("download the file again")
         })?;
         // Grows with what is there: a header that lies must not take memory.
         let mut data = Vec::new();
@@ -82,7 +82,7 @@ impl IdxArray {
         if data.len() as u64 != want {
             let had = if data.len() as u64 > want { "more".to_owned() } else { data.len().to_string() };
             return Err(Error::user(format!("its header says {shape:?}, {want} bytes, but {had} follow"))
-                .mend("download the file again"));
+                .help("download the file again"));
         }
         Ok(Self { shape, data })
     }
@@ -131,14 +131,14 @@ impl IdxDataset {
         if !sound {
             return Err(Error::user(format!("{:?} are not pictures", images.shape))
                 .at(place)
-                .mend("sizes must be [count, height, width] or [count, height, width, 1 or 3]"));
+                .help("sizes must be [count, height, width] or [count, height, width, 1 or 3]"));
         }
         let count = images.shape[0];
         if let Some(labels) = &labels
             && labels.shape != [count]
         {
             return Err(Error::user(format!("labels of {:?} for {count} pictures", labels.shape))
-                .mend("give the label file of the same split"));
+                .help("give the label file of the same split"));
         }
         let labels = labels.map(|l| l.data);
         let largest = labels.iter().flatten().copied().max();
@@ -151,7 +151,7 @@ impl IdxDataset {
         {
             return Err(Error::user(format!("label {label} where there are {} classes", classes.len()))
                 .at(place)
-                .mend("check the label file"));
+                .help("check the label file"));
         }
         Ok(Self { images, labels, classes, place: place.to_owned() })
     }
@@ -178,7 +178,7 @@ impl IdxDataset {
         let images = find("images", &[3, 4]).ok_or_else(|| {
             Error::user(format!("no `{}-images-idx3-ubyte` or `.gz` in the folder", stems[0]))
                 .at(folder.display())
-                .mend("give the folder with MNIST's four files, or the file of pictures itself")
+                .help("give the folder with MNIST's four files, or the file of pictures itself")
         })?;
         Ok((images, find("labels", &[1])))
     }

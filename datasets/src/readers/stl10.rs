@@ -54,7 +54,7 @@ impl Stl10Dataset {
         let file = File::open(&path).map_err(|e| Error::io(&path, &e))?;
         let size = file.metadata().map_err(|e| Error::io(&path, &e))?.len();
         let truncated = |path: &Path, what: String| {
-            Error::user(what).at(path.display()).mend("the file is truncated: download it again")
+            Error::user(what).at(path.display()).help("the file is truncated: download it again")
         };
         if size == 0 || !size.is_multiple_of(RECORD as u64) {
             return Err(truncated(
@@ -77,7 +77,7 @@ impl Stl10Dataset {
             if let Some(i) = labels.iter().position(|&l| l == 0 || usize::from(l) > classes.len()) {
                 return Err(Error::user(format!("label {i} is {}, not 1 to {}", labels[i], classes.len()))
                     .at(place.display())
-                    .mend("check that the file is of this data set"));
+                    .help("check that the file is of this data set"));
             }
         }
         Ok(Self { path, file: Mutex::new(file), count, labels, classes })

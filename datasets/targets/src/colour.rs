@@ -20,7 +20,7 @@ pub fn with_channels(image: Image, channels: usize) -> Result<Image> {
         (1, 3) => image.pixels.iter().flat_map(|&v| [v; 3]).collect(),
         (have, want) => {
             return Err(Error::user(format!("can't turn {have} channels into {want}"))
-                .mend("use `channels = 1` (grey) or `channels = 3` (RGB)"));
+                .help("use `channels = 1` (grey) or `channels = 3` (RGB)"));
         }
     };
     Ok(Image { channels, pixels, ..image })

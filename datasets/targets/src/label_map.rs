@@ -50,7 +50,7 @@ impl LabelMap {
             "the label map has {}x{} pixels, its picture {width}x{height}",
             self.width, self.height
         ))
-        .mend("make both the same size, or remove the pair"))
+        .help("make both the same size, or remove the pair"))
     }
 
     /// Checks that every label is one of `classes` or [`IGNORE`].
@@ -66,7 +66,7 @@ impl LabelMap {
                 at / self.width,
                 self.labels[at]
             ))
-            .mend(format!("use 0 to {}, or {IGNORE} for pixels to ignore", classes.saturating_sub(1)))),
+            .help(format!("use 0 to {}, or {IGNORE} for pixels to ignore", classes.saturating_sub(1)))),
         }
     }
 }

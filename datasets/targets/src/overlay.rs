@@ -58,7 +58,7 @@ pub fn over_objects(image: &Image, objects: &[Object], captions: &[String], enla
                 image.width,
                 image.height
             ))
-            .mend("give masks the size of the picture"));
+            .help("give masks the size of the picture"));
         }
         let colour = class_colour(object.class + 1);
         for (pixel, inside) in image.pixels.chunks_exact_mut(3).zip(mask.decode()) {

@@ -18,14 +18,14 @@ impl Rle {
     pub fn from_polygon(width: usize, height: usize, coordinates: &[f64]) -> Result<Self> {
         if coordinates.len() < 6 || !coordinates.len().is_multiple_of(2) {
             return Err(Error::user(format!("a polygon of {} coordinates", coordinates.len()))
-                .mend("give x and y of at least three corners"));
+                .help("give x and y of at least three corners"));
         }
         let most = FAR + width.max(height) as f64;
         if let Some(wrong) = coordinates.iter().find(|v| v.is_nan() || v.abs() > most) {
             return Err(Error::user(format!(
                 "the polygon's coordinate {wrong} is far outside of the picture"
             ))
-            .mend("give coordinates in pixels"));
+            .help("give coordinates in pixels"));
         }
         let corners: Vec<[i64; 2]> = coordinates
             .chunks_exact(2)

@@ -23,13 +23,13 @@ impl Rle {
         let sum: u64 = counts.iter().map(|&c| u64::from(c)).sum();
         if pixels > u64::from(u32::MAX) {
             return Err(Error::user(format!("a mask of {width}x{height} pixels is too large"))
-                .mend("use pictures of at most 4 Gi pixels"));
+                .help("use pictures of at most 4 Gi pixels"));
         }
         if sum != pixels {
             return Err(Error::user(format!(
                 "the runs of the mask have {sum} pixels, its size {width}x{height} has {pixels}"
             ))
-            .mend("give `size` as [height, width] and runs down the columns"));
+            .help("give `size` as [height, width] and runs down the columns"));
         }
         Ok(Self::collect(width, height, counts.iter().enumerate().map(|(i, &c)| (i % 2 == 1, c))))
     }

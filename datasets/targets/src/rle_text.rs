@@ -13,7 +13,7 @@ impl Rle {
     /// A character that doesn't occur in such texts, a text that ends within a number, runs that
     /// don't sum up to the mask.
     pub fn from_text(width: usize, height: usize, text: &str) -> Result<Self> {
-        let wrong = |what: String| Error::user(what).mend("copy `counts` again as COCO's tools wrote it");
+        let wrong = |what: String| Error::user(what).help("copy `counts` again as COCO's tools wrote it");
         let mut counts: Vec<i64> = Vec::new();
         let (mut value, mut shift) = (0i64, 0u32);
         for (at, byte) in text.bytes().enumerate() {

@@ -42,7 +42,7 @@ pub fn object_sheet(rows: &[ObjectRow], classes: &[String]) -> Result<ContactShe
     let captions: &[&str] = if predicted { &["picture", "truth", "found"] } else { &["picture", "truth"] };
     let name = |object: &Object| {
         classes.get(object.class as usize).cloned().ok_or_else(|| {
-            Error::user(format!("class {} of {}", object.class, classes.len())).mend("name every class")
+            Error::user(format!("class {} of {}", object.class, classes.len())).help("name every class")
         })
     };
     let mut sheet = ContactSheet::new(captions.len(), captions.iter().copied());

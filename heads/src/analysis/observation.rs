@@ -77,21 +77,21 @@ pub fn observe<'a>(
             let batch = batch?;
             if seen.get_or_insert_with(|| batch.indices.clone()) != &batch.indices {
                 return Err(Error::user("the runs saw different images")
-                    .mend("analyse runs of the same data together, or each by itself"));
+                    .help("analyse runs of the same data together, or each by itself"));
             }
             features.extend(subject.step(&batch)?);
         }
         let Some(seen) = seen else { break };
         if features.len() < running.iter().map(|r| r.spectra.len()).sum() {
             return Err(Error::user("the runs' data have different numbers of images")
-                .mend("analyse runs of the same data together, or each by itself"));
+                .help("analyse runs of the same data together, or each by itself"));
         }
         cka.add(&features, seen.len());
     }
     let found: Vec<Observation> = running.iter().map(Running::found).collect();
     if found.iter().any(|f| f.images == 0) {
         return Err(
-            Error::user("there are no images to analyse").mend("raise data.holdout or give a test split")
+            Error::user("there are no images to analyse").help("raise data.holdout or give a test split")
         );
     }
     Ok((found, cka.matrix()))

@@ -72,7 +72,7 @@ crop_scale = [0.4, 1.0]
         if settings.blocks > geometry.depth {
             return Err(Error::user(format!("there are {} blocks, not {}", geometry.depth, settings.blocks))
                 .about("blocks")
-                .mend(format!("choose 0 (all) to {}", geometry.depth)));
+                .help(format!("choose 0 (all) to {}", geometry.depth)));
         }
         let heads = if settings.heads == 0 { geometry.heads } else { settings.heads };
         let dim = geometry.dim;

@@ -12,7 +12,7 @@ pub fn max_pool(x: &Tensor) -> Result<Tensor> {
     let (half_h, half_w) = (h / 2, w / 2);
     if half_h == 0 || half_w == 0 {
         return Err(Error::user(format!("a feature map of {h}x{w} can't be halved"))
-            .mend("use larger images, smaller patches, or a pyramid without its coarsest level"));
+            .help("use larger images, smaller patches, or a pyramid without its coarsest level"));
     }
     x.narrow(2, 0, 2 * half_h)?
         .narrow(3, 0, 2 * half_w)?

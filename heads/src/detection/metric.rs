@@ -71,7 +71,7 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
 
     fn scores(&self) -> Result<Scores> {
         if self.boxes.images() == 0 {
-            return Err(Error::user("there are no test pictures").mend("give a test part"));
+            return Err(Error::user("there are no test pictures").help("give a test part"));
         }
         let mut scores = named(&self.boxes.scores(), "box");
         if let Some(masks) = &self.masks {

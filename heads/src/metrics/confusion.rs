@@ -56,7 +56,7 @@ impl ConfusionMatrix {
     fn class(&self, what: &str, value: i64, at: usize) -> Result<usize> {
         usize::try_from(value).ok().filter(|&class| class < self.classes).ok_or_else(|| {
             Error::user(format!("the {what} at {at} is {value}, of {} classes", self.classes))
-                .mend("use the classes that the metric was made for")
+                .help("use the classes that the metric was made for")
         })
     }
 

@@ -24,7 +24,7 @@ pub fn top_k_accuracy(scores: &[f32], classes: usize, labels: &[i64], k: usize) 
         }
         let label = usize::try_from(label).ok().filter(|&l| l < classes).ok_or_else(|| {
             Error::user(format!("sample {row} has the label {label}, of {classes} classes"))
-                .mend("give every sample one of the classes")
+                .help("give every sample one of the classes")
         })?;
         let own = scores[label];
         let better = scores

@@ -35,7 +35,7 @@ impl MultiBlockPyramid {
         let MultiBlockPyramidSettings { input, patch, strides, norm } = settings;
         if strides.len() != 4 {
             return Err(Error::user(format!("{} strides for the maps of four blocks", strides.len()))
-                .mend("give four, as [4.0, 8.0, 16.0, 32.0]"));
+                .help("give four, as [4.0, 8.0, 16.0, 32.0]"));
         }
         let levels = strides
             .iter()

@@ -47,7 +47,7 @@ impl Rescale {
         let rescale = match factor {
             4.0 | 2.0 if !input.is_multiple_of(divisor) => {
                 return Err(Error::user(format!("a width of {input} can't be divided by {divisor}"))
-                    .mend("use an encoder whose width is a multiple of 4, or leave the finest level out"));
+                    .help("use an encoder whose width is a multiple of 4, or leave the finest level out"));
             }
             4.0 => {
                 let middle = if narrowing { input / 2 } else { input };
@@ -65,7 +65,7 @@ impl Rescale {
             _ => {
                 let reached = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0].map(|f| (patch * f).to_string()).join(", ");
                 return Err(Error::user(format!("a stride of {stride} px from patches of {patch} px"))
-                    .mend(format!("choose strides among {reached}")));
+                    .help(format!("choose strides among {reached}")));
             }
         };
         Ok((rescale, output))

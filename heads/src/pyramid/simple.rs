@@ -77,5 +77,5 @@ fn check_order(strides: &[f64]) -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!("{strides:?} are no strides from fine to coarse"))
-        .mend("give them growing, as [4.0, 8.0, 16.0, 32.0]"))
+        .help("give them growing, as [4.0, 8.0, 16.0, 32.0]"))
 }

@@ -39,7 +39,7 @@ impl Metric<LabelMap, LabelMap> for SegmentationMetric {
 
     fn scores(&self) -> Result<Scores> {
         if self.confusion.total() == 0 {
-            return Err(Error::user("no test pixel has a class").mend("give label maps with classes"));
+            return Err(Error::user("no test pixel has a class").help("give label maps with classes"));
         }
         let scores = SegmentationScores::of(&self.confusion);
         Ok(vec![

@@ -28,11 +28,11 @@ impl SlidingWindow {
         let fits = |side: usize| (1..=self.size[side]).contains(&self.stride[side]);
         if !fits(0) || !fits(1) || self.batch == 0 {
             return Err(Error::user(format!("windows of {:?} every {:?} pixels", self.size, self.stride))
-                .mend("use a stride of 1 up to the window's size"));
+                .help("use a stride of 1 up to the window's size"));
         }
         match self.scales.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-            Some(scale) => Err(Error::user(format!("{scale} is no scale")).mend("use numbers above 0")),
-            None if self.scales.is_empty() => Err(Error::user("no scale").mend("give [1.0], say")),
+            Some(scale) => Err(Error::user(format!("{scale} is no scale")).help("use numbers above 0")),
+            None if self.scales.is_empty() => Err(Error::user("no scale").help("give [1.0], say")),
             None => Ok(()),
         }
     }

@@ -87,7 +87,7 @@ unsafe impl Send for Str {}
 pub enum Code {
     /// Done.
     Ok = 0,
-    /// A mistake that the user can mend.
+    /// A mistake that the user can fix.
     User = 1,
     /// A failure at run time.
     Failure = 2,
@@ -113,7 +113,7 @@ pub struct Error {
     pub message: [u8; 1024],
     /// File, key or option; may be empty.
     pub place: [u8; 256],
-    /// What would mend it; may be empty.
+    /// What would help; may be empty.
     pub mend: [u8; 512],
 }
 

@@ -46,7 +46,7 @@ impl Corruption for AdaptiveNoise {
         let both = self.share + self.ratio;
         Err(Error::user(format!("noise and masks would take {both} of the {} patches", geometry.tokens()))
             .at("corruption.ratio")
-            .mend("choose share + ratio up to 1"))
+            .help("choose share + ratio up to 1"))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {

@@ -37,7 +37,7 @@ impl Corruption for AttentionMask {
         }
         Err(Error::user(format!("there is no block {} among {depth}", self.block))
             .at("corruption.block")
-            .mend(format!("choose -{depth} to {}", depth - 1)))
+            .help(format!("choose -{depth} to {}", depth - 1)))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {

@@ -38,7 +38,7 @@ impl Corruption for BandNoise {
                 self.low, self.high
             ))
             .at("corruption.low")
-            .mend("widen the band"));
+            .help("widen the band"));
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Corruption for ColourNoise {
         }
         Err(Error::user(format!("no band lies between filters of {} and {} patches", self.fine, self.coarse))
             .at("corruption.fine")
-            .mend("choose corruption.fine below corruption.coarse"))
+            .help("choose corruption.fine below corruption.coarse"))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {

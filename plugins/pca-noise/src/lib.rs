@@ -38,7 +38,7 @@ impl Corruption for PcaNoise {
         }
         Err(Error::user(format!("{} components of tokens with {width} values", self.components))
             .at("corruption.components")
-            .mend(format!("choose up to {width}")))
+            .help(format!("choose up to {width}")))
     }
 
     fn plan(&self, _: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {

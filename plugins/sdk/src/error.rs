@@ -5,20 +5,20 @@ use std::fmt;
 /// Who has to act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// A mistake that the user can mend (a parameter that doesn't fit the images).
+    /// A mistake that the user can fix (a parameter that doesn't fit the images).
     User,
     /// A failure at run time.
     Failure,
 }
 
-/// An error as the user reads it: `place: message; mend`.
+/// An error as the user reads it: `place: message; help`.
 ///
 /// ```
 /// use palimpsest_sdk::Error;
 ///
 /// let error = Error::user("stripes of 7 patches do not fit a grid of 4 x 4")
 ///     .at("corruption.width")
-///     .mend("choose a width of 4 or less");
+///     .help("choose a width of 4 or less");
 /// assert_eq!(
 ///     error.to_string(),
 ///     "corruption.width: stripes of 7 patches do not fit a grid of 4 x 4; choose a width of 4 or less"
@@ -29,21 +29,21 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     place: Option<String>,
-    mend: Option<String>,
+    help: Option<String>,
 }
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A mistake that the user can mend. The driver ends with status 2.
+    /// A mistake that the user can fix. The driver ends with status 2.
     pub fn user(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::User, message: message.into(), place: None, mend: None }
+        Self { kind: ErrorKind::User, message: message.into(), place: None, help: None }
     }
 
     /// A failure that is not the user's. The driver ends with status 1.
     pub fn failure(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Failure, message: message.into(), place: None, mend: None }
+        Self { kind: ErrorKind::Failure, message: message.into(), place: None, help: None }
     }
 
     /// Names the key or file at fault. An outer place goes in front of an inner one.
@@ -56,11 +56,18 @@ impl Error {
         self
     }
 
-    /// Says what would mend it. The first mend is kept: whoever gave it knows most.
+    /// Says what would help. The first help is kept: whoever gave it knows most.
     #[must_use]
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend.get_or_insert_with(|| mend.into());
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.get_or_insert_with(|| help.into());
         self
+    }
+
+    /// The former name of [`Error::help`].
+    #[deprecated(note = "renamed to `help`")]
+    #[must_use]
+    pub fn mend(self, help: impl Into<String>) -> Self {
+        self.help(help)
     }
 
     /// Who has to act.
@@ -68,7 +75,7 @@ impl Error {
         self.kind
     }
 
-    /// The message without place and mend.
+    /// The message without place and help.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -78,9 +85,15 @@ impl Error {
         self.place.as_deref()
     }
 
-    /// What would mend it, if that is known.
+    /// What would help, if that is known.
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// The former name of [`Error::help_text`].
+    #[deprecated(note = "renamed to `help_text`")]
     pub fn remedy(&self) -> Option<&str> {
-        self.mend.as_deref()
+        self.help_text()
     }
 }
 
@@ -90,8 +103,8 @@ impl fmt::Display for Error {
             write!(f, "{place}: ")?;
         }
         f.write_str(&self.message)?;
-        if let Some(mend) = &self.mend {
-            write!(f, "; {mend}")?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
         }
         Ok(())
     }

@@ -175,7 +175,7 @@
 //!
 //!     fn check(&self, geometry: &Geometry) -> Result<()> {
 //!         if geometry.prefix == 0 {
-//!             return Err(Error::user("an encoder without a class token").mend("set encoder.class_token"));
+//!             return Err(Error::user("an encoder without a class token").help("set encoder.class_token"));
 //!         }
 //!         Ok(())
 //!     }
@@ -226,7 +226,7 @@
 //!
 //! # Errors and panics
 //!
-//! What a user can mend is [`Error::user`] with a [`mend`](Error::mend); all else is [`Error::failure`]. A panic doesn't reach the host:
+//! What a user can fix is [`Error::user`] with a [`help`](Error::help); all else is [`Error::failure`]. A panic doesn't reach the host:
 //! it is caught, told as an error with its message, and the instance takes no more calls.
 //!
 //! # Threads

@@ -106,7 +106,7 @@ impl Arguments {
             let Some(i) = parameters.iter().position(|p| text(&p.name) == name) else {
                 let known: Vec<&str> = parameters.iter().map(|p| text(&p.name)).collect();
                 return Err(Error::user(format!("unknown parameter `{name}`"))
-                    .mend(format!("use one of: {}", known.join(", "))));
+                    .help(format!("use one of: {}", known.join(", "))));
             };
             check(&parameters[i], value, words).map_err(|e| e.at(name))?;
             out.0[i] = given(&parameters[i], value, words);
@@ -151,7 +151,7 @@ fn check(parameter: &abi::Parameter, value: &abi::Value, words: &str) -> Result<
         k if k == ParameterType::Flag as u32 => {
             return match value.integer {
                 0 | 1 => Ok(()),
-                other => Err(Error::user(format!("{other} is no flag")).mend("write true or false")),
+                other => Err(Error::user(format!("{other} is no flag")).help("write true or false")),
             };
         }
         k if k == ParameterType::Text as u32 => {
@@ -160,7 +160,7 @@ fn check(parameter: &abi::Parameter, value: &abi::Value, words: &str) -> Result<
                 return Ok(());
             }
             return Err(Error::user(format!("unknown choice `{words}`"))
-                .mend(format!("use one of: {}", choices.join(", "))));
+                .help(format!("use one of: {}", choices.join(", "))));
         }
         k if k == ParameterType::Integer as u32 => value.integer as f64,
         _ => value.real,
@@ -169,13 +169,13 @@ fn check(parameter: &abi::Parameter, value: &abi::Value, words: &str) -> Result<
     if number >= parameter.min && number <= parameter.max {
         return Ok(());
     }
-    let mend = match (parameter.min.is_finite(), parameter.max.is_finite()) {
+    let help = match (parameter.min.is_finite(), parameter.max.is_finite()) {
         (true, true) => format!("choose a value from {} to {}", parameter.min, parameter.max),
         (true, false) => format!("choose a value of {} or more", parameter.min),
         (false, true) => format!("choose a value of {} or less", parameter.max),
         (false, false) => "choose a number".to_owned(),
     };
-    Err(Error::user(format!("{number} is out of range")).mend(mend))
+    Err(Error::user(format!("{number} is out of range")).help(help))
 }
 
 #[allow(unsafe_code, reason = "reads descriptions that the derive made")]

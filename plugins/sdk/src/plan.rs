@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
     /// Holds the plan to what its strategy promises in constants.
     pub(crate) fn check<T: Corruption>(&self) -> Result<()> {
         let tokens = self.request.tokens.max(1);
-        let broken = |what: String, mend: &str| Err(Error::failure(what).at(T::ID).mend(mend));
+        let broken = |what: String, help: &str| Err(Error::failure(what).at(T::ID).help(help));
         if T::EQUAL_COUNTS {
             let mut counts = self.roles.chunks(tokens).map(masked);
             let first = counts.next().unwrap_or_default();

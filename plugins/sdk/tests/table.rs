@@ -26,7 +26,7 @@ impl Corruption for Moody {
 
     fn check(&self, geometry: &Geometry) -> Result<()> {
         if geometry.grid_h == 1 {
-            return Err(Error::user("a single row").at("encoder.patch").mend("choose a smaller patch"));
+            return Err(Error::user("a single row").at("encoder.patch").help("choose a smaller patch"));
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ fn arguments_are_checked() {
 }
 
 #[test]
-fn a_geometry_is_refused_with_its_mend() {
+fn a_geometry_is_refused_with_its_help() {
     let (instance, mut error) = (moody("nothing"), CError::new());
     let geometry = c::Geometry { grid_h: 1, ..GEOMETRY };
     // SAFETY: everything lent lives until the call returns.

@@ -32,7 +32,7 @@ impl Corruption for TokenMix {
         }
         Err(Error::user(format!("cells of {} patches don't divide a grid of {grid_h} x {grid_w}", self.cell))
             .at("corruption.cell")
-            .mend("choose a divisor of both sides, as 1"))
+            .help("choose a divisor of both sides, as 1"))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut Plan<'_>) -> Result<()> {

@@ -150,14 +150,14 @@ impl Guarded {
             Some(at) => Err(Finding::new(
                 format!("{place}: {}", self.name),
                 format!("byte {at} was written, and it has {}", self.len),
-                MEND,
+                HELP,
             )
             .into()),
         }
     }
 }
 
-const MEND: &str = "stay within [B, L] of the request, and within each struct's head.size";
+const HELP: &str = "stay within [B, L] of the request, and within each struct's head.size";
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -221,7 +221,7 @@ extern "C" fn fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut lib
         let _ = writeln!(
             line,
             "{{\"verdict\":\"failed\",\"note\":\"\",\"findings\":[{{\"place\":\"{name}\",\"value\":\"byte {at} was \
-             touched, and it has {len}\",\"mend\":\"{MEND}\"}}]}}"
+             touched, and it has {len}\",\"mend\":\"{HELP}\"}}]}}"
         );
         // SAFETY: `write` and `_exit` may be called in a signal handler; the text lies on the stack.
         unsafe {

@@ -32,7 +32,7 @@ impl Refusal {
         Err(Self { code, message: said.join(": ") })
     }
 
-    /// It says that the user can mend it, and how it came to that.
+    /// It says that the user can fix it, and how it came to that.
     pub(crate) fn is_user(&self) -> bool {
         self.code == Code::User as u32 && !self.message.is_empty()
     }
@@ -46,8 +46,8 @@ impl Refusal {
     }
 
     /// As a finding about a call that should have gone well.
-    pub(crate) fn finding(&self, place: impl Into<String>, mend: &str) -> Finding {
-        Finding::new(place, self.to_string(), mend)
+    pub(crate) fn finding(&self, place: impl Into<String>, help: &str) -> Finding {
+        Finding::new(place, self.to_string(), help)
     }
 }
 

@@ -82,6 +82,6 @@ pub(crate) fn rules(plan: &Plan, capabilities: u64) -> Result<(), Finding> {
     Ok(())
 }
 
-fn at(plan: &Plan, i: usize, value: &str, mend: &str) -> Finding {
-    Finding::new(format!("token {} of image {}", i % plan.tokens, i / plan.tokens), value, mend)
+fn at(plan: &Plan, i: usize, value: &str, help: &str) -> Finding {
+    Finding::new(format!("token {} of image {}", i % plan.tokens, i / plan.tokens), value, help)
 }

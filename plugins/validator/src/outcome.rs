@@ -22,8 +22,9 @@ pub struct Finding {
     pub place: String,
     /// What came, and what was due.
     pub value: String,
-    /// What would mend it.
-    pub mend: String,
+    /// What would help.
+    #[serde(rename = "mend")]
+    pub help: String,
     /// The number of the random request, for `reproduce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -31,14 +32,14 @@ pub struct Finding {
 
 impl Finding {
     /// A finding about a request that was not random.
-    pub fn new(place: impl Into<String>, value: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { place: place.into(), value: value.into(), mend: mend.into(), seed: None }
+    pub fn new(place: impl Into<String>, value: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { place: place.into(), value: value.into(), help: help.into(), seed: None }
     }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}; {}", self.place, self.value, self.mend)?;
+        write!(f, "{}: {}; {}", self.place, self.value, self.help)?;
         match self.seed {
             Some(seed) => write!(f, " (seed {seed})"),
             None => Ok(()),
@@ -92,7 +93,7 @@ impl From<Error> for Stop {
         Finding::new(
             error.place().unwrap_or("the host's call"),
             error.message(),
-            error.remedy().unwrap_or("mend what the message says"),
+            error.help_text().unwrap_or("fix what the message says"),
         )
         .into()
     }
@@ -102,9 +103,9 @@ impl From<Error> for Stop {
 pub(crate) fn fail<T>(
     place: impl Into<String>,
     value: impl Into<String>,
-    mend: impl Into<String>,
+    help: impl Into<String>,
 ) -> Checked<T> {
-    Err(Finding::new(place, value, mend).into())
+    Err(Finding::new(place, value, help).into())
 }
 
 /// Stops because the check says nothing about this library.

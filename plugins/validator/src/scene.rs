@@ -210,14 +210,14 @@ impl Scene {
             Ok(()) => Ok(()),
             Err(refusal) if refusal.message.contains(INJECTED) => Err(Stop::Skipped(INJECTED.to_owned())),
             Err(refusal) => {
-                let mend = if refusal.message.contains("tensor of an earlier call")
+                let help = if refusal.message.contains("tensor of an earlier call")
                     || refusal.message.contains("is no tensor")
                 {
                     HANDLES
                 } else {
                     "serve tokens of every float type, at every place"
                 };
-                Err(refusal.finding(place, mend).into())
+                Err(refusal.finding(place, help).into())
             }
         }
     }

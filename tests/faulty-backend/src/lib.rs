@@ -20,7 +20,7 @@ impl ServedBackend for Faulty {
     fn open() -> Result<Box<dyn Backend>> {
         let fault = std::env::var("PALIMPSEST_FAULT").unwrap_or_default();
         if fault == "open" {
-            return Err(Error::user("needs a device that is not there").mend("plug it in"));
+            return Err(Error::user("needs a device that is not there").help("plug it in"));
         }
         Ok(Box::new(Self { fault }))
     }

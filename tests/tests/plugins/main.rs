@@ -164,7 +164,7 @@ fn a_run_goes_on_with_its_own_plug_in_only() {
 
 /// What is wrong in a recipe's table is told before anything runs, as it is for built-ins.
 #[test]
-fn mistakes_name_key_value_and_mend() {
+fn mistakes_name_key_value_and_help() {
     install();
     let (encoder, decoder) = (ENCODER_STYLE, DECODER_STYLE);
     for (style, corruption, noise, want) in [

@@ -1,4 +1,4 @@
-//! Mistakes in recipes: each is one sentence with the place, the value and the mend, in full.
+//! Mistakes in recipes: each is one sentence with the place, the value and the help, in full.
 
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
@@ -48,7 +48,7 @@ fn keys() {
                 "encoder = 3",
                 "a.toml:2: `encoder`: expected a table, found 3; write a table [encoder], or encoder = false to drop the preset's",
             ),
-            ("[encoder\npatch = 8", "a.toml:2: unclosed table, expected `]`; mend the TOML"),
+            ("[encoder\npatch = 8", "a.toml:2: unclosed table, expected `]`; fix the TOML"),
         ],
     );
 }
@@ -331,7 +331,7 @@ fn places_that_were_missing_or_wrong() {
     );
 }
 
-/// Mistakes that only show when parts are put together. The mend's wording is free; the place isn't.
+/// Mistakes that only show when parts are put together. The help's wording is free; the place isn't.
 #[test]
 fn mistakes_across_tables() {
     for (preset, text, place) in [

@@ -106,11 +106,11 @@ pub(super) fn find(name: &str, variant: Variant) -> Result<PathBuf> {
     }
     if beside.join("backends").is_dir() {
         return Err(Error::user(format!("the backend {name} is not in this archive"))
-            .mend("take one that was made with it: cargo xtask dist --backends …"));
+            .help("take one that was made with it: cargo xtask dist --backends …"));
     }
     Err(Error::user(format!("the library of the backend {name} is not built"))
         .at(built.display())
-        .mend(format!("cargo xtask backend build {name}")))
+        .help(format!("cargo xtask backend build {name}")))
 }
 
 fn known(name: &str) -> Result<&'static Known> {
@@ -208,13 +208,13 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     if variant == Variant::Wgpu && !known.wgpu {
         return Err(Error::user(format!("the backend {name} does not run on wgpu"))
             .at("--wgpu")
-            .mend("cargo xtask backend build burn --wgpu"));
+            .help("cargo xtask backend build burn --wgpu"));
     }
     let root = checkout();
     if !root.join("Cargo.toml").is_file() {
         return Err(Error::user("the sources that this program was built from are gone")
             .at(root.display())
-            .mend("run cargo xtask in a checkout"));
+            .help("run cargo xtask in a checkout"));
     }
     let beside = executable_folder()?;
     let path = built(known, variant, &beside);
@@ -254,7 +254,7 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
         output::note(&format!("building the backend {name}{with}; the first time takes minutes"));
     }
     let status = cargo.status().map_err(|e| {
-        Error::user(format!("can't run cargo: {e}")).mend("install Rust, or use a packed archive")
+        Error::user(format!("can't run cargo: {e}")).help("install Rust, or use a packed archive")
     })?;
     if !status.success() {
         return Err(Error::failure(format!("the backend {name} could not be built")));

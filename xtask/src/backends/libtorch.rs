@@ -24,7 +24,7 @@ fn find(variant: Variant) -> Result<PathBuf> {
         return checked(&folder).map(|()| folder).map_err(|e| e.at("$LIBTORCH"));
     }
     let packed = std::env::var_os("CARGO").is_none();
-    let mend = match packed {
+    let help = match packed {
         true => format!("python3 -m pip install torch=={VERSION}, or name a folder of it in LIBTORCH"),
         false => "cargo xtask backend add tch".to_owned(),
     };
@@ -37,9 +37,9 @@ fn find(variant: Variant) -> Result<PathBuf> {
         return Err(Error::user(format!(
             "the tch backend needs libtorch {VERSION}, and neither $LIBTORCH nor python3's torch names one"
         ))
-        .mend(mend));
+        .help(help));
     };
-    checked(folder).map_err(|e| e.mend(mend))?;
+    checked(folder).map_err(|e| e.help(help))?;
     Ok(folder.clone())
 }
 
@@ -62,7 +62,7 @@ fn checked(folder: &Path) -> Result<()> {
             folder.display(),
             found.as_deref().unwrap_or("of an unknown version")
         ))
-        .mend(format!("name a folder of libtorch {VERSION}, or: cargo xtask backend add tch"))),
+        .help(format!("name a folder of libtorch {VERSION}, or: cargo xtask backend add tch"))),
     }
 }
 

@@ -67,7 +67,7 @@ fn open_variant(name: &str, variant: Variant) -> Result<Arc<dyn Backend>> {
     if KNOWN.iter().any(|known| known.name == name) && found != name {
         return Err(Error::user(format!("the library of the backend {name} calls itself {found}"))
             .at("--backend")
-            .mend(format!("build it again: cargo xtask backend build {name}")));
+            .help(format!("build it again: cargo xtask backend build {name}")));
     }
     Ok(Arc::new(backend))
 }
@@ -92,27 +92,27 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
     let here = format!("the backend {name} has no device {device} on this machine");
     let choose = format!("choose among {}", list.join(", "));
     if variant == Variant::Plain {
-        return Err(Error::user(here).at("--device").mend(choose));
+        return Err(Error::user(here).at("--device").help(choose));
     }
     let way = library::way_to(variant, name);
-    if let Way::Build(mend) = way {
+    if let Way::Build(help) = way {
         let what = if variant == Variant::Cuda { "CUDA" } else { "wgpu" };
-        return Err(Error::user(format!("{here}: it was built without {what}")).at("--device").mend(mend));
+        return Err(Error::user(format!("{here}: it was built without {what}")).at("--device").help(help));
     }
     // The library knows whether it lacks the code, the driver or the GPU.
     let Err(reason) = backend.synchronize(device) else {
-        return Err(Error::user(here).at("--device").mend(choose));
+        return Err(Error::user(here).at("--device").help(choose));
     };
-    let mend = match (reason.remedy(), way) {
-        (Some(mend), _) => mend.to_owned(),
-        (None, Way::Maybe(mend)) => mend,
+    let help = match (reason.help_text(), way) {
+        (Some(help), _) => help.to_owned(),
+        (None, Way::Maybe(help)) => help,
         (None, _) => choose,
     };
     let text = match reason.message() {
         whole if whole.contains(&device.to_string()) => whole.to_owned(),
         part => format!("{here}: {part}"),
     };
-    Err(Error::user(text).at("--device").mend(mend))
+    Err(Error::user(text).at("--device").help(help))
 }
 
 /// Loads NVIDIA's libraries from where pip puts them, if they are there: a backend that asks for them

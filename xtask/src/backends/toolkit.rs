@@ -46,7 +46,7 @@ pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
             if !own.join(part).is_file() {
                 return Err(Error::user(format!("{} is no CUDA toolkit: it has no {part}", own.display()))
                     .at("$CUDA_PATH")
-                    .mend("unset it to use the one of: cargo xtask backend add cuda"));
+                    .help("unset it to use the one of: cargo xtask backend add cuda"));
             }
         }
         cargo.env("PATH", path_with(&[own.join("bin")])?);
@@ -55,7 +55,7 @@ pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
     let folder = fetched()?;
     if !folder.is_dir() {
         return Err(Error::user("there is no CUDA toolkit to compile with")
-            .mend("cargo xtask backend add cuda, or name yours in CUDA_PATH"));
+            .help("cargo xtask backend add cuda, or name yours in CUDA_PATH"));
     }
     let root = folder.join("nvidia/cu13");
     cargo.env("PATH", path_with(&[folder.join("stand-in"), root.join("bin")])?).env("CUDA_PATH", root);

@@ -21,10 +21,10 @@ pub(super) fn fetch(what: &str, script: &str, folder: &Path) -> Result<()> {
     let program = format!("{WHEELS}\n{script}");
     let status =
         Command::new("python3").arg("-c").arg(program).arg(folder).status().map_err(|e| {
-            Error::user(format!("python3 can't be started: {e}")).mend("install Python with pip")
+            Error::user(format!("python3 can't be started: {e}")).help("install Python with pip")
         })?;
     if !status.success() {
-        return Err(Error::failure(format!("{what} could not be fetched")).mend("the reason is above"));
+        return Err(Error::failure(format!("{what} could not be fetched")).help("the reason is above"));
     }
     Ok(())
 }

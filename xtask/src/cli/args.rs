@@ -62,7 +62,7 @@ impl RecipeArgs {
                             other.display(),
                             word.display()
                         ))
-                        .mend("give one; an override is written KEY=VALUE, as train.epochs=2"));
+                        .help("give one; an override is written KEY=VALUE, as train.epochs=2"));
                     }
                 }
             }

@@ -34,7 +34,7 @@ impl Export {
         if self.format == "onnx" {
             return Err(palimpsest_core::Error::user("no crate that is well kept writes ONNX")
                 .at("`--format`")
-                .mend("use --format timm, and torch.onnx.export in Python (docs/interop.md shows it)"));
+                .help("use --format timm, and torch.onnx.export in Python (docs/interop.md shows it)"));
         }
         self.format.parse().map_err(|e: palimpsest_core::Error| e.at("`--format`"))
     }

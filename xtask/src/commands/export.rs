@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
     if args.ema && !checkpoint.has_average() {
         return Err(Error::user("the run keeps no averaged weights")
             .at(path.display())
-            .mend("leave out --ema, or train with train.ema=0.999"));
+            .help("leave out --ema, or train with train.ema=0.999"));
     }
     let model = Model::build(&recipe)?;
     let group = if args.ema { "average." } else { "model." };

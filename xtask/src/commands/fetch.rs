@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Fetch) -> Result<()> {
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => default_folder(&set.name)
-            .ok_or_else(|| Error::user("this user has no home folder").mend("give --out FOLDER"))?,
+            .ok_or_else(|| Error::user("this user has no home folder").help("give --out FOLDER"))?,
     };
     if args.dry_run {
         tell(&set, &folder, args.result.json);

@@ -41,7 +41,7 @@ use crate::comparison::Comparison;
 pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
     let runs: Vec<Run> = runs.iter().map(Run::read).collect();
     let page = match runs.as_slice() {
-        [] => return Err(Error::user("no run to report").mend("give the folder of at least one run")),
+        [] => return Err(Error::user("no run to report").help("give the folder of at least one run")),
         [run] => single::report(run),
         runs => compare::report(runs),
     };

@@ -1,4 +1,4 @@
-//! Every mistake gives one sentence with place, value and mend, and exit status 2.
+//! Every mistake gives one sentence with place, value and help, and exit status 2.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -42,7 +42,7 @@ fn recipes() {
         &["`data.reader.coarse`: unknown key `coarse`; leave it out: there are none"],
     );
     write("toml.toml", "preset = ");
-    refused(path, &["pretrain", "toml.toml"], &["toml.toml:1", "mend the TOML"]);
+    refused(path, &["pretrain", "toml.toml"], &["toml.toml:1", "fix the TOML"]);
     write("preset.toml", "preset = \"mea\"");
     refused(path, &["pretrain", "preset.toml"], &["preset.toml:1", "`mea`", "did you mean `mae`?"]);
     refused(path, &["pretrain", "missing.toml"], &["missing.toml", "no such file", "check the path"]);

@@ -33,16 +33,16 @@ pub(super) fn locate(index: usize) -> Result<cubecl::Device> {
     let needs = |what: &str| Error::user(format!("the burn backend needs {what} for cuda:{index}"));
     if !has_driver() {
         return Err(needs("NVIDIA's driver (libcuda.so.1), which is not on this machine,")
-            .mend("install a driver for CUDA 13.0 or newer"));
+            .help("install a driver for CUDA 13.0 or newer"));
     }
     let device = cubecl::Device::cuda(index).map_err(|_| {
         let count = count();
         let here = Error::user(format!("the burn backend has no device cuda:{index}: {count} are here"));
-        if count == 0 { here.mend("use cpu") } else { here.mend("use cuda:0") }
+        if count == 0 { here.help("use cpu") } else { here.help("use cuda:0") }
     })?;
     if !has_compiler() {
         return Err(needs("NVRTC (libnvrtc.so.13), which is not on this machine,")
-            .mend("python3 -m pip install nvidia-cuda-nvrtc, or add its folder to LD_LIBRARY_PATH"));
+            .help("python3 -m pip install nvidia-cuda-nvrtc, or add its folder to LD_LIBRARY_PATH"));
     }
     let toolkit = cubecl::cuda::install::cuda_path().unwrap_or_else(|| PathBuf::from("/usr/local/cuda"));
     // Kernels on bfloat16 include it.
@@ -50,8 +50,8 @@ pub(super) fn locate(index: usize) -> Result<cubecl::Device> {
     if !toolkit.join(header).is_file() {
         let error = needs(&format!("CUDA's headers, and there is no {},", toolkit.join(header).display()));
         return Err(match beside_compiler().filter(|folder| folder.join(header).is_file()) {
-            Some(folder) => error.mend(format!("set CUDA_PATH={}", folder.display())),
-            None => error.mend("name a toolkit of CUDA 13 in CUDA_PATH"),
+            Some(folder) => error.help(format!("set CUDA_PATH={}", folder.display())),
+            None => error.help("name a toolkit of CUDA 13 in CUDA_PATH"),
         });
     }
     Ok(device)

@@ -50,7 +50,7 @@ impl Gpu {
             return Ok(());
         }
         let text = format!("{} does not compute with {dtype} in the burn backend", self.name);
-        Err(Error::user(text).mend("use f32"))
+        Err(Error::user(text).help("use f32"))
     }
 
     /// Waits until all that was asked is done.

@@ -40,7 +40,7 @@ pub(super) fn locate(index: usize) -> Result<cubecl::Device> {
     let here = format!("the burn backend has no device wgpu:{index}");
     Err(match adapters.len() {
         0 => Error::user(format!("{here}: no graphics driver was found"))
-            .mend("install the GPU's driver for Vulkan (or mesa-vulkan-drivers and libvulkan1)"),
-        count => Error::user(format!("{here}: this machine has {count}, from wgpu:0 on")).mend("use wgpu:0"),
+            .help("install the GPU's driver for Vulkan (or mesa-vulkan-drivers and libvulkan1)"),
+        count => Error::user(format!("{here}: this machine has {count}, from wgpu:0 on")).help("use wgpu:0"),
     })
 }

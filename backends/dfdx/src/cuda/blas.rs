@@ -21,7 +21,7 @@ pub(super) fn look() -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!("the dfdx backend needs {} for cuda:0", BLAS.name()))
-        .mend("python3 -m pip install nvidia-cublas, or add its folder to LD_LIBRARY_PATH"))
+        .help("python3 -m pip install nvidia-cublas, or add its folder to LD_LIBRARY_PATH"))
 }
 
 forward! { BLAS; sys;

@@ -21,7 +21,7 @@ pub(super) fn look() -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!("the dfdx backend needs {} for cuda:0", COMPILER.name()))
-        .mend("python3 -m pip install nvidia-cuda-nvrtc, or add its folder to LD_LIBRARY_PATH"))
+        .help("python3 -m pip install nvidia-cuda-nvrtc, or add its folder to LD_LIBRARY_PATH"))
 }
 
 /// What dfdx's kernels ask of the header that they include: from the place in a row-major array of

@@ -26,7 +26,7 @@ pub(super) fn look() -> Result<()> {
             "cuda:0 needs NVIDIA's driver, and {} is not on this machine",
             DRIVER.name()
         ))
-        .mend("install the driver (580 or newer), add the folder of libcuda.so.1 to LD_LIBRARY_PATH, or use cpu"));
+        .help("install the driver (580 or newer), add the folder of libcuda.so.1 to LD_LIBRARY_PATH, or use cpu"));
     }
     let mut count = 0;
     // SAFETY: no arguments but a flag that must be 0 and a place for the count.
@@ -40,10 +40,10 @@ pub(super) fn look() -> Result<()> {
         (CUresult::CUDA_SUCCESS, 1..) => Ok(()),
         (CUresult::CUDA_SUCCESS | CUresult::CUDA_ERROR_NO_DEVICE, _) => {
             Err(Error::user("NVIDIA's driver sees no GPU")
-                .mend("see what nvidia-smi says, and CUDA_VISIBLE_DEVICES; or use cpu"))
+                .help("see what nvidia-smi says, and CUDA_VISIBLE_DEVICES; or use cpu"))
         }
         (failed, _) => Err(Error::user(format!("NVIDIA's driver does not start: {failed:?}"))
-            .mend("see what nvidia-smi says, or use cpu")),
+            .help("see what nvidia-smi says, or use cpu")),
     }
 }
 

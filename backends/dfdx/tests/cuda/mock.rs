@@ -149,7 +149,7 @@ mod mocked {
         let x = place.floats([1 << 22], vec![1.0; 1 << 22], DType::F32).unwrap();
         let error = x.reshape([1 << 22, 1]).unwrap().expand([1 << 22, 8]).unwrap_err();
         assert!(error.to_string().contains("no memory left"), "{error}");
-        assert!(error.remedy().is_some());
+        assert!(error.help_text().is_some());
         // It goes on.
         assert_eq!(values(&x)[..2], [1.0, 1.0]);
         drop(x);

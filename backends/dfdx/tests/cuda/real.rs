@@ -19,7 +19,7 @@ fn without_a_gpu_there_is_a_sentence() {
     assert_eq!(backend.devices(), [Device::Cpu]);
     let error = backend.synchronize(Device::Cuda(0)).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("NVIDIA's driver") && error.remedy().is_some(), "{text}");
+    assert!(text.contains("NVIDIA's driver") && error.help_text().is_some(), "{text}");
     assert!(!backend.supports(OpKind::Matmul, DType::F32, Device::Cuda(0)));
     assert_eq!(backend.memory(Device::Cuda(0)).in_use, None);
 }

@@ -1,5 +1,5 @@
 //! dfdx 0.13's own faults: why this crate records its own derivatives. Each test fails when an
-//! upstream fault is mended, and the workaround may go.
+//! upstream fault is fixed, and the workaround may go.
 
 use dfdx::prelude::*;
 
@@ -16,7 +16,7 @@ fn upstream_accurate_gelu_has_a_wrong_derivative() {
     let exact = phi(0.7) + 0.7 * density;
     // Its density is too large by the root of 2.
     let theirs = phi(0.7) + 0.7 * density * std::f64::consts::SQRT_2;
-    assert!((gradient - exact).abs() > 0.05, "mended: {gradient} {exact}");
+    assert!((gradient - exact).abs() > 0.05, "fixed: {gradient} {exact}");
     assert!((gradient - theirs).abs() < 1e-4, "another fault: {gradient} {theirs}");
 }
 
@@ -30,7 +30,7 @@ fn upstream_slice_assigns_its_gradient() {
     let (first, tape) = first.split_tape();
     let second = x_again.put_tape(tape).slice((1..3,)).sum::<Rank0, _>();
     let gradient = (second + first).backward().get(&x).array();
-    assert_ne!(gradient, [1.0, 2.0, 1.0], "mended");
+    assert_ne!(gradient, [1.0, 2.0, 1.0], "fixed");
 }
 
 #[test]
@@ -43,5 +43,5 @@ fn upstream_binary_operations_panic_on_one_tensor_twice() {
         (a.clone().put_tape(tape) * a).sum::<Rank0, _>().backward().get(&x).array()
     });
     std::panic::set_hook(hook);
-    assert!(outcome.is_err(), "mended: {outcome:?}");
+    assert!(outcome.is_err(), "fixed: {outcome:?}");
 }

@@ -112,7 +112,7 @@ impl Noise {
         if settings.embedding == LevelEmbedding::Time && !law.has_time() {
             return Err(Error::user(format!("the law `{kind}` has no time steps to tell"))
                 .at(section.place("embedding"))
-                .mend("set noise.embedding = \"sigma\" or \"none\""));
+                .help("set noise.embedding = \"sigma\" or \"none\""));
         }
         Ok(Self { settings, law })
     }

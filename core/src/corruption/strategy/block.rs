@@ -32,7 +32,7 @@ impl Corruption for BlockMask {
             geometry.tokens()
         ))
         .about("min_patches")
-        .mend("lower corruption.min_patches"))
+        .help("lower corruption.min_patches"))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()> {

@@ -33,7 +33,7 @@ impl Corruption for CellMask {
             self.cell
         ))
         .about("cell")
-        .mend(format!("choose corruption.cell among {}", fitting.join(", "))))
+        .help(format!("choose corruption.cell among {}", fitting.join(", "))))
     }
 
     fn plan(&self, request: &PlanRequest<'_>, plan: &mut CorruptionPlan) -> Result<()> {

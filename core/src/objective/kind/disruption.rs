@@ -58,7 +58,7 @@ impl Objective for Disruption {
         if !mask_tokens_encoded {
             return Err(Error::user("the encoder sees no masked tokens whose attention could be kept apart")
                 .about("kind")
-                .mend("set restoration.style = \"encoder\", or drop the objective"));
+                .help("set restoration.style = \"encoder\", or drop the objective"));
         }
         if self.first_block >= geometry.depth as i64 {
             return Err(Error::user(format!(
@@ -66,7 +66,7 @@ impl Objective for Disruption {
                 self.first_block, geometry.depth
             ))
             .about("first_block")
-            .mend(format!("choose -1 to {}", geometry.depth - 1)));
+            .help(format!("choose -1 to {}", geometry.depth - 1)));
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ inventory::submit! {
             if style == Style::Encoder {
                 return Err(Error::user("cross-attention restores tokens that the encoder dropped")
                     .at(section.place("kind"))
-                    .mend("set restoration.style = \"decoder\" or kind = \"linear\""));
+                    .help("set restoration.style = \"decoder\" or kind = \"linear\""));
             }
             Ok(Box::new(CrossDecoder::new(settings, *geometry, specs)))
         },

@@ -38,7 +38,7 @@ inventory::submit! {
             if style == Style::Decoder {
                 return Err(Error::user("a linear head can't restore tokens that the encoder dropped")
                     .at(section.place("kind"))
-                    .mend("set restoration.style = \"encoder\" or kind = \"transformer\""));
+                    .help("set restoration.style = \"encoder\" or kind = \"transformer\""));
             }
             Ok(Box::new(LinearDecoder {
                 width: geometry.dim,

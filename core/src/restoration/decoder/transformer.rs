@@ -28,7 +28,7 @@ impl TransformerSettings {
             return Ok(());
         }
         Err(Error::user(format!("{} heads and positions do not divide a width of {}", self.heads, self.dim))
-            .mend("choose a width that is a multiple of 4 and of the heads"))
+            .help("choose a width that is a multiple of 4 and of the heads"))
     }
 }
 

@@ -72,7 +72,7 @@ impl Target for Hog {
             (1..=patch).filter(|d| patch.is_multiple_of(*d)).map(|d| d.to_string()).collect();
         Err(Error::user(format!("HOG cells of {cell} px do not divide patches of {patch}"))
             .about("target.cell")
-            .mend(format!("choose a cell among {}", divisors.join(", "))))
+            .help(format!("choose a cell among {}", divisors.join(", "))))
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {

@@ -16,7 +16,7 @@ impl Framing {
         self.check("picture", image.width, image.height)?;
         let channels = image.channels;
         if channels != 1 && channels != 3 {
-            return Err(Error::user(format!("a picture of {channels} channels")).mend("decode it to 1 or 3"));
+            return Err(Error::user(format!("a picture of {channels} channels")).help("decode it to 1 or 3"));
         }
         let source = self.source;
         // Without resampling, the picture's own rows are read.

@@ -84,7 +84,7 @@ impl Framing {
             return Ok(());
         }
         Err(Error::user(format!("{s:?} is not within the {what} of {width}x{height}"))
-            .mend("give picture and targets the same size"))
+            .help("give picture and targets the same size"))
     }
 
     /// The box as framed, before it is cut to the window.

@@ -33,14 +33,14 @@ impl LargeScaleJitter {
         let (least, greatest) = self.scale;
         if self.size.0 == 0 || self.size.1 == 0 {
             return Err(Error::user(format!("a window of {}x{}", self.size.0, self.size.1))
-                .mend("use at least a pixel"));
+                .help("use at least a pixel"));
         }
         if !(least > 0.0 && least <= greatest && greatest <= 100.0) {
             return Err(Error::user(format!("jitter {least}..{greatest} is not a range of factors"))
-                .mend("use 0 < least <= greatest <= 100"));
+                .help("use 0 < least <= greatest <= 100"));
         }
         if !(0.0..=1.0).contains(&self.flip) {
-            return Err(Error::user(format!("flip = {} is not a probability", self.flip)).mend("use 0 to 1"));
+            return Err(Error::user(format!("flip = {} is not a probability", self.flip)).help("use 0 to 1"));
         }
         Ok(())
     }

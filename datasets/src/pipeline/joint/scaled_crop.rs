@@ -39,7 +39,7 @@ impl ScaledCrop {
     /// A number out of range.
     pub fn check(&self) -> Result<()> {
         let (least, greatest) = self.scale;
-        let wrong = |text: String, mend: &str| Err(Error::user(text).mend(mend));
+        let wrong = |text: String, help: &str| Err(Error::user(text).help(help));
         if self.size.0 == 0 || self.size.1 == 0 || self.base.0 == 0 || self.base.1 == 0 {
             return wrong(
                 format!("a crop of {:?} pixels from a base of {:?}", self.size, self.base),

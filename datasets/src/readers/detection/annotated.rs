@@ -126,13 +126,13 @@ pub fn fitted(bounds: BoundingBox, width: f64, height: f64, slack: f64) -> Resul
         format!("the box from ({left}, {top}) to ({right}, {bottom})")
     };
     if sides.iter().any(|v| !v.is_finite()) || bounds.width < 0.0 || bounds.height < 0.0 {
-        return Err(Error::user(format!("{} is none", told())).mend("correct or remove it"));
+        return Err(Error::user(format!("{} is none", told())).help("correct or remove it"));
     }
     let outside =
         sides[0] < -slack || sides[1] < -slack || sides[2] > width + slack || sides[3] > height + slack;
     if outside {
         return Err(Error::user(format!("{} is outside of the picture of {width}x{height}", told()))
-            .mend("correct or remove it"));
+            .help("correct or remove it"));
     }
     let inside = bounds.clipped(width, height);
     Ok((!inside.is_empty()).then_some(inside))
@@ -167,7 +167,7 @@ impl DetectionData for AnnotatedList {
                 image.width, image.height
             ))
             .at(self.place(index))
-            .mend("use the picture that was annotated, or correct the size"));
+            .help("use the picture that was annotated, or correct the size"));
         }
         let objects = self.objects(index, image.width, image.height)?;
         Ok((image, objects))

@@ -32,7 +32,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<(Annota
         candidates.iter().find(|[annotations, _]| annotations.is_file()).ok_or_else(|| {
             Error::user(format!("no annotations of the {split} part"))
                 .at(path.display())
-                .mend(format!("put them at `annotations/instances_{}.json`", parts[0]))
+                .help(format!("put them at `annotations/instances_{}.json`", parts[0]))
         })?;
     open_file(annotations, pictures, options)
 }
@@ -70,14 +70,14 @@ pub fn open_file(
         let path = folder.join(&image.file_name);
         if !path.is_file() {
             return Err(at(Error::user(format!("no such file `{}` (image {})", path.display(), image.id))
-                .mend("unpack the pictures too")));
+                .help("unpack the pictures too")));
         }
         if image.width as u64 * image.height as u64 > options.max_pixels {
             return Err(at(Error::user(format!(
                 "image {} has {}x{} pixels",
                 image.id, image.width, image.height
             ))
-            .mend("correct its size, or raise `max_pixels`")));
+            .help("correct its size, or raise `max_pixels`")));
         }
         index_of.insert(image.id, pictures.len());
         let size = Some((image.width, image.height));
@@ -88,11 +88,11 @@ pub fn open_file(
         let id = annotation.id;
         let at = |error: Error| at(error.at(format_args!("annotation {id}")));
         let index = *index_of.get(&annotation.image_id).ok_or_else(|| {
-            at(Error::user(format!("unknown image {}", annotation.image_id)).mend("use the ids of `images`"))
+            at(Error::user(format!("unknown image {}", annotation.image_id)).help("use the ids of `images`"))
         })?;
         let class = *label_of.get(&annotation.category_id).ok_or_else(|| {
             at(Error::user(format!("unknown class {}", annotation.category_id))
-                .mend("use the ids of `categories`"))
+                .help("use the ids of `categories`"))
         })?;
         let size = pictures[index].size.unwrap_or_default();
         match read(annotation, class, size).map_err(at)? {
@@ -101,7 +101,7 @@ pub fn open_file(
         }
     }
     if pictures.is_empty() {
-        return Err(at(Error::user("no images").mend("copy the annotations again")));
+        return Err(at(Error::user("no images").help("copy the annotations again")));
     }
     let mut notes = Vec::new();
     if dropped > 0 {

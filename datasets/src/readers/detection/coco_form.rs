@@ -66,7 +66,7 @@ impl Segmentation {
                 for piece in &pieces {
                     if piece.len() < 6 || piece.len() % 2 == 1 {
                         return Err(Error::user(format!("a polygon of {} coordinates", piece.len()))
-                            .mend("give x and y of at least three corners"));
+                            .help("give x and y of at least three corners"));
                     }
                 }
                 Ok(Shape::Polygons(pieces))
@@ -76,7 +76,7 @@ impl Segmentation {
                     return Err(Error::user(format!(
                         "the mask has {columns}x{rows} pixels, its picture {width}x{height}"
                     ))
-                    .mend("make both the same size; `size` is [height, width]"));
+                    .help("make both the same size; `size` is [height, width]"));
                 }
                 Ok(Shape::Mask(match counts {
                     Counts::Numbers(numbers) => Rle::new(width, height, &numbers)?,

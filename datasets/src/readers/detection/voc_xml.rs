@@ -80,7 +80,7 @@ pub fn open(
         let file = root.join(format!("JPEGImages/{}.jpg", line.text));
         if !file.is_file() {
             return Err(line.at(
-                Error::user(format!("no such file `{}`", file.display())).mend("unpack the pictures too")
+                Error::user(format!("no such file `{}`", file.display())).help("unpack the pictures too")
             ));
         }
         let (picture, none) = read_file(&annotated(line.text), file, &classes)?;
@@ -88,7 +88,7 @@ pub fn open(
         dropped += none;
     }
     if pictures.is_empty() {
-        return Err(Error::user("the list is empty").at(list(part).display()).mend("copy it again"));
+        return Err(Error::user("the list is empty").at(list(part).display()).help("copy it again"));
     }
     let mut notes = Vec::new();
     if dropped > 0 {
@@ -102,7 +102,7 @@ fn read_file(xml: &Path, file: PathBuf, classes: &[String]) -> Result<(Annotated
     let bytes = std::fs::read(xml).map_err(|e| Error::io(xml, &e))?;
     let text = String::from_utf8_lossy(&bytes);
     let document = Document::parse(&text)
-        .map_err(|e| Error::user(format!("broken XML: {e}")).at(xml.display()).mend("copy it again"))?;
+        .map_err(|e| Error::user(format!("broken XML: {e}")).at(xml.display()).help("copy it again"))?;
     let at = |node: Node<'_, '_>, error: Error| {
         error.at(format_args!("{}:{}", xml.display(), document.text_pos_at(node.range().start).row))
     };
@@ -153,14 +153,14 @@ fn read_object(
 
 fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Result<Node<'a, 'i>> {
     node.children().find(|child| child.has_tag_name(name)).ok_or_else(|| {
-        Error::user(format!("no `{name}` in `{}`", node.tag_name().name())).mend("write it as VOC does")
+        Error::user(format!("no `{name}` in `{}`", node.tag_name().name())).help("write it as VOC does")
     })
 }
 
 fn number(node: Node<'_, '_>, name: &str) -> Result<f64> {
     let text = child(node, name)?.text().unwrap_or_default().trim();
     text.parse()
-        .map_err(|_| Error::user(format!("`{name}` is `{text}`, not a number")).mend("write it as VOC does"))
+        .map_err(|_| Error::user(format!("`{name}` is `{text}`, not a number")).help("write it as VOC does"))
 }
 
 /// `voc`; its label maps are opened by `readers/segmentation/voc.rs`

@@ -46,7 +46,7 @@ pub fn open(
         .ok_or_else(|| {
             Error::user(format!("no folders of pictures and text files for the {split} part"))
                 .at(path.display())
-                .mend(format!("make `images/{0}` and `labels/{0}`", parts[0]))
+                .help(format!("make `images/{0}` and `labels/{0}`", parts[0]))
         })?;
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&images).map_err(|e| Error::io(&images, &e))? {
@@ -55,7 +55,7 @@ pub fn open(
     }
     files.sort_unstable();
     if files.is_empty() {
-        return Err(Error::user("no pictures").at(images.display()).mend("unpack the set here"));
+        return Err(Error::user("no pictures").at(images.display()).help("unpack the set here"));
     }
     let (mut pictures, mut dropped, mut without) = (Vec::new(), 0, 0);
     for file in files {
@@ -87,12 +87,12 @@ fn read(line: &Line<'_>, classes: &[String]) -> Result<Option<Annotation>> {
     let mut fields = line.text.split_whitespace();
     let form = || {
         Error::user(format!("`{}` is no line of numbers", line.text))
-            .mend("write CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y …")
+            .help("write CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y …")
     };
     let class: u32 = fields.next().and_then(|f| f.parse().ok()).ok_or_else(form)?;
     if class as usize >= classes.len() {
         return Err(Error::user(format!("unknown class {class} of {}", classes.len()))
-            .mend("name more classes, or correct it"));
+            .help("name more classes, or correct it"));
     }
     let numbers: Vec<f64> = fields.map(|f| f.parse().map_err(|_| form())).collect::<Result<_>>()?;
     let (bounds, shape) = match numbers[..] {

@@ -20,13 +20,13 @@ pub(super) fn class_names(root: &Path) -> Result<Vec<String>> {
             return yaml_names(&TextLines::read(&file)?).ok_or_else(|| {
                 Error::user("no list `names` that can be read")
                     .at(file.display())
-                    .mend("write the classes to classes.txt, one a line")
+                    .help("write the classes to classes.txt, one a line")
             });
         }
     }
     Err(Error::user("no names of the classes")
         .at(root.display())
-        .mend("write them to classes.txt, one a line"))
+        .help("write them to classes.txt, one a line"))
 }
 
 /// `names` in the three ways in which it is written: `[a, b]`, `- a`, `0: a`. No more of YAML is read.

@@ -59,7 +59,7 @@ fn open(
         let class: u32 = line.number(class, "class")?;
         if !class_names.contains_key(&class) {
             return Err(
-                line.at(Error::user(format!("unknown class {class}")).mend("use the classes of classes.txt"))
+                line.at(Error::user(format!("unknown class {class}")).help("use the classes of classes.txt"))
             );
         }
         class_of.insert(image, class);
@@ -78,7 +78,7 @@ fn open(
         let (image, file) = line.key_and_rest("IMAGE PATH")?;
         let unknown = |name: &str| {
             line.at(Error::user(format!("image `{image}` is not in {name}"))
-                .mend("copy the lists again as they are distributed"))
+                .help("copy the lists again as they are distributed"))
         };
         let training = in_training.get(image).ok_or_else(|| unknown("train_test_split.txt"))?;
         if *training != (split == Split::Train) {

@@ -43,7 +43,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
             let class = named(row, "class")?.index()?;
             let label = class.checked_sub(1).ok_or_else(|| {
                 Error::user("class 0, where they begin with 1")
-                    .mend("copy the file again as it is distributed")
+                    .help("copy the file again as it is distributed")
             })?;
             list.push(named(row, "fname")?.text()?, label as u32)
         };

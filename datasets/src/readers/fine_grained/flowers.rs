@@ -31,7 +31,7 @@ pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions)
         have => {
             return Err(Error::user(format!("{have} names for {count} classes"))
                 .at(label_file.display())
-                .mend("give a name for each class, or none"));
+                .help("give a name for each class, or none"));
         }
     };
     let mut list = PictureList::new(root.join("jpg"), classes, options);
@@ -43,7 +43,7 @@ pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions)
             let add = label
                 .ok_or_else(|| {
                     Error::user(format!("picture {id} has no label in imagelabels.mat"))
-                        .mend("copy both files again as they are distributed")
+                        .help("copy both files again as they are distributed")
                 })
                 .and_then(|label| list.push(&format!("image_{id:05}.jpg"), *label as u32 - 1));
             add.map_err(|e| e.at(format_args!("{}: {part}", part_file.display())))?;

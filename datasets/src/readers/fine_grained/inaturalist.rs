@@ -59,10 +59,10 @@ pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Res
         let at = |error: Error| error.at(format_args!("{}: image {}", place.display(), image.id));
         let category = category_of.get(&image.id).ok_or_else(|| {
             at(Error::user("no annotation gives its category")
-                .mend("copy the file again as it is distributed"))
+                .help("copy the file again as it is distributed"))
         })?;
         let label = label_of.get(category).ok_or_else(|| {
-            at(Error::user(format!("unknown class {category}")).mend("use the ids of `categories`"))
+            at(Error::user(format!("unknown class {category}")).help("use the ids of `categories`"))
         })?;
         list.push(&image.file_name, *label).map_err(at)?;
     }

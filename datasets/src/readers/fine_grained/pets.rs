@@ -30,7 +30,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
         let known = names.entry(class).or_insert_with(|| name.clone());
         if *known != name {
             return Err(line.at(Error::user(format!("class {class} is `{name}` here and `{known}` above"))
-                .mend("copy the list again as it is distributed")));
+                .help("copy the list again as it is distributed")));
         }
     }
     let label_of: BTreeMap<u32, u32> = names.keys().zip(0..).map(|(&class, label)| (class, label)).collect();
@@ -39,7 +39,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
         let (class, name, image) = row(&line)?;
         let label = label_of.get(&class).ok_or_else(|| {
             line.at(Error::user(format!("unknown class {class} (`{name}`)"))
-                .mend("use the classes of annotations/trainval.txt"))
+                .help("use the classes of annotations/trainval.txt"))
         })?;
         list.push(&format!("{image}.jpg"), *label).map_err(|e| line.at(e))?;
     }

@@ -28,7 +28,7 @@ impl SceneSettings {
     /// # Errors
     /// A number out of range.
     pub fn check(&self) -> Result<()> {
-        let wrong = |text: String, mend: &str| Err(Error::user(text).at("scenes").mend(mend));
+        let wrong = |text: String, help: &str| Err(Error::user(text).at("scenes").help(help));
         let (width, height) = self.size;
         if !(16..=4096).contains(&width) || !(16..=4096).contains(&height) {
             return wrong(format!("size = {width}x{height}"), "use 16 to 4096 pixels a side");

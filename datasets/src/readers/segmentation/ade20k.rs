@@ -29,7 +29,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedF
         // Idx Ratio Train Val Stuff Name, by tabs; names are lists of synonyms with commas.
         let name = line.text.split('\t').nth(5).ok_or_else(|| {
             line.at(Error::user(format!("`{}` has fewer than six columns", line.text))
-                .mend("copy the file again as it is distributed"))
+                .help("copy the file again as it is distributed"))
         })?;
         classes.push(name.trim().to_owned());
     }

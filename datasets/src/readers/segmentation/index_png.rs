@@ -56,7 +56,7 @@ pub fn open(path: &Path, classes: &[String], split: Split, options: DecodeOption
         [] => {
             return Err(Error::user("no names of the classes")
                 .at(list.display())
-                .mend("write them there, one a line, in the order of the labels"));
+                .help("write them there, one a line, in the order of the labels"));
         }
         known => known.to_vec(),
     };
@@ -66,7 +66,7 @@ pub fn open(path: &Path, classes: &[String], split: Split, options: DecodeOption
         candidates.into_iter().find(|[p, l]| p.is_dir() && l.is_dir()).ok_or_else(|| {
             Error::user(format!("no folders of pictures and label maps for the {split} part"))
                 .at(path.display())
-                .mend(format!("make `images/{0}` and `labels/{0}`", parts[0]))
+                .help(format!("make `images/{0}` and `labels/{0}`", parts[0]))
         })?;
     let meaning = plain_labels(classes.len());
     PairedFiles::of_folders(&pictures, &labels, classes, meaning, options)

@@ -42,23 +42,23 @@ impl PairedFiles {
         options: DecodeOptions,
     ) -> Result<Self> {
         if pairs.is_empty() {
-            return Err(Error::user("no pictures").at(place.display()).mend("unpack the set here"));
+            return Err(Error::user("no pictures").at(place.display()).help("unpack the set here"));
         }
         if classes.len() > usize::from(IGNORE) {
             return Err(Error::user(format!("{} classes", classes.len()))
                 .at(place.display())
-                .mend(format!("use at most {IGNORE}, as labels have 8 bits")));
+                .help(format!("use at most {IGNORE}, as labels have 8 bits")));
         }
         for [picture, labels] in &pairs {
             if !picture.is_file() {
                 return Err(Error::user("no such picture")
                     .at(picture.display())
-                    .mend("unpack the pictures too"));
+                    .help("unpack the pictures too"));
             }
             if !labels.is_file() {
                 return Err(Error::user(format!("no such label map for `{}`", picture.display()))
                     .at(labels.display())
-                    .mend("unpack the label maps too, or remove the picture"));
+                    .help("unpack the label maps too, or remove the picture"));
             }
         }
         Ok(Self { pairs, classes, meaning, options })
@@ -102,7 +102,7 @@ impl PairedFiles {
                     self.classes.len()
                 ))
                 .at(path.display())
-                .mend(format!(
+                .help(format!(
                     "correct the label map, name more classes, or use {IGNORE} for pixels to ignore"
                 ))
             })?;

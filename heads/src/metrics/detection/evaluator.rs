@@ -76,7 +76,7 @@ impl CocoEvaluator {
                 return Ok(());
             }
             Err(Error::user(format!("{what} has class {class}, of {} classes", self.classes))
-                .mend("use the classes that the evaluator was made for"))
+                .help("use the classes that the evaluator was made for"))
         };
         for (i, object) in objects.iter().enumerate() {
             class(object.class, &format!("object {i}"))?;
@@ -96,7 +96,7 @@ impl CocoEvaluator {
         for (i, (what, mask)) in objects.chain(detections).enumerate() {
             let mask = mask.ok_or_else(|| {
                 Error::user(format!("{what} {i} has no mask"))
-                    .mend("score boxes alone, or use data and a head with masks")
+                    .help("score boxes alone, or use data and a head with masks")
             })?;
             let own = (mask.width(), mask.height());
             let (width, height) = *size.get_or_insert(own);
@@ -105,7 +105,7 @@ impl CocoEvaluator {
                     "the mask of {what} {i} has {}x{} pixels, another {width}x{height}",
                     own.0, own.1
                 ))
-                .mend("give every mask the size of its picture"));
+                .help("give every mask the size of its picture"));
             }
         }
         Ok(())

@@ -37,7 +37,7 @@ static inline uint32_t palimpsest_copy_text(uint8_t *out, size_t room, const cha
     return (uint32_t)length;
 }
 
-/* Fills in an error and returns the code: one sentence, with the key at fault and what would mend it, either of
+/* Fills in an error and returns the code: one sentence, with the key at fault and what would help, either of
    which may be NULL. `return palimpsest_fail(error, PALIMPSEST_CODE_USER, "…", "ratio", "…");` */
 static inline uint32_t palimpsest_fail(PalimpsestError *error, uint32_t code, const char *message,
                                        const char *place, const char *mend) {

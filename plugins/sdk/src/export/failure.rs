@@ -22,7 +22,7 @@ pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Cod
         let out = unsafe { &mut *out };
         out.message_len = copy(error.message(), &mut out.message);
         out.place_len = copy(error.place().unwrap_or_default(), &mut out.place);
-        out.mend_len = copy(error.remedy().unwrap_or_default(), &mut out.mend);
+        out.mend_len = copy(error.help_text().unwrap_or_default(), &mut out.mend);
     }
     code as u32
 }
@@ -50,9 +50,9 @@ pub(crate) fn read(code: u32, error: &abi::Error) -> Result<()> {
     if !place.is_empty() {
         out = out.at(place);
     }
-    let mend = text(&error.mend, error.mend_len);
-    if !mend.is_empty() {
-        out = out.mend(mend);
+    let help = text(&error.mend, error.mend_len);
+    if !help.is_empty() {
+        out = out.help(help);
     }
     Err(out)
 }

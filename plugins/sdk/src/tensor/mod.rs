@@ -133,7 +133,7 @@ impl<'call> Tensor<'call> {
     pub fn to_vec<E: Element>(self) -> Result<Vec<E>> {
         if self.dtype != E::DTYPE {
             return Err(Error::failure(format!("elements of {self:?} read as {}", E::DTYPE))
-                .mend(format!("cast to {} first", E::DTYPE)));
+                .help(format!("cast to {} first", E::DTYPE)));
         }
         E::read(self.count(), |data, bytes| {
             let table = &self.ops.call.table;

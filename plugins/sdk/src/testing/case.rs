@@ -87,7 +87,7 @@ impl Case {
         let due = [self.batch, prefix + self.geometry.tokens()];
         if tokens.shape.len() != 3 || tokens.shape[..2] != due {
             return Err(Error::user(format!("tokens of shape {:?}", tokens.shape))
-                .mend(format!("make them [{}, {}, W]", due[0], due[1])));
+                .help(format!("make them [{}, {}, W]", due[0], due[1])));
         }
         let host = Host::new(self);
         let none = abi::backend::Tensor::none();
@@ -143,7 +143,7 @@ impl Case {
         let scores = host.take(&out)?;
         if scores.shape != [self.batch, self.geometry.tokens()] {
             return Err(
-                Error::failure(format!("scores of shape {:?}", scores.shape)).mend("make them [B, L]")
+                Error::failure(format!("scores of shape {:?}", scores.shape)).help("make them [B, L]")
             );
         }
         Ok(scores)

@@ -25,7 +25,7 @@ pub(crate) fn open(subject: &Subject<'_>) -> Checked {
 
 pub(crate) fn description(subject: &Subject<'_>) -> Checked {
     let library = subject.library()?;
-    let mend = "mend the description";
+    let help = "fix the description";
     let version = &library.identity().version;
     let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let core = version.split(['-', '+']).next().unwrap_or_default();
@@ -34,14 +34,14 @@ pub(crate) fn description(subject: &Subject<'_>) -> Checked {
     }
     let summary = library.summary();
     if summary.trim().is_empty() || summary.contains('\n') {
-        return fail("summary", format!("`{summary}` is not one line"), mend);
+        return fail("summary", format!("`{summary}` is not one line"), help);
     }
     let known = abi::INJECTS | abi::OPS | abi::OBSERVES | abi::UNBIASED | abi::EQUAL_COUNTS | abi::MIXES;
     if library.capabilities() & !known != 0 {
         return fail(
             "capabilities",
             format!("{:#x} has bits that nobody knows", library.capabilities()),
-            mend,
+            help,
         );
     }
     let table = library.table();

@@ -15,14 +15,14 @@ pub(crate) fn truthful(subject: &Subject<'_>) -> Checked {
         Some((at, manifest))
     });
     let Some((at, manifest)) = found else { return skip("there is no manifest beside it") };
-    let mend = "write it again: cargo xtask plugin build";
+    let help = "write it again: cargo xtask plugin build";
     let due = &manifest.here()?.sha256;
     let hash = sha256(path)?;
     if *due != hash {
         return fail(
             at.display().to_string(),
             format!("says sha256 {due}, and the library's is {hash}"),
-            mend,
+            help,
         );
     }
     let library = subject.library()?;
@@ -38,7 +38,7 @@ pub(crate) fn truthful(subject: &Subject<'_>) -> Checked {
             return fail(
                 at.display().to_string(),
                 format!("says {what} `{says}`, and the library `{is}`"),
-                mend,
+                help,
             );
         }
     }

@@ -17,13 +17,13 @@ const IMAGES: u32 = 16;
 /// How long threads go on: on a busy machine it takes a while until two of them run at once.
 const TIME: Duration = Duration::from_millis(400);
 
-const MEND: &str = "keep no state in the strategy or the library that a plan could depend on";
+const HELP: &str = "keep no state in the strategy or the library that a plan could depend on";
 
 pub(crate) fn instances(subject: &Subject<'_>) -> Checked {
     let one = subject.instance()?;
     let again = || {
         Instance::create(&one.library, &defaults(&one.library))
-            .map_err(|refusal| Stop::from(refusal.finding("`create`, a second time", MEND)))
+            .map_err(|refusal| Stop::from(refusal.finding("`create`, a second time", HELP)))
     };
     let requests: Vec<Request> =
         subject.geometries(&one)?.into_iter().map(|geometry| request(&one, geometry, 4)).collect();
@@ -33,7 +33,7 @@ pub(crate) fn instances(subject: &Subject<'_>) -> Checked {
     for (asked, due) in requests.iter().zip(&due).rev() {
         for plan in [planned(&other, asked)?, planned(&again()?, asked)?] {
             if let Some(difference) = due.difference(&plan) {
-                return fail(format!("`plan` of two strategies for {asked}"), difference, MEND);
+                return fail(format!("`plan` of two strategies for {asked}"), difference, HELP);
             }
         }
     }

@@ -14,10 +14,10 @@ use crate::request::{Request, geometry};
 use crate::scene::{Scene, scenes};
 use crate::subject::{GRIDS, Subject, defaults, request, says};
 
-const MEND: &str = "find the cause of the panic: `plugin reproduce` runs a random request under a debugger";
+const HELP: &str = "find the cause of the panic: `plugin reproduce` runs a random request under a debugger";
 
 fn panicked(place: impl Into<String>, refusal: &Refusal) -> Checked<()> {
-    fail(place, refusal.to_string(), MEND)
+    fail(place, refusal.to_string(), HELP)
 }
 
 pub(crate) fn panics(subject: &Subject<'_>) -> Checked {

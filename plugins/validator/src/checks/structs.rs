@@ -54,7 +54,7 @@ pub(crate) fn larger(subject: &Subject<'_>) -> Checked {
             // SAFETY: each struct has the size that its head tells, and is lent for the call.
             let code = unsafe { check(instance.pointer(), &raw const geometry.known, &raw mut error.known) };
             Refusal::read(code, &error.known)
-                .or_else(|refusal| fail("`check` with longer structs", refusal.to_string(), MEND))?;
+                .or_else(|refusal| fail("`check` with longer structs", refusal.to_string(), HELP))?;
         }
         let mut lent = asked.lend();
         lent.geometry = &raw const geometry.known;
@@ -66,11 +66,11 @@ pub(crate) fn larger(subject: &Subject<'_>) -> Checked {
             instance.plan_raw(&raw const longer.known, &raw mut buffers.known, &raw mut error.known)
         };
         Refusal::read(code, &error.known).or_else(|refusal| {
-            fail(format!("`plan` with longer structs for {asked}"), refusal.to_string(), MEND)
+            fail(format!("`plan` with longer structs for {asked}"), refusal.to_string(), HELP)
         })?;
         plan.flags = buffers.known.flags;
         if let Some(difference) = due.difference(&plan) {
-            return fail(format!("`plan` with longer structs for {asked}"), difference, MEND);
+            return fail(format!("`plan` with longer structs for {asked}"), difference, HELP);
         }
         buffers.whole("the struct Plan")?;
         error.whole("the struct Error")?;
@@ -78,7 +78,7 @@ pub(crate) fn larger(subject: &Subject<'_>) -> Checked {
     Ok(format!("{} geometries", geometries.len()))
 }
 
-const MEND: &str =
+const HELP: &str =
     "look at no field behind those of the headers it was built with, and pass unknown extensions over";
 
 /// Everything that `plan` is lent, each on pages of its own.
@@ -124,7 +124,7 @@ pub(crate) fn smaller(subject: &Subject<'_>) -> Checked {
             // SAFETY: each struct has the size that its head tells.
             let code = unsafe { check(instance.pointer(), geometry.data().cast(), error.data().cast()) };
             Refusal::read(code, &error.read::<CError>(1)[0]).or_else(|refusal| {
-                fail("`check` with structs on pages of their own", refusal.to_string(), MEND)
+                fail("`check` with structs on pages of their own", refusal.to_string(), HELP)
             })?;
         }
         let asked = request(&instance, *known, 3);
@@ -144,7 +144,7 @@ pub(crate) fn smaller(subject: &Subject<'_>) -> Checked {
                 }
             };
             if let Some(difference) = due.difference(&plan) {
-                return fail(format!("`plan` with a request of {size} bytes for {asked}"), difference, MEND);
+                return fail(format!("`plan` with a request of {size} bytes for {asked}"), difference, HELP);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Contender {
         if ended {
             let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
             return Err(Error::failure(format!("{} ended early: {status}", self.outcome.name))
-                .mend("its own words are above"));
+                .help("its own words are above"));
         }
         serde_json::from_str(&line)
             .map_err(|e| Error::failure(format!("unexpected reply of {} ({e}): {line}", self.outcome.name)))

@@ -32,7 +32,7 @@ pub(crate) fn check_python() -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr);
     Err(Error::user(text.lines().last().unwrap_or("python3 failed").to_owned())
         .at("--pytorch")
-        .mend("python3 -m pip install torch numpy safetensors"))
+        .help("python3 -m pip install torch numpy safetensors"))
 }
 
 /// Writes the file and the scripts.
@@ -43,7 +43,7 @@ pub(crate) fn write(recipe: &Recipe, data: &RecipeData, steps: u64, folder: &Pat
     {
         return Err(Error::user(format!("PyTorch can't replay the operations of {plugin}"))
             .at("--pytorch")
-            .mend("leave --pytorch out"));
+            .help("leave --pytorch out"));
     }
     let mut source = data.loader(recipe)?;
     let mut recording = Recording::new(&model, &model.specs.initial(recipe.run.seed)?);

@@ -36,7 +36,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     if !recipe.run.init_from.is_empty() {
         return Err(Error::user("every contender starts from the recipe's seed")
             .at("`init_from`")
-            .mend("drop it for the comparison"));
+            .help("drop it for the comparison"));
     }
     let out = args
         .out

@@ -149,7 +149,7 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
         if args.data_path.len() > 1 {
             return Err(Error::user(format!("{} paths of one data set", args.data_path.len()))
                 .at("--data-path")
-                .mend("name the data sets, as --data cub,cars"));
+                .help("name the data sets, as --data cub,cars"));
         }
         let changes = args.data_path.iter().map(path_change).collect();
         return Ok(vec![Chosen { name: recipe.data.name.clone(), changes }]);
@@ -157,7 +157,7 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
     if !args.data_path.is_empty() && args.data_path.len() != args.data.len() {
         return Err(Error::user(format!("{} paths for {} data sets", args.data_path.len(), args.data.len()))
             .at("--data-path")
-            .mend("give one for each, in the order of --data"));
+            .help("give one for each, in the order of --data"));
     }
     let of = |(i, name): (usize, &String)| {
         let own = *name == recipe.data.name && args.data_path.is_empty();

@@ -16,7 +16,7 @@ use crate::output;
 
 pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     if !folder.is_dir() {
-        return Err(Error::user("no such folder").at(folder.display()).mend("name the plug-in's folder"));
+        return Err(Error::user("no such folder").at(folder.display()).help("name the plug-in's folder"));
     }
     let (manifest, library) = install(&compile(folder)?, &folder.join("plugin"))?;
     if as_json {
@@ -37,7 +37,7 @@ pub(crate) fn compile(folder: &Path) -> Result<PathBuf> {
     } else {
         Err(Error::user("has neither a Cargo.toml nor a Makefile")
             .at(folder.display())
-            .mend("begin with cargo xtask plugin new"))
+            .help("begin with cargo xtask plugin new"))
     }
 }
 
@@ -56,12 +56,12 @@ fn with_cargo(folder: &Path) -> Result<PathBuf> {
     }
     let output = cargo.stderr(Stdio::inherit()).output().map_err(|e| {
         Error::user(format!("can't run cargo: {e}"))
-            .mend("install Rust, or write the plug-in in C: plugin new --lang c")
+            .help("install Rust, or write the plug-in in C: plugin new --lang c")
     })?;
     if !output.status.success() {
         return Err(Error::failure("the plug-in could not be built")
             .at(folder.display())
-            .mend("the reason is above"));
+            .help("the reason is above"));
     }
     let artefacts = String::from_utf8_lossy(&output.stdout);
     let built: Vec<PathBuf> = artefacts.lines().filter_map(library_of).collect();
@@ -69,10 +69,10 @@ fn with_cargo(folder: &Path) -> Result<PathBuf> {
         [one] => Ok(one.clone()),
         [] => Err(Error::user("builds no dynamic library")
             .at(folder.join("Cargo.toml").display())
-            .mend("write [lib] crate-type = [\"cdylib\"]")),
+            .help("write [lib] crate-type = [\"cdylib\"]")),
         _ => Err(Error::user(format!("builds {} dynamic libraries", built.len()))
             .at(folder.join("Cargo.toml").display())
-            .mend("build them one by one, each in the folder of its crate")),
+            .help("build them one by one, each in the folder of its crate")),
     }
 }
 
@@ -90,11 +90,11 @@ fn with_make(folder: &Path) -> Result<PathBuf> {
         .current_dir(folder)
         .stdout(Stdio::null())
         .status()
-        .map_err(|e| Error::user(format!("can't run make: {e}")).mend("install make and a C compiler"))?;
+        .map_err(|e| Error::user(format!("can't run make: {e}")).help("install make and a C compiler"))?;
     if !status.success() {
         return Err(Error::failure("the plug-in could not be built")
             .at(folder.display())
-            .mend("the reason is above"));
+            .help("the reason is above"));
     }
     let entries =
         fs::read_dir(folder).map_err(|e| Error::io(folder, &e))?.flatten().map(|entry| entry.path());
@@ -104,7 +104,7 @@ fn with_make(folder: &Path) -> Result<PathBuf> {
         [one] => Ok(one.clone()),
         _ => Err(Error::user(format!("make left {} files *{DLL_SUFFIX}, and one is due", built.len()))
             .at(folder.display())
-            .mend("let the Makefile's first rule make one library, beside it")),
+            .help("let the Makefile's first rule make one library, beside it")),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn run(args: &FuzzPlugin) -> Result<()> {
                 .at(library.display());
             Err(match seed {
                 Some(seed) => error
-                    .mend(format!("look at one: cargo xtask plugin reproduce {} {seed}", library.display())),
+                    .help(format!("look at one: cargo xtask plugin reproduce {} {seed}", library.display())),
                 None => error,
             })
         }

@@ -41,10 +41,10 @@ pub(super) fn library(plugin: &str) -> Result<PathBuf> {
             [one] => of_manifest(one),
             [] => Err(Error::user("is a folder without a manifest")
                 .at(plugin)
-                .mend("name a library, or build the plug-in: cargo xtask plugin build")),
+                .help("name a library, or build the plug-in: cargo xtask plugin build")),
             _ => Err(Error::user(format!("is a folder with {} plug-ins", found.len()))
                 .at(plugin)
-                .mend("name one of its libraries")),
+                .help("name one of its libraries")),
         };
     }
     if plugin.ends_with(MANIFEST_SUFFIX) {
@@ -54,7 +54,7 @@ pub(super) fn library(plugin: &str) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     if plugin.contains(std::path::MAIN_SEPARATOR) || plugin.ends_with(std::env::consts::DLL_SUFFIX) {
-        return Err(Error::user("no such library").at(plugin).mend("build it: cargo xtask plugin build"));
+        return Err(Error::user("no such library").at(plugin).help("build it: cargo xtask plugin build"));
     }
     let known: Vec<(PathBuf, Manifest)> =
         all().into_iter().filter_map(|(path, manifest)| Some((path, manifest.ok()?))).collect();
@@ -66,7 +66,7 @@ pub(super) fn library(plugin: &str) -> Result<PathBuf> {
             let ids: Vec<&str> = known.iter().map(|(_, manifest)| manifest.id.as_str()).collect();
             Err(if ids.is_empty() {
                 Error::user(format!("no plug-in `{plugin}`, and none is installed"))
-                    .mend("give the path of its library, or name its folder with --plugin")
+                    .help("give the path of its library, or name its folder with --plugin")
             } else {
                 unknown_name("plug-in", plugin, ids)
             })
@@ -74,7 +74,7 @@ pub(super) fn library(plugin: &str) -> Result<PathBuf> {
         _ => {
             let places: Vec<String> = found.iter().map(|(path, _)| path.display().to_string()).collect();
             Err(Error::user(format!("`{plugin}` is in {}", places.join(" and ")))
-                .mend("name the library by its path"))
+                .help("name the library by its path"))
         }
     }
 }

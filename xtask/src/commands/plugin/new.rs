@@ -91,10 +91,10 @@ fn check_name(name: &str) -> Result<()> {
     let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     if !starts || !name.bytes().all(valid) || name.ends_with('-') || name.contains("--") || name.len() > 64 {
         return Err(Error::user(format!("`{name}` can't be the name of a plug-in"))
-            .mend("write lower case letters, digits and -, as blue-noise"));
+            .help("write lower case letters, digits and -, as blue-noise"));
     }
     if RESERVED.split(' ').any(|word| word == name) {
-        return Err(Error::user(format!("`{name}` is a word of Rust's own")).mend("choose another name"));
+        return Err(Error::user(format!("`{name}` is a word of Rust's own")).help("choose another name"));
     }
     Ok(())
 }
@@ -105,12 +105,12 @@ fn check_empty(folder: &Path) -> Result<()> {
             None => Ok(()),
             Some(_) => Err(Error::user("is not empty")
                 .at(folder.display())
-                .mend("choose another folder with --path")),
+                .help("choose another folder with --path")),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::user(format!("is no folder to write to: {e}"))
             .at(folder.display())
-            .mend("choose another folder with --path")),
+            .help("choose another folder with --path")),
     }
 }
 

@@ -27,5 +27,5 @@ pub(super) fn find() -> Result<Sdk> {
         }
     }
     Err(Error::user("the sources of palimpsest-sdk are neither beside this program nor where it was built")
-        .mend("run cargo xtask in a checkout, or write the plug-in in C: --lang c"))
+        .help("run cargo xtask in a checkout, or write the plug-in in C: --lang c"))
 }

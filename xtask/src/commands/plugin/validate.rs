@@ -116,13 +116,13 @@ fn in_child(
     if let (child::End::Exited(_), Some(answer)) = (&end, child::answer::<Answer>(&file)) {
         return Ok(answer);
     }
-    let mend = match end {
+    let help = match end {
         child::End::TooLong => {
             format!("find the endless loop or the wait; --timeout gives more than {} s", limit.as_secs())
         }
         child::End::Exited(_) => format!("run it under a debugger: --only {} --in-process", check.name),
     };
-    Ok(Answer::failed(Finding::new("the library", end.told(), mend)))
+    Ok(Answer::failed(Finding::new("the library", end.told(), help)))
 }
 
 /// The process of one check.

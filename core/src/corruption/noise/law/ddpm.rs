@@ -67,7 +67,7 @@ inventory::submit! {
             if law.t_min > last {
                 return Err(Error::user(format!("t_min {} is above the last step {last}", law.t_min))
                     .at(section.place("t_min"))
-                    .mend("lower it"));
+                    .help("lower it"));
             }
             Ok(Box::new(Schedule { signal: law.signal(), first: law.t_min, last }))
         },

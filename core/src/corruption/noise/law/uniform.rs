@@ -32,7 +32,7 @@ inventory::submit! {
             if law.min > law.max {
                 return Err(Error::user(format!("min {} is above max {}", law.min, law.max))
                     .at(section.place("min"))
-                    .mend("swap them"));
+                    .help("swap them"));
             }
             Ok(Box::new(law))
         },
