@@ -33,4 +33,4 @@ pub mod tune;
 pub use backend::{Backend, Device};
 pub use error::{Error, ErrorKind, Result};
 pub use inventory;
-pub use tensor::{DType, HostTensor, Place, Shape, Tensor};
+pub use tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};

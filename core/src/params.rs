@@ -10,7 +10,7 @@ use std::ops::Index;
 use std::sync::Arc;
 
 use crate::random::{Philox, Stream};
-use crate::tensor::{DType, HostTensor, Place, Shape, Tensor};
+use crate::tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};
 use crate::{Error, Result};
 
 /// How a parameter starts.
@@ -156,9 +156,14 @@ impl Params {
     ///
     /// # Errors
     /// No memory.
-    pub fn upload(place: &Place, values: Vec<HostTensor>, dtype: DType, compute: DType) -> Result<Self> {
+    pub fn upload(
+        device: &DeviceHandle,
+        values: Vec<HostTensor>,
+        dtype: DType,
+        compute: DType,
+    ) -> Result<Self> {
         let tensors =
-            values.into_iter().map(|v| place.upload(v.to_float(dtype)?)).collect::<Result<Vec<_>>>()?;
+            values.into_iter().map(|v| device.upload(v.to_float(dtype)?)).collect::<Result<Vec<_>>>()?;
         Ok(Self::new(tensors, compute))
     }
 
@@ -198,8 +203,8 @@ impl Params {
     ///
     /// # Panics
     /// If there are none.
-    pub fn place(&self) -> Place {
-        self.tensors[0].place()
+    pub fn device(&self) -> DeviceHandle {
+        self.tensors[0].device()
     }
 }
 

@@ -168,7 +168,7 @@ impl Section {
         self.table.keys().cloned().collect()
     }
 
-    /// The same place with other keys.
+    /// The same device with other keys.
     #[must_use]
     pub fn with_table(&self, table: toml::Table) -> Self {
         Self { table, ..self.clone() }

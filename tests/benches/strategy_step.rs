@@ -26,7 +26,7 @@ fn trainer(kind: &str) -> Trainer {
         .chain([format!("corruption.kind={kind}"), "corruption.ratio=0.75".to_owned()]);
     let overrides: Vec<String> = overrides.collect();
     let recipe = Recipe::parse("bench", "preset = \"paper\"", &overrides).expect("a recipe");
-    Trainer::new(recipe, micro::place(), 100).expect("a trainer")
+    Trainer::new(recipe, micro::device(), 100).expect("a trainer")
 }
 
 fn step(trainer: &mut Trainer, i: usize) -> StepReport {

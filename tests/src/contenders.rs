@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::plugin::{Library, LoadedBackend};
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 
 use crate::libraries::library;
 
@@ -18,7 +18,7 @@ fn libtorch() -> Option<PathBuf> {
 }
 
 /// The backends that are climbed with: burn through the C table must be there, and dfdx; tch where it was built.
-pub fn contenders() -> Vec<(&'static str, Place)> {
+pub fn contenders() -> Vec<(&'static str, DeviceHandle)> {
     let mut found = vec![];
     for name in ["burn", "dfdx", "tch"] {
         let path = match library(name) {
@@ -36,7 +36,7 @@ pub fn contenders() -> Vec<(&'static str, Place)> {
             }
         }
         let backend = LoadedBackend::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
-        found.push((name, Place { backend: Arc::new(backend), device: Device::Cpu }));
+        found.push((name, DeviceHandle { backend: Arc::new(backend), id: Device::Cpu }));
     }
     found
 }

@@ -5,7 +5,7 @@ use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{HostData, HostTensor};
 use palimpsest_core::train::gradients;
-use palimpsest_core::{DType, Place, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Tensor};
 
 /// Half the distance between the nearer pair of points. The formula is of fourth order, so its
 /// error is about h^4 f^(5) / 30 ~ 1e-12, and rounding adds 1e-15 |f| / h ~ 1e-12: both lie below
@@ -38,11 +38,11 @@ pub struct Worst {
 pub fn check(
     model: &Model,
     values: &[HostTensor],
-    place: &Place,
+    device: &DeviceHandle,
     prepared: &Prepared<'_>,
     most: usize,
 ) -> Worst {
-    let params = Params::upload(place, values.to_vec(), DType::F64, DType::F64).unwrap();
+    let params = Params::upload(device, values.to_vec(), DType::F64, DType::F64).unwrap();
     let found = gradients(model, &params, prepared, 0).unwrap().gradients;
     let loss = |params: &Params| model.forward(params, prepared).unwrap().total().unwrap().item().unwrap();
     check_loss(&model.specs, &params, &found, &loss, most)
@@ -121,7 +121,7 @@ fn slope(
         moved[element] += delta;
         let mut tensors = params.tensors().to_vec();
         let moved = HostTensor::new(shape.clone(), HostData::F64(moved)).unwrap();
-        tensors[index] = params.place().upload(moved).unwrap();
+        tensors[index] = params.device().upload(moved).unwrap();
         loss(&Params::new(tensors, DType::F64))
     };
     (8.0 * (at(STEP) - at(-STEP)) - (at(2.0 * STEP) - at(-2.0 * STEP))) / (12.0 * STEP)

@@ -8,14 +8,14 @@ use palimpsest_core::params::ParamSpec;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::tensor::HostTensor;
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 
 /// The shape of a micro model's pictures: 4 x 4 patches of 4 px.
 pub const SHAPE: [usize; 3] = [3, 16, 16];
 
 /// The burn backend on the processor.
-pub fn place() -> Place {
-    Place { backend: Arc::new(Burn::new()), device: Device::Cpu }
+pub fn device() -> DeviceHandle {
+    DeviceHandle { backend: Arc::new(Burn::new()), id: Device::Cpu }
 }
 
 /// The overrides that make any preset a micro model: 16 px, patches of 4, 3 blocks of width 16.

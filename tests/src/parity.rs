@@ -53,7 +53,8 @@ pub fn record(recipe: Recipe, dtype: DType) -> Recorded {
     let mut recording = Recording::new(&model, &initial);
     let steps_per_epoch = 5;
     let mut trainer =
-        Trainer::with_values(recipe.clone(), model, micro::place(), steps_per_epoch, initial, dtype).unwrap();
+        Trainer::with_values(recipe.clone(), model, micro::device(), steps_per_epoch, initial, dtype)
+            .unwrap();
     let (mut losses, mut scalars) = (vec![], vec![]);
     for (step, batch) in batches::series(STEPS, BATCH, SHAPE, 11).into_iter().enumerate() {
         let plan = trainer.plan(&batch).unwrap();

@@ -9,14 +9,14 @@ use palimpsest_core::settings::Settings;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Gradients, Pass, gradients_of};
 use palimpsest_core::tune::{EncoderStart, TuneRecipe, Tuner};
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 
 use crate::{batches, micro};
 
 /// One backend for all tuners, so that they can share weights.
-fn place() -> Place {
-    static PLACE: OnceLock<Place> = OnceLock::new();
-    PLACE.get_or_init(micro::place).clone()
+fn device() -> DeviceHandle {
+    static DEVICE: OnceLock<DeviceHandle> = OnceLock::new();
+    DEVICE.get_or_init(micro::device).clone()
 }
 
 /// A tuner in f64 on the micro encoder of `recipe`, whose weights are far from where training starts.
@@ -32,7 +32,7 @@ pub fn tuner<H: TaskHead>(recipe: &Recipe, classes: &[&str], images: usize, over
     let weights = named.zip(micro::lively(&model, 3)).collect();
     let start = EncoderStart { section: recipe.encoder.clone(), weights: Some(weights), seed: 0 };
     let classes: Vec<String> = classes.iter().map(|&name| name.to_owned()).collect();
-    Tuner::new(settings, &start, &classes, images, place(), DType::F64).unwrap()
+    Tuner::new(settings, &start, &classes, images, device(), DType::F64).unwrap()
 }
 
 /// A batch of noise with these targets.
@@ -83,5 +83,5 @@ pub fn lively(tuner: &Tuner<impl TaskHead>) -> Params {
         }
         HostTensor::f32(spec.shape.clone(), values).unwrap()
     });
-    Params::upload(&params.place(), values.collect(), DType::F64, DType::F64).unwrap()
+    Params::upload(&params.device(), values.collect(), DType::F64, DType::F64).unwrap()
 }

@@ -67,7 +67,7 @@ fn model(style: Parts<'_>, objectives: &str) -> Result<Model> {
 /// A student, and a teacher with other weights.
 fn weights(model: &Model) -> [Params; 2] {
     [3, 4].map(|seed| {
-        Params::upload(&micro::place(), micro::lively(model, seed), DType::F64, DType::F64).unwrap()
+        Params::upload(&micro::device(), micro::lively(model, seed), DType::F64, DType::F64).unwrap()
     })
 }
 
@@ -86,8 +86,8 @@ fn a_target_sees_the_same_encoder_under_the_teachers_parameters() {
             let [student, teacher] = weights(&model);
             let batch = batches::noise(3, SHAPE, 21, 40);
             let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-            let place = micro::place();
-            let prepared = model.prepare(&place, DType::F64, &batch, &plan, MODE).unwrap();
+            let device = micro::device();
+            let prepared = model.prepare(&device, DType::F64, &batch, &plan, MODE).unwrap();
             let prepared = model.with_teacher(prepared, &teacher).unwrap();
             model.forward(&student, &prepared).unwrap();
             let seen = f64s(&SEEN.take().expect("the target was made"));
@@ -106,7 +106,7 @@ fn targets_share_a_teacher() {
     let [student, teacher] = weights(&model);
     let batch = batches::noise(2, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-    let prepared = model.prepare(&micro::place(), DType::F64, &batch, &plan, MODE).unwrap();
+    let prepared = model.prepare(&micro::device(), DType::F64, &batch, &plan, MODE).unwrap();
     let prepared = model.with_teacher(prepared, &teacher).unwrap();
     assert_eq!(model.forward(&student, &prepared).unwrap().losses.len(), 2);
     // The objectives' order is the recipe's: the second target was made last.
@@ -123,9 +123,9 @@ fn no_gradient_flows_to_the_teacher() {
     let (student, teacher) = (student.track().unwrap(), teacher.track().unwrap());
     let batch = batches::noise(3, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-    let place = micro::place();
+    let device = micro::device();
     let prepare = |teacher: &Params| {
-        let prepared = model.prepare(&place, DType::F64, &batch, &plan, MODE).unwrap();
+        let prepared = model.prepare(&device, DType::F64, &batch, &plan, MODE).unwrap();
         model.with_teacher(prepared, teacher).unwrap()
     };
     let prepared = prepare(&teacher);
@@ -139,7 +139,7 @@ fn no_gradient_flows_to_the_teacher() {
     // A student that is its own teacher: the target moves with the weights, and its gradient doesn't.
     let prepared = prepare(&student);
     let values = micro::lively(&model, 3);
-    let worst = check(&model, &values, &place, &prepared, 8);
+    let worst = check(&model, &values, &device, &prepared, 8);
     assert!(worst.error < 1e-5, "error {:e} at {}", worst.error, worst.at);
     let whole = gradients(&model, &student, &prepared, 0).unwrap().gradients;
     let parts = gradients(&model, &student, &prepared, 1).unwrap().gradients;
@@ -157,7 +157,7 @@ fn a_missing_teacher_or_block_is_told() {
     let [student, _] = weights(&built);
     let batch = batches::noise(2, SHAPE, 21, 40);
     let plan = built.plan(&batch, 7, 0.5, None).unwrap();
-    let prepared = built.prepare(&micro::place(), DType::F64, &batch, &plan, MODE).unwrap();
+    let prepared = built.prepare(&micro::device(), DType::F64, &batch, &plan, MODE).unwrap();
     assert_eq!(
         built.forward(&student, &prepared).map(drop).map_err(message),
         Err("the step has no teacher's tokens after 2 blocks".to_owned())

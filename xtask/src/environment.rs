@@ -2,26 +2,26 @@
 
 use palimpsest_core::plugin::PluginIdentity;
 use palimpsest_core::recipe::Recipe;
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 use serde_json::{Value, json};
 
 use crate::gpu::Gpu;
 
 /// Revision, versions, machine and command line.
-pub(crate) fn describe(place: &Place, plugin: Option<&PluginIdentity>) -> Value {
-    let info = place.backend.info();
+pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -> Value {
+    let info = device.backend.info();
     json!({
         "palimpsest": env!("CARGO_PKG_VERSION"),
         "revision": revision(),
         "backend": info,
-        "device": place.device.to_string(),
+        "device": device.id.to_string(),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "command": std::env::args().skip(1).collect::<Vec<_>>(),
         "started": seconds_since_epoch(),
-        "gpu": Gpu::of(place.device).map(|gpu| gpu.facts()),
+        "gpu": Gpu::of(device.id).map(|gpu| gpu.facts()),
         "plugins": plugin.into_iter().collect::<Vec<_>>(),
     })
 }

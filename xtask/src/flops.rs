@@ -9,7 +9,7 @@ use std::sync::Arc;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 
 use crate::shapes::{Flops, Shapes};
 use crate::synthetic::Synthetic;
@@ -31,11 +31,11 @@ fn count(recipe: &Recipe, fused: bool) -> Result<Flops> {
     recipe.train.accumulate = 1;
     recipe.train.checkpoint_blocks = 0;
     let shapes = Arc::new(Shapes::new(fused));
-    let place = Place { backend: shapes.clone(), device: Device::Cpu };
+    let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
     let mut source = Synthetic::new(&recipe);
     let steps = source.steps_per_epoch();
     let batch = source.next_batch()?;
-    let mut trainer = Trainer::new(recipe, place, steps)?;
+    let mut trainer = Trainer::new(recipe, device, steps)?;
     shapes.take();
     trainer.train_step(&batch, false)?;
     let part = shapes.take();
@@ -62,13 +62,13 @@ mod tests {
         assert_eq!((recipe.data.image_size, recipe.data.channels), (224, 3));
         let model = Model::build(&recipe).expect("a model");
         let shapes = Arc::new(Shapes::new(true));
-        let place = Place { backend: shapes.clone(), device: Device::Cpu };
+        let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
         let batch = Synthetic::new(&recipe).next_batch().expect("a batch");
         let values = model.specs.initial(0).expect("weights");
         let dtype = palimpsest_core::DType::F32;
-        let params = Params::upload(&place, values, dtype, dtype).expect("weights");
+        let params = Params::upload(&device, values, dtype, dtype).expect("weights");
         shapes.take();
-        let images = place.floats(batch.shape, batch.pixels, dtype).expect("images");
+        let images = device.floats(batch.shape, batch.pixels, dtype).expect("images");
         let patches = patchify(&images, model.geometry()).expect("patches");
         model.encoder.features(&params, &patches, model.geometry().depth).expect("features");
         // torchvision's table of weights gives vit_b_16 17.56 GFLOPS, each a multiplication with its addition, the

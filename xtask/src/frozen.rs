@@ -6,7 +6,7 @@ use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::tune::{HeadKind, TaskHeadEntry};
-use palimpsest_core::{Error, Place, Result, registry};
+use palimpsest_core::{DeviceHandle, Error, Result, registry};
 use serde_json::{Map, Value, json};
 
 /// Refuses heads of a recipe's list that can't be measured while it trains.
@@ -57,8 +57,8 @@ pub(crate) fn task<'a>(
 }
 
 /// The weights that a seed starts from.
-pub(crate) fn random_params(trainer: &Trainer, place: &Place, seed: u64) -> Result<Params> {
+pub(crate) fn random_params(trainer: &Trainer, device: &DeviceHandle, seed: u64) -> Result<Params> {
     let trained = trainer.params();
     let values = trainer.model.specs.initial(seed)?;
-    Params::upload(place, values, trained.dtype(), trained.compute())
+    Params::upload(device, values, trained.dtype(), trained.compute())
 }

@@ -64,7 +64,7 @@ impl Watcher {
             heads,
             random: eval
                 .baseline
-                .then(|| frozen::random_params(trainer, &trainer.place, trainer.recipe.run.seed))
+                .then(|| frozen::random_params(trainer, &trainer.device, trainer.recipe.run.seed))
                 .transpose()?,
             baseline: None,
             log_every: trainer.recipe.train.log_every as u64,
@@ -131,7 +131,7 @@ impl Observer for Watcher {
         let path = folder.path(&format!("samples/step-{step:09}.png"));
         let plan = trainer.plan_at(&self.samples, 0, 0.0)?;
         let weights = trainer.evaluated_params();
-        let weights = Some((&weights, &trainer.place, 0));
+        let weights = Some((&weights, &trainer.device, 0));
         self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;
         let png = std::fs::read(&path).map_err(|e| Error::io(&path, &e))?;
         let (width, height) = png_size(&png);

@@ -10,7 +10,7 @@ use palimpsest_core::geometry::Geometry;
 use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::{Place, Result};
+use palimpsest_core::{DeviceHandle, Result};
 use palimpsest_datasets::{ContactSheet, Picture};
 
 /// Grey of a masked patch, in the range of the loader's pixels before normalisation.
@@ -61,15 +61,15 @@ impl Painter {
         model: &Model,
         batch: &Batch,
         plan: &CorruptionPlan,
-        weights: Option<(&Params, &Place, u64)>,
+        weights: Option<(&Params, &DeviceHandle, u64)>,
     ) -> Result<()> {
         let geometry = *model.geometry();
         let image = geometry.channels * geometry.height * geometry.width;
         let corrupted = self.corrupted(batch, plan, &geometry);
         let mut columns = vec![("original", batch.pixels.clone()), ("corrupted", corrupted)];
-        if let Some((params, place, step)) = weights {
-            let _quiet = NoGrad::new(&*place.backend);
-            let prepared = model.prepare(place, params.dtype(), batch, plan, Mode::evaluation(step))?;
+        if let Some((params, device, step)) = weights {
+            let _quiet = NoGrad::new(&*device.backend);
+            let prepared = model.prepare(device, params.dtype(), batch, plan, Mode::evaluation(step))?;
             if let Some(restored) = model.restored_pixels(params, &prepared)? {
                 let pixels = unpatchify(&restored, &geometry)?.download()?.into_f32();
                 let mixed = keep_visible(&pixels, batch, plan, &geometry);

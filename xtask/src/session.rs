@@ -7,7 +7,7 @@ use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::tune;
-use palimpsest_core::{DType, Error, Place, Result};
+use palimpsest_core::{DType, DeviceHandle, Error, Result};
 
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
@@ -26,11 +26,11 @@ pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe
 /// user may want to know of that file, one sentence each.
 pub(crate) fn trainer(
     mut recipe: Recipe,
-    place: Place,
+    device: DeviceHandle,
     steps_per_epoch: u64,
 ) -> Result<(Trainer, Vec<String>)> {
     if recipe.run.init_from.is_empty() {
-        return Ok((Trainer::new(recipe, place, steps_per_epoch)?, vec![]));
+        return Ok((Trainer::new(recipe, device, steps_per_epoch)?, vec![]));
     }
     let key = |e: Error| e.at("`init_from`");
     let source = Source::read(Path::new(&recipe.run.init_from)).map_err(key)?;
@@ -39,5 +39,5 @@ pub(crate) fn trainer(
     let initial = model.specs.initial(recipe.run.seed)?;
     let Imported { values, mut notes } = import(&source, &recipe, &model, initial).map_err(key)?;
     notes.insert(0, format!("starts from {}, as {} names it", source.path.display(), source.layout.owner()));
-    Ok((Trainer::with_values(recipe, model, place, steps_per_epoch, values, DType::F32)?, notes))
+    Ok((Trainer::with_values(recipe, model, device, steps_per_epoch, values, DType::F32)?, notes))
 }

@@ -6,12 +6,12 @@ use std::time::Instant;
 use palimpsest_core::backend::{Handle, Wrapper};
 use palimpsest_core::graphs::Graphs;
 use palimpsest_core::tensor::{HostTensor, Op};
-use palimpsest_core::{Backend, Device, Error, Place, Result};
+use palimpsest_core::{Backend, Device, DeviceHandle, Error, Result};
 
 /// Passes every call on, and adds up calls and nanoseconds. On a device that works asynchronously the
 /// time is that of handing work over, and of waiting for it in `download` and `synchronize`.
 pub(crate) struct Timed {
-    inner: Place,
+    inner: DeviceHandle,
     nanoseconds: AtomicU64,
     operations: AtomicU64,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Spent {
 }
 
 impl Timed {
-    pub(crate) fn new(inner: Place) -> Self {
+    pub(crate) fn new(inner: DeviceHandle) -> Self {
         Self { inner, nanoseconds: AtomicU64::new(0), operations: AtomicU64::new(0) }
     }
 
@@ -47,7 +47,7 @@ impl Timed {
 
     fn time_graphs<T>(&self, call: impl FnOnce(&dyn Graphs) -> Result<T>) -> Result<T> {
         self.time(|backend| {
-            let graphs = backend.graphs(self.inner.device);
+            let graphs = backend.graphs(self.inner.id);
             call(graphs.ok_or_else(|| Error::failure("the backend has no graphs"))?)
         })
     }
@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn a_timed_step_is_launched_as_a_graph_where_the_backend_has_graphs() {
-        let inner = micro::place();
+        let inner = micro::device();
         let recorder = Arc::new(Recorder::new(inner.backend));
-        let timed = Arc::new(Timed::new(Place { backend: recorder.clone(), device: inner.device }));
-        let place = Place { backend: timed.clone(), device: inner.device };
+        let timed = Arc::new(Timed::new(DeviceHandle { backend: recorder.clone(), id: inner.id }));
+        let device = DeviceHandle { backend: timed.clone(), id: inner.id };
         let recipe = micro::preset("paper", &["train.graph=on"]);
-        let mut trainer = Trainer::new(recipe, place, 5).expect("a trainer");
+        let mut trainer = Trainer::new(recipe, device, 5).expect("a trainer");
         let mut operations = vec![];
         for batch in batches::series(5, 4, micro::SHAPE, 11) {
             timed.take();

@@ -102,19 +102,19 @@ impl Wrapper for Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use palimpsest_core::Place;
+    use palimpsest_core::DeviceHandle;
     use palimpsest_core::train::Trainer;
     use palimpsest_tests::recorder::Recorder;
     use palimpsest_tests::{batches, micro};
 
     #[test]
     fn a_watched_step_goes_as_the_run_s_does_and_its_first_bad_value_is_found() {
-        let inner = micro::place();
+        let inner = micro::device();
         let recorder = Arc::new(Recorder::new(inner.backend));
         let watched = Arc::new(Watched::new(recorder.clone()));
-        let place = Place { backend: watched.clone(), device: inner.device };
+        let device = DeviceHandle { backend: watched.clone(), id: inner.id };
         let recipe = micro::preset("paper", &["train.graph=on"]);
-        let mut trainer = Trainer::new(recipe, place, 5).expect("a trainer");
+        let mut trainer = Trainer::new(recipe, device, 5).expect("a trainer");
         let mut steps = batches::series(5, 4, micro::SHAPE, 11);
         for batch in &steps[..4] {
             trainer.train_step(batch, false).expect("a step");

@@ -11,11 +11,11 @@ use burn_flex::{Flex, FlexDevice};
 use criterion::{Criterion, criterion_group, criterion_main};
 use palimpsest_burn::Burn;
 use palimpsest_conformance::dispatch::{four, loaded, recorded_pass, sum};
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 
 fn dispatch(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum of four numbers");
-    let own = four(&Place { backend: Arc::new(Burn::new()), device: Device::Cpu });
+    let own = four(&DeviceHandle { backend: Arc::new(Burn::new()), id: Device::Cpu });
     group.bench_function("core", |b| b.iter(|| black_box(sum(&own))));
     let table = four(&loaded("palimpsest_burn"));
     group.bench_function("core, through the C table", |b| b.iter(|| black_box(sum(&table))));

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use palimpsest_burn::Burn;
 use palimpsest_conformance::vit_step;
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 
 fn main() -> Result<()> {
-    let place = Place { backend: Arc::new(Burn::new()), device: Device::Cpu };
-    println!("{}", vit_step::run(&place)?);
+    let device = DeviceHandle { backend: Arc::new(Burn::new()), id: Device::Cpu };
+    println!("{}", vit_step::run(&device)?);
     Ok(())
 }

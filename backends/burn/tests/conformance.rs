@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use palimpsest_burn::Burn;
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 
-fn open() -> Result<Place> {
-    Ok(Place { backend: Arc::new(Burn::new()), device: Device::Cpu })
+fn open() -> Result<DeviceHandle> {
+    Ok(DeviceHandle { backend: Arc::new(Burn::new()), id: Device::Cpu })
 }
 
 palimpsest_conformance::conforms!(open, primitives: [F32, F64, Bf16, I64, Bool], fused: [F32, F64]);

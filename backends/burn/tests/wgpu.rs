@@ -10,12 +10,12 @@ use burn_cubecl::Cube;
 use palimpsest_burn::Burn;
 use palimpsest_conformance::suite;
 use palimpsest_core::tensor::OpKind;
-use palimpsest_core::{Backend, DType, Device, Place, Result};
+use palimpsest_core::{Backend, DType, Device, DeviceHandle, Result};
 
 const DEVICE: Device = Device::Wgpu(0);
 
-fn open() -> Result<Place> {
-    Ok(Place { backend: Arc::new(Burn::new()), device: DEVICE })
+fn open() -> Result<DeviceHandle> {
+    Ok(DeviceHandle { backend: Arc::new(Burn::new()), id: DEVICE })
 }
 
 #[allow(clippy::print_stderr, reason = "tells what is passed over")]
@@ -59,9 +59,9 @@ fn tensors_of_two_engines_do_not_mix() {
     if !here() {
         return;
     }
-    let place = open().unwrap();
-    let host = Place { backend: Arc::clone(&place.backend), device: Device::Cpu };
-    let (a, b) = (place.full([2], 1.0, DType::F32).unwrap(), host.full([2], 1.0, DType::F32).unwrap());
+    let device = open().unwrap();
+    let host = DeviceHandle { backend: Arc::clone(&device.backend), id: Device::Cpu };
+    let (a, b) = (device.full([2], 1.0, DType::F32).unwrap(), host.full([2], 1.0, DType::F32).unwrap());
     assert!(a.add(&b).is_err());
     assert_eq!(a.add(&a).unwrap().download().unwrap().into_f64(), [2.0, 2.0]);
     assert_eq!(b.add(&b).unwrap().download().unwrap().into_f64(), [2.0, 2.0]);
@@ -72,10 +72,10 @@ fn a_type_that_the_device_lacks_is_refused() {
     if !here() {
         return;
     }
-    let place = open().unwrap();
+    let device = open().unwrap();
     for dtype in [DType::F64, DType::Bf16] {
-        let made = place.floats([2], vec![1.0, 2.0], dtype);
-        if place.backend.supports(OpKind::Add, dtype, DEVICE) {
+        let made = device.floats([2], vec![1.0, 2.0], dtype);
+        if device.backend.supports(OpKind::Add, dtype, DEVICE) {
             assert!(made.is_ok());
         } else {
             let error = made.unwrap_err().to_string();
@@ -98,8 +98,8 @@ fn burns_own_gelu_has_the_gradient_of_its_approximation() {
     let exact = 1.085_232;
     assert!((slope - exact).abs() > 5e-4, "{slope}: burn's gelu may be used now");
     // By this crate it is right.
-    let Ok(place) = open() else { return };
-    let x = place.floats([1], vec![2.0], DType::F32).unwrap().track().unwrap();
+    let Ok(handle) = open() else { return };
+    let x = handle.floats([1], vec![2.0], DType::F32).unwrap().track().unwrap();
     let found = x.gelu().unwrap().sum_all().unwrap().backward(&[&x]).unwrap();
     let slope = found[0].as_ref().unwrap().download().unwrap().into_f64()[0];
     assert!((slope - f64::from(exact)).abs() < 1e-5, "{slope}");

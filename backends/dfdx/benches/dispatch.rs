@@ -9,12 +9,12 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dfdx::shapes::Rank1;
 use dfdx::tensor::{Cpu, OnesTensor, Tensor};
 use palimpsest_conformance::dispatch::{four, loaded, recorded_pass, sum};
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 use palimpsest_dfdx::Dfdx;
 
 fn dispatch(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum of four numbers");
-    let own = four(&Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu });
+    let own = four(&DeviceHandle { backend: Arc::new(Dfdx::new()), id: Device::Cpu });
     group.bench_function("core", |b| b.iter(|| black_box(sum(&own))));
     let table = four(&loaded("palimpsest_dfdx"));
     group.bench_function("core, through the C table", |b| b.iter(|| black_box(sum(&table))));

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use palimpsest_conformance::vit_step;
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 use palimpsest_dfdx::Dfdx;
 
 fn main() -> Result<()> {
-    let place = Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu };
-    println!("{}", vit_step::run(&place)?);
+    let device = DeviceHandle { backend: Arc::new(Dfdx::new()), id: Device::Cpu };
+    println!("{}", vit_step::run(&device)?);
     Ok(())
 }

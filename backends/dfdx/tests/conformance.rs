@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 use palimpsest_dfdx::Dfdx;
 
-fn open() -> Result<Place> {
-    Ok(Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu })
+fn open() -> Result<DeviceHandle> {
+    Ok(DeviceHandle { backend: Arc::new(Dfdx::new()), id: Device::Cpu })
 }
 
 palimpsest_conformance::conforms!(open, primitives: [F32, F64, I64, Bool], fused: [F32, F64]);

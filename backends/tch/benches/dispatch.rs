@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use palimpsest_conformance::dispatch::{RECORDED, four, loaded, recorded_pass, sum};
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 use palimpsest_tch::Libtorch;
 
 fn dispatch(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum of four numbers");
-    let own = four(&Place { backend: Arc::new(Libtorch::new().unwrap()), device: Device::Cpu });
+    let own = four(&DeviceHandle { backend: Arc::new(Libtorch::new().unwrap()), id: Device::Cpu });
     group.bench_function("core", |b| b.iter(|| black_box(sum(&own))));
     let table = four(&loaded("palimpsest_tch"));
     group.bench_function("core, through the C table", |b| b.iter(|| black_box(sum(&table))));

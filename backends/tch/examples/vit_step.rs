@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use palimpsest_conformance::vit_step;
 use palimpsest_core::backend::Device;
-use palimpsest_core::{Place, Result};
+use palimpsest_core::{DeviceHandle, Result};
 use palimpsest_tch::Libtorch;
 
 fn main() -> Result<()> {
     let device = std::env::args().nth(4).map_or(Ok(Device::Cpu), |name| name.parse())?;
-    let place = Place { backend: Arc::new(Libtorch::new()?), device };
-    println!("{}", vit_step::run(&place)?);
+    let device = DeviceHandle { backend: Arc::new(Libtorch::new()?), id: device };
+    println!("{}", vit_step::run(&device)?);
     Ok(())
 }

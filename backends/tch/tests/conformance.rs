@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 use palimpsest_tch::Libtorch;
 
 /// On `PALIMPSEST_TEST_DEVICE`, or the processor.
-fn open() -> Result<Place> {
+fn open() -> Result<DeviceHandle> {
     let device = std::env::var("PALIMPSEST_TEST_DEVICE").map_or(Ok(Device::Cpu), |name| name.parse())?;
-    Ok(Place { backend: Arc::new(Libtorch::new()?), device })
+    Ok(DeviceHandle { backend: Arc::new(Libtorch::new()?), id: device })
 }
 
 palimpsest_conformance::conforms!(open, primitives: [F32, F64, Bf16, I64, Bool], fused: [F32, F64, Bf16]);

@@ -9,7 +9,7 @@ use palimpsest_core::plugin::LoadedBackend;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Checkpoint, Trainer};
-use palimpsest_core::{Backend, Device, Place};
+use palimpsest_core::{Backend, Device, DeviceHandle};
 use palimpsest_tch::Libtorch;
 
 const STEPS: u64 = 20;
@@ -35,7 +35,7 @@ fn batch(step: u64) -> Batch {
 
 fn trainer(backend: Arc<dyn Backend>, graph: &str) -> Trainer {
     let recipe = Recipe::parse("test", RECIPE, &[format!("train.graph={graph}")]).unwrap();
-    Trainer::new(recipe, Place { backend, device: Device::Cpu }, 5).unwrap()
+    Trainer::new(recipe, DeviceHandle { backend, id: Device::Cpu }, 5).unwrap()
 }
 
 fn train(trainer: &mut Trainer) -> (Vec<f64>, Checkpoint) {

@@ -9,7 +9,7 @@ use crate::draws::Draws;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::random::Stream;
-use crate::tensor::{Place, Tensor};
+use crate::tensor::{DeviceHandle, Tensor};
 
 /// The extents of a block.
 #[derive(Debug, Clone)]
@@ -103,8 +103,8 @@ impl Block {
             }
             Tapped::Observe => {
                 let mixed = qkv.self_attention(bias, self.heads)?;
-                let place = qkv.place();
-                let _quiet = NoGrad::new(&*place.backend);
+                let device = qkv.device();
+                let _quiet = NoGrad::new(&*device.backend);
                 let probs = qkv.attention_probs(bias, self.heads)?;
                 Ok((mixed.cast(dtype)?, Some(probs.cast(dtype)?)))
             }
@@ -123,7 +123,7 @@ impl DropPath {
     /// # Errors
     /// The backend's failure.
     pub fn draw(
-        place: &Place,
+        device: &DeviceHandle,
         draws: Draws,
         batch: usize,
         depth: usize,
@@ -139,7 +139,7 @@ impl DropPath {
                     .iter_mut()
                     .map(|random| if random.uniform_f64() < rate { 0.0 } else { (1.0 / (1.0 - rate)) as f32 })
                     .collect();
-                (rate > 0.0).then(|| place.floats([batch, 1, 1], factors, dtype)).transpose()
+                (rate > 0.0).then(|| device.floats([batch, 1, 1], factors, dtype)).transpose()
             };
             keep.push([branch()?, branch()?]);
         }

@@ -177,7 +177,7 @@ impl Vit {
             Position::Fixed(table) => {
                 let rows = self.geometry.prefix + self.geometry.tokens();
                 let shape = [1, rows, self.geometry.dim];
-                params.place().floats(shape, table.clone(), params.dtype()).map(Some)
+                params.device().floats(shape, table.clone(), params.dtype()).map(Some)
             }
         }
     }
@@ -186,7 +186,7 @@ impl Vit {
     fn relative_bias(&self, params: &Params) -> Result<Option<Tensor>> {
         let Some(relative) = &self.relative else { return Ok(None) };
         let n = relative.tokens;
-        let index = params.place().indices([n * n], relative.index.clone())?;
+        let index = params.device().indices([n * n], relative.index.clone())?;
         let bias = params[relative.table].index_select(0, &index)?;
         Ok(Some(bias.permute(&[1, 0])?.reshape([1, self.geometry.heads, n, n])?))
     }

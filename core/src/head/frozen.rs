@@ -10,7 +10,7 @@ use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
 use crate::pooling::Pooling;
 use crate::stored::serialize;
-use crate::tensor::{DType, HostTensor, Place};
+use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::{Error, Result};
 
 /// Frozen features of a split.
@@ -106,8 +106,8 @@ impl<'a> Task<'a> {
     }
 
     /// The place of the weights.
-    pub fn place(&self) -> Place {
-        self.params.place()
+    pub fn device(&self) -> DeviceHandle {
+        self.params.device()
     }
 
     /// The frozen features of a split.
@@ -156,12 +156,12 @@ impl<'a> Task<'a> {
 
     fn extract(&self, split: Split) -> Result<Features> {
         let geometry = self.encoder.geometry();
-        let place = self.place();
-        let _quiet = NoGrad::new(&*place.backend);
+        let device = self.device();
+        let _quiet = NoGrad::new(&*device.backend);
         let mut features = Features { values: vec![], width: 0, labels: vec![], indices: vec![] };
         for examples in self.data.pass(split)? {
             let batch = examples?.batch;
-            let images = place.floats(batch.shape, batch.pixels, self.params.dtype())?;
+            let images = device.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
             let pooled = self.pooling.pool(&tokens, geometry)?;
             let [_, width] = pooled.shape().array()?;

@@ -55,8 +55,8 @@ impl Inference<'_> {
     /// # Errors
     /// Pictures of another size, or the backend's failure.
     pub fn encode(&self, batch: &Batch) -> Result<HeadFeatures> {
-        let place = self.params.place();
-        self.encode_images(&place.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?)
+        let device = self.params.device();
+        self.encode_images(&device.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?)
     }
 
     /// The features of normalised pictures [B, C, H, W] of the encoder's size.

@@ -6,7 +6,7 @@ use crate::corruption::noise::{NoiseValues, normal_values};
 use crate::corruption::{Application, CorruptionPlan, PlanRequest, TokenNoise};
 use crate::draws::Draws;
 use crate::restoration::Style;
-use crate::tensor::{DType, Place, Tensor};
+use crate::tensor::{DType, DeviceHandle, Tensor};
 
 /// What is drawn at random for a tensor of noise; each draws from its own stream.
 const PIXEL_DRAW: u64 = 1;
@@ -14,7 +14,7 @@ const TOKEN_DRAW: u64 = 2;
 
 /// Where a step's noise values come from, and where they go.
 pub(super) struct NoiseDraws<'a> {
-    pub(super) place: &'a Place,
+    pub(super) device: &'a DeviceHandle,
     pub(super) dtype: DType,
     pub(super) draws: Draws,
 }
@@ -82,7 +82,7 @@ impl Model {
     /// standard normal eps [B, N, width] in it.
     fn drawn(
         &self,
-        NoiseDraws { place, dtype, draws }: &NoiseDraws<'_>,
+        NoiseDraws { device, dtype, draws }: &NoiseDraws<'_>,
         b: usize,
         [gain, deviation]: [Vec<f32>; 2],
         width: usize,
@@ -91,14 +91,14 @@ impl Model {
         let n = gain.len() / b;
         let Draws { seed, step, first_sample } = *draws;
         let eps = match self.noise.as_ref().map(|noise| noise.settings.values) {
-            Some(NoiseValues::Device) => place.random_normal([b, n, width], *dtype)?,
+            Some(NoiseValues::Device) => device.random_normal([b, n, width], *dtype)?,
             _ => {
                 let values = normal_values(seed, step, first_sample, b, n * width, draw);
-                place.floats([b, n, width], values, *dtype)?
+                device.floats([b, n, width], values, *dtype)?
             }
         };
-        let gain = place.floats([b, n, 1], gain, *dtype)?;
-        let noise = eps.mul(&place.floats([b, n, 1], deviation, *dtype)?)?;
+        let gain = device.floats([b, n, 1], gain, *dtype)?;
+        let noise = eps.mul(&device.floats([b, n, 1], deviation, *dtype)?)?;
         Ok((TokenNoise { gain, noise }, eps))
     }
 }

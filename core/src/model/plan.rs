@@ -44,9 +44,9 @@ impl Model {
     /// The backend's or the strategy's failure.
     pub fn scores(&self, params: &Params, batch: &Batch) -> Result<Option<Vec<f32>>> {
         let Some(observation) = self.corruption.observes()? else { return Ok(None) };
-        let place = params.place();
-        let _quiet = NoGrad::new(&*place.backend);
-        let images = place.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
+        let device = params.device();
+        let _quiet = NoGrad::new(&*device.backend);
+        let images = device.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
         let observed = self.observe(params, &patchify(&images, self.geometry())?, observation)?;
         let scores = self.corruption.score(&observed, self.geometry())?.cast(DType::F32)?;
         Ok(Some(scores.download()?.into_f32()))

@@ -12,7 +12,7 @@ use crate::encoder::{DropPath, patchify};
 use crate::geometry::Geometry;
 use crate::objective::TokenWeights;
 use crate::restoration::{Dropped, Style};
-use crate::tensor::{DType, Place, Tensor};
+use crate::tensor::{DType, DeviceHandle, Tensor};
 use crate::{Error, Result};
 
 /// What a step is run for.
@@ -68,7 +68,7 @@ impl Model {
     /// The backend's failure, or a batch that doesn't fit the model.
     pub fn prepare<'a>(
         &'a self,
-        place: &Place,
+        device: &DeviceHandle,
         dtype: DType,
         batch: &'a Batch,
         plan: &'a CorruptionPlan,
@@ -84,18 +84,18 @@ impl Model {
             )));
         }
         let draws = Draws { seed: self.seed, step: mode.step, first_sample: batch.first_sample };
-        let noise = NoiseDraws { place, dtype, draws };
+        let noise = NoiseDraws { device, dtype, draws };
         let request = PlanRequest { progress: plan.progress, ..self.request(batch, mode.step) };
         let mask_tokens = self.style == Style::Encoder && plan.has_masked();
 
-        let images = place.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
         let patches = patchify(&images, &geometry)?;
         let noised = (self.site.on_pixels() || self.needs.target.pixel_noise)
             .then(|| self.noised_patches(&noise, &patches, request, plan))
             .transpose()?;
-        let dropped = (self.style == Style::Decoder).then(|| dropped(plan, place)).transpose()?;
+        let dropped = (self.style == Style::Decoder).then(|| dropped(plan, device)).transpose()?;
         let masked = (mask_tokens && !plan.substitutive)
-            .then(|| place.truths([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
+            .then(|| device.truths([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
             .transpose()?;
         let token_noise = match self.site {
             NoiseSite::Embedding | NoiseSite::Block(_) if plan.has_noise() => {
@@ -106,17 +106,17 @@ impl Model {
         let source = plan
             .source
             .as_ref()
-            .map(|source| place.indices([b * l], source.iter().map(|&s| i64::from(s)).collect()))
+            .map(|source| device.indices([b * l], source.iter().map(|&s| i64::from(s)).collect()))
             .transpose()?;
         let separation = self
             .needs
             .separate
             .clone()
-            .map(|blocks| Ok((blocks, separation(plan, &geometry, place, dtype)?)))
+            .map(|blocks| Ok((blocks, separation(plan, &geometry, device, dtype)?)))
             .transpose()?;
         let rate = self.encoder.drop_path();
         let drop_path = (mode.training && rate > 0.0)
-            .then(|| DropPath::draw(place, draws, b, geometry.depth, rate, dtype))
+            .then(|| DropPath::draw(device, draws, b, geometry.depth, rate, dtype))
             .transpose()?;
         Ok(Prepared {
             plan,
@@ -130,7 +130,7 @@ impl Model {
             dropped,
             separation,
             drop_path,
-            weights: TokenWeights::new(plan, place, dtype)?,
+            weights: TokenWeights::new(plan, device, dtype)?,
             teacher: None,
             observe: mode.observe && mask_tokens,
         })
@@ -138,7 +138,7 @@ impl Model {
 }
 
 /// The kept, dropped and restoring positions of a plan.
-fn dropped(plan: &CorruptionPlan, place: &Place) -> Result<Dropped> {
+fn dropped(plan: &CorruptionPlan, device: &DeviceHandle) -> Result<Dropped> {
     let kept = plan.kept()?;
     let keeps = kept.first().map_or(0, Vec::len);
     let (mut keep, mut drop, mut restore) = (vec![], vec![], vec![]);
@@ -157,14 +157,19 @@ fn dropped(plan: &CorruptionPlan, place: &Place) -> Result<Dropped> {
         }
     }
     Ok(Dropped {
-        keep: place.indices([plan.batch, keeps], keep)?,
-        dropped: place.indices([plan.batch, plan.tokens - keeps], drop)?,
-        restore: place.indices([plan.batch, plan.tokens], restore)?,
+        keep: device.indices([plan.batch, keeps], keep)?,
+        dropped: device.indices([plan.batch, plan.tokens - keeps], drop)?,
+        restore: device.indices([plan.batch, plan.tokens], restore)?,
     })
 }
 
 /// An attention bias [B, 1, N, N] that removes the logits between masked and noised tokens.
-fn separation(plan: &CorruptionPlan, geometry: &Geometry, place: &Place, dtype: DType) -> Result<Tensor> {
+fn separation(
+    plan: &CorruptionPlan,
+    geometry: &Geometry,
+    device: &DeviceHandle,
+    dtype: DType,
+) -> Result<Tensor> {
     // Large enough that the softmax is 0 in every type, small enough that sums stay finite.
     const REMOVED: f32 = -1e9;
     let n = geometry.prefix + plan.tokens;
@@ -180,5 +185,5 @@ fn separation(plan: &CorruptionPlan, geometry: &Geometry, place: &Place, dtype: 
             }
         }
     }
-    place.floats([plan.batch, 1, n, n], bias, dtype)
+    device.floats([plan.batch, 1, n, n], bias, dtype)
 }

@@ -16,8 +16,8 @@ impl Model {
     /// # Errors
     /// The backend's failure.
     pub fn with_teacher<'a>(&self, mut prepared: Prepared<'a>, teacher: &Params) -> Result<Prepared<'a>> {
-        let place = prepared.patches.place();
-        let _quiet = NoGrad::new(&*place.backend);
+        let device = prepared.patches.device();
+        let _quiet = NoGrad::new(&*device.backend);
         let embedded = self.encoder.embed(teacher, &prepared.patches)?; // [B, L, D]
         let mut tokens = self.encoder.assemble(teacher, &embedded, None)?; // [B, P + L, D]
         let (mut features, mut done) = (BTreeMap::new(), 0);

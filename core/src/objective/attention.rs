@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::corruption::{CorruptionPlan, Role};
 use crate::encoder::Probabilities;
-use crate::tensor::{DType, HostData, HostTensor, Place, Tensor};
+use crate::tensor::{DType, DeviceHandle, HostData, HostTensor, Tensor};
 
 /// Weights over attention rows and columns for masked (M) and noised visible tokens (V).
 ///
@@ -27,7 +27,12 @@ impl AttentionStatistics {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn new(plan: &CorruptionPlan, prefix: usize, place: &Place, dtype: DType) -> Result<Option<Self>> {
+    pub fn new(
+        plan: &CorruptionPlan,
+        prefix: usize,
+        device: &DeviceHandle,
+        dtype: DType,
+    ) -> Result<Option<Self>> {
         let partner = if plan.roles.contains(&Role::Noised) { Role::Noised } else { Role::Visible };
         let tokens = prefix + plan.tokens;
         let indicator = |wanted: Role| {
@@ -42,7 +47,7 @@ impl AttentionStatistics {
         let (masked, noised) = (indicator(Role::Masked), indicator(partner));
         let upload = |values: &[f64], scale: f64| {
             let values = HostData::F64(values.iter().map(|v| v * scale).collect());
-            place.upload(HostTensor::new([plan.batch, 1, tokens, 1], values)?.to_float(dtype)?)
+            device.upload(HostTensor::new([plan.batch, 1, tokens, 1], values)?.to_float(dtype)?)
         };
         let (m, v) = (masked.iter().sum::<f64>(), noised.iter().sum::<f64>());
         if m == 0.0 || v == 0.0 {

@@ -7,7 +7,7 @@ use super::AttentionStatistics;
 use crate::corruption::{CorruptionPlan, NoiseSite, Role};
 use crate::encoder::Probabilities;
 use crate::target::{Target, TargetInput};
-use crate::tensor::{DType, HostData, HostTensor, Place, Tensor};
+use crate::tensor::{DType, DeviceHandle, HostData, HostTensor, Tensor};
 use crate::{Error, Result};
 
 /// Weights that make a sum over tokens the mean over one role.
@@ -26,7 +26,7 @@ impl TokenWeights {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn new(plan: &CorruptionPlan, place: &Place, dtype: DType) -> Result<Self> {
+    pub fn new(plan: &CorruptionPlan, device: &DeviceHandle, dtype: DType) -> Result<Self> {
         let mean_over = |wanted: &dyn Fn(Role) -> bool| -> Result<Option<Tensor>> {
             let count = plan.roles.iter().filter(|&&role| wanted(role)).count();
             if count == 0 {
@@ -35,7 +35,7 @@ impl TokenWeights {
             let weight = 1.0 / count as f64;
             let values = plan.roles.iter().map(|&role| if wanted(role) { weight } else { 0.0 }).collect();
             let values = HostTensor::new([plan.batch, plan.tokens, 1], HostData::F64(values))?;
-            place.upload(values.to_float(dtype)?).map(Some)
+            device.upload(values.to_float(dtype)?).map(Some)
         };
         Ok(Self {
             masked: mean_over(&|role| role == Role::Masked)?,
@@ -80,7 +80,7 @@ impl StepOutput<'_> {
     /// The backend's failure.
     pub fn attention_statistics(&self) -> Result<Option<AttentionStatistics>> {
         let TargetInput { geometry, patches, .. } = self.input;
-        AttentionStatistics::new(self.plan, geometry.prefix, &patches.place(), patches.dtype())
+        AttentionStatistics::new(self.plan, geometry.prefix, &patches.device(), patches.dtype())
     }
 
     /// A tensor that objectives share, made by the first that asks.

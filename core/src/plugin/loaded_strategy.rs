@@ -220,7 +220,7 @@ impl Corruption for LoadedStrategy {
             reserved: 0,
         };
         let tokens = application.tokens;
-        let operations = Operations::new(tokens.place(), request);
+        let operations = Operations::new(tokens.device(), request);
         let enter = |tensor: Option<&Tensor>| match tensor {
             Some(tensor) => operations.enter(tensor.clone()),
             None => Ok(palimpsest_abi::backend::Tensor::none()),
@@ -288,7 +288,7 @@ impl Corruption for LoadedStrategy {
         // Scores draw nothing that depends on the step: they are a function of what is seen.
         let request =
             PlanRequest { geometry, batch, seed: 0, step: 0, first_sample: 0, progress: 0.0, scores: None };
-        let operations = Operations::new(observed.place(), &request);
+        let operations = Operations::new(observed.device(), &request);
         let seen = operations.enter(observed.clone())?;
         let mut result = palimpsest_abi::backend::Tensor::none();
         let mut error = CError::new();

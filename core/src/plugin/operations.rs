@@ -12,7 +12,7 @@ use palimpsest_abi::{Code, Error as CError, Head, Opaque};
 use super::{failure, wire};
 use crate::corruption::PlanRequest;
 use crate::random::{Philox, Stream};
-use crate::tensor::{DType, Op, OpKind, Place, Shape, Tensor};
+use crate::tensor::{DType, DeviceHandle, Op, OpKind, Shape, Tensor};
 use crate::{Error, HostTensor as Elements, Result};
 
 /// Handles of one call; a plug-in that makes more is out of hand.
@@ -23,7 +23,7 @@ static CALLS: AtomicU32 = AtomicU32::new(1);
 
 /// The host's operations for one call of a plug-in, and its tensors, which are dropped with it.
 pub struct Operations {
-    place: Place,
+    device: DeviceHandle,
     call: u32,
     seed: u64,
     step: u64,
@@ -40,9 +40,9 @@ struct State {
 
 impl Operations {
     /// For a call about a request: random values go by its seed, step and images.
-    pub fn new(place: Place, request: &PlanRequest<'_>) -> Self {
+    pub fn new(device: DeviceHandle, request: &PlanRequest<'_>) -> Self {
         Self {
-            place,
+            device,
             call: CALLS.fetch_add(1, Ordering::Relaxed) & 0x7fff_ffff,
             seed: request.seed,
             step: request.step,
@@ -100,7 +100,7 @@ impl Operations {
 
     fn run(&self, op: &Op, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         match op {
-            Op::Full { shape, value, dtype } => Ok(vec![self.place.full(shape.clone(), *value, *dtype)?]),
+            Op::Full { shape, value, dtype } => Ok(vec![self.device.full(shape.clone(), *value, *dtype)?]),
             Op::RandomNormal { shape, dtype } => {
                 Ok(vec![self.draw(shape, *dtype, |random, out| random.fill_normal(out))?])
             }
@@ -131,7 +131,7 @@ impl Operations {
         } else {
             fill(&mut Philox::new(seed, Stream::Operation, self.step, u64::from(u32::MAX)), &mut values);
         }
-        self.place.floats(shape.clone(), values, dtype)
+        self.device.floats(shape.clone(), values, dtype)
     }
 }
 
@@ -224,7 +224,7 @@ unsafe extern "C" fn upload(
         }
         // SAFETY: the plug-in's struct and its elements live until the call returns.
         let elements: Elements = unsafe { wire::host_in(&*data) }?;
-        let entered = operations.enter(operations.place.upload(elements)?)?;
+        let entered = operations.enter(operations.device.upload(elements)?)?;
         // SAFETY: a place for the tensor.
         unsafe { tensor.write(entered) };
         Ok(())

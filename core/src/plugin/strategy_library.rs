@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 crate::settings! {
     /// The host's own key in the table of a strategy that puts noise on tokens or changes them.
-    pub(super) struct Place {
+    pub(super) struct InjectionPoint {
         /// Where its noise or its operations enter: pixels, embedding, block:K (before block K, counted from 0), or auto (where [noise] enters, else the embedding).
         at: String = "auto".to_owned();
     }
@@ -157,7 +157,7 @@ impl StrategyLibrary {
 
     /// The fields of its table in recipes.
     pub fn fields(&self) -> Vec<Field> {
-        let place = self.injects().then(Place::fields).into_iter().flatten();
+        let place = self.injects().then(InjectionPoint::fields).into_iter().flatten();
         self.parameters.iter().map(Parameter::field).chain(place).collect()
     }
 
@@ -169,9 +169,9 @@ impl StrategyLibrary {
         let at = match section.table().get("at") {
             Some(at) if self.injects() => {
                 let only = toml::Table::from_iter([("at".to_owned(), at.clone())]);
-                section.with_table(only).read::<Place>()?.at
+                section.with_table(only).read::<InjectionPoint>()?.at
             }
-            _ => Place::default().at,
+            _ => InjectionPoint::default().at,
         };
         let own = if self.injects() { section.clone().without(&["at"]) } else { section.clone() };
         let values = parameter::read(&self.parameters, &own)?;

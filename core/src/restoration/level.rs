@@ -31,7 +31,7 @@ impl LevelEmbedder {
     /// The backend's failure.
     pub fn forward(&self, params: &Params, levels: &[f32]) -> Result<Tensor> {
         let table: Vec<f32> = levels.iter().flat_map(|&level| sinusoid(level)).collect();
-        let x = params.place().floats([levels.len(), WIDTH], table, params.dtype())?;
+        let x = params.device().floats([levels.len(), WIDTH], table, params.dtype())?;
         let hidden = self.first.forward(params, &x)?.silu()?;
         self.second.forward(params, &hidden)?.reshape([levels.len(), 1, self.width])
     }

@@ -1,6 +1,6 @@
 //! The numbers of a step of AdamW that change from step to step.
 
-use super::{DType, Place, Tensor};
+use super::{DType, DeviceHandle, Tensor};
 use crate::Result;
 
 /// What [`Op::Adamw`](super::Op::Adamw) reads from its tensor of rates, in the order of the elements.
@@ -46,7 +46,7 @@ impl AdamwRates {
     ///
     /// # Errors
     /// No memory.
-    pub fn upload(&self, place: &Place, parameter: DType) -> Result<Tensor> {
-        place.doubles([Self::COUNT], self.elements().to_vec(), Self::dtype(parameter))
+    pub fn upload(&self, device: &DeviceHandle, parameter: DType) -> Result<Tensor> {
+        device.doubles([Self::COUNT], self.elements().to_vec(), Self::dtype(parameter))
     }
 }

@@ -141,8 +141,8 @@ fn adamw(op: &Op, x: &Tensor, rest: &[Tensor]) -> Result<Vec<Tensor>> {
         return Err(Error::failure("adamw: wrong inputs to lower"));
     };
     // A step has no history, whatever its inputs have.
-    let place = x.place();
-    let _quiet = NoGrad::new(&*place.backend);
+    let device = x.device();
+    let _quiet = NoGrad::new(&*device.backend);
     let rate = |i: usize| rates.narrow(0, i, 1)?.reshape([]);
     let like = |number: Tensor| number.cast(x.dtype());
     let (lr, step, skip) = (rate(0)?.mul_scalar(*factor)?, rate(1)?, rate(3)?);

@@ -7,12 +7,12 @@
 
 mod adamw;
 mod attributes;
+mod device_handle;
 mod host;
 mod infer;
 mod lower;
 mod methods;
 mod op;
-mod place;
 mod shape;
 
 use std::borrow::Borrow;
@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 pub use adamw::AdamwRates;
 pub use attributes::Attributes;
+pub use device_handle::DeviceHandle;
 pub use host::{HostData, HostTensor};
 pub use op::{Op, OpKind};
 pub use palimpsest_types::{DType, Interpolation};
-pub use place::Place;
 pub use shape::Shape;
 use smallvec::SmallVec;
 
@@ -67,10 +67,10 @@ impl fmt::Debug for Tensor {
 }
 
 impl Tensor {
-    fn create(place: &Place, op: &Op) -> Result<Self> {
+    fn create(device: &DeviceHandle, op: &Op) -> Result<Self> {
         let due = infer::infer(op, &[])?;
-        let handles = place.backend.execute(op, vec![], place.device)?;
-        only(op, Self::wrap((op, &place.backend, place.device), handles, due)?)
+        let handles = device.backend.execute(op, vec![], device.id)?;
+        only(op, Self::wrap((op, &device.backend, device.id), handles, due)?)
     }
 
     /// Tensors of an operation's results, if they are what was inferred.
@@ -184,8 +184,8 @@ impl Tensor {
     }
 
     /// Where new tensors for use with this one are made.
-    pub fn place(&self) -> Place {
-        Place { backend: self.backend.clone(), device: self.device }
+    pub fn device(&self) -> DeviceHandle {
+        DeviceHandle { backend: self.backend.clone(), id: self.device }
     }
 
     /// The backend's tensor.

@@ -21,7 +21,7 @@ use super::{Collective, Phases, Schedule, Single, StepReport};
 use crate::backend::Backend;
 use crate::params::{ParamSpec, Params};
 use crate::recipe::{GraphMode, OptimizerSettings};
-use crate::tensor::{AdamwRates, DType, HostTensor, Op, OpKind, Place, Tensor};
+use crate::tensor::{AdamwRates, DType, DeviceHandle, HostTensor, Op, OpKind, Tensor};
 use crate::{Error, Result};
 
 /// How an engine steps.
@@ -54,11 +54,11 @@ pub struct StepInput<'a> {
 }
 
 /// Makes the forward pass of a micro-batch.
-pub type MakePass<'a> = dyn Fn(&Place, usize) -> Result<Box<dyn Pass + 'a>> + 'a;
+pub type MakePass<'a> = dyn Fn(&DeviceHandle, usize) -> Result<Box<dyn Pass + 'a>> + 'a;
 
 /// Parameters, what is kept of them from step to step, and how they step.
 pub struct Engine {
-    place: Place,
+    device: DeviceHandle,
     rules: Rules,
     state: State,
     graphs: Option<Stepper>,
@@ -123,11 +123,11 @@ impl Engine {
     /// # Errors
     /// No memory.
     pub fn new(params: Params, specs: &[ParamSpec], settings: EngineSettings) -> Result<Self> {
-        let place = params.place();
+        let device = params.device();
         let (trained, compute) = (params.trained().cloned(), params.compute());
-        let zeros = |p: &Tensor| p.place().full(p.shape().clone(), 0.0, p.dtype());
+        let zeros = |p: &Tensor| p.device().full(p.shape().clone(), 0.0, p.dtype());
         // Deep copies: an average shares no memory with what is trained.
-        let copy = |p: &Tensor| p.place().upload(p.download()?);
+        let copy = |p: &Tensor| p.device().upload(p.download()?);
         let keep = |index: usize| {
             let value = &params.tensors()[index];
             Ok(Trained {
@@ -141,13 +141,13 @@ impl Engine {
         };
         let kept = (0..specs.len()).filter(|&i| params.is_trained(i)).map(keep).collect::<Result<_>>()?;
         let state = State { params: params.into_tensors(), trained: kept };
-        let wide = match place.backend.supports(OpKind::Cast, DType::F64, place.device) {
+        let wide = match device.backend.supports(OpKind::Cast, DType::F64, device.id) {
             true => DType::F64,
             false => DType::F32,
         };
-        let (graphs, notice) = Stepper::new(settings.graph, &place);
+        let (graphs, notice) = Stepper::new(settings.graph, &device);
         let rules = Rules { settings, collective: Box::new(Single), trained, compute, wide };
-        Ok(Self { place, rules, state, graphs, notice, step: 0 })
+        Ok(Self { device, rules, state, graphs, notice, step: 0 })
     }
 
     /// Averages gradients with other processes. Their sums can't be part of a graph.
@@ -209,8 +209,8 @@ impl Engine {
     /// No memory, or other numbers of tensors.
     pub fn restore(&mut self, restored: Restored) -> Result<()> {
         let Restored { step, params, moments, averages } = restored;
-        let (place, state) = (&self.place, &self.state);
-        let upload = |value: HostTensor| place.upload(value);
+        let (device, state) = (&self.device, &self.state);
+        let upload = |value: HostTensor| device.upload(value);
         let mut averages = averages.into_iter();
         let keep = |(trained, [first, second]): (&Trained, [HostTensor; 2])| {
             let average = trained.average.as_ref().and_then(|_| averages.next()).map(upload).transpose()?;
@@ -236,12 +236,13 @@ impl Engine {
     /// The backend's failure, or that of another process.
     pub fn step(&mut self, input: &StepInput<'_>) -> Result<StepReport> {
         let started = Instant::now();
-        let Self { place, rules, state, graphs, step, .. } = self;
-        let mut advance = |place: &Place, state: &mut State| rules.advance(place, state, *step, input);
+        let Self { device, rules, state, graphs, step, .. } = self;
+        let mut advance =
+            |device: &DeviceHandle, state: &mut State| rules.advance(device, state, *step, input);
         let (outcome, values) = match graphs {
-            Some(graphs) => graphs.step(place, state, input.observe, &mut advance)?,
+            Some(graphs) => graphs.step(device, state, input.observe, &mut advance)?,
             None => {
-                let outcome = advance(place, state)?;
+                let outcome = advance(device, state)?;
                 let values = outcome.report.download()?.into_f64();
                 (outcome, values)
             }
@@ -289,9 +290,15 @@ impl Rules {
     }
 
     /// A step on the device, from uploads to new weights.
-    fn advance(&self, place: &Place, state: &mut State, step: u64, input: &StepInput<'_>) -> Result<Outcome> {
-        let numbers = self.numbers(place, step, input.micro_batches)?;
-        let (mut gradients, mut scalars, phases) = self.gradients(place, state, input)?;
+    fn advance(
+        &self,
+        device: &DeviceHandle,
+        state: &mut State,
+        step: u64,
+        input: &StepInput<'_>,
+    ) -> Result<Outcome> {
+        let numbers = self.numbers(device, step, input.micro_batches)?;
+        let (mut gradients, mut scalars, phases) = self.gradients(device, state, input)?;
 
         // Between processes: the gradients, and the losses, so that all agree whether a step is finite.
         let count = gradients.len();
@@ -302,7 +309,7 @@ impl Rules {
             scalars[i].1 = loss.ok_or_else(|| Error::failure("a loss that was not averaged"))?;
         }
 
-        let norm = self.global_norm(place, &gradients)?.div(&numbers.micro_batches)?;
+        let norm = self.global_norm(device, &gradients)?.div(&numbers.micro_batches)?;
         let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
         let values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
         let mut decisive: Vec<Tensor> =
@@ -325,7 +332,7 @@ impl Rules {
     /// Forward and backward pass of every micro-batch: the sum of their gradients, and all their scalars.
     fn gradients(
         &self,
-        place: &Place,
+        device: &DeviceHandle,
         state: &State,
         input: &StepInput<'_>,
     ) -> Result<(Vec<Option<Tensor>>, Scalars, Phases)> {
@@ -333,7 +340,7 @@ impl Rules {
         let (mut scalars, mut phases) = (vec![], Phases::default());
         for i in 0..input.micro_batches {
             let started = Instant::now();
-            let pass = (input.pass)(place, i)?;
+            let pass = (input.pass)(device, i)?;
             phases.corruption += started.elapsed().as_secs_f64();
             let found = gradients_of(&*pass, &self.params(state), self.settings.checkpoint_blocks)?;
             phases.forward += found.seconds[0];
@@ -349,18 +356,18 @@ impl Rules {
     }
 
     /// The global L2 norm [1].
-    fn global_norm(&self, place: &Place, gradients: &[Option<Tensor>]) -> Result<Tensor> {
+    fn global_norm(&self, device: &DeviceHandle, gradients: &[Option<Tensor>]) -> Result<Tensor> {
         let squares: Vec<Tensor> =
             gradients.iter().flatten().map(|g| g.sum_squares()?.reshape([1])).collect::<Result<_>>()?;
         if squares.is_empty() {
-            return place.full([1], 0.0, self.wide);
+            return device.full([1], 0.0, self.wide);
         }
         let all = Tensor::concat(&squares.iter().collect::<Vec<_>>(), 0)?;
         all.cast(self.wide)?.sum(&[0])?.sqrt()
     }
 
     /// What the host tells a step, in one upload.
-    fn numbers(&self, place: &Place, step: u64, micro_batches: usize) -> Result<Numbers> {
+    fn numbers(&self, device: &DeviceHandle, step: u64, micro_batches: usize) -> Result<Numbers> {
         // As exact as the optimiser reads it for f32 parameters, so that every type steps at the same rate.
         let lr = f64::from(self.settings.schedule.lr(step) as f32);
         let average = 1.0 - self.settings.ema;
@@ -373,7 +380,7 @@ impl Rules {
             1.0,
             0.0,
         ];
-        let all = place.doubles([values.len()], values, self.wide)?;
+        let all = device.doubles([values.len()], values, self.wide)?;
         let one = |i: usize| all.narrow(0, i, 1);
         Ok(Numbers {
             rates: all.narrow(0, 0, 2)?,

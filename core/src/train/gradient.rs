@@ -137,11 +137,11 @@ fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradien
         (0..depth).step_by(blocks).map(|first| first..(first + blocks).min(depth)).collect();
 
     // Forward without history: only the tokens between segments stay, and what the losses read.
-    let place = params.place();
+    let device = params.device();
     let mut inputs = vec![];
     let mut side = vec![];
     let last = {
-        let _quiet = NoGrad::new(&*place.backend);
+        let _quiet = NoGrad::new(&*device.backend);
         let mut tokens = pass.enter(params)?;
         for segment in &segments {
             inputs.push(tokens.clone());

@@ -13,7 +13,7 @@ use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
-use crate::tensor::{DType, HostTensor, Place};
+use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::{Error, Result};
 
 /// The state of training.
@@ -23,7 +23,7 @@ pub struct Trainer {
     /// The model.
     pub model: Model,
     /// The backend and device.
-    pub place: Place,
+    pub device: DeviceHandle,
     /// Steps in an epoch.
     pub steps_per_epoch: u64,
     /// Steps in the run.
@@ -36,10 +36,10 @@ impl Trainer {
     ///
     /// # Errors
     /// A mistake in the recipe, or the backend's failure.
-    pub fn new(recipe: Recipe, place: Place, steps_per_epoch: u64) -> Result<Self> {
+    pub fn new(recipe: Recipe, device: DeviceHandle, steps_per_epoch: u64) -> Result<Self> {
         let model = Model::build(&recipe)?;
         let values = model.specs.initial(recipe.run.seed)?;
-        Self::with_values(recipe, model, place, steps_per_epoch, values, DType::F32)
+        Self::with_values(recipe, model, device, steps_per_epoch, values, DType::F32)
     }
 
     /// A start from given values, in a given float type (f64 for gradient checks).
@@ -49,7 +49,7 @@ impl Trainer {
     pub fn with_values(
         recipe: Recipe,
         model: Model,
-        place: Place,
+        device: DeviceHandle,
         steps_per_epoch: u64,
         values: Vec<HostTensor>,
         dtype: DType,
@@ -77,10 +77,10 @@ impl Trainer {
             checkpoint_blocks: train.checkpoint_blocks,
             graph: train.graph,
         };
-        let params = Params::upload(&place, values, dtype, compute)?;
+        let params = Params::upload(&device, values, dtype, compute)?;
         let engine = Engine::new(params, model.specs.specs(), settings)?;
-        place.backend.seed(recipe.run.seed);
-        Ok(Self { recipe, model, place, steps_per_epoch, total_steps, engine })
+        device.backend.seed(recipe.run.seed);
+        Ok(Self { recipe, model, device, steps_per_epoch, total_steps, engine })
     }
 
     /// Averages gradients with the other processes of the run.
@@ -137,10 +137,10 @@ impl Trainer {
         let parts = self.parts(batch)?;
         let planning = started.elapsed().as_secs_f64();
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
-        let pass = |place: &Place, i: usize| {
+        let pass = |device: &DeviceHandle, i: usize| {
             let (batch, plan) = &parts[i];
             let prepared =
-                model.prepare(place, dtype, batch, plan, Mode { step, training: true, observe })?;
+                model.prepare(device, dtype, batch, plan, Mode { step, training: true, observe })?;
             Ok(Box::new(Restoration { model, prepared }) as Box<dyn Pass>)
         };
         let (micro_batches, images) = (parts.len(), batch.len());
@@ -194,7 +194,7 @@ impl Trainer {
             step: self.step_count(),
             recipe_hash: self.recipe.hash(),
             recipe: self.recipe.to_toml(),
-            backend: self.place.backend.info().name,
+            backend: self.device.backend.info().name,
             plugin: self.model.corruption.plugin().cloned(),
         };
         Ok(Checkpoint { state, tensors })

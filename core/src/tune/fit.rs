@@ -8,7 +8,7 @@ use crate::encoder::ImageShape;
 use crate::head::{
     Artifact, ExampleSource, Examples, ExamplesRequest, PartSize, Scores, TaskExamples, TaskHead, examples_of,
 };
-use crate::tensor::{DType, Place};
+use crate::tensor::{DType, DeviceHandle};
 use crate::train::steps::{self, Steps};
 use crate::train::{Checkpoint, StepReport};
 use crate::{Error, Result};
@@ -20,7 +20,7 @@ pub struct FitRequest<'a> {
     /// Where the encoder starts from.
     pub start: &'a EncoderStart,
     /// Backend and device.
-    pub place: Place,
+    pub device: DeviceHandle,
     /// Training images of each class at most; 0 takes all.
     pub shots: usize,
     /// Training and test images at most; 0 takes all.
@@ -112,7 +112,7 @@ fn tuner<H: TaskHead>(request: &FitRequest<'_>, data: &dyn TaskExamples<H::Targe
         request.start,
         data.classes(),
         images,
-        request.place.clone(),
+        request.device.clone(),
         DType::F32,
     )
 }

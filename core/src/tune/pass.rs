@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::encoder::{BlockContext, DropPath, Encoder, patchify};
 use crate::head::{Draws, Examples, Feature, TaskHead, collect_features, run_blocks};
 use crate::params::Params;
-use crate::tensor::{DType, Place, Tensor};
+use crate::tensor::{DType, DeviceHandle, Tensor};
 use crate::train::{Pass, Scalars, Side};
 use crate::{Error, Result};
 
@@ -37,16 +37,16 @@ impl<H: TaskHead> Network<H> {
     /// The forward pass of a batch, whose images are uploaded to `place`.
     pub(super) fn pass<'a>(
         &'a self,
-        place: &Place,
+        device: &DeviceHandle,
         examples: &'a Examples<H::Target>,
         PassMode { dtype, seed, step, drop_path }: PassMode,
     ) -> Result<TuningPass<'a, H>> {
         let geometry = self.encoder.geometry();
         let batch = &examples.batch;
-        let images = place.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
         let draws = Draws { seed, step, first_sample: batch.first_sample };
         let drop_path = (drop_path > 0.0)
-            .then(|| DropPath::draw(place, draws, batch.len(), geometry.depth, drop_path, dtype))
+            .then(|| DropPath::draw(device, draws, batch.len(), geometry.depth, drop_path, dtype))
             .transpose()?;
         Ok(TuningPass {
             encoder: &*self.encoder,

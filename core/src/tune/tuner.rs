@@ -12,7 +12,7 @@ use crate::head::{Examples, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
-use crate::tensor::{DType, HostTensor, Place};
+use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::train::{
     Checkpoint, CheckpointState, Collective, Engine, EngineSettings, Pass, Schedule, StepInput, StepReport,
 };
@@ -61,7 +61,7 @@ pub struct Tuner<H: TaskHead> {
     pub specs: ParamSpecs,
     /// Steps in the whole training.
     pub total_steps: u64,
-    place: Place,
+    device: DeviceHandle,
     engine: Engine,
 }
 
@@ -76,7 +76,7 @@ impl<H: TaskHead> Tuner<H> {
         start: &EncoderStart,
         classes: &[String],
         images: usize,
-        place: Place,
+        device: DeviceHandle,
         dtype: DType,
     ) -> Result<Self> {
         let mut specs = ParamSpecs::default();
@@ -129,7 +129,7 @@ impl<H: TaskHead> Tuner<H> {
         };
         let compute = if train.precision == Precision::Bf16 { DType::Bf16 } else { dtype };
         let trained: Arc<[bool]> = trained(specs.specs(), geometry.depth, train.tune).into();
-        let params = Params::upload(&place, values, dtype, compute)?.only(trained);
+        let params = Params::upload(&device, values, dtype, compute)?.only(trained);
         let settings = EngineSettings {
             optimizer: recipe.optimizer.clone(),
             schedule: Schedule::new(
@@ -145,9 +145,9 @@ impl<H: TaskHead> Tuner<H> {
             graph: GraphMode::Off,
         };
         let engine = Engine::new(params, specs.specs(), settings)?;
-        place.backend.seed(train.seed);
+        device.backend.seed(train.seed);
         let network = Network { encoder, head, features, frozen };
-        Ok(Self { recipe, network, specs, total_steps, place, engine })
+        Ok(Self { recipe, network, specs, total_steps, device, engine })
     }
 
     /// Averages gradients with the other processes of the fit.
@@ -193,7 +193,7 @@ impl<H: TaskHead> Tuner<H> {
     ) -> Result<TuningPass<'a, H>> {
         let drop_path = if training { self.recipe.train.drop_path } else { 0.0 };
         let mode = PassMode { dtype: self.engine.dtype(), seed: self.recipe.train.seed, step, drop_path };
-        self.network.pass(&self.place, examples, mode)
+        self.network.pass(&self.device, examples, mode)
     }
 
     /// One optimiser step. Nothing changes where a loss or gradient is not finite: the report then tells
@@ -210,8 +210,8 @@ impl<H: TaskHead> Tuner<H> {
         };
         let network = &self.network;
         let mode = PassMode { dtype: self.engine.dtype(), seed, step: self.step_count(), drop_path };
-        let pass = |place: &Place, i: usize| {
-            network.pass(place, &parts[i], mode).map(|pass| Box::new(pass) as Box<dyn Pass>)
+        let pass = |device: &DeviceHandle, i: usize| {
+            network.pass(device, &parts[i], mode).map(|pass| Box::new(pass) as Box<dyn Pass>)
         };
         let images = examples.batch.len();
         self.engine.step(&StepInput { micro_batches: accumulate, images, observe: false, pass: &pass })
@@ -222,7 +222,7 @@ impl<H: TaskHead> Tuner<H> {
     /// # Errors
     /// The backend's failure.
     pub fn predict(&self, params: &Params, batch: &crate::data::Batch) -> Result<Vec<H::Prediction>> {
-        let _quiet = NoGrad::new(&*self.place.backend);
+        let _quiet = NoGrad::new(&*self.device.backend);
         let Network { encoder, head, features, .. } = &self.network;
         let inference = Inference { encoder: &**encoder, params, features };
         head.infer(&inference, batch)
@@ -245,7 +245,7 @@ impl<H: TaskHead> Tuner<H> {
             step: self.step_count(),
             recipe_hash: String::new(),
             recipe: toml::to_string(&table).map_err(|e| Error::failure(e.to_string()))?,
-            backend: self.place.backend.info().name,
+            backend: self.device.backend.info().name,
             plugin: None,
         };
         Ok(Checkpoint { state, tensors })

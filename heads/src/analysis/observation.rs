@@ -116,9 +116,9 @@ impl<'a> Running<'a> {
     fn step(&mut self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
         let Subject { encoder, params, .. } = self.subject;
         let depth = encoder.geometry().depth;
-        let place = params.place();
-        let _quiet = NoGrad::new(&*place.backend);
-        let images = place.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
+        let device = params.device();
+        let _quiet = NoGrad::new(&*device.backend);
+        let images = device.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
         let patches = patchify(&images, encoder.geometry())?;
         let mut tokens = encoder.assemble(params, &encoder.embed(params, &patches)?, None)?;
         let mut features = vec![self.stage(0, &tokens)?];

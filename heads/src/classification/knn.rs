@@ -5,7 +5,7 @@ use palimpsest_core::backend::NoGrad;
 use palimpsest_core::data::Split;
 use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
 use palimpsest_core::tune::TaskHeadEntry;
-use palimpsest_core::{DType, Error, Place, Result, Tensor, settings};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor, settings};
 use rayon::prelude::*;
 
 use super::scores::ClassScores;
@@ -66,11 +66,11 @@ impl Knn {
         train: &Features,
         test: &Features,
         classes: usize,
-        place: &Place,
+        device: &DeviceHandle,
     ) -> Result<Vec<Vec<f32>>> {
-        let _quiet = NoGrad::new(&*place.backend);
-        let bank = normalised(train, place)?.permute(&[1, 0])?;
-        let queries = normalised(test, place)?;
+        let _quiet = NoGrad::new(&*device.backend);
+        let bank = normalised(train, device)?.permute(&[1, 0])?;
+        let queries = normalised(test, device)?;
         let n = train.count();
         let mut votes = vec![Vec::with_capacity(test.count() * classes); self.k.0.len()];
         for start in (0..test.count()).step_by(ROWS) {
@@ -110,20 +110,20 @@ impl Knn {
 }
 
 /// Rows of unit length, [count, width].
-fn normalised(features: &Features, place: &Place) -> Result<Tensor> {
+fn normalised(features: &Features, device: &DeviceHandle) -> Result<Tensor> {
     let mut values = features.values.clone();
     for row in values.chunks_mut(features.width) {
         let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
         row.iter_mut().for_each(|v| *v /= norm);
     }
-    place.floats([features.count(), features.width], values, DType::F32)
+    device.floats([features.count(), features.width], values, DType::F32)
 }
 
 impl FrozenHead for Knn {
     fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
-        let votes = self.votes(train, test, names.len(), &task.place())?;
+        let votes = self.votes(train, test, names.len(), &task.device())?;
         let mut evaluation: Option<Evaluation> = None;
         for (&k, votes) in self.k.0.iter().zip(votes) {
             let mut scores = ClassScores::new(names);

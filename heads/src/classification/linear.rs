@@ -5,7 +5,7 @@ use palimpsest_core::data::Split;
 use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tune::TaskHeadEntry;
-use palimpsest_core::{DType, Place, Result, Tensor, settings};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor, settings};
 
 use super::probe_optimizer::{ProbeOptimizer, ProbeUpdate};
 use super::scores::ClassScores;
@@ -56,7 +56,7 @@ impl LinearProbe {
         classes: usize,
         rate: f64,
         seed: u64,
-        place: &Place,
+        device: &DeviceHandle,
     ) -> Result<Vec<f32>> {
         let standardiser = Standardiser::fit(train);
         let split = |features: &Features| Standardised {
@@ -69,15 +69,15 @@ impl LinearProbe {
         let steps_per_epoch = train.labels.len() / batch;
         let steps = (self.epochs * steps_per_epoch) as f64;
         let warmup = (self.warmup_epochs * steps_per_epoch).min(steps as usize / 2) as f64;
-        let zeros = |shape: &[usize]| place.full(shape, 0.0, DType::F32);
-        let initial = self.optimizer.initial([classes, train.width], seed, place)?;
+        let zeros = |shape: &[usize]| device.full(shape, 0.0, DType::F32);
+        let initial = self.optimizer.initial([classes, train.width], seed, device)?;
         let mut weight = ProbeUpdate::new(self.optimizer, initial, self.weight_decay)?;
         let mut bias = ProbeUpdate::new(self.optimizer, zeros(&[classes])?, 0.0)?;
         let mut step = 0;
         for epoch in 0..self.epochs {
             let order = Philox::new(seed, Stream::Head, epoch as u64, 0).permutation(train.labels.len());
             for rows in order.chunks_exact(batch) {
-                let (x, y) = train.gather(rows, place)?;
+                let (x, y) = train.gather(rows, device)?;
                 let leaves = [weight.value.track()?, bias.value.track()?];
                 let loss = x.linear(&leaves[0], Some(&leaves[1]))?.cross_entropy(&y, 0.0)?;
                 let gradients = loss.backward(&[&leaves[0], &leaves[1]])?;
@@ -97,21 +97,21 @@ impl LinearProbe {
             }
         }
         let all: Vec<usize> = (0..test.labels.len()).collect();
-        let (x, _) = test.gather(&all, place)?;
+        let (x, _) = test.gather(&all, device)?;
         Ok(x.linear(&weight.value, Some(&bias.value))?.download()?.into_f32())
     }
 }
 
 impl Standardised {
-    fn gather(&self, rows: &[usize], place: &Place) -> Result<(Tensor, Tensor)> {
+    fn gather(&self, rows: &[usize], device: &DeviceHandle) -> Result<(Tensor, Tensor)> {
         let mut values = Vec::with_capacity(rows.len() * self.width);
         for &row in rows {
             values.extend_from_slice(&self.values[row * self.width..][..self.width]);
         }
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Ok((
-            place.floats([rows.len(), self.width], values, DType::F32)?,
-            place.indices([rows.len()], labels)?,
+            device.floats([rows.len(), self.width], values, DType::F32)?,
+            device.indices([rows.len()], labels)?,
         ))
     }
 }
@@ -119,7 +119,7 @@ impl Standardised {
 impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
-        let place = task.place();
+        let device = task.device();
         let names = task.data.classes();
         let scored = |labels: &[i64], scores: &[f32]| -> Result<ClassScores> {
             let mut all = ClassScores::new(names);
@@ -133,14 +133,14 @@ impl FrozenHead for LinearProbe {
         let mut best = (f64::NEG_INFINITY, rates.first().copied().unwrap_or(1e-3));
         if rates.len() > 1 && rest.count() > 0 {
             for rate in rates {
-                let scores = self.fit([&rest, &held_out], names.len(), rate, task.seed, &place)?;
+                let scores = self.fit([&rest, &held_out], names.len(), rate, task.seed, &device)?;
                 let accuracy = scored(&held_out.labels, &scores)?.confusion()?.accuracy();
                 if accuracy > best.0 {
                     best = (accuracy, rate);
                 }
             }
         }
-        let all = scored(&test.labels, &self.fit([train, test], names.len(), best.1, task.seed, &place)?)?;
+        let all = scored(&test.labels, &self.fit([train, test], names.len(), best.1, task.seed, &device)?)?;
         let mut scores = all.scores()?;
         scores.push(("rate".to_owned(), best.1));
         Ok(Evaluation { scores, artifacts: all.artifacts() })

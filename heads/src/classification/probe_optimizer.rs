@@ -4,7 +4,7 @@
 
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{AdamwRates, Op};
-use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor};
 
 /// The optimiser of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,14 +23,14 @@ const TRUST: f64 = 0.001;
 impl ProbeOptimizer {
     /// Initial weights: zeros for AdamW; for LARS, whose first step would be nothing at zero, normal with
     /// deviation 0.01 (MAE).
-    pub(super) fn initial(self, shape: [usize; 2], seed: u64, place: &Place) -> Result<Tensor> {
+    pub(super) fn initial(self, shape: [usize; 2], seed: u64, device: &DeviceHandle) -> Result<Tensor> {
         match self {
-            Self::AdamW => place.full(shape, 0.0, DType::F32),
+            Self::AdamW => device.full(shape, 0.0, DType::F32),
             Self::Lars => {
                 let mut values = vec![0.0; shape[0] * shape[1]];
                 Philox::new(seed, Stream::Head, u64::from(u32::MAX), 1).fill_normal(&mut values);
                 values.iter_mut().for_each(|v| *v *= 0.01);
-                place.floats(shape, values, DType::F32)
+                device.floats(shape, values, DType::F32)
             }
         }
     }
@@ -50,7 +50,7 @@ pub struct ProbeUpdate {
 impl ProbeUpdate {
     /// A parameter at its start.
     pub fn new(optimizer: ProbeOptimizer, value: Tensor, decay: f64) -> Result<Self> {
-        let zeros = || value.place().full(value.shape().clone(), 0.0, value.dtype());
+        let zeros = || value.device().full(value.shape().clone(), 0.0, value.dtype());
         Ok(Self { optimizer, first: zeros()?, second: zeros()?, value, decay })
     }
 
@@ -60,7 +60,7 @@ impl ProbeUpdate {
             ProbeOptimizer::AdamW => {
                 // The rate stands in the operation, which has it in f64.
                 let op = Op::Adamw { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: self.decay, factor: lr };
-                let rates = AdamwRates::new(1.0, step).upload(&self.value.place(), self.value.dtype())?;
+                let rates = AdamwRates::new(1.0, step).upload(&self.value.device(), self.value.dtype())?;
                 let inputs =
                     vec![self.value.clone(), gradient, self.first.clone(), self.second.clone(), rates];
                 if let [value, first, second] = Tensor::apply_owned(&op, inputs)?.as_slice() {
@@ -86,8 +86,8 @@ impl ProbeUpdate {
         let update = gradient.add(&self.value.mul_scalar(self.decay)?)?;
         let norm = |t: &Tensor| t.sum_squares()?.sqrt();
         let (weight, due) = (norm(&self.value)?, norm(&update)?);
-        let zero = weight.place().full([], 0.0, weight.dtype())?;
-        let one = weight.place().full([], 1.0, weight.dtype())?;
+        let zero = weight.device().full([], 0.0, weight.dtype())?;
+        let one = weight.device().full([], 1.0, weight.dtype())?;
         // MAE: 1 where either norm vanishes.
         let scale = weight.mul_scalar(TRUST)?.div(&zero.less(&due)?.choose(&due, &one)?)?;
         let scale = zero.less(&weight)?.choose(&zero.less(&due)?.choose(&scale, &one)?, &one)?;

@@ -26,7 +26,7 @@ pub fn soft_cross_entropy(logits: &Tensor, targets: &[Class], smoothing: f64) ->
             *value += (1.0 - smoothing) as f32 * share;
         }
     }
-    let wanted = logits.place().floats([batch, classes], wanted, logits.dtype())?;
+    let wanted = logits.device().floats([batch, classes], wanted, logits.dtype())?;
     let shifted = logits.sub(&logits.max(1)?.detach()?)?;
     let log_sum = shifted.exp()?.sum(&[1])?.log()?;
     // The wanted shares of a row add up to 1.

@@ -57,8 +57,8 @@ impl GroupNorm {
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         let [b, c, h, w] = x.shape().array()?;
         let width = c / self.groups * h * w;
-        let place = params.place();
-        let (one, zero) = (place.full([width], 1.0, x.dtype())?, place.full([width], 0.0, x.dtype())?);
+        let device = params.device();
+        let (one, zero) = (device.full([width], 1.0, x.dtype())?, device.full([width], 0.0, x.dtype())?);
         x.reshape([b * self.groups, width])?
             .layer_norm(&one, &zero, Self::EPS)?
             .reshape([b, c, h, w])?

@@ -21,7 +21,7 @@ pub fn segmentation_loss(logits: &Tensor, maps: &[LabelMap]) -> Result<Tensor> {
         map.check_labels(classes)?;
         labels.extend_from_slice(&map.labels);
     }
-    let place = logits.place();
+    let device = logits.device();
     let pixels = logits
         .interpolate(height, width, Interpolation::Bilinear)?
         .permute(&[0, 2, 3, 1])?
@@ -31,9 +31,9 @@ pub fn segmentation_loss(logits: &Tensor, maps: &[LabelMap]) -> Result<Tensor> {
         return pixels.sum_all()?.mul_scalar(0.0);
     }
     let targets = known.iter().map(|&at| i64::from(labels[at as usize])).collect();
-    let targets = place.indices([known.len()], targets)?;
+    let targets = device.indices([known.len()], targets)?;
     if known.len() == labels.len() {
         return pixels.cross_entropy(&targets, 0.0);
     }
-    pixels.index_select(0, &place.indices([known.len()], known)?)?.cross_entropy(&targets, 0.0)
+    pixels.index_select(0, &device.indices([known.len()], known)?)?.cross_entropy(&targets, 0.0)
 }

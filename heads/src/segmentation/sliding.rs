@@ -124,7 +124,7 @@ impl SlidingWindow {
             }
         }
         let shares = counts.into_iter().map(|n: f64| n.recip()).collect();
-        let shares = image.place().doubles([1, 1, full_h, full_w], shares, image.dtype())?;
+        let shares = image.device().doubles([1, 1, full_h, full_w], shares, image.dtype())?;
         sum.ok_or_else(|| Error::failure("no window"))?.mul(&shares)?.narrow(2, 0, h)?.narrow(3, 0, w)
     }
 }
@@ -146,7 +146,7 @@ fn pad(x: &Tensor, rows: [usize; 2], columns: [usize; 2]) -> Result<Tensor> {
 fn mirror(x: &Tensor) -> Result<Tensor> {
     let width = x.shape()[3];
     let reversed = (0..width as i64).rev().collect();
-    x.index_select(3, &x.place().indices([width], reversed)?)
+    x.index_select(3, &x.device().indices([width], reversed)?)
 }
 
 #[cfg(test)]

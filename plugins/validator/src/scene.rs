@@ -7,7 +7,7 @@ use palimpsest_abi::{Error as CError, Head};
 use palimpsest_core::plugin::Operations;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::HostData;
-use palimpsest_core::{DType, HostTensor, Place, Tensor};
+use palimpsest_core::{DType, DeviceHandle, HostTensor, Tensor};
 
 use crate::buffers::Plan;
 use crate::instance::{Instance, Refusal};
@@ -120,7 +120,7 @@ impl Scene {
     }
 
     /// The plan's gain [B, N, 1] and noise [B, N, W] for each of the tokens, where it has noise.
-    fn noise(&self, place: &Place, dtype: DType) -> Checked<Option<[Tensor; 2]>> {
+    fn noise(&self, device: &DeviceHandle, dtype: DType) -> Checked<Option<[Tensor; 2]>> {
         if self.plan.noise.iter().all(|&s| s == 0.0) && self.plan.gain.iter().all(|&a| a == 1.0) {
             return Ok(None);
         }
@@ -143,12 +143,15 @@ impl Scene {
                 noise[row..row + width].iter_mut().for_each(|eps| *eps *= s);
             }
         }
-        Ok(Some([place.floats([batch, n, 1], gain, dtype)?, place.floats([batch, n, width], noise, dtype)?]))
+        Ok(Some([
+            device.floats([batch, n, 1], gain, dtype)?,
+            device.floats([batch, n, width], noise, dtype)?,
+        ]))
     }
 
     /// `apply` on the scene's own tokens.
-    pub(crate) fn apply(&self, instance: &Instance, place: &Place, dtype: DType) -> Checked<Applied> {
-        let tokens = upload(place, &self.shape(), self.tokens(), dtype)?;
+    pub(crate) fn apply(&self, instance: &Instance, device: &DeviceHandle, dtype: DType) -> Checked<Applied> {
+        let tokens = upload(device, &self.shape(), self.tokens(), dtype)?;
         self.apply_to(instance, &tokens, Script::default())
     }
 
@@ -156,10 +159,10 @@ impl Scene {
     pub(crate) fn apply_to(&self, instance: &Instance, tokens: &Tensor, script: Script) -> Checked<Applied> {
         let Some(apply) = instance.library.table().apply else { return skip("it has no `apply`") };
         let geometry = self.request.core_geometry();
-        let operations = Operations::new(tokens.place(), &self.request.core(&geometry));
+        let operations = Operations::new(tokens.device(), &self.request.core(&geometry));
         let watched = Watched::new(&operations, script);
-        let place = tokens.place();
-        let [gain, noise] = match self.noise(&place, tokens.dtype())? {
+        let device = tokens.device();
+        let [gain, noise] = match self.noise(&device, tokens.dtype())? {
             Some(pair) => {
                 let [gain, noise] = pair;
                 [operations.enter(gain)?, operations.enter(noise)?]
@@ -169,7 +172,7 @@ impl Scene {
         let kept = match kept(&self.plan).filter(|_| self.at == At::Kept) {
             Some(kept) => {
                 let shape = [kept.len(), kept[0].len()];
-                operations.enter(place.indices(shape, kept.concat())?)?
+                operations.enter(device.indices(shape, kept.concat())?)?
             }
             None => CTensor::none(),
         };
@@ -223,7 +226,7 @@ impl Scene {
     }
 
     /// What a strategy observes, made up: its shape goes by what it asked for.
-    fn observed(&self, instance: &Instance, place: &Place, dtype: DType) -> Checked<Tensor> {
+    fn observed(&self, instance: &Instance, device: &DeviceHandle, dtype: DType) -> Checked<Tensor> {
         let Some(observe) = instance.library.table().observe else { return skip("it doesn't observe") };
         let (mut what, mut block, mut error) = (u32::MAX, -1, CError::new());
         // SAFETY: an instance of this library, and places for its answer.
@@ -246,28 +249,28 @@ impl Scene {
                 );
             }
         };
-        let tensor = upload(place, shape, normals(shape, 13).into_iter().map(f64::from).collect(), dtype)?;
+        let tensor = upload(device, shape, normals(shape, 13).into_iter().map(f64::from).collect(), dtype)?;
         // Attention probabilities are positive and sum to one.
         Ok(if what == 3 { tensor.softmax()? } else { tensor })
     }
 
     /// `score` of made-up observations.
-    pub(crate) fn score(&self, instance: &Instance, place: &Place, dtype: DType) -> Checked<Applied> {
-        self.score_with(instance, place, dtype, Script::default())
+    pub(crate) fn score(&self, instance: &Instance, device: &DeviceHandle, dtype: DType) -> Checked<Applied> {
+        self.score_with(instance, device, dtype, Script::default())
     }
 
     /// The same, with a hand in the operations.
     pub(crate) fn score_with(
         &self,
         instance: &Instance,
-        place: &Place,
+        device: &DeviceHandle,
         dtype: DType,
         script: Script,
     ) -> Checked<Applied> {
         let Some(score) = instance.library.table().score else { return skip("it doesn't observe") };
-        let observed = self.observed(instance, place, dtype)?;
+        let observed = self.observed(instance, device, dtype)?;
         let geometry = self.request.core_geometry();
-        let operations = Operations::new(place.clone(), &self.request.core(&geometry));
+        let operations = Operations::new(device.clone(), &self.request.core(&geometry));
         let watched = Watched::new(&operations, script);
         let seen = operations.enter(observed)?;
         let (mut result, mut error, ops) = (CTensor::none(), CError::new(), watched.table());
@@ -297,7 +300,12 @@ impl Scene {
 const HANDLES: &str = "use tensors in the call that gave them alone";
 
 /// Values in a type.
-pub(crate) fn upload(place: &Place, shape: &[usize], values: Vec<f64>, dtype: DType) -> Checked<Tensor> {
+pub(crate) fn upload(
+    device: &DeviceHandle,
+    shape: &[usize],
+    values: Vec<f64>,
+    dtype: DType,
+) -> Checked<Tensor> {
     let host = HostTensor::new(shape.to_vec(), HostData::F64(values))?.to_float(dtype)?;
-    Ok(place.upload(host)?)
+    Ok(device.upload(host)?)
 }

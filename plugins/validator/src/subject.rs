@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use palimpsest_abi::corruption as abi;
 use palimpsest_core::plugin::{Setting, StrategyLibrary};
-use palimpsest_core::{Place, Result};
+use palimpsest_core::{DeviceHandle, Result};
 
 use crate::instance::Instance;
 use crate::outcome::{Checked, Stop, skip};
@@ -14,7 +14,7 @@ use crate::request::{Request, geometry};
 /// The library that is checked, and a backend to check it on.
 pub struct Subject<'a> {
     path: PathBuf,
-    backend: &'a dyn Fn() -> Result<Place>,
+    backend: &'a dyn Fn() -> Result<DeviceHandle>,
 }
 
 /// Grids that are tried, rows and columns: usual ones, a single token, single rows and columns, odd ones.
@@ -23,7 +23,7 @@ pub(crate) const GRIDS: [(u32, u32); 9] =
 
 impl<'a> Subject<'a> {
     /// A library; the backend is opened by the checks that need one.
-    pub fn new(path: &Path, backend: &'a dyn Fn() -> Result<Place>) -> Self {
+    pub fn new(path: &Path, backend: &'a dyn Fn() -> Result<DeviceHandle>) -> Self {
         Self { path: path.to_owned(), backend }
     }
 
@@ -31,7 +31,7 @@ impl<'a> Subject<'a> {
         &self.path
     }
 
-    pub(crate) fn place(&self) -> Result<Place> {
+    pub(crate) fn device(&self) -> Result<DeviceHandle> {
         (self.backend)()
     }
 

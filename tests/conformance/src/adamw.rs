@@ -1,7 +1,7 @@
 //! Three steps of AdamW as `torch.optim.AdamW` takes them.
 
 use palimpsest_core::tensor::{AdamwRates, Op};
-use palimpsest_core::{DType, Error, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor};
 
 use crate::outcome::Outcome;
 use crate::subject::Subject;
@@ -19,7 +19,7 @@ const TORCH: [f32; 4] = [0.480_100_16, -1.248_564_1, 1.983_964_1, -0.013_100_646
 /// The steps by the backend's own operation and by core's lowering.
 pub(crate) fn test(subject: &mut Subject<'_>) -> Vec<Outcome> {
     let own = subject.guard(three_steps);
-    let lowered = subject.guard(|place| three_steps(&taken_apart(place)));
+    let lowered = subject.guard(|device| three_steps(&taken_apart(device)));
     let outcome = |(how, result): (&str, Result<f64>)| {
         let (error, failure) = match result {
             Ok(error) => (error, None),
@@ -39,8 +39,8 @@ pub(crate) fn test(subject: &mut Subject<'_>) -> Vec<Outcome> {
 }
 
 /// The largest error of an element, relative down to a thousandth.
-fn three_steps(place: &Place) -> Result<f64> {
-    let float = |values: &[f32]| place.floats([4], values.to_vec(), DType::F32);
+fn three_steps(device: &DeviceHandle) -> Result<f64> {
+    let float = |values: &[f32]| device.floats([4], values.to_vec(), DType::F32);
     let mut state = vec![float(&START)?, float(&[0.0; 4])?, float(&[0.0; 4])?];
     let start = state[0].clone();
     for (gradient, step) in GRADIENTS.iter().zip(1..) {
@@ -49,7 +49,7 @@ fn three_steps(place: &Place) -> Result<f64> {
         let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 0.5 };
         let rates = AdamwRates { scale: 0.5, ..AdamwRates::new(0.02, step) };
         state.insert(1, float(&doubled)?);
-        state.push(rates.upload(place, DType::F32)?);
+        state.push(rates.upload(device, DType::F32)?);
         state = Tensor::apply_owned(&op, state)?;
     }
     if start.download()?.into_f32() != START {

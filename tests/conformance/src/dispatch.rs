@@ -5,7 +5,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::sync::Arc;
 
 use palimpsest_core::plugin::LoadedBackend;
-use palimpsest_core::{DType, Device, Place, Tensor};
+use palimpsest_core::{DType, Device, DeviceHandle, Tensor};
 
 /// Recorded sums before a backward pass.
 pub const RECORDED: usize = 100;
@@ -14,18 +14,18 @@ pub const RECORDED: usize = 100;
 ///
 /// # Panics
 /// It isn't there, or doesn't load.
-pub fn loaded(crate_name: &str) -> Place {
+pub fn loaded(crate_name: &str) -> DeviceHandle {
     let here = std::env::current_exe().expect("a benchmark has a path");
     let library = here.with_file_name(format!("{DLL_PREFIX}{crate_name}{DLL_SUFFIX}"));
-    Place { backend: Arc::new(LoadedBackend::open(&library).unwrap()), device: Device::Cpu }
+    DeviceHandle { backend: Arc::new(LoadedBackend::open(&library).unwrap()), id: Device::Cpu }
 }
 
 /// The four numbers.
 ///
 /// # Panics
 /// The backend fails.
-pub fn four(place: &Place) -> Tensor {
-    place.full([4].as_slice(), 1.0, DType::F32).unwrap()
+pub fn four(device: &DeviceHandle) -> Tensor {
+    device.full([4].as_slice(), 1.0, DType::F32).unwrap()
 }
 
 /// A sum that is not recorded.

@@ -1,7 +1,7 @@
 //! Mode `test`: values against the references.
 
 use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{DType, Error, Place, Result};
+use palimpsest_core::{DType, DeviceHandle, Error, Result};
 
 use crate::adamw;
 use crate::array::Array;
@@ -50,14 +50,14 @@ fn try_case(subject: &mut Subject<'_>, case: &Case, dtype: DType) -> Vec<Outcome
     let mut outcomes: Vec<Outcome> = Passing::ways(case.inputs.len())
         .iter()
         .map(|&passing| {
-            let result = subject.guard(|place| compare(place, case, passing));
+            let result = subject.guard(|device| compare(device, case, passing));
             outcome(case, dtype, passing.name(), result)
         })
         .collect();
     let kind = case.op.kind();
     // Core's lowering must mean the same as the backend's own kernel.
     if kind.is_fused() && subject.support(kind, dtype) == Support::Native {
-        let result = subject.guard(|place| compare(&taken_apart(place), case, Passing::Kept));
+        let result = subject.guard(|device| compare(&taken_apart(device), case, Passing::Kept));
         outcomes.push(outcome(case, dtype, "taken apart", result));
     }
     outcomes
@@ -79,7 +79,7 @@ fn outcome(case: &Case, dtype: DType, how: &str, result: Result<f64>) -> Outcome
 }
 
 /// The largest error of the results.
-fn compare(place: &Place, case: &Case, passing: Passing) -> Result<f64> {
+fn compare(device: &DeviceHandle, case: &Case, passing: Passing) -> Result<f64> {
     let inputs: Vec<Input> = case
         .inputs
         .iter()
@@ -90,11 +90,11 @@ fn compare(place: &Place, case: &Case, passing: Passing) -> Result<f64> {
         .ok_or_else(|| Error::failure("a random operation has no reference"))?;
     let (mut tensors, mut kept) = (Vec::new(), Vec::new());
     for (i, input) in inputs.iter().enumerate() {
-        let laid = lay(place, input, passing.of_input(i))?;
+        let laid = lay(device, input, passing.of_input(i))?;
         tensors.push(laid.tensor);
         kept.push(laid.kept);
     }
-    let got = call(place, &case.op, tensors)?;
+    let got = call(device, &case.op, tensors)?;
     for (i, kept) in kept.into_iter().enumerate() {
         let Some((tensor, before)) = kept else { continue };
         if !Array::of(tensor.download()?).same(&before) {

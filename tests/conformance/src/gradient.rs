@@ -2,7 +2,7 @@
 //! core makes of primitives, in every float type.
 
 use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{DType, Error, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor};
 
 use crate::array::Array;
 use crate::autograd;
@@ -110,11 +110,11 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
                 outcomes.push(Outcome { operation: kind.name(), dtype, case, error, limit, failure });
             };
             for passing in [Passing::Kept, Passing::Permuted] {
-                note(passing.name(), subject.guard(|place| compare(place, &case, &slopes, passing)));
+                note(passing.name(), subject.guard(|device| compare(device, &case, &slopes, passing)));
             }
             if both {
                 let result =
-                    subject.guard(|place| compare(&taken_apart(place), &case, &slopes, Passing::Kept));
+                    subject.guard(|device| compare(&taken_apart(device), &case, &slopes, Passing::Kept));
                 note("taken apart", result);
             }
         }
@@ -166,10 +166,10 @@ fn differences(case: &Case, dtype: DType) -> Vec<Option<Array>> {
 }
 
 /// The largest error of the gradients of all inputs that vary.
-fn compare(place: &Place, case: &Case, slopes: &[Option<Array>], passing: Passing) -> Result<f64> {
+fn compare(device: &DeviceHandle, case: &Case, slopes: &[Option<Array>], passing: Passing) -> Result<f64> {
     let mut leaves = Vec::new();
     for (i, (input, slope)) in case.inputs.iter().zip(slopes).enumerate() {
-        let tensor = lay(place, input, passing.of_input(i))?.tensor;
+        let tensor = lay(device, input, passing.of_input(i))?.tensor;
         leaves.push(if slope.is_some() { tensor.track()? } else { tensor });
     }
     let first = gradients(&case.op, &leaves, slopes)?;
@@ -213,7 +213,7 @@ fn gradient_error(got: &Array, slope: &Array, dtype: DType) -> f64 {
 /// The gradients of the tracked leaves, those with a slope.
 fn gradients(op: &Op, leaves: &[Tensor], slopes: &[Option<Array>]) -> Result<Vec<Array>> {
     let out = Tensor::apply(op, leaves)?.remove(0);
-    let weights = out.place().upload(weights(out.shape(), out.dtype()).host(out.dtype())?)?;
+    let weights = out.device().upload(weights(out.shape(), out.dtype()).host(out.dtype())?)?;
     let loss = out.mul(&weights)?.sum_all()?;
     let tracked: Vec<(usize, &Tensor)> =
         leaves.iter().enumerate().filter(|(i, _)| slopes[*i].is_some()).collect();

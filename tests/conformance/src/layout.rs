@@ -1,6 +1,6 @@
 //! Ways to lay the same tensor out in the backend's memory, and to pass it.
 
-use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor};
 
 use crate::array::Array;
 use crate::case::Input;
@@ -101,8 +101,8 @@ pub(crate) struct Laid {
 }
 
 /// Lays out the elements that [`Passing::elements`] gave, in a way that [`Passing::of_input`] gave.
-pub(crate) fn lay(place: &Place, input: &Input, passing: Passing) -> Result<Laid> {
-    let upload = |array: &Array| place.upload(array.host(input.dtype)?);
+pub(crate) fn lay(device: &DeviceHandle, input: &Input, passing: Passing) -> Result<Laid> {
+    let upload = |array: &Array| device.upload(array.host(input.dtype)?);
     let array = &input.array;
     let rank = array.rank();
     let base = match passing {

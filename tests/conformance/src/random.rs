@@ -1,7 +1,7 @@
 //! Random operations: moments, range, and the same values after the same seed.
 
 use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{DType, Error, Place, Result, Shape};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Shape};
 
 use crate::array::Array;
 use crate::outcome::Outcome;
@@ -12,7 +12,7 @@ const COUNT: [usize; 2] = [64, 1024];
 /// Standard errors: a sound generator is beyond them once in a million seeds, and the seed is fixed.
 const SPREAD: f64 = 5.0;
 
-type Check = fn(&Place, &Op) -> Result<f64>;
+type Check = fn(&DeviceHandle, &Op) -> Result<f64>;
 
 pub(crate) fn test(subject: &mut Subject<'_>, kind: OpKind, dtype: DType) -> Vec<Outcome> {
     let n = COUNT.iter().product::<usize>() as f64;
@@ -47,7 +47,7 @@ pub(crate) fn test(subject: &mut Subject<'_>, kind: OpKind, dtype: DType) -> Vec
     checks
         .into_iter()
         .map(|(name, check, limit)| {
-            let (error, failure) = match subject.guard(|place| check(place, &op(kind, &COUNT, dtype))) {
+            let (error, failure) = match subject.guard(|device| check(device, &op(kind, &COUNT, dtype))) {
                 Ok(error) => (error, None),
                 Err(error) => (f64::INFINITY, Some(error.to_string())),
             };
@@ -76,10 +76,10 @@ fn op(kind: OpKind, shape: &[usize], dtype: DType) -> Op {
 }
 
 /// The values after a seed, and those after them.
-fn draw(place: &Place, op: &Op, seed: u64) -> Result<[Array; 2]> {
-    place.backend.seed(seed);
+fn draw(device: &DeviceHandle, op: &Op, seed: u64) -> Result<[Array; 2]> {
+    device.backend.seed(seed);
     let one = || {
-        let mut made = call(place, op, vec![])?;
+        let mut made = call(device, op, vec![])?;
         match made.pop() {
             Some(host) if made.is_empty() => Ok(Array::of(host)),
             _ => Err(Error::failure("not one result")),
@@ -93,55 +93,55 @@ fn holds(claim: bool, otherwise: &str) -> Result<f64> {
     if claim { Ok(0.0) } else { Err(Error::failure(otherwise)) }
 }
 
-fn same_seed(place: &Place, op: &Op) -> Result<f64> {
-    holds(draw(place, op, 7)? == draw(place, op, 7)?, "the values differ")
+fn same_seed(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    holds(draw(device, op, 7)? == draw(device, op, 7)?, "the values differ")
 }
 
-fn other_seed(place: &Place, op: &Op) -> Result<f64> {
-    holds(draw(place, op, 7)?[0] != draw(place, op, 8)?[0], "the values are the same")
+fn other_seed(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    holds(draw(device, op, 7)?[0] != draw(device, op, 8)?[0], "the values are the same")
 }
 
-fn two_draws(place: &Place, op: &Op) -> Result<f64> {
-    let [first, second] = draw(place, op, 7)?;
+fn two_draws(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    let [first, second] = draw(device, op, 7)?;
     holds(first != second, "the values are the same")
 }
 
-fn shapes(place: &Place, like: &Op) -> Result<f64> {
+fn shapes(device: &DeviceHandle, like: &Op) -> Result<f64> {
     let (Op::RandomNormal { dtype, .. } | Op::RandomUniform { dtype, .. }) = *like else {
         return Err(Error::failure("not a random operation"));
     };
     for shape in [&[][..], &[2, 0], &[1, 7, 1]] {
-        let made = &draw(place, &op(like.kind(), shape, dtype), 7)?[0];
+        let made = &draw(device, &op(like.kind(), shape, dtype), 7)?[0];
         holds(made.shape == shape, &format!("shape {:?} where {shape:?} is due", made.shape))?;
     }
     Ok(0.0)
 }
 
-fn range(place: &Place, op: &Op) -> Result<f64> {
-    let [values, _] = draw(place, op, 7)?;
+fn range(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    let [values, _] = draw(device, op, 7)?;
     match values.data.iter().find(|value| !(0.0..1.0).contains(*value)) {
         Some(value) => Err(Error::failure(format!("{value} is outside [0, 1)"))),
         None => Ok(0.0),
     }
 }
 
-fn moment(place: &Place, op: &Op, power: fn(f64) -> f64, due: f64) -> Result<f64> {
-    let [values, _] = draw(place, op, 7)?;
+fn moment(device: &DeviceHandle, op: &Op, power: fn(f64) -> f64, due: f64) -> Result<f64> {
+    let [values, _] = draw(device, op, 7)?;
     let mean = values.data.iter().map(|&x| power(x)).sum::<f64>() / values.data.len() as f64;
     Ok((mean - due).abs())
 }
 
-fn normal_neighbours(place: &Place, op: &Op) -> Result<f64> {
-    correlation(place, op, 0.0, 1.0)
+fn normal_neighbours(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    correlation(device, op, 0.0, 1.0)
 }
 
-fn uniform_neighbours(place: &Place, op: &Op) -> Result<f64> {
-    correlation(place, op, 0.5, 1.0 / 12.0)
+fn uniform_neighbours(device: &DeviceHandle, op: &Op) -> Result<f64> {
+    correlation(device, op, 0.5, 1.0 / 12.0)
 }
 
 /// The correlation of each value with the next.
-fn correlation(place: &Place, op: &Op, mean: f64, variance: f64) -> Result<f64> {
-    let [values, _] = draw(place, op, 7)?;
+fn correlation(device: &DeviceHandle, op: &Op, mean: f64, variance: f64) -> Result<f64> {
+    let [values, _] = draw(device, op, 7)?;
     let products = values.data.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean));
     Ok((products.sum::<f64>() / (values.data.len() - 1) as f64 / variance).abs())
 }

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{DType, Error, HostTensor, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Error, HostTensor, Result, Tensor};
 
 /// Opens the backend under test.
-pub type Open<'a> = &'a dyn Fn() -> Result<Place>;
+pub type Open<'a> = &'a dyn Fn() -> Result<DeviceHandle>;
 
 /// How a backend runs an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Support {
 /// The backend under test.
 pub struct Subject<'a> {
     open: Open<'a>,
-    place: Place,
+    device: DeviceHandle,
 }
 
 impl<'a> Subject<'a> {
@@ -42,17 +42,17 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// As `open`.
     pub fn new(open: Open<'a>) -> Result<Self> {
-        Ok(Self { place: open()?, open })
+        Ok(Self { device: open()?, open })
     }
 
     /// Where its tensors live.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn device(&self) -> &DeviceHandle {
+        &self.device
     }
 
     /// How it says to run an operation on a type.
     pub fn support(&self, kind: OpKind, dtype: DType) -> Support {
-        let native = |kind: OpKind| self.place.backend.supports(kind, dtype, self.place.device);
+        let native = |kind: OpKind| self.device.backend.supports(kind, dtype, self.device.id);
         // No lowering draws random numbers.
         let needed =
             |kind: &OpKind| !kind.is_fused() && !matches!(kind, OpKind::RandomNormal | OpKind::RandomUniform);
@@ -70,18 +70,18 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     /// As `work`, or it panicked.
-    pub fn guard<T>(&mut self, work: impl FnOnce(&Place) -> Result<T>) -> Result<T> {
-        let result = catch_unwind(AssertUnwindSafe(|| work(&self.place))).unwrap_or_else(|payload| {
+    pub fn guard<T>(&mut self, work: impl FnOnce(&DeviceHandle) -> Result<T>) -> Result<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(&self.device))).unwrap_or_else(|payload| {
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text =
                 text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message");
             Err(Error::failure(format!("panicked: {text}")))
         });
         if result.is_err()
-            && self.place.floats([], vec![0.0], DType::F32).is_err()
-            && let Ok(place) = (self.open)()
+            && self.device.floats([], vec![0.0], DType::F32).is_err()
+            && let Ok(device) = (self.open)()
         {
-            self.place = place;
+            self.device = device;
         }
         result
     }
@@ -91,10 +91,10 @@ impl<'a> Subject<'a> {
 ///
 /// # Errors
 /// As [`Tensor::apply_owned`].
-pub(crate) fn call(place: &Place, op: &Op, inputs: Vec<Tensor>) -> Result<Vec<HostTensor>> {
+pub(crate) fn call(device: &DeviceHandle, op: &Op, inputs: Vec<Tensor>) -> Result<Vec<HostTensor>> {
     if !inputs.is_empty() {
         return Tensor::apply_owned(op, inputs)?.iter().map(Tensor::download).collect();
     }
-    let made = place.backend.execute(op, vec![], place.device)?;
-    made.iter().map(|handle| place.backend.download(handle)).collect()
+    let made = device.backend.execute(op, vec![], device.id)?;
+    made.iter().map(|handle| device.backend.download(handle)).collect()
 }

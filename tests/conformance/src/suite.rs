@@ -11,13 +11,13 @@ use crate::{autograd, forward, gradient};
 /// Tests of a backend, each with a name to filter by: the values and the gradients of every operation, what
 /// automatic differentiation promises, and what has to be [refused](crate::refusals).
 ///
-/// `open` is a `fn() -> Result<Place>`; `primitives` and `fused` are the element types that the backend has all
+/// `open` is a `fn() -> Result<DeviceHandle>`; `primitives` and `fused` are the element types that the backend has all
 /// primitives and all fused operations for.
 ///
 /// ```
 /// mod tests {
-///     # use palimpsest_core::{Error, Place, Result};
-///     fn open() -> Result<Place> {
+///     # use palimpsest_core::{Error, DeviceHandle, Result};
+///     fn open() -> Result<DeviceHandle> {
 ///         # Err(Error::failure("no backend in this example"))
 ///     }
 ///

@@ -1,6 +1,6 @@
 //! Sums: their order and their precision, for backends that promise it.
 
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 use rayon::ThreadPoolBuilder;
 
 use crate::array::Array;
@@ -11,10 +11,10 @@ use crate::training;
 ///
 /// # Panics
 /// They differ, or the backend fails.
-pub fn the_number_of_threads_changes_no_bit(place: &Place) {
+pub fn the_number_of_threads_changes_no_bit(device: &DeviceHandle) {
     let with = |threads: usize, case: &Case| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| training::pass(place, case)).unwrap()
+        pool.install(|| training::pass(device, case)).unwrap()
     };
     for case in training::cases().into_iter().chain(training::long_sums()) {
         let one = with(1, &case);
@@ -30,9 +30,9 @@ pub fn the_number_of_threads_changes_no_bit(place: &Place) {
 ///
 /// # Panics
 /// It differs by more, or the backend fails.
-pub fn long_sums_are_precise(place: &Place, limit: f64) {
+pub fn long_sums_are_precise(device: &DeviceHandle, limit: f64) {
     let x = Array::random(&[300, 1001], 8).rounded(DType::F32);
-    let sum = place.upload(x.host(DType::F32).unwrap()).unwrap().sum_all().unwrap().item().unwrap();
+    let sum = device.upload(x.host(DType::F32).unwrap()).unwrap().sum_all().unwrap().item().unwrap();
     let exact: f64 = x.data.iter().sum();
     assert!((sum - exact).abs() < limit, "{sum} {exact}");
 }

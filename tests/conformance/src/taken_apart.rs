@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use palimpsest_core::backend::Wrapper;
 use palimpsest_core::tensor::OpKind;
-use palimpsest_core::{Backend, DType, Device, Place};
+use palimpsest_core::{Backend, DType, Device, DeviceHandle};
 
-/// The same place with primitives alone.
-pub(crate) fn taken_apart(place: &Place) -> Place {
-    Place { backend: Arc::new(Primitives(place.backend.clone())), device: place.device }
+/// The same device with primitives alone.
+pub(crate) fn taken_apart(device: &DeviceHandle) -> DeviceHandle {
+    DeviceHandle { backend: Arc::new(Primitives(device.backend.clone())), id: device.id }
 }
 
 struct Primitives(Arc<dyn Backend>);

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use palimpsest_core::tensor::{AdamwRates, Op};
-use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor};
 
 use crate::array::Array;
 use crate::subject::Subject;
@@ -95,27 +95,27 @@ pub fn workloads() -> Vec<Workload> {
 
 /// Times a workload in f32.
 pub fn time(subject: &mut Subject<'_>, workload: Workload) -> Timing {
-    let forward = subject.guard(|place| forward(place, &workload));
-    let both = workload.both.map(|_| subject.guard(|place| both(place, &workload)));
+    let forward = subject.guard(|device| forward(device, &workload));
+    let both = workload.both.map(|_| subject.guard(|device| both(device, &workload)));
     Timing { workload, forward, both }
 }
 
 /// Small positive values, which are also valid second moments.
-fn inputs(place: &Place, workload: &Workload) -> Result<Vec<Tensor>> {
+fn inputs(device: &DeviceHandle, workload: &Workload) -> Result<Vec<Tensor>> {
     let upload = |(shape, seed): (&Vec<usize>, u64)| {
-        place.upload(Array::random(shape, seed).map(|v| 0.1 * v.abs()).host(DType::F32)?)
+        device.upload(Array::random(shape, seed).map(|v| 0.1 * v.abs()).host(DType::F32)?)
     };
     workload.shapes.iter().zip(1..).map(upload).collect()
 }
 
-fn forward(place: &Place, workload: &Workload) -> Result<f64> {
-    let inputs = inputs(place, workload)?;
+fn forward(device: &DeviceHandle, workload: &Workload) -> Result<f64> {
+    let inputs = inputs(device, workload)?;
     if matches!(workload.op, Op::Adamw { .. }) {
         // As the optimiser does: the state is given away and comes back. The gradient is kept.
         let mut state = inputs;
         let gradient = state.remove(1);
-        let rates = AdamwRates::new(1e-3, 10).upload(place, DType::F32)?;
-        return median(place, || {
+        let rates = AdamwRates::new(1e-3, 10).upload(device, DType::F32)?;
+        return median(device, || {
             let mut given = std::mem::take(&mut state);
             given.insert(1, gradient.clone());
             given.push(rates.clone());
@@ -123,25 +123,25 @@ fn forward(place: &Place, workload: &Workload) -> Result<f64> {
             Ok(())
         });
     }
-    median(place, || Tensor::apply(&workload.op, &inputs).map(drop))
+    median(device, || Tensor::apply(&workload.op, &inputs).map(drop))
 }
 
-fn both(place: &Place, workload: &Workload) -> Result<f64> {
-    let leaves = inputs(place, workload)?.iter().map(Tensor::track).collect::<Result<Vec<_>>>()?;
+fn both(device: &DeviceHandle, workload: &Workload) -> Result<f64> {
+    let leaves = inputs(device, workload)?.iter().map(Tensor::track).collect::<Result<Vec<_>>>()?;
     let wanted: Vec<&Tensor> = leaves.iter().collect();
-    median(place, || {
+    median(device, || {
         let out = Tensor::apply(&workload.op, &leaves)?.remove(0);
         out.sum_all()?.backward(&wanted).map(drop)
     })
 }
 
 /// The median time of a run, in seconds, with all its work done.
-fn median(place: &Place, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
+fn median(device: &DeviceHandle, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut seconds = Vec::with_capacity(RUNS);
     for i in 0..WARM_UP + RUNS {
         let start = Instant::now();
         run()?;
-        place.backend.synchronize(place.device)?;
+        device.backend.synchronize(device.id)?;
         if i >= WARM_UP {
             seconds.push(start.elapsed().as_secs_f64());
         }

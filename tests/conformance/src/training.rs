@@ -3,7 +3,7 @@
 //! [`reference`](crate::reference) would take minutes here, and are compared on small shapes with both.
 
 use palimpsest_core::tensor::{Op, OpKind};
-use palimpsest_core::{DType, Error, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor};
 
 use crate::array::Array;
 use crate::case::{Case, Input};
@@ -67,14 +67,14 @@ pub fn cases() -> Vec<Case> {
 ///
 /// # Errors
 /// The backend's failure, or a gradient that is not there.
-pub fn pass(place: &Place, case: &Case) -> Result<Vec<Array>> {
+pub fn pass(device: &DeviceHandle, case: &Case) -> Result<Vec<Array>> {
     let mut tensors = Vec::new();
     for input in &case.inputs {
-        let tensor = place.upload(input.array.host(input.dtype)?)?;
+        let tensor = device.upload(input.array.host(input.dtype)?)?;
         tensors.push(if input.dtype.is_float() { tensor.track()? } else { tensor });
     }
     let out = Tensor::apply(&case.op, &tensors)?.remove(0);
-    let weights = place.upload(Array::random(out.shape(), 5).host(out.dtype())?)?;
+    let weights = device.upload(Array::random(out.shape(), 5).host(out.dtype())?)?;
     let mut all = vec![Array::of(out.download()?)];
     let leaves: Vec<&Tensor> = tensors.iter().filter(|tensor| tensor.dtype().is_float()).collect();
     for gradient in out.mul(&weights)?.sum_all()?.backward(&leaves)? {
@@ -92,7 +92,7 @@ pub(crate) fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
     let cases = cases().into_iter().filter(|case| case.op.kind() == kind);
     cases
         .map(|case| {
-            let (error, failure) = match subject.guard(|place| compare(place, &case)) {
+            let (error, failure) = match subject.guard(|device| compare(device, &case)) {
                 Ok(error) => (error, None),
                 Err(error) => (f64::INFINITY, Some(error.to_string())),
             };
@@ -102,7 +102,7 @@ pub(crate) fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
         .collect()
 }
 
-fn compare(place: &Place, case: &Case) -> Result<f64> {
-    let (own, lowered) = (pass(place, case)?, pass(&taken_apart(place), case)?);
+fn compare(device: &DeviceHandle, case: &Case) -> Result<f64> {
+    let (own, lowered) = (pass(device, case)?, pass(&taken_apart(device), case)?);
     Ok(own.iter().zip(&lowered).map(|(own, lowered)| error(own, lowered)).fold(0.0, f64::max))
 }

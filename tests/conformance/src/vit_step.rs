@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{AdamwRates, Op};
-use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor};
 
 /// Steps before the clock counts.
 const WARM_UP: u64 = 2;
@@ -32,16 +32,16 @@ struct Parameter {
     second: Tensor,
 }
 
-fn random(place: &Place, shape: &[usize], scale: f32, seed: u64) -> Result<Tensor> {
+fn random(device: &DeviceHandle, shape: &[usize], scale: f32, seed: u64) -> Result<Tensor> {
     let mut values = vec![0.0; shape.iter().product()];
     Philox::new(seed, Stream::Init, 0, 0).fill_normal(&mut values);
     for value in &mut values {
         *value *= scale;
     }
-    place.floats(shape, values, DType::F32)
+    device.floats(shape, values, DType::F32)
 }
 
-fn parameters(place: &Place, model: &Model) -> Result<Vec<Parameter>> {
+fn parameters(device: &DeviceHandle, model: &Model) -> Result<Vec<Parameter>> {
     let d = model.dim;
     let mut shapes: Vec<Vec<usize>> = vec![vec![d, model.pixels], vec![d]];
     for _ in 0..model.depth {
@@ -63,9 +63,9 @@ fn parameters(place: &Place, model: &Model) -> Result<Vec<Parameter>> {
     }
     shapes.extend([vec![d], vec![d], vec![model.pixels, d], vec![model.pixels]]);
     let parameter = |(i, shape): (usize, &Vec<usize>)| {
-        let zero = || place.full(shape.as_slice(), 0.0, DType::F32);
+        let zero = || device.full(shape.as_slice(), 0.0, DType::F32);
         Ok(Parameter {
-            value: random(place, shape, 0.05, i as u64)?.add_scalar(if shape.len() == 1 {
+            value: random(device, shape, 0.05, i as u64)?.add_scalar(if shape.len() == 1 {
                 0.5
             } else {
                 0.0
@@ -119,7 +119,7 @@ fn step(model: &Model, probs: bool, state: &mut [Parameter], data: [&Tensor; 2],
     let gradients = loss.backward(&leaves.iter().collect::<Vec<_>>())?;
     drop(leaves);
     let op = Op::Adamw { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.05, factor: 1.0 };
-    let rates = AdamwRates::new(1e-4, number).upload(&data[0].place(), DType::F32)?;
+    let rates = AdamwRates::new(1e-4, number).upload(&data[0].device(), DType::F32)?;
     for (parameter, gradient) in state.iter_mut().zip(gradients) {
         let Some(gradient) = gradient else { continue };
         // The state gives its handles away for the while, so that all three are changed in place.
@@ -142,14 +142,14 @@ fn step(model: &Model, probs: bool, state: &mut [Parameter], data: [&Tensor; 2],
 ///
 /// # Panics
 /// The third argument is no number.
-pub fn run(place: &Place) -> Result<String> {
+pub fn run(device: &DeviceHandle) -> Result<String> {
     let argument = |i: usize, default: &str| std::env::args().nth(i).unwrap_or_else(|| default.to_owned());
     let model = if argument(1, "ti") == "quick" { QUICK } else { TI };
     let probs = argument(2, "fused") == "probs";
     let steps: u64 = argument(3, "10").parse().expect("a number of steps");
-    let mut state = parameters(place, &model)?;
-    let x = random(place, &[model.batch, model.tokens, model.pixels], 1.0, 1000)?;
-    let target = random(place, &[model.batch, model.tokens, model.pixels], 1.0, 1001)?;
+    let mut state = parameters(device, &model)?;
+    let x = random(device, &[model.batch, model.tokens, model.pixels], 1.0, 1000)?;
+    let target = random(device, &[model.batch, model.tokens, model.pixels], 1.0, 1001)?;
     let mut times = Vec::new();
     let mut last = 0.0;
     for number in 1..=steps + WARM_UP {
@@ -160,6 +160,6 @@ pub fn run(place: &Place) -> Result<String> {
         }
     }
     times.sort_by(f64::total_cmp);
-    let peak = place.backend.memory(place.device).peak.unwrap_or(0) as f64 / f64::from(1 << 20);
+    let peak = device.backend.memory(device.id).peak.unwrap_or(0) as f64 / f64::from(1 << 20);
     Ok(format!("{:.1} {:.1} {peak:.0} {last:.6}", times[times.len() / 2], times[0]))
 }

@@ -3,7 +3,7 @@
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{HostData, HostTensor};
-use palimpsest_core::{DType, Place, Result, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Result, Tensor};
 use palimpsest_heads::pyramid::FeatureMap;
 use palimpsest_heads::segmentation::{DecoderKind, SegmentationDecoder, segmentation_loss};
 use palimpsest_targets::LabelMap;
@@ -21,7 +21,7 @@ const STEP: f64 = 1e-6;
 const TOLERANCE: f64 = 1e-6;
 
 /// Draws values for every parameter: the initial ones have zeros and exact ties.
-pub(crate) fn drawn(place: &Place, specs: &ParamSpecs, dtype: DType) -> Params {
+pub(crate) fn drawn(device: &DeviceHandle, specs: &ParamSpecs, dtype: DType) -> Params {
     let values = specs.specs().iter().enumerate().map(|(i, spec)| {
         let mut random = Philox::new(7, Stream::Test, 0, i as u64);
         let fan: usize = spec.shape.dims().iter().skip(1).product();
@@ -32,15 +32,20 @@ pub(crate) fn drawn(place: &Place, specs: &ParamSpecs, dtype: DType) -> Params {
         let values = (0..spec.shape.count()).map(|_| start + scale * random.normal_pair().0).collect();
         HostTensor::f32(spec.shape.clone(), values).expect("fits")
     });
-    Params::upload(place, values.collect(), dtype, dtype).expect("uploads")
+    Params::upload(device, values.collect(), dtype, dtype).expect("uploads")
 }
 
-pub(crate) fn maps(place: &Place, count: usize, extents: [usize; 4], dtype: DType) -> Vec<FeatureMap> {
+pub(crate) fn maps(
+    device: &DeviceHandle,
+    count: usize,
+    extents: [usize; 4],
+    dtype: DType,
+) -> Vec<FeatureMap> {
     (0..count)
         .map(|i| {
             let mut values = vec![0.0; extents.iter().product()];
             Philox::new(9, Stream::Test, 1, i as u64).fill_normal(&mut values);
-            FeatureMap { values: place.floats(extents, values, dtype).expect("uploads"), stride: 8.0 }
+            FeatureMap { values: device.floats(extents, values, dtype).expect("uploads"), stride: 8.0 }
         })
         .collect()
 }
@@ -49,7 +54,7 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
     let tracked = params.track().expect("tracks");
     let leaves: Vec<&Tensor> = tracked.tensors().iter().collect();
     let gradients = loss(&tracked).expect("a loss").backward(&leaves).expect("gradients");
-    let place = params.place();
+    let device = params.device();
     for (index, spec) in specs.specs().iter().enumerate() {
         let start = params.tensors()[index].download().expect("downloads").into_f64();
         let gradient = gradients[index].as_ref().map(|g| g.download().expect("downloads").into_f64());
@@ -60,7 +65,7 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
             values[at] += by;
             let mut tensors = params.tensors().to_vec();
             let values = HostTensor::new(spec.shape.clone(), HostData::F64(values)).expect("fits");
-            tensors[index] = place.upload(values).expect("uploads");
+            tensors[index] = device.upload(values).expect("uploads");
             loss(&Params::new(tensors, DType::F64)).and_then(|l| l.item()).expect("a loss")
         };
         // The element that matters most, and two others.
@@ -88,15 +93,15 @@ fn check(specs: &ParamSpecs, params: &Params, loss: &dyn Fn(&Params) -> Result<T
 
 #[test]
 fn segmentation() {
-    let place = micro::place();
+    let device = micro::device();
     let labels: Vec<u8> =
         (0..2 * 16 * 24).map(|i| if i % 11 == 0 { 255 } else { (i * 7 % 3) as u8 }).collect();
     let labels: Vec<LabelMap> = labels.chunks(384).map(|l| LabelMap::new(24, 16, l.to_vec())).collect();
     for kind in [DecoderKind::Linear, DecoderKind::Upernet] {
         let mut specs = ParamSpecs::default();
         let decoder = SegmentationDecoder::new(&mut specs, &decoder(kind)).expect("builds");
-        let grids = maps(&place, 4, [2, 6, 2, 3], DType::F64);
-        check(&specs, &drawn(&place, &specs, DType::F64), &|params| {
+        let grids = maps(&device, 4, [2, 6, 2, 3], DType::F64);
+        check(&specs, &drawn(&device, &specs, DType::F64), &|params| {
             segmentation_loss(&decoder.forward(params, &grids)?, &labels)
         });
     }
@@ -104,11 +109,11 @@ fn segmentation() {
 
 #[test]
 fn detection() {
-    let place = micro::place();
+    let device = micro::device();
     for build in [fcos as fn(&mut ParamSpecs) -> Detector, mask_rcnn] {
         let mut specs = ParamSpecs::default();
         let detector = build(&mut specs);
-        let grid = maps(&place, 1, [2, 8, 4, 4], DType::F64).remove(0);
-        check(&specs, &drawn(&place, &specs, DType::F64), &|params| detector(params, &grid, &objects()));
+        let grid = maps(&device, 1, [2, 8, 4, 4], DType::F64).remove(0);
+        check(&specs, &drawn(&device, &specs, DType::F64), &|params| detector(params, &grid, &objects()));
     }
 }

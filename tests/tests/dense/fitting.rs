@@ -9,7 +9,7 @@ use palimpsest_core::train::StepReport;
 use palimpsest_core::tune::{
     EncoderStart, FitObserver, FitRequest, Fitted, HeadKind, TuneRecipe, find_head, former_tables,
 };
-use palimpsest_core::{DType, Place, Result};
+use palimpsest_core::{DType, DeviceHandle, Result};
 use palimpsest_tests::contenders::contenders;
 use palimpsest_tests::micro;
 
@@ -39,10 +39,10 @@ heads = 2
 
 /// Two steps on eight pictures at 32 px, scored on four.
 fn fit(head: &str, overrides: &[&str]) -> Result<Fitted> {
-    fit_at(micro::place(), "scenes", head, overrides)
+    fit_at(micro::device(), "scenes", head, overrides)
 }
 
-fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fitted> {
+fn fit_at(device: DeviceHandle, data: &str, head: &str, overrides: &[&str]) -> Result<Fitted> {
     palimpsest_heads::link();
     palimpsest_datasets::link();
     let recipe = Recipe::parse("micro", RECIPE, &[format!("data.name={data}")])?;
@@ -56,7 +56,7 @@ fn fit_at(place: Place, data: &str, head: &str, overrides: &[&str]) -> Result<Fi
     let request = FitRequest {
         recipe: &settings,
         start: &start,
-        place,
+        device,
         shots: 0,
         limits: [8, 4],
         interrupted: &interrupted,
@@ -101,17 +101,17 @@ fn every_backend_fits_every_head_alike() {
         ("scenes", "fcos", &["strides=[4.0, 8.0]"]),
         ("scenes", "mask-rcnn", &["strides=[4.0, 8.0]"]),
     ] {
-        let loss = |place: Place, more: &[&str]| {
-            let fitted = fit_at(place, data, head, &[settings, more].concat());
+        let loss = |device: DeviceHandle, more: &[&str]| {
+            let fitted = fit_at(device, data, head, &[settings, more].concat());
             fitted.unwrap_or_else(|e| panic!("{head} {settings:?} {more:?}: {e}")).summary.loss
         };
-        let due = loss(micro::place(), &[]);
+        let due = loss(micro::device(), &[]);
         let near = |loss: f64, tolerance: f64| (loss - due).abs() <= tolerance * due.abs();
-        for (name, place) in contenders() {
-            let found = loss(place.clone(), &[]);
+        for (name, device) in contenders() {
+            let found = loss(device.clone(), &[]);
             assert!(near(found, BACKENDS), "{name}: {head} {settings:?}: {found} instead of {due}");
-            if place.backend.supports(OpKind::Matmul, DType::Bf16, place.device) {
-                let found = loss(place, &["train.precision=bf16"]);
+            if device.backend.supports(OpKind::Matmul, DType::Bf16, device.id) {
+                let found = loss(device, &["train.precision=bf16"]);
                 assert!(near(found, BFLOAT16), "{name}: {head} {settings:?} in bf16: {found}, not {due}");
             }
         }

@@ -39,7 +39,7 @@ fn roi_align_as_torchvision() {
 #[test]
 fn levels_as_torchvision() {
     each_case(|case| {
-        let values = case.place.full([1, 1, 1, 1], 0.0, DType::F32).expect("a map");
+        let values = case.device.full([1, 1, 1, 1], 0.0, DType::F32).expect("a map");
         let level = |stride| FeatureMap { values: values.clone(), stride };
         let levels = [4.0, 8.0, 16.0, 32.0].map(level);
         let align = RoiAlign { size: 7, samples: 2 };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use palimpsest_core::params::{ParamSpecs, Params, match_names};
-use palimpsest_core::{DType, Place, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Tensor};
 use palimpsest_heads::detection::Edges;
 use palimpsest_tests::files::{Named, here, read};
 use palimpsest_tests::{micro, python};
@@ -16,12 +16,12 @@ pub(crate) const TOLERANCE: f64 = 1e-10;
 /// The cases of a seed.
 pub(crate) struct Case {
     named: Named,
-    pub(crate) place: Place,
+    pub(crate) device: DeviceHandle,
 }
 
 /// Checks the golden case, and one of a new seed where torchvision can be imported.
 pub(crate) fn each_case(check: impl Fn(&Case)) {
-    check(&Case { named: read(&here("golden/dense_heads.safetensors")), place: micro::place() });
+    check(&Case { named: read(&here("golden/dense_heads.safetensors")), device: micro::device() });
     static FRESH: OnceLock<Option<Named>> = OnceLock::new();
     let fresh = FRESH.get_or_init(|| {
         if let Err(why) = python::available("torch, torchvision, safetensors") {
@@ -34,7 +34,7 @@ pub(crate) fn each_case(check: impl Fn(&Case)) {
         Some(read(&path))
     });
     if let Some(named) = fresh {
-        check(&Case { named: named.clone(), place: micro::place() });
+        check(&Case { named: named.clone(), device: micro::device() });
     }
 }
 
@@ -45,7 +45,7 @@ impl Case {
 
     pub(crate) fn tensor(&self, name: &str) -> Tensor {
         let host = self.named.get(name).unwrap_or_else(|| panic!("no `{name}`")).clone();
-        self.place.upload(host).expect("uploads")
+        self.device.upload(host).expect("uploads")
     }
 
     pub(crate) fn values(&self, name: &str) -> Vec<f64> {
@@ -68,7 +68,7 @@ impl Case {
             .iter()
             .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())));
         let values = match_names(specs.specs(), named.collect()).expect("the reference's weights");
-        Params::upload(&self.place, values, DType::F64, DType::F64).expect("uploads")
+        Params::upload(&self.device, values, DType::F64, DType::F64).expect("uploads")
     }
 
     /// Compares values.
@@ -95,7 +95,7 @@ impl Case {
         for (name, output) in outputs {
             self.close(&format!("{case}.{name}"), &host(output));
             let weights = (0..output.shape().count()).map(|i| (i as f64).cos()).collect();
-            let weights = self.place.doubles(output.shape().clone(), weights, DType::F64).expect("uploads");
+            let weights = self.device.doubles(output.shape().clone(), weights, DType::F64).expect("uploads");
             let term = output.mul(&weights).and_then(|t| t.sum_all()).expect("a sum");
             total = Some(total.map_or_else(|| term.clone(), |sum| sum.add(&term).expect("a sum")));
         }

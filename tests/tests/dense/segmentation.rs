@@ -18,8 +18,8 @@ fn loss_as_pytorch_with_pixels_to_ignore() {
 
 #[test]
 fn maps_that_say_nothing_cost_nothing() {
-    let place = palimpsest_tests::micro::place();
-    let logits = place.full([1, 3, 2, 2], 0.7, DType::F32).and_then(|x| x.track()).expect("a tensor");
+    let device = palimpsest_tests::micro::device();
+    let logits = device.full([1, 3, 2, 2], 0.7, DType::F32).and_then(|x| x.track()).expect("a tensor");
     let loss = segmentation_loss(&logits, &[LabelMap::new(4, 4, vec![IGNORE; 16])]).expect("a loss");
     assert_eq!(loss.item().expect("a number"), 0.0);
     let gradient = loss.backward(&[&logits]).expect("gradients").remove(0).expect("of the logits");
@@ -28,8 +28,8 @@ fn maps_that_say_nothing_cost_nothing() {
 
 #[test]
 fn targets_that_do_not_fit() {
-    let place = palimpsest_tests::micro::place();
-    let logits = place.full([2, 3, 2, 2], 0.0, DType::F32).expect("a tensor");
+    let device = palimpsest_tests::micro::device();
+    let logits = device.full([2, 3, 2, 2], 0.0, DType::F32).expect("a tensor");
     let map = |width: usize, label: u8| LabelMap::new(width, 4, vec![label; width * 4]);
     for (maps, part) in [
         (vec![map(4, 0)], "1 label maps for 2 pictures"),
@@ -54,7 +54,7 @@ fn sliding_windows_as_mmsegmentation() {
         };
         sliding.check().expect("sound");
         // A model whose output is half as high and wide: every second pixel.
-        let even = case.place.indices([5], vec![0, 2, 4, 6, 8]).expect("indices");
+        let even = case.device.indices([5], vec![0, 2, 4, 6, 8]).expect("indices");
         let forward = |x: &Tensor| x.conv2d(&weight, 1, 1)?.index_select(2, &even)?.index_select(3, &even);
         let have = sliding.probabilities(&image, &forward).expect("runs");
         case.close("slide.probabilities", &host(&have));

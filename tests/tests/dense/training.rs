@@ -107,10 +107,10 @@ type Loss = Box<dyn Fn(&Params) -> Result<Tensor>>;
 fn agree(build: &dyn Fn(&mut ParamSpecs) -> Loss) {
     let mut specs = ParamSpecs::default();
     let loss = build(&mut specs);
-    let precise = outcome(&drawn(&micro::place(), &specs, DType::F64), &*loss).expect("runs");
-    for (name, place) in contenders() {
+    let precise = outcome(&drawn(&micro::device(), &specs, DType::F64), &*loss).expect("runs");
+    for (name, device) in contenders() {
         let found =
-            outcome(&drawn(&place, &specs, DType::F32), &*loss).unwrap_or_else(|e| panic!("{name}: {e}"));
+            outcome(&drawn(&device, &specs, DType::F32), &*loss).unwrap_or_else(|e| panic!("{name}: {e}"));
         let error = (found.0 - precise.0).abs() / precise.0.abs();
         assert!(error < LOSS, "{name}: loss {} instead of {}", found.0, precise.0);
         let error = apart(&precise.1, &found.1);
@@ -124,7 +124,7 @@ fn segmentation_on_every_backend() {
         agree(&|specs| {
             let decoder = SegmentationDecoder::new(specs, &decoder(kind)).expect("builds");
             Box::new(move |params| {
-                let grids = maps(&params.place(), 4, [2, 6, 2, 3], params.dtype());
+                let grids = maps(&params.device(), 4, [2, 6, 2, 3], params.dtype());
                 let labels: Vec<u8> = (0..2 * 16 * 24).map(|i| (i * 7 % 3) as u8).collect();
                 let labels: Vec<_> = labels.chunks(384).map(|l| LabelMap::new(24, 16, l.to_vec())).collect();
                 segmentation_loss(&decoder.forward(params, &grids)?, &labels)
@@ -139,7 +139,7 @@ fn detection_on_every_backend() {
         agree(&|specs| {
             let detector = build(specs);
             Box::new(move |params| {
-                let grid = maps(&params.place(), 1, [2, 8, 4, 4], params.dtype()).remove(0);
+                let grid = maps(&params.device(), 1, [2, 8, 4, 4], params.dtype()).remove(0);
                 detector(params, &grid, &objects())
             })
         });
@@ -149,17 +149,17 @@ fn detection_on_every_backend() {
 #[test]
 fn a_few_steps_learn_two_images_by_heart() {
     use palimpsest_heads::detection::Reporting;
-    for (name, place) in contenders() {
+    for (name, device) in contenders() {
         let mut specs = ParamSpecs::default();
         let settings = FcosSettings { width: 6, convs: 1, classes: 3 };
         let fcos = Fcos::new(&mut specs, &PYRAMID, &settings).expect("builds");
-        let grid = maps(&place, 1, [2, 8, 4, 4], DType::F32).remove(0);
+        let grid = maps(&device, 1, [2, 8, 4, 4], DType::F32).remove(0);
         let objects: Vec<Vec<_>> = objects()
             .iter()
             .map(|o| o.iter().map(|o| (Edges::of(&o.bounds), o.class as usize)).collect())
             .collect();
-        let mut params = drawn(&place, &specs, DType::F32);
-        let zeros = |p: &Tensor| place.full(p.shape().clone(), 0.0, DType::F32).expect("zeros");
+        let mut params = drawn(&device, &specs, DType::F32);
+        let zeros = |p: &Tensor| device.full(p.shape().clone(), 0.0, DType::F32).expect("zeros");
         let mut moments: Vec<[Tensor; 2]> = params.tensors().iter().map(|p| [zeros(p), zeros(p)]).collect();
         for step in 1..=150 {
             let tracked = params.track().expect("tracks");
@@ -168,7 +168,7 @@ fn a_few_steps_learn_two_images_by_heart() {
             let gradients = loss.backward(&leaves).expect("gradients");
             let update = |((p, g), m): ((&Tensor, Option<Tensor>), &mut [Tensor; 2])| {
                 let op = Op::Adamw { beta1: 0.9, beta2: 0.99, eps: 1e-8, decay: 0.0, factor: 1.0 };
-                let rates = AdamwRates::new(0.02, step).upload(&place, DType::F32).expect("rates");
+                let rates = AdamwRates::new(0.02, step).upload(&device, DType::F32).expect("rates");
                 let inputs = [p.clone(), g.expect("a gradient"), m[0].clone(), m[1].clone(), rates];
                 let mut out = Tensor::apply(&op, &inputs).expect("steps");
                 *m = [out.remove(1), out.remove(1)];

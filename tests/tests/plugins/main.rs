@@ -10,7 +10,7 @@ use palimpsest_core::params::Params;
 use palimpsest_core::plugin::discover;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Trainer, gradients};
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
 use palimpsest_tests::contenders::{apart, contenders};
 use palimpsest_tests::differences::check;
@@ -72,11 +72,11 @@ fn all() -> Vec<(&'static str, Recipe)> {
 }
 
 /// The losses of some steps.
-fn curve(recipe: &Recipe, place: &Place, steps: usize) -> Vec<f64> {
+fn curve(recipe: &Recipe, device: &DeviceHandle, steps: usize) -> Vec<f64> {
     let model = Model::build(recipe).unwrap();
     let values = micro::lively(&model, 3);
     let mut trainer =
-        Trainer::with_values(recipe.clone(), model, place.clone(), 10, values, DType::F32).unwrap();
+        Trainer::with_values(recipe.clone(), model, device.clone(), 10, values, DType::F32).unwrap();
     let step = |i: usize| {
         let batch = batches::noise(4, SHAPE, 5, 4 * i as u64);
         trainer.train_step(&batch, false).unwrap().loss()
@@ -86,12 +86,12 @@ fn curve(recipe: &Recipe, place: &Place, steps: usize) -> Vec<f64> {
 
 #[test]
 fn one_library_runs_on_every_backend() {
-    let (own, others) = (micro::place(), contenders());
+    let (own, others) = (micro::device(), contenders());
     for (name, recipe) in all() {
         let due = curve(&recipe, &own, 10);
         assert!(due.iter().all(|loss| loss.is_finite()), "{name}: {due:?}");
-        for (backend, place) in &others {
-            let gap = apart(&due, &curve(&recipe, place, 10));
+        for (backend, device) in &others {
+            let gap = apart(&due, &curve(&recipe, device, 10));
             assert!(gap < CURVE, "{name} on {backend}: losses part by {gap:e}");
         }
     }
@@ -99,18 +99,18 @@ fn one_library_runs_on_every_backend() {
 
 #[test]
 fn gradients_go_through_operations() {
-    let place = micro::place();
+    let device = micro::device();
     for (name, recipe) in all() {
         let model = Model::build(&recipe).unwrap();
         let values = micro::lively(&model, 3);
         let batch = batches::noise(3, SHAPE, 21, 40);
-        let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
+        let params = Params::upload(&device, values.clone(), DType::F64, DType::F64).unwrap();
         let scores = model.scores(&params, &batch).unwrap();
         let plan = model.plan(&batch, 7, 0.5, scores.as_deref()).unwrap();
         let prepared = model
-            .prepare(&place, DType::F64, &batch, &plan, Mode { step: 7, training: true, observe: true })
+            .prepare(&device, DType::F64, &batch, &plan, Mode { step: 7, training: true, observe: true })
             .unwrap();
-        let worst = check(&model, &values, &place, &prepared, 6);
+        let worst = check(&model, &values, &device, &prepared, 6);
         assert!(worst.error < DIFFERENCES, "{name}: error {:e} at {}", worst.error, worst.at);
         // Recomputing blocks calls `apply` again: it must give the same.
         let [whole, parts] = [0, 1].map(|blocks| gradients(&model, &params, &prepared, blocks).unwrap());
@@ -125,13 +125,13 @@ fn gradients_go_through_operations() {
 /// The interface adds nothing and loses nothing: the same bits as the built-in.
 #[test]
 fn a_restated_built_in_gives_the_same_losses() {
-    let place = micro::place();
+    let device = micro::device();
     for style in [ENCODER_STYLE, DECODER_STYLE] {
         for at in ["embedding", "block:1", "pixels"] {
             let noise = format!("at = \"{at}\"\nlaw = {{ kind = \"ddpm\", exponent = 1.2 }}");
             let run = |kind: &str| {
                 let corruption = format!("kind = \"{kind}\"\nratio = 0.5");
-                curve(&recipe(style, &corruption, &noise), &place, 5)
+                curve(&recipe(style, &corruption, &noise), &device, 5)
             };
             assert_eq!(run("random"), run("restated-noise"), "at {at}");
         }
@@ -141,7 +141,7 @@ fn a_restated_built_in_gives_the_same_losses() {
 #[test]
 fn a_run_goes_on_with_its_own_plug_in_only() {
     let recipe = recipe(ENCODER_STYLE, "kind = \"band-noise\"", "");
-    let mut trainer = Trainer::new(recipe, micro::place(), 10).unwrap();
+    let mut trainer = Trainer::new(recipe, micro::device(), 10).unwrap();
     let checkpoint = trainer.checkpoint().unwrap();
     let identity = checkpoint.state.plugin.clone().expect("a plug-in");
     assert_eq!((identity.id.as_str(), identity.sha256.len()), ("org.palimpsest.band-noise", 64));

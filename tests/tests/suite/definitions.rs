@@ -17,7 +17,7 @@ use palimpsest_core::target::kind::low_pass::LowPass;
 use palimpsest_core::target::{self, TargetInput};
 use palimpsest_core::tensor::{HostData, HostTensor};
 use palimpsest_core::train::Schedule;
-use palimpsest_core::{DType, Place, Tensor};
+use palimpsest_core::{DType, DeviceHandle, Tensor};
 use palimpsest_tests::files::{Named, f64s, here, read};
 use palimpsest_tests::micro;
 
@@ -52,33 +52,33 @@ fn plan(golden: &Named) -> CorruptionPlan {
     plan
 }
 
-fn upload(place: &Place, golden: &Named, name: &str) -> Tensor {
-    place.upload(golden[name].clone().to_float(DType::F64).unwrap()).unwrap()
+fn upload(device: &DeviceHandle, golden: &Named, name: &str) -> Tensor {
+    device.upload(golden[name].clone().to_float(DType::F64).unwrap()).unwrap()
 }
 
 /// One objective's loss on the golden step, with these attention probabilities.
 fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) -> f64 {
-    let place = micro::place();
+    let device = micro::device();
     let plan = plan(golden);
     let geometry = geometry(4, 4);
     let pixels = golden["images"].clone().into_f32();
     let batch =
         Batch { pixels, shape: [2, 3, 16, 16], labels: vec![-1; 2], indices: vec![0, 1], first_sample: 0 };
-    let patches = patchify(&upload(&place, golden, "images"), &geometry).unwrap();
-    let eps = upload(&place, golden, "eps");
+    let patches = patchify(&upload(&device, golden, "images"), &geometry).unwrap();
+    let eps = upload(&device, golden, "eps");
     let factor = |values: &[f32]| {
         let exact = values.iter().map(|&v| f64::from(v)).collect();
-        place.upload(HostTensor::new([2, 16, 1], HostData::F64(exact)).unwrap()).unwrap()
+        device.upload(HostTensor::new([2, 16, 1], HostData::F64(exact)).unwrap()).unwrap()
     };
     let noised =
         patches.mul(&factor(&plan.gain)).unwrap().add(&eps.mul(&factor(&plan.noise)).unwrap()).unwrap();
-    let prediction = upload(&place, golden, "prediction");
+    let prediction = upload(&device, golden, "prediction");
     let attention = attention
         .into_iter()
         .enumerate()
         .map(|(block, values)| Probabilities {
             block,
-            values: place.upload(values.to_float(DType::F64).unwrap()).unwrap(),
+            values: device.upload(values.to_float(DType::F64).unwrap()).unwrap(),
         })
         .collect();
     let entry = registry::find::<ObjectiveEntry>("objective", kind).unwrap();
@@ -97,7 +97,7 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
         input,
         plan: &plan,
         site,
-        weights: &TokenWeights::new(&plan, &place, DType::F64).unwrap(),
+        weights: &TokenWeights::new(&plan, &device, DType::F64).unwrap(),
         predictions: heads.map(|head| (head, prediction.clone())).collect(),
         attention,
         mask_tokens_encoded: true,
@@ -179,11 +179,11 @@ fn disruption_of_uniform_attention() {
 #[test]
 fn hog_targets() {
     let golden = golden();
-    let (place, geometry) = (micro::place(), geometry(4, 4));
+    let (device, geometry) = (micro::device(), geometry(4, 4));
     let pixels = golden["images"].clone().into_f32();
     let batch =
         Batch { pixels, shape: [2, 3, 16, 16], labels: vec![-1; 2], indices: vec![0, 1], first_sample: 0 };
-    let patches = patchify(&upload(&place, &golden, "images"), &geometry).unwrap();
+    let patches = patchify(&upload(&device, &golden, "images"), &geometry).unwrap();
     let (_, hog) = target::build(&Section::parse("target", "kind = \"hog\"").unwrap()).unwrap();
     let input = TargetInput {
         geometry: &geometry,
@@ -221,7 +221,7 @@ fn low_pass_targets() {
 /// With unit matrices the embedder is silu of its sinusoid, which is DiT's timestep embedding.
 #[test]
 fn level_embedding() {
-    let (golden, place) = (golden(), micro::place());
+    let (golden, device) = (golden(), micro::device());
     let mut specs = ParamSpecs::default();
     let embedder = LevelEmbedder::new(&mut specs, 256);
     let unit: Vec<f32> = (0..256 * 256).map(|i| f32::from(u8::from(i / 256 == i % 256))).collect();
@@ -233,7 +233,7 @@ fn level_embedding() {
             HostTensor::f32(spec.shape.clone(), values).unwrap()
         })
         .collect();
-    let params = Params::upload(&place, values, DType::F64, DType::F64).unwrap();
+    let params = Params::upload(&device, values, DType::F64, DType::F64).unwrap();
     let times: Vec<f32> = f64s(&golden, "times").into_iter().map(|t| t as f32).collect();
     let found = embedder.forward(&params, &times).unwrap().download().unwrap().into_f64();
     let want: Vec<f64> =

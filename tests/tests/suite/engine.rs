@@ -53,7 +53,7 @@ impl Collective for Pair {
             let (Some(tensor), (Some(a), Some(b))) = (&*gradient, pair) else { continue };
             let sum = a.into_f32().into_iter().zip(b.into_f32()).map(|(a, b)| (a + b) * 0.5).collect();
             let mean = HostTensor::new(tensor.shape().clone(), HostData::F32(sum))?;
-            *gradient = Some(tensor.place().upload(mean)?);
+            *gradient = Some(tensor.device().upload(mean)?);
         }
         if gradients.len() != self.brought.lock().unwrap()[0].len() {
             return Err(Error::failure("the processes brought different gradients"));
@@ -64,7 +64,7 @@ impl Collective for Pair {
 
 fn trainer(preset: &str, overrides: &[&str]) -> Trainer {
     let overrides: Vec<&str> = RECIPE.iter().chain(overrides).copied().collect();
-    Trainer::new(micro::preset(preset, &overrides), micro::place(), 5).unwrap()
+    Trainer::new(micro::preset(preset, &overrides), micro::device(), 5).unwrap()
 }
 
 /// The bits of everything that a step may change.

@@ -46,14 +46,14 @@ fn away_from_kinks(recipe: &Recipe, model: &Model, values: &mut [HostTensor]) ->
 
 /// Checks one recipe: differences, then the same gradients with blocks recomputed.
 fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
-    let (model, place) = (Model::build(recipe).unwrap(), micro::place());
+    let (model, device) = (Model::build(recipe).unwrap(), micro::device());
     let mut values = micro::lively(&model, 3);
     let shifted = away_from_kinks(recipe, &model, &mut values);
     let batch = batches::noise(3, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
     let prepared =
-        model.prepare(&place, DType::F64, &batch, &plan, Mode { step: 7, training, observe: true }).unwrap();
-    let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
+        model.prepare(&device, DType::F64, &batch, &plan, Mode { step: 7, training, observe: true }).unwrap();
+    let params = Params::upload(&device, values.clone(), DType::F64, DType::F64).unwrap();
     if shifted {
         // The shifts are large enough: no prediction is near a kink. Targets are below 6 here, and
         // a step of 2e-3 moves predictions by far less than the rest.
@@ -66,7 +66,7 @@ fn holds(name: &str, recipe: &Recipe, training: bool, most: usize) -> Worst {
             }
         }
     }
-    let worst = check(&model, &values, &place, &prepared, most);
+    let worst = check(&model, &values, &device, &prepared, most);
     assert!(worst.error < TOLERANCE, "{name}: error {:e} at {}", worst.error, worst.at);
     let whole = gradients(&model, &params, &prepared, 0).unwrap();
     for blocks in [1, 2] {

@@ -6,7 +6,7 @@ use palimpsest_burn::Burn;
 use palimpsest_core::backend::{Backend, Wrapper};
 use palimpsest_core::data::Batch;
 use palimpsest_core::train::{Checkpoint, Trainer};
-use palimpsest_core::{Device, Place};
+use palimpsest_core::{Device, DeviceHandle};
 use palimpsest_tests::recorder::Recorder;
 use palimpsest_tests::{batches, micro};
 
@@ -29,13 +29,13 @@ fn batches() -> Vec<Batch> {
     batches::series(STEPS, 8, micro::SHAPE, 11)
 }
 
-fn trainer(preset: &str, overrides: &[&str], place: Place) -> Trainer {
-    Trainer::new(micro::preset(preset, overrides), place, 5).unwrap()
+fn trainer(preset: &str, overrides: &[&str], device: DeviceHandle) -> Trainer {
+    Trainer::new(micro::preset(preset, overrides), device, 5).unwrap()
 }
 
-fn recorder() -> (Arc<Recorder>, Place) {
+fn recorder() -> (Arc<Recorder>, DeviceHandle) {
     let recorder = Arc::new(Recorder::new(Arc::new(Burn::new())));
-    (recorder.clone(), Place { backend: recorder, device: Device::Cpu })
+    (recorder.clone(), DeviceHandle { backend: recorder, id: Device::Cpu })
 }
 
 fn with<'a>(base: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
@@ -63,9 +63,9 @@ fn a_replayed_step_is_the_step() {
         ("maskfeat", &[]),
     ] {
         let overrides = with(&EVERYTHING, more);
-        let mut host = trainer(preset, &with(&overrides, &["train.graph=off"]), micro::place());
-        let (recorder, place) = recorder();
-        let mut graph = trainer(preset, &with(&overrides, &["train.graph=on"]), place);
+        let mut host = trainer(preset, &with(&overrides, &["train.graph=off"]), micro::device());
+        let (recorder, device) = recorder();
+        let mut graph = trainer(preset, &with(&overrides, &["train.graph=on"]), device);
         let (due, due_end) = run(&mut host, &batches());
         let (found, end) = run(&mut graph, &batches());
         assert_eq!(graph.take_notices(), Vec::<String>::new(), "{preset}");
@@ -82,8 +82,8 @@ fn a_replayed_step_is_the_step() {
 
 #[test]
 fn nothing_changes_in_a_step_that_is_not_finite() {
-    let (recorder, place) = recorder();
-    let mut trainer = trainer("paper", &with(&EVERYTHING, &["train.graph=on"]), place);
+    let (recorder, device) = recorder();
+    let mut trainer = trainer("paper", &with(&EVERYTHING, &["train.graph=on"]), device);
     let mut batches = batches();
     run(&mut trainer, &batches[..6]);
     assert!(recorder.replays() > 0);
@@ -120,9 +120,9 @@ fn a_resumed_run_is_the_same_run() {
 fn a_refused_capture_is_told_once_and_training_goes_on() {
     let overrides = with(&EVERYTHING, &["train.graph=on"]);
     let (_, due) = run(&mut trainer("paper", &overrides, recorder().1), &batches());
-    let (recorder, place) = recorder();
+    let (recorder, device) = recorder();
     recorder.refuse();
-    let mut refused = trainer("paper", &overrides, place);
+    let mut refused = trainer("paper", &overrides, device);
     let (_, end) = run(&mut refused, &batches());
     assert_eq!(recorder.replays(), 0);
     assert_eq!(refused.take_notices(), ["steps are not launched as graphs: no memory for a graph"]);
@@ -132,16 +132,16 @@ fn a_refused_capture_is_told_once_and_training_goes_on() {
 #[test]
 fn steps_that_are_no_graph_are_done_call_by_call() {
     let overrides = with(&EVERYTHING, &["train.graph=on", "noise.values=device"]);
-    let (recorder, place) = recorder();
-    let mut random = trainer("paper", &overrides, place);
+    let (recorder, device) = recorder();
+    let mut random = trainer("paper", &overrides, device);
     run(&mut random, &batches());
     assert_eq!(recorder.replays(), 0);
     let due = "steps are not launched as graphs: it draws random values on the device";
     assert_eq!(random.take_notices(), [due]);
 
     // A batch of another size is another step; the graph serves again afterwards.
-    let (recorder, place) = self::recorder();
-    let mut trainer = trainer("paper", &["train.batch=8", "train.graph=on"], place);
+    let (recorder, device) = self::recorder();
+    let mut trainer = trainer("paper", &["train.batch=8", "train.graph=on"], device);
     let batches = batches();
     run(&mut trainer, &batches[..5]);
     let before = recorder.replays();
@@ -166,8 +166,9 @@ impl Wrapper for Plain {
 fn a_wrapped_backend_has_the_graphs_of_the_inner_one() {
     let overrides = with(&EVERYTHING, &["train.graph=on"]);
     let (_, due) = run(&mut trainer("paper", &overrides, recorder().1), &batches());
-    let (recorder, Place { backend, device }) = recorder();
-    let mut wrapped = trainer("paper", &overrides, Place { backend: Arc::new(Plain(backend)), device });
+    let (recorder, DeviceHandle { backend, id: device }) = recorder();
+    let mut wrapped =
+        trainer("paper", &overrides, DeviceHandle { backend: Arc::new(Plain(backend)), id: device });
     let (_, end) = run(&mut wrapped, &batches());
     assert_eq!(wrapped.take_notices(), Vec::<String>::new());
     assert!(recorder.replays() > 0);
@@ -176,10 +177,10 @@ fn a_wrapped_backend_has_the_graphs_of_the_inner_one() {
 
 #[test]
 fn a_backend_without_graphs_says_so() {
-    let mut trainer = trainer("paper", &["train.graph=on"], micro::place());
+    let mut trainer = trainer("paper", &["train.graph=on"], micro::device());
     assert_eq!(
         trainer.take_notices(),
         ["steps are not launched as graphs: the backend burn has none on cpu"]
     );
-    assert!(self::trainer("paper", &[], micro::place()).take_notices().is_empty());
+    assert!(self::trainer("paper", &[], micro::device()).take_notices().is_empty());
 }

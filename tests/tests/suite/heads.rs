@@ -151,7 +151,7 @@ fn wave(count: usize, phase: f64) -> Vec<f32> {
 
 /// The loss of logits [4, 5] and its gradient.
 fn loss_of_logits() -> Vec<f64> {
-    let logits = micro::place().floats([4, 5], wave(20, 0.3), DType::F64).unwrap().track().unwrap();
+    let logits = micro::device().floats([4, 5], wave(20, 0.3), DType::F64).unwrap().track().unwrap();
     let loss = soft_cross_entropy(&logits, &targets(), 0.1).unwrap();
     let mut out = vec![loss.item().unwrap()];
     out.extend(loss.backward(&[&logits]).unwrap()[0].as_ref().unwrap().download().unwrap().into_f64());
@@ -160,11 +160,11 @@ fn loss_of_logits() -> Vec<f64> {
 
 /// A matrix and a vector after three steps of LARS with known gradients.
 fn lars() -> Vec<f64> {
-    let place = micro::place();
+    let device = micro::device();
     let mut out = vec![];
     for (shape, decay) in [(vec![3, 4], 0.1), (vec![5], 0.0)] {
         let count = shape.iter().product();
-        let tensor = |phase| place.floats(shape.clone(), wave(count, phase), DType::F32).unwrap();
+        let tensor = |phase| device.floats(shape.clone(), wave(count, phase), DType::F32).unwrap();
         let mut parameter = ProbeUpdate::new(ProbeOptimizer::Lars, tensor(0.1), decay).unwrap();
         for step in 1..=3 {
             parameter.step(tensor(step as f64), 2.0, step).unwrap();

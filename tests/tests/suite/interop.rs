@@ -55,9 +55,9 @@ fn batch(images: &HostTensor) -> Batch {
 }
 
 fn features(model: &Model, values: &[HostTensor], batch: &Batch) -> Vec<f64> {
-    let place = micro::place();
-    let params = Params::upload(&place, values.to_vec(), DType::F32, DType::F32).unwrap();
-    let images = place.floats(batch.shape, batch.pixels.clone(), DType::F32).unwrap();
+    let device = micro::device();
+    let params = Params::upload(&device, values.to_vec(), DType::F32, DType::F32).unwrap();
+    let images = device.floats(batch.shape, batch.pixels.clone(), DType::F32).unwrap();
     let patches = patchify(&images, model.geometry()).unwrap();
     let features = model.encoder.features(&params, &patches, model.geometry().depth).unwrap();
     features.download().unwrap().into_f64()
@@ -65,10 +65,10 @@ fn features(model: &Model, values: &[HostTensor], batch: &Batch) -> Vec<f64> {
 
 /// A step's forward pass with these tokens masked.
 fn forward(model: &Model, values: &[HostTensor], batch: &Batch, roles: Vec<Role>) -> Forward {
-    let place = micro::place();
-    let params = Params::upload(&place, values.to_vec(), DType::F32, DType::F32).unwrap();
+    let device = micro::device();
+    let params = Params::upload(&device, values.to_vec(), DType::F32, DType::F32).unwrap();
     let plan = CorruptionPlan { roles, ..CorruptionPlan::identity(batch.len(), model.geometry().tokens()) };
-    let prepared = model.prepare(&place, DType::F32, batch, &plan, Mode::evaluation(0)).unwrap();
+    let prepared = model.prepare(&device, DType::F32, batch, &plan, Mode::evaluation(0)).unwrap();
     model.forward(&params, &prepared).unwrap()
 }
 

@@ -10,7 +10,7 @@ use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::train::{Trainer, gradients};
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
 use palimpsest_tests::contenders::{apart, contenders};
 use palimpsest_tests::micro::{self, SHAPE};
@@ -41,11 +41,11 @@ fn recipe(preset: &str) -> Recipe {
 }
 
 /// Tokens after each number of blocks, without corruption.
-fn tokens(recipe: &Recipe, place: &Place) -> Vec<Vec<f64>> {
+fn tokens(recipe: &Recipe, device: &DeviceHandle) -> Vec<Vec<f64>> {
     let model = Model::build(recipe).unwrap();
-    let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
+    let params = Params::upload(device, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
-    let images = place.floats(batch.shape, batch.pixels, DType::F32).unwrap();
+    let images = device.floats(batch.shape, batch.pixels, DType::F32).unwrap();
     let patches = palimpsest_core::encoder::patchify(&images, model.geometry()).unwrap();
     let depth = model.geometry().depth;
     (1..=depth)
@@ -60,13 +60,13 @@ fn tokens(recipe: &Recipe, place: &Place) -> Vec<Vec<f64>> {
 type Pass = (Vec<(String, f64)>, Vec<Option<Vec<f64>>>);
 
 /// Losses by name and gradients by parameter of one corrupted batch.
-fn one_pass(recipe: &Recipe, place: &Place) -> Pass {
+fn one_pass(recipe: &Recipe, device: &DeviceHandle) -> Pass {
     let model = Model::build(recipe).unwrap();
-    let params = Params::upload(place, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
+    let params = Params::upload(device, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
     let plan = model.plan(&batch, 0, 0.0, None).unwrap();
     let prepared = model
-        .prepare(place, DType::F32, &batch, &plan, Mode { step: 0, training: true, observe: true })
+        .prepare(device, DType::F32, &batch, &plan, Mode { step: 0, training: true, observe: true })
         .unwrap();
     let found = gradients(&model, &params, &prepared, 0).unwrap();
     let losses = found.scalars.iter().map(|(name, value)| (name.clone(), value.item().unwrap())).collect();
@@ -74,20 +74,20 @@ fn one_pass(recipe: &Recipe, place: &Place) -> Pass {
     (losses, found.gradients.into_iter().map(|g| g.map(values)).collect())
 }
 
-fn curve(recipe: &Recipe, place: &Place) -> Vec<f64> {
-    let mut trainer = Trainer::new(recipe.clone(), place.clone(), 10).unwrap();
+fn curve(recipe: &Recipe, device: &DeviceHandle) -> Vec<f64> {
+    let mut trainer = Trainer::new(recipe.clone(), device.clone(), 10).unwrap();
     let batches = batches::series(STEPS, BATCH, SHAPE, 11);
     batches.iter().map(|batch| trainer.train_step(batch, false).unwrap().loss()).collect()
 }
 
 #[test]
 fn blocks_and_encoder() {
-    let burn = micro::place();
+    let burn = micro::device();
     for preset in ["paper", "mae"] {
         let recipe = recipe(preset);
         let due = tokens(&recipe, &burn);
-        for (name, place) in contenders() {
-            for (blocks, (due, found)) in due.iter().zip(tokens(&recipe, &place)).enumerate() {
+        for (name, device) in contenders() {
+            for (blocks, (due, found)) in due.iter().zip(tokens(&recipe, &device)).enumerate() {
                 let gap = apart(due, &found);
                 assert!(gap <= FORWARD, "{name}, {preset}, after {} blocks: {gap:e}", blocks + 1);
             }
@@ -97,13 +97,13 @@ fn blocks_and_encoder() {
 
 #[test]
 fn objectives_and_gradients() {
-    let burn = micro::place();
+    let burn = micro::device();
     let contenders = contenders();
     for preset in presets() {
         let recipe = recipe(preset.name);
         let (losses, gradients) = one_pass(&recipe, &burn);
-        for (name, place) in &contenders {
-            let (found, found_gradients) = one_pass(&recipe, place);
+        for (name, device) in &contenders {
+            let (found, found_gradients) = one_pass(&recipe, device);
             for ((what, due), (_, loss)) in losses.iter().zip(&found) {
                 // Entropies are differences from ln T, which is about 3: their own size is no scale.
                 let gap = (due - loss).abs() / due.abs().max(1.0);
@@ -128,13 +128,13 @@ fn objectives_and_gradients() {
 /// The first step is the rung of one optimiser step: the second loss sees it.
 #[test]
 fn one_step_and_a_hundred() {
-    let burn = micro::place();
+    let burn = micro::device();
     let contenders = contenders();
     for preset in ["paper", "mae", "maskdit"] {
         let recipe = recipe(preset);
         let due = curve(&recipe, &burn);
-        for (name, place) in &contenders {
-            let found = curve(&recipe, place);
+        for (name, device) in &contenders {
+            let found = curve(&recipe, device);
             let gaps: Vec<f64> = due.iter().zip(&found).map(|(a, b)| (a - b).abs() / a.abs()).collect();
             let worst = gaps.iter().copied().fold(0.0, f64::max);
             println!("{name}, {preset}: second loss {:.1e}, worst of {STEPS} {worst:.1e}", gaps[1]);

@@ -6,7 +6,7 @@ use palimpsest_core::corruption::{CorruptionPlan, Injection, Role};
 use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::tensor::HostTensor;
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
 use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
 
@@ -18,7 +18,7 @@ const IMAGES: usize = 3;
 struct Transparent {
     model: Model,
     params: Params,
-    place: Place,
+    device: DeviceHandle,
 }
 
 impl Transparent {
@@ -31,16 +31,16 @@ impl Transparent {
                 *value = HostTensor::f32(spec.shape.clone(), vec![0.0; spec.shape.count()]).unwrap();
             }
         }
-        let place = micro::place();
-        let params = Params::upload(&place, values, DType::F32, DType::F32).unwrap();
-        Self { model, params, place }
+        let device = micro::device();
+        let params = Params::upload(&device, values, DType::F32, DType::F32).unwrap();
+        Self { model, params, device }
     }
 
     /// Tokens [B][N][D] after the last block.
     fn tokens(&self, plan: &CorruptionPlan) -> Vec<Vec<Vec<f32>>> {
         let batch = batches::noise(IMAGES, SHAPE, 5, 10);
         let mode = Mode::evaluation(STEP);
-        let prepared = self.model.prepare(&self.place, DType::F32, &batch, plan, mode).unwrap();
+        let prepared = self.model.prepare(&self.device, DType::F32, &batch, plan, mode).unwrap();
         let entered = self.model.enter(&self.params, &prepared).unwrap();
         let (out, _) = self.model.run_blocks(&self.params, entered, 0..3, &prepared).unwrap();
         let n = out.shape()[1];

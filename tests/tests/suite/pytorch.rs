@@ -103,11 +103,11 @@ fn timm_has_the_same_encoder() {
         return;
     }
     let recipe = micro::preset("maskfeat", &["encoder.layer_scale=0.1"]);
-    let (model, place) = (Model::build(&recipe).unwrap(), micro::place());
+    let (model, device) = (Model::build(&recipe).unwrap(), micro::device());
     let values = micro::lively(&model, 8);
     let batch = batches::noise(3, micro::SHAPE, 4, 0);
-    let params = Params::upload(&place, values.clone(), DType::F64, DType::F64).unwrap();
-    let images = place.floats(batch.shape, batch.pixels.clone(), DType::F64).unwrap();
+    let params = Params::upload(&device, values.clone(), DType::F64, DType::F64).unwrap();
+    let images = device.floats(batch.shape, batch.pixels.clone(), DType::F64).unwrap();
     let features = model
         .encoder
         .features(&params, &patchify(&images, model.geometry()).unwrap(), model.geometry().depth)

@@ -11,7 +11,7 @@ use palimpsest_tests::parity;
 fn trainer(recipe: &Recipe, dtype: DType) -> Trainer {
     let model = Model::build(recipe).unwrap();
     let values = model.specs.initial(recipe.run.seed).unwrap();
-    Trainer::with_values(recipe.clone(), model, micro::place(), 5, values, dtype).unwrap()
+    Trainer::with_values(recipe.clone(), model, micro::device(), 5, values, dtype).unwrap()
 }
 
 fn train(trainer: &mut Trainer, batches: &[palimpsest_core::data::Batch], observe: bool) -> Vec<StepReport> {

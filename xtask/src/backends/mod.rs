@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use palimpsest_core::plugin::{Library, LoadedBackend};
-use palimpsest_core::{Backend, Device, Error, Place, Result};
+use palimpsest_core::{Backend, Device, DeviceHandle, Error, Result};
 
 use library::Way;
 pub(crate) use library::{KNOWN, build, nearest, prepare};
@@ -78,7 +78,7 @@ pub(crate) fn library(name: &str) -> Result<std::path::PathBuf> {
 }
 
 /// A device of a backend.
-pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
+pub(crate) fn device(name: &str, device: Device) -> Result<DeviceHandle> {
     let variant = Variant::of(device);
     let backend = open_variant(name, variant)?;
     let devices = backend.devices();
@@ -86,7 +86,7 @@ pub(crate) fn place(name: &str, device: Device) -> Result<Place> {
         if variant == Variant::Cuda {
             offer_libraries();
         }
-        return Ok(Place { backend, device });
+        return Ok(DeviceHandle { backend, id: device });
     }
     let list: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let here = format!("the backend {name} has no device {device} on this machine");

@@ -27,7 +27,7 @@ pub(crate) struct Analyse {
     #[arg(long)]
     pub(crate) no_baseline: bool,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     #[command(flatten)]
     pub(crate) result: JsonArg,
 }

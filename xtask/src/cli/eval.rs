@@ -52,7 +52,7 @@ pub(crate) struct Eval {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     #[command(flatten)]
     pub(crate) result: JsonArg,
     /// Keys of the head and of its training (see cargo xtask part show head finetune)

@@ -12,7 +12,7 @@ pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     /// Steps to time, after three to warm up
     #[arg(long, default_value_t = 20)]
     pub(crate) steps: usize,
@@ -60,7 +60,7 @@ pub(crate) struct CompareWorker {
     /// The resolved recipe
     pub(crate) recipe: PathBuf,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
 }
 
 #[derive(Args)]

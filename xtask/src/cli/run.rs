@@ -40,7 +40,7 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) step: Option<u64>,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     #[command(flatten)]
     pub(crate) result: JsonArg,
 }

@@ -11,7 +11,7 @@ pub(crate) struct Pretrain {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     /// The run's folder; by default runs/NAME-N
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(crate) struct Resume {
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) run: PathBuf,
     #[command(flatten)]
-    pub(crate) place: DeviceArgs,
+    pub(crate) on: DeviceArgs,
     #[command(flatten)]
     pub(crate) result: JsonArg,
     /// Overrides of keys that leave the weights alone, as data.workers=4

@@ -7,7 +7,7 @@ use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Checkpoint, RunFolder};
-use palimpsest_core::{DType, Error, Place, Result};
+use palimpsest_core::{DType, DeviceHandle, Error, Result};
 use palimpsest_datasets::RecipeData;
 use palimpsest_heads::analysis::{Observation, Subject, observe};
 use serde_json::json;
@@ -27,8 +27,8 @@ struct Loaded {
 }
 
 pub(crate) fn run(args: &Analyse) -> Result<()> {
-    let place = backends::place(&args.place.backend, args.place.device)?;
-    let loaded = args.runs.iter().map(|run| load(run, args, &place)).collect::<Result<Vec<_>>>()?;
+    let device = backends::device(&args.on.backend, args.on.device)?;
+    let loaded = args.runs.iter().map(|run| load(run, args, &device)).collect::<Result<Vec<_>>>()?;
     let mut subjects = vec![];
     let mut batches = vec![];
     for run in &loaded {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
     Ok(())
 }
 
-fn load(run: &Path, args: &Analyse, place: &Place) -> Result<Loaded> {
+fn load(run: &Path, args: &Analyse, device: &DeviceHandle) -> Result<Loaded> {
     let folder = RunFolder::open(run)?;
     let recipe = folder.recipe(&[])?;
     let model = Model::build(&recipe)?;
@@ -87,7 +87,7 @@ fn load(run: &Path, args: &Analyse, place: &Place) -> Result<Loaded> {
     let group = if checkpoint.has_average() { "average." } else { "model." };
     let trained = checkpoint.group(group, specs).map_err(|e| e.at(path.display()))?;
     let initial = model.specs.initial(recipe.run.seed)?;
-    let upload = |values| Params::upload(place, values, DType::F32, DType::F32);
+    let upload = |values| Params::upload(device, values, DType::F32, DType::F32);
     let mut changes = vec![];
     if let Some(name) = &args.data {
         changes.extend([format!("data.name={name}"), "data.path=\"\"".to_owned()]);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::train::{Phases, Trainer};
-use palimpsest_core::{Place, Result};
+use palimpsest_core::{DeviceHandle, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
@@ -29,11 +29,11 @@ pub(crate) fn run(args: Bench) -> Result<()> {
     if args.data_only {
         return data_only(&mut *source, args.steps, args.result.json);
     }
-    let inner = backends::place(&args.place.backend, args.place.device)?;
-    let device = inner.device;
+    let inner = backends::device(&args.on.backend, args.on.device)?;
+    let device = inner.id;
     let timed = Arc::new(Timed::new(inner));
-    let place = Place { backend: timed.clone(), device };
-    let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
+    let handle = DeviceHandle { backend: timed.clone(), id: device };
+    let mut trainer = Trainer::new(recipe, handle, source.steps_per_epoch())?;
     let mut steps: Vec<Step> = vec![];
     let mut loss = f64::NAN;
     for i in 0..WARM_UP + args.steps {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         let data = started.elapsed().as_secs_f64();
         let report = trainer.train_step(&batch, false)?;
         trainer.take_notices().iter().for_each(|notice| output::note(&format!("warning: {notice}")));
-        trainer.place.backend.synchronize(trainer.place.device)?;
+        trainer.device.backend.synchronize(trainer.device.id)?;
         source.recycle(batch);
         let wall = started.elapsed().as_secs_f64();
         loss = report.loss();
@@ -51,7 +51,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
             steps.push(Step { wall, phases: Phases { data, ..report.phases }, backend });
         }
     }
-    let memory = trainer.place.backend.memory(trainer.place.device);
+    let memory = trainer.device.backend.memory(trainer.device.id);
     report(&steps, &trainer, loss, memory.peak, args.result.json);
     Ok(())
 }

@@ -30,8 +30,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
                 // The weights before training: there are no others yet.
                 Some(_) => {
                     let values = model.specs.initial(recipe.run.seed)?;
-                    let place = backends::place("burn", Device::Cpu)?;
-                    model.scores(&Params::upload(&place, values, DType::F32, DType::F32)?, &batch)?
+                    let device = backends::device("burn", Device::Cpu)?;
+                    model.scores(&Params::upload(&device, values, DType::F32, DType::F32)?, &batch)?
                 }
                 None => None,
             };

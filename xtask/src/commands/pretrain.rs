@@ -24,11 +24,11 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     }
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
     former_tables(&recipe).iter().for_each(|note| output::note(&format!("note: {note}")));
-    let place = backends::place(&args.place.backend, args.place.device)?;
+    let device = backends::device(&args.on.backend, args.on.device)?;
     let data = RecipeData::open(&recipe)?;
     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut loader = data.loader(&recipe)?;
-    let (mut trainer, notes) = session::trainer(recipe, place, loader.steps_per_epoch())?;
+    let (mut trainer, notes) = session::trainer(recipe, device, loader.steps_per_epoch())?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
@@ -41,7 +41,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     let folder = RunFolder::create(
         &root,
         &trainer.recipe,
-        &environment::describe(&trainer.place, trainer.model.corruption.plugin()),
+        &environment::describe(&trainer.device, trainer.model.corruption.plugin()),
     )?;
     folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
@@ -129,8 +129,8 @@ fn describe(trainer: &Trainer, data: &RecipeData) -> String {
         parameters as f64 / 1e6,
         trainer.total_steps,
         trainer.recipe.train.batch,
-        trainer.place.backend.info().name,
-        trainer.place.device,
+        trainer.device.backend.info().name,
+        trainer.device.id,
     )
 }
 

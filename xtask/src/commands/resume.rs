@@ -15,14 +15,14 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     let recipe = folder.recipe(&args.overrides)?;
     check_heads(&recipe)?;
     let checkpoint = Checkpoint::read(&folder.newest_checkpoint()?)?;
-    let place = backends::place(&args.place.backend, args.place.device)?;
+    let device = backends::device(&args.on.backend, args.on.device)?;
     let data = RecipeData::open(&recipe)?;
     let mut loader = data.loader(&recipe)?;
-    let mut trainer = Trainer::new(recipe, place, loader.steps_per_epoch())?;
+    let mut trainer = Trainer::new(recipe, device, loader.steps_per_epoch())?;
     let trained_on = checkpoint.state.backend.clone();
     trainer.restore(checkpoint)?;
     folder.rewind_metrics(trainer.step_count())?;
-    let backend = trainer.place.backend.info().name;
+    let backend = trainer.device.backend.info().name;
     if trained_on != backend {
         output::note(&format!(
             "note: trained on {trained_on} so far, going on with {backend}: results differ by rounding"

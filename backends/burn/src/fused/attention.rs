@@ -8,7 +8,7 @@ use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::attention::{Sizes, probabilities, score_gradients};
 use palimpsest_kernels::row;
 
-use super::head::{Bias, Place};
+use super::head::{Bias, HeadLayout};
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
@@ -20,13 +20,13 @@ pub(super) fn separate(q: Float, k: Float, v: Float, bias: Option<Float>, heads:
     let Operands { tensors: [q, k, v, bias], nodes } = Operands::new([Some(q), Some(k), Some(v), bias]);
     let [q, k, v] = [q, k, v].map(|t| dense(t.expect("given above")));
     let sizes = Sizes::separate(&extents(&q), &extents(&k), heads);
-    let places = [
-        Place::alone(sizes, sizes.queries),
-        Place::alone(sizes, sizes.keys),
-        Place::alone(sizes, sizes.keys),
+    let layouts = [
+        HeadLayout::alone(sizes, sizes.queries),
+        HeadLayout::alone(sizes, sizes.keys),
+        HeadLayout::alone(sizes, sizes.keys),
     ];
     let bias = bias.map(Bias::new);
-    let (out, sums) = typed!(q, T => forward::<T>(sizes, [&q, &k, &v], places, bias.as_ref()));
+    let (out, sums) = typed!(q, T => forward::<T>(sizes, [&q, &k, &v], layouts, bias.as_ref()));
     finish(nodes, SeparateBackward, out, |out| Saved {
         sizes,
         operands: vec![q, k, v],
@@ -41,9 +41,9 @@ pub(super) fn packed(qkv: Float, bias: Option<Float>, heads: usize) -> Float {
     let Operands { tensors: [qkv, bias], nodes } = Operands::new([Some(qkv), bias]);
     let qkv = dense(qkv.expect("given above"));
     let sizes = Sizes::packed(&extents(&qkv), heads);
-    let places = [0, 1, 2].map(|which| Place::packed(sizes, which));
+    let layouts = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
     let bias = bias.map(Bias::new);
-    let (out, sums) = typed!(qkv, T => forward::<T>(sizes, [&qkv; 3], places, bias.as_ref()));
+    let (out, sums) = typed!(qkv, T => forward::<T>(sizes, [&qkv; 3], layouts, bias.as_ref()));
     finish(nodes, PackedBackward, out, |out| Saved {
         sizes,
         operands: vec![qkv],
@@ -77,9 +77,9 @@ impl Backward<Flex, 4> for SeparateBackward {
         let [to_q, to_k, to_v, to_bias] = ops.parents;
         let (gradients, dbias) = typed!(dout, T => {
             let [queries, keys] = [sizes.queries, sizes.keys];
-            let places = [queries, keys, keys].map(|rows| Place::alone(sizes, rows));
+            let layouts = [queries, keys, keys].map(|rows| HeadLayout::alone(sizes, rows));
             // SAFETY: the tasks write every head of all three.
-            let mut buffers = places.map(|_| Vec::<T>::new());
+            let mut buffers = layouts.map(|_| Vec::<T>::new());
             for (buffer, rows) in buffers.iter_mut().zip([queries, keys, keys]) {
                 // SAFETY: the tasks write every head.
                 *buffer = unsafe { unwritten::<T>(sizes.batch * rows * sizes.dimension()) };
@@ -87,7 +87,7 @@ impl Backward<Flex, 4> for SeparateBackward {
             let [dq, dk, dv] = &mut buffers;
             let shared = [Shared::new(dq), Shared::new(dk), Shared::new(dv)];
             let [q, k, v] = [&saved.operands[0], &saved.operands[1], &saved.operands[2]];
-            let dbias = backward::<T>(&saved, [q, k, v], &dout, places, shared, to_bias.is_some());
+            let dbias = backward::<T>(&saved, [q, k, v], &dout, layouts, shared, to_bias.is_some());
             let shapes = [q, k, v].map(|t| t.layout().shape().clone());
             let tensors: Vec<FlexTensor> =
                 buffers.into_iter().zip(shapes).map(|(buffer, shape)| buffer::tensor(buffer, shape)).collect();
@@ -114,11 +114,11 @@ impl Backward<Flex, 2> for PackedBackward {
         let [to_qkv, to_bias] = ops.parents;
         let (dqkv, dbias) = typed!(dout, T => {
             let qkv = &saved.operands[0];
-            let places = [0, 1, 2].map(|which| Place::packed(saved.sizes, which));
+            let layouts = [0, 1, 2].map(|which| HeadLayout::packed(saved.sizes, which));
             // SAFETY: the tasks write every head of queries, keys and values.
             let mut dqkv = unsafe { unwritten::<T>(qkv.layout().num_elements()) };
             let shared = Shared::new(&mut dqkv);
-            let dbias = backward::<T>(&saved, [qkv; 3], &dout, places, [shared; 3], to_bias.is_some());
+            let dbias = backward::<T>(&saved, [qkv; 3], &dout, layouts, [shared; 3], to_bias.is_some());
             (buffer::tensor(dqkv, qkv.layout().shape().clone()), dbias)
         });
         if let Some(parent) = to_qkv {
@@ -134,11 +134,11 @@ impl Backward<Flex, 2> for PackedBackward {
 fn forward<T: Real>(
     sizes: Sizes,
     operands: [&FlexTensor; 3],
-    places: [Place; 3],
+    layouts: [HeadLayout; 3],
     bias: Option<&Bias>,
 ) -> (FlexTensor, FlexTensor) {
     let [q, k, v]: [&[T]; 3] = operands.map(slice);
-    let target = Place::alone(sizes, sizes.queries);
+    let target = HeadLayout::alone(sizes, sizes.queries);
     // SAFETY: the tasks write every head, and every row's sum.
     let (mut out, mut sums) = unsafe {
         (
@@ -148,13 +148,13 @@ fn forward<T: Real>(
     };
     let (shared, shared_sums) = (Shared::new(&mut out), Shared::new(&mut sums));
     buffer::parallel(sizes.tasks(), &|task| {
-        let mut scores = logits(sizes, places[0].head(q, task), places[1].head(k, task), bias, task);
+        let mut scores = logits(sizes, layouts[0].head(q, task), layouts[1].head(k, task), bias, task);
         // SAFETY: each task has rows of its own in both results.
         unsafe {
             let sums = std::slice::from_raw_parts_mut(shared_sums.at(task * sizes.queries), sizes.queries);
             probabilities(&mut scores, sums, sizes.keys);
             let scores = Matrix::dense(&scores, sizes.queries, sizes.keys);
-            target.write(shared, task, T::ONE, scores, places[2].head(v, task));
+            target.write(shared, task, T::ONE, scores, layouts[2].head(v, task));
         }
     });
     let shape = burn_shape(&[sizes.batch, sizes.queries, sizes.dimension()]);
@@ -185,20 +185,20 @@ fn backward<T: Real>(
     saved: &Saved,
     operands: [&FlexTensor; 3],
     dout: &FlexTensor,
-    places: [Place; 3],
+    layouts: [HeadLayout; 3],
     shared: [Shared<T>; 3],
     wants_bias: bool,
 ) -> Option<FlexTensor> {
     let sizes = saved.sizes;
     let [q, k, v]: [&[T]; 3] = operands.map(slice);
     let (out, sums, dout): (&[T], &[T], &[T]) = (slice(&saved.out), slice(&saved.sums), slice(dout));
-    let target = Place::alone(sizes, sizes.queries);
+    let target = HeadLayout::alone(sizes, sizes.queries);
     let bias = saved.bias.as_ref();
     // SAFETY: each task writes its own scores.
     let mut dlogits = wants_bias.then(|| unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) });
     let shared_logits = dlogits.as_mut().map(|elements| Shared::new(elements));
     buffer::parallel(sizes.tasks(), &|task| {
-        let [q, k, v] = [places[0].head(q, task), places[1].head(k, task), places[2].head(v, task)];
+        let [q, k, v] = [layouts[0].head(q, task), layouts[1].head(k, task), layouts[2].head(v, task)];
         let gradient = target.head(dout, task);
         let mut p = logits(sizes, q, k, bias, task);
         // SAFETY: the product writes every element.
@@ -213,9 +213,9 @@ fn backward<T: Real>(
             score_gradients(&mut p, &mut ds, sums, &shifts, sizes.keys);
             let p = Matrix::dense(&p, sizes.queries, sizes.keys);
             let matrix = Matrix::dense(&ds, sizes.queries, sizes.keys);
-            places[0].write(shared[0], task, T::of(sizes.scale()), matrix, k);
-            places[1].write(shared[1], task, T::of(sizes.scale()), matrix.transposed(), q);
-            places[2].write(shared[2], task, T::ONE, p.transposed(), gradient);
+            layouts[0].write(shared[0], task, T::of(sizes.scale()), matrix, k);
+            layouts[1].write(shared[1], task, T::of(sizes.scale()), matrix.transposed(), q);
+            layouts[2].write(shared[2], task, T::ONE, p.transposed(), gradient);
             if let Some(shared) = shared_logits {
                 let at = shared.at(task * sizes.scores());
                 std::slice::from_raw_parts_mut(at, sizes.scores()).copy_from_slice(&ds);

@@ -6,7 +6,7 @@ use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::attention::Sizes;
 
-use super::head::Place;
+use super::head::HeadLayout;
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
@@ -53,7 +53,7 @@ fn scores<'a, T: Real>(sizes: Sizes, p: &'a [T], task: usize) -> Matrix<'a, T> {
 
 fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTensor {
     let (p, data): (&[T], &[T]) = (slice(p), slice(qkv));
-    let (v, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
+    let (v, target) = (HeadLayout::packed(sizes, 2), HeadLayout::alone(sizes, sizes.queries));
     // SAFETY: the tasks write every head.
     let mut out = unsafe { unwritten::<T>(sizes.batch * sizes.queries * sizes.dimension()) };
     let shared = Shared::new(&mut out);
@@ -67,7 +67,7 @@ fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTenso
 fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     let sizes = saved.sizes;
     let (data, dout): (&[T], &[T]) = (slice(&saved.qkv), slice(dout));
-    let (v, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
+    let (v, target) = (HeadLayout::packed(sizes, 2), HeadLayout::alone(sizes, sizes.queries));
     // SAFETY: the tasks write every score.
     let mut dp = unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) };
     let shared = Shared::new(&mut dp);
@@ -82,8 +82,8 @@ fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor
 fn value_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     let sizes = saved.sizes;
     let (p, dout): (&[T], &[T]) = (slice(&saved.p), slice(dout));
-    let [q, k, v] = [0, 1, 2].map(|which| Place::packed(sizes, which));
-    let target = Place::alone(sizes, sizes.queries);
+    let [q, k, v] = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
+    let target = HeadLayout::alone(sizes, sizes.queries);
     // SAFETY: the tasks write the values, `clear` queries and keys.
     let mut dqkv = unsafe { unwritten::<T>(saved.qkv.layout().num_elements()) };
     q.clear(&mut dqkv);

@@ -7,7 +7,7 @@ use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::attention::Sizes;
 use palimpsest_kernels::softmax;
 
-use super::head::{Bias, Place};
+use super::head::{Bias, HeadLayout};
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, replace, slice, typed, unwritten};
 use crate::kernels::gemm::{Matrix, product};
@@ -53,7 +53,7 @@ impl Backward<Flex, 2> for ProbsBackward {
 
 fn forward<T: Real>(sizes: Sizes, qkv: &FlexTensor, bias: Option<&Bias>) -> FlexTensor {
     let data: &[T] = slice(qkv);
-    let [q, k] = [0, 1].map(|which| Place::packed(sizes, which));
+    let [q, k] = [0, 1].map(|which| HeadLayout::packed(sizes, which));
     // SAFETY: the tasks write every score.
     let mut p = unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) };
     let shared = Shared::new(&mut p);
@@ -90,7 +90,7 @@ fn gradients<T: Real>(
         softmax::backward(part, &probabilities[at..at + part.len()], sizes.keys);
     });
     let scores: &[T] = slice(&ds);
-    let [q, k, v] = [0, 1, 2].map(|which| Place::packed(sizes, which));
+    let [q, k, v] = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
     // SAFETY: the tasks write queries and keys, `clear` the values.
     let mut dqkv = unsafe { unwritten::<T>(data.len()) };
     v.clear(&mut dqkv);

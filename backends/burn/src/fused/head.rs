@@ -13,7 +13,7 @@ use crate::value::extents;
 /// The place of one of q, k, v in a tensor: where it begins, and the distance between rows and
 /// between samples.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct HeadLayout {
     first: usize,
     row: usize,
     sample: usize,
@@ -22,7 +22,7 @@ pub(super) struct Place {
     heads: usize,
 }
 
-impl Place {
+impl HeadLayout {
     /// A tensor [b, rows, d] of its own.
     pub(super) fn alone(sizes: Sizes, rows: usize) -> Self {
         let d = sizes.dimension();

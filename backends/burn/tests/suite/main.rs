@@ -1,6 +1,6 @@
 //! What is this backend's own; `conformance` has what every backend must do.
 
-mod place;
+mod device;
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
 mod refusals;
 mod sums;

@@ -31,7 +31,7 @@ use crate::value::Var;
 use room::Kept;
 
 /// dfdx's `Cuda` is built for one device of a process.
-const PLACE: backend::Device = backend::Device::Cuda(0);
+const DEVICE: backend::Device = backend::Device::Cuda(0);
 
 /// The GPU.
 ///
@@ -40,7 +40,7 @@ const PLACE: backend::Device = backend::Device::Cuda(0);
 pub(crate) fn seat(sampler: &Sampler) -> Result<Box<dyn Seated>> {
     driver::look()?;
     let workplace = thread::Gpu::new(sampler.clone());
-    Ok(Box::new(Seat::<Cuda, _>::new(PLACE, workplace, sampler.clone())))
+    Ok(Box::new(Seat::<Cuda, _>::new(DEVICE, workplace, sampler.clone())))
 }
 
 impl Hardware for Cuda {

@@ -15,7 +15,7 @@ use crate::real::Real;
 use crate::tape::Node;
 use crate::value::Var;
 
-use super::heads::{Bias, Place};
+use super::heads::{Bias, HeadLayout};
 
 /// Attention of queries to keys and values in tensors of their own.
 pub(super) fn separate<E: Real, H: HostEngine<E>>(
@@ -26,20 +26,20 @@ pub(super) fn separate<E: Real, H: HostEngine<E>>(
     heads: usize,
 ) -> Var<E, H> {
     let sizes = Sizes::separate(q.dense.shape(), k.dense.shape(), heads);
-    let places = [sizes.queries, sizes.keys, sizes.keys].map(|rows| Place::alone(sizes, rows));
+    let layouts = [sizes.queries, sizes.keys, sizes.keys].map(|rows| HeadLayout::alone(sizes, rows));
     let (bias, to_bias) = parts(bias);
     let nodes = vec![q.node, k.node, v.node, to_bias];
     let operands = vec![q.dense, k.dense, v.dense];
     let shapes: Vec<Shape> = operands.iter().map(|x| x.shape().clone()).collect();
-    let saved = Saved { sizes, places, operands, bias };
+    let saved = Saved { sizes, layouts, operands, bias };
     let (out, sums) = saved.forward();
     Var::recorded_many(nodes, out.clone(), move |dy, wanted| {
         let tasks = saved.backward(&dy, &out, &sums);
         let picks: [Pick<E>; 3] = [|t| &t.q, |t| &t.k, |t| &t.v];
         let mut gradients = Vec::with_capacity(4);
-        for ((shape, place), pick) in shapes.into_iter().zip(saved.places).zip(picks) {
+        for ((shape, device), pick) in shapes.into_iter().zip(saved.layouts).zip(picks) {
             let mut gradient = vec![E::ZERO; shape.count()];
-            place.assemble(&mut gradient, &tasks, pick);
+            device.assemble(&mut gradient, &tasks, pick);
             gradients.push(Some(dy.beside(gradient, shape)));
         }
         gradients.push(if wanted[3] { saved.bias_gradient(&dy, &tasks) } else { None });
@@ -55,18 +55,18 @@ pub(super) fn packed<E: Real, H: HostEngine<E>>(
 ) -> Var<E, H> {
     let shape = qkv.dense.shape().clone();
     let sizes = Sizes::packed(&shape, heads);
-    let places = [0, 1, 2].map(|which| Place::packed(sizes, which));
+    let layouts = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
     let (bias, to_bias) = parts(bias);
     let nodes = [qkv.node, to_bias];
     let operands = vec![qkv.dense];
-    let saved = Saved { sizes, places, operands, bias };
+    let saved = Saved { sizes, layouts, operands, bias };
     let (out, sums) = saved.forward();
     Var::recorded(nodes, out.clone(), move |dy, wanted| {
         let tasks = saved.backward(&dy, &out, &sums);
         let mut gradient = vec![E::ZERO; shape.count()];
-        saved.places[0].assemble(&mut gradient, &tasks, |t: &Gradients<E>| &t.q);
-        saved.places[1].assemble(&mut gradient, &tasks, |t| &t.k);
-        saved.places[2].assemble(&mut gradient, &tasks, |t| &t.v);
+        saved.layouts[0].assemble(&mut gradient, &tasks, |t: &Gradients<E>| &t.q);
+        saved.layouts[1].assemble(&mut gradient, &tasks, |t| &t.k);
+        saved.layouts[2].assemble(&mut gradient, &tasks, |t| &t.v);
         let dbias = if wanted[1] { saved.bias_gradient(&dy, &tasks) } else { None };
         [Some(dy.beside(gradient, shape)), dbias]
     })
@@ -110,7 +110,7 @@ fn logits<E: Real, H: HostEngine<E>>(
 /// What the backward pass needs.
 struct Saved<E: Real, H: HostEngine<E>> {
     sizes: Sizes,
-    places: [Place; 3],
+    layouts: [HeadLayout; 3],
     /// q, k and v, or all in one.
     operands: Vec<Dense<E, H>>,
     bias: Option<Bias<E>>,
@@ -130,35 +130,35 @@ type Pick<E> = fn(&Gradients<E>) -> &[E];
 impl<E: Real, H: HostEngine<E>> Saved<E, H> {
     /// The result [b, n, d], and the logarithms of the rows' sums by task.
     fn forward(&self) -> (Dense<E, H>, Vec<Vec<E>>) {
-        let Self { sizes, places, bias, .. } = self;
+        let Self { sizes, layouts, bias, .. } = self;
         let device = &self.operands[0].device();
         let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let tasks: Vec<(Vec<E>, Vec<E>)> = pieces::collect(sizes.tasks(), &|task| {
-            let q = places[0].head(device, data(0), task, sizes.scale());
-            let k = places[1].head(device, data(1), task, 1.0);
-            let v = places[2].head(device, data(2), task, 1.0);
+            let q = layouts[0].head(device, data(0), task, sizes.scale());
+            let k = layouts[1].head(device, data(1), task, 1.0);
+            let v = layouts[2].head(device, data(2), task, 1.0);
             let (p, sums) = probabilities(*sizes, task, q, k, bias.as_ref());
             (product(matrix(device, p, sizes.queries, sizes.keys), v), sums)
         });
         let mut out = vec![E::ZERO; tasks.len() * sizes.queries * sizes.width];
-        Place::alone(*sizes, sizes.queries).assemble(&mut out, &tasks, |task| &task.0);
+        HeadLayout::alone(*sizes, sizes.queries).assemble(&mut out, &tasks, |task| &task.0);
         let shape = [sizes.batch, sizes.queries, sizes.heads * sizes.width];
         (Dense::from_vec(device, out, shape), tasks.into_iter().map(|(_, sums)| sums).collect())
     }
 
     fn backward(&self, dy: &Dense<E, H>, out: &Dense<E, H>, sums: &[Vec<E>]) -> Vec<Gradients<E>> {
-        let Self { sizes, places, bias, .. } = self;
+        let Self { sizes, layouts, bias, .. } = self;
         let device = &dy.device();
         let elements: Vec<Vec<E>> = self.operands.iter().map(Dense::to_vec).collect();
         let data = |i: usize| elements[i.min(elements.len() - 1)].as_slice();
         let (dy, out) = (dy.to_vec(), out.to_vec());
-        let target = Place::alone(*sizes, sizes.queries);
+        let target = HeadLayout::alone(*sizes, sizes.queries);
         let (n, m) = (sizes.queries, sizes.keys);
         pieces::collect(sizes.tasks(), &|task| {
-            let q = places[0].head(device, data(0), task, sizes.scale());
-            let k = places[1].head(device, data(1), task, 1.0);
-            let v = places[2].head(device, data(2), task, 1.0);
+            let q = layouts[0].head(device, data(0), task, sizes.scale());
+            let k = layouts[1].head(device, data(1), task, 1.0);
+            let v = layouts[2].head(device, data(2), task, 1.0);
             let gradient = target.head(device, &dy, task, 1.0);
             let mut p = logits(*sizes, task, q.clone(), k.clone(), bias.as_ref());
             let mut ds = product(gradient.clone(), turned(v));

@@ -8,14 +8,14 @@ use crate::kernels::product::{matrix, product, turned};
 use crate::real::Real;
 use crate::value::Var;
 
-use super::heads::Place;
+use super::heads::HeadLayout;
 
 pub(super) fn run<E: Real, H: HostEngine<E>>(p: Var<E, H>, qkv: Var<E, H>, heads: usize) -> Var<E, H> {
     let nodes = [p.node, qkv.node];
     let (p, qkv) = (p.dense, qkv.dense);
     let shapes = [p.shape().clone(), qkv.shape().clone()];
     let sizes = Sizes::packed(&shapes[1], heads);
-    let (values, target) = (Place::packed(sizes, 2), Place::alone(sizes, sizes.queries));
+    let (values, target) = (HeadLayout::packed(sizes, 2), HeadLayout::alone(sizes, sizes.queries));
     let device = qkv.device();
     let (n, m, scores) = (sizes.queries, sizes.keys, sizes.scores());
     let probabilities = p.to_vec();

@@ -10,7 +10,7 @@ use crate::real::Real;
 use crate::value::Var;
 
 use super::attention::{parts, probabilities};
-use super::heads::Place;
+use super::heads::HeadLayout;
 
 pub(super) fn run<E: Real, H: HostEngine<E>>(
     qkv: Var<E, H>,
@@ -19,7 +19,7 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
 ) -> Var<E, H> {
     let shape = qkv.dense.shape().clone();
     let sizes = Sizes::packed(&shape, heads);
-    let places = [0, 1].map(|which| Place::packed(sizes, which));
+    let layouts = [0, 1].map(|which| HeadLayout::packed(sizes, which));
     let (bias, to_bias) = parts(bias);
     let nodes = [qkv.node, to_bias];
     let qkv = qkv.dense;
@@ -29,8 +29,8 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
     let mut p = vec![E::ZERO; sizes.tasks() * scores];
     pieces::each(&mut p, scores, &|at, part| {
         let task = at / scores;
-        let q = places[0].head(&device, &elements, task, sizes.scale());
-        let k = places[1].head(&device, &elements, task, 1.0);
+        let q = layouts[0].head(&device, &elements, task, sizes.scale());
+        let k = layouts[1].head(&device, &elements, task, 1.0);
         part.copy_from_slice(&probabilities(sizes, task, q, k, bias.as_ref()).0);
     });
     let p = qkv.beside(p, [sizes.batch, heads, sizes.queries, sizes.keys]);
@@ -42,14 +42,14 @@ pub(super) fn run<E: Real, H: HostEngine<E>>(
             let mut ds = dy_elements[range.clone()].to_vec();
             softmax::backward(&mut ds, &p[range], m);
             let logits = if bias.is_some() { ds.clone() } else { Vec::new() };
-            let q = places[0].head(&device, &elements, task, sizes.scale());
-            let k = places[1].head(&device, &elements, task, sizes.scale());
+            let q = layouts[0].head(&device, &elements, task, sizes.scale());
+            let k = layouts[1].head(&device, &elements, task, sizes.scale());
             let ds = matrix(&device, ds, n, m);
             [product(ds.clone(), k), product(turned(ds), q), logits]
         });
         let mut gradient = vec![E::ZERO; shape.count()];
-        places[0].assemble(&mut gradient, &tasks, |task| &task[0]);
-        places[1].assemble(&mut gradient, &tasks, |task| &task[1]);
+        layouts[0].assemble(&mut gradient, &tasks, |task| &task[0]);
+        layouts[1].assemble(&mut gradient, &tasks, |task| &task[1]);
         let dbias = bias.as_ref().filter(|_| wanted[1]);
         let dbias = dbias.map(|bias| bias.gradient(&device, sizes, &tasks, |task| &task[2]));
         [Some(dy.beside(gradient, shape)), dbias]

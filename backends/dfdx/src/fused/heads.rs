@@ -11,7 +11,7 @@ use crate::real::Real;
 
 /// The place of one of q, k, v in a tensor: where it begins, and the distance between rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct HeadLayout {
     first: usize,
     row: usize,
     rows: usize,
@@ -19,7 +19,7 @@ pub(super) struct Place {
     heads: usize,
 }
 
-impl Place {
+impl HeadLayout {
     /// A tensor [b, rows, d] of its own.
     pub(super) fn alone(sizes: Sizes, rows: usize) -> Self {
         Self { first: 0, row: sizes.heads * sizes.width, rows, width: sizes.width, heads: sizes.heads }

@@ -10,12 +10,12 @@ mod real;
 use std::sync::Arc;
 
 use palimpsest_core::backend::Device;
-use palimpsest_core::{Backend, Place};
+use palimpsest_core::{Backend, DeviceHandle};
 use palimpsest_dfdx::Dfdx;
 
 /// The GPU, if there is one.
-fn gpu() -> Option<Place> {
+fn gpu() -> Option<DeviceHandle> {
     let backend = Dfdx::new();
     let there = backend.devices().contains(&Device::Cuda(0));
-    there.then(|| Place { backend: Arc::new(backend), device: Device::Cuda(0) })
+    there.then(|| DeviceHandle { backend: Arc::new(backend), id: Device::Cuda(0) })
 }

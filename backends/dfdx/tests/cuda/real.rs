@@ -4,7 +4,7 @@
 use palimpsest_core::backend::Device;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::OpKind;
-use palimpsest_core::{Backend, DType, Place, Result, Tensor};
+use palimpsest_core::{Backend, DType, DeviceHandle, Result, Tensor};
 use palimpsest_dfdx::Dfdx;
 
 use crate::gpu;
@@ -24,14 +24,14 @@ fn without_a_gpu_there_is_a_sentence() {
     assert_eq!(backend.memory(Device::Cuda(0)).in_use, None);
 }
 
-fn random(place: &Place, shape: &[usize], seed: u64) -> Result<Tensor> {
+fn random(device: &DeviceHandle, shape: &[usize], seed: u64) -> Result<Tensor> {
     let mut values = vec![0.0; shape.iter().product()];
     Philox::new(seed, Stream::Init, 0, 0).fill_normal(&mut values);
-    place.floats(shape, values, DType::F32)?.mul_scalar(0.3)
+    device.floats(shape, values, DType::F32)?.mul_scalar(0.3)
 }
 
 /// One block of a vision transformer: its output, and the gradients of its sum of squares.
-pub(crate) fn block(place: &Place) -> Result<Vec<Tensor>> {
+pub(crate) fn block(device: &DeviceHandle) -> Result<Vec<Tensor>> {
     let (d, heads) = (48, 3);
     let shapes: [&[usize]; 13] = [
         &[2, 17, d],
@@ -48,7 +48,7 @@ pub(crate) fn block(place: &Place) -> Result<Vec<Tensor>> {
         &[d, 4 * d],
         &[d],
     ];
-    let leaf = |(i, shape): (usize, &&[usize])| random(place, shape, i as u64)?.track();
+    let leaf = |(i, shape): (usize, &&[usize])| random(device, shape, i as u64)?.track();
     let leaves = shapes.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
     let p = |i: usize| &leaves[i];
     let y = p(0).layer_norm(p(1), p(2), 1e-6)?.linear(p(3), Some(p(4)))?;
@@ -65,12 +65,12 @@ pub(crate) fn block(place: &Place) -> Result<Vec<Tensor>> {
 
 #[test]
 fn a_block_is_the_processors() {
-    let Some(place) = gpu() else {
+    let Some(device) = gpu() else {
         println!("there is no GPU: passed over");
         return;
     };
-    let host = Place { backend: place.backend.clone(), device: Device::Cpu };
-    let pairs = block(&place).unwrap().into_iter().zip(block(&host).unwrap());
+    let host = DeviceHandle { backend: device.backend.clone(), id: Device::Cpu };
+    let pairs = block(&device).unwrap().into_iter().zip(block(&host).unwrap());
     for (i, (got, want)) in pairs.enumerate() {
         let (got, want) = (got.download().unwrap().into_f64(), want.download().unwrap().into_f64());
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();

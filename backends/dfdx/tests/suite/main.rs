@@ -1,6 +1,6 @@
 //! What is this backend's own; `conformance` has what every backend must do.
 
-mod place;
+mod device;
 mod refusals;
 mod sums;
 mod tape;

@@ -2,12 +2,12 @@
 
 use palimpsest_core::DType;
 
-use crate::place::{place, values};
+use crate::device::{device, values};
 
 #[test]
 fn a_freed_history_is_an_error() {
-    let place = place();
-    let x = place.full([2], 3.0, DType::F32).unwrap().track().unwrap();
+    let device = device();
+    let x = device.full([2], 3.0, DType::F32).unwrap().track().unwrap();
     let shared = x.mul(&x).unwrap();
     let first = shared.sum_all().unwrap();
     let second = shared.exp().unwrap().sum_all().unwrap();
@@ -18,8 +18,8 @@ fn a_freed_history_is_an_error() {
 
 #[test]
 fn gradients_of_inner_tensors_are_found() {
-    let place = place();
-    let x = place.full([2], 3.0, DType::F32).unwrap().track().unwrap();
+    let device = device();
+    let x = device.full([2], 3.0, DType::F32).unwrap().track().unwrap();
     let inner = x.mul_scalar(2.0).unwrap();
     let loss = inner.mul(&inner).unwrap().sum_all().unwrap();
     let gradients = loss.backward(&[&inner, &x]).unwrap();
@@ -29,8 +29,8 @@ fn gradients_of_inner_tensors_are_found() {
 
 #[test]
 fn gradients_pass_between_float_types() {
-    let place = place();
-    let x = place.full([2], 3.0, DType::F32).unwrap().track().unwrap();
+    let device = device();
+    let x = device.full([2], 3.0, DType::F32).unwrap().track().unwrap();
     let wide = x.cast(DType::F64).unwrap();
     let loss = wide.mul(&wide).unwrap().sum_all().unwrap();
     let gradient = loss.backward(&[&x]).unwrap().remove(0).unwrap();
@@ -39,8 +39,8 @@ fn gradients_pass_between_float_types() {
 
 #[test]
 fn a_long_history_is_dropped_without_recursion() {
-    let place = place();
-    let mut x = place.full([1], 1.0, DType::F32).unwrap().track().unwrap();
+    let device = device();
+    let mut x = device.full([1], 1.0, DType::F32).unwrap().track().unwrap();
     for _ in 0..200_000 {
         x = x.add_scalar(1e-6).unwrap();
     }

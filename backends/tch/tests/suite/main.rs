@@ -1,6 +1,6 @@
 //! What is this backend's own; `conformance` has what every backend must do.
 
+mod device;
 mod numbers;
-mod place;
 mod refusals;
 mod threads;

@@ -2,9 +2,9 @@
 
 use palimpsest_core::backend::Device;
 use palimpsest_core::tensor::{HostData, Op};
-use palimpsest_core::{DType, Error, HostTensor, Place};
+use palimpsest_core::{DType, DeviceHandle, Error, HostTensor};
 
-use crate::place::place;
+use crate::device::device;
 
 /// An error is one sentence that names the operation, without libtorch's C++ backtrace.
 #[track_caller]
@@ -16,25 +16,25 @@ fn one_sentence(error: &Error, operation: &str) {
 
 /// A place on the processor: on CUDA an index out of range is not reported by the operation, and
 /// CUDA is lost for the process.
-fn on_the_processor() -> Place {
-    Place { device: Device::Cpu, ..place() }
+fn on_the_processor() -> DeviceHandle {
+    DeviceHandle { id: Device::Cpu, ..device() }
 }
 
 #[test]
 fn failures_come_without_a_backtrace() {
-    let place = on_the_processor();
-    let x = place.full([3, 2], 1.5, DType::F32).unwrap();
-    let far = place.indices([3, 1], vec![0, 1, 2]).unwrap();
+    let device = on_the_processor();
+    let x = device.full([3, 2], 1.5, DType::F32).unwrap();
+    let far = device.indices([3, 1], vec![0, 1, 2]).unwrap();
     one_sentence(&x.gather(1, &far).unwrap_err(), "gather");
     one_sentence(&x.scatter_add(1, &far, &x.narrow(1, 0, 1).unwrap()).unwrap_err(), "scatter-add");
     // More memory than there is.
-    one_sentence(&place.full([1 << 50], 0.0, DType::F32).unwrap_err(), "full");
+    one_sentence(&device.full([1 << 50], 0.0, DType::F32).unwrap_err(), "full");
 }
 
 #[test]
 fn a_graph_serves_one_pass() {
-    let place = place();
-    let leaf = place.full([2], 3.0, DType::F32).unwrap().track().unwrap();
+    let device = device();
+    let leaf = device.full([2], 3.0, DType::F32).unwrap().track().unwrap();
     let square = leaf.mul(&leaf).unwrap();
     assert!(square.sum_all().unwrap().backward(&[&leaf]).is_ok());
     one_sentence(&square.sum_all().unwrap().backward(&[&leaf]).unwrap_err(), "backward");
@@ -42,8 +42,8 @@ fn a_graph_serves_one_pass() {
 
 #[test]
 fn wrong_inputs_are_refused() {
-    let place = place();
-    let (backend, cpu) = (&place.backend, Device::Cpu);
+    let device = device();
+    let (backend, cpu) = (&device.backend, Device::Cpu);
     let truths =
         backend.upload(HostTensor::new([2], HostData::Bool(vec![true, false])).unwrap(), cpu).unwrap();
     for op in [Op::Exp, Op::Add, Op::Concat { axis: 0 }, Op::Linear, Op::SumSquares] {
@@ -52,7 +52,7 @@ fn wrong_inputs_are_refused() {
     }
     let error = backend.execute(&Op::Exp, vec![truths.clone()], cpu).unwrap_err();
     assert_eq!(error.to_string(), "exp is not defined on bool");
-    assert!(place.truths([1], vec![true]).unwrap().exp().is_err());
+    assert!(device.truths([1], vec![true]).unwrap().exp().is_err());
     let random = Op::RandomNormal { shape: [2].into(), dtype: DType::I64 };
     assert!(backend.execute(&random, vec![], cpu).is_err());
     one_sentence(&backend.track(&truths).unwrap_err(), "track");
@@ -60,16 +60,16 @@ fn wrong_inputs_are_refused() {
 
 #[test]
 fn devices_that_are_not_there_are_refused() {
-    let place = place();
-    assert_eq!(place.backend.devices()[0], Device::Cpu);
+    let device = device();
+    assert_eq!(device.backend.devices()[0], Device::Cpu);
     for device in [Device::Cuda(99), Device::Wgpu(0)] {
         let full = Op::Full { shape: [2].into(), value: 0.0, dtype: DType::F32 };
-        let error = place.backend.execute(&full, vec![], device).unwrap_err();
+        let error = device.backend.execute(&full, vec![], device).unwrap_err();
         assert!(error.to_string().contains(&format!("no device `{device}`")), "{error}");
         assert_eq!(error.exit_status(), 2);
-        assert!(place.backend.upload(HostTensor::f32([1], vec![0.0]).unwrap(), device).is_err());
-        assert!(place.backend.synchronize(device).is_err());
-        assert_eq!(place.backend.memory(device).in_use, None);
+        assert!(device.backend.upload(HostTensor::f32([1], vec![0.0]).unwrap(), device).is_err());
+        assert!(device.backend.synchronize(device).is_err());
+        assert_eq!(device.backend.memory(device).in_use, None);
     }
-    assert!(place.backend.synchronize(Device::Cpu).is_ok());
+    assert!(device.backend.synchronize(Device::Cpu).is_ok());
 }

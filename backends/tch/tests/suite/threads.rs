@@ -5,13 +5,13 @@ use palimpsest_conformance::tolerance::error;
 use palimpsest_core::backend::NoGrad;
 use palimpsest_core::{DType, Tensor};
 
-use crate::place::place;
+use crate::device::device;
 
 #[test]
 fn threads_read_one_tensor_and_run_passes_of_their_own() {
-    let place = place();
+    let device = device();
     let random =
-        |shape: &[usize], seed| place.upload(Array::random(shape, seed).host(DType::F32).unwrap()).unwrap();
+        |shape: &[usize], seed| device.upload(Array::random(shape, seed).host(DType::F32).unwrap()).unwrap();
     let (weight, x) = (random(&[32, 16], 1), random(&[8, 16], 2));
     let pass = |weight: &Tensor| {
         let leaf = weight.track().unwrap();
@@ -33,9 +33,9 @@ fn threads_read_one_tensor_and_run_passes_of_their_own() {
 
 #[test]
 fn recording_is_switched_per_thread() {
-    let place = place();
-    let leaf = place.full([2], 2.0, DType::F32).unwrap().track().unwrap();
-    let _off = NoGrad::new(place.backend.as_ref());
+    let device = device();
+    let leaf = device.full([2], 2.0, DType::F32).unwrap().track().unwrap();
+    let _off = NoGrad::new(device.backend.as_ref());
     std::thread::scope(|scope| {
         scope.spawn(|| assert!(leaf.mul(&leaf).unwrap().sum_all().unwrap().backward(&[&leaf]).is_ok()));
     });

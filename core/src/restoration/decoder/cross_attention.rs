@@ -99,7 +99,7 @@ impl Decoder for CrossDecoder {
         };
         let (dim, tokens) = (self.settings.dim, self.geometry.tokens());
         let [b, missing] = order.dropped.shape().array()?;
-        let positions = params.place().floats([1, tokens, dim], self.positions.clone(), params.dtype())?;
+        let positions = params.device().floats([1, tokens, dim], self.positions.clone(), params.dtype())?;
         let memory = self.embed.forward(params, input.encoded)?;
         let mut x = match input.noised_patches {
             Some(patches) => {
@@ -117,7 +117,7 @@ impl Decoder for CrossDecoder {
             x = block.forward(params, &x, &memory)?;
         }
         let restored = self.norm.forward(params, &x)?;
-        let visible = params.place().full([b, tokens - missing, dim], 0.0, restored.dtype())?;
+        let visible = params.device().full([b, tokens - missing, dim], 0.0, restored.dtype())?;
         put_back(&visible, &restored, order)
     }
 }

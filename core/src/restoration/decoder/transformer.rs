@@ -86,7 +86,7 @@ impl Decoder for TransformerDecoder {
             _ => Tensor::concat(&[&x.narrow(1, 0, prefix)?, &patches], 1)?,
         };
         let positions =
-            params.place().floats([1, prefix + tokens, dim], self.positions.clone(), params.dtype())?;
+            params.device().floats([1, prefix + tokens, dim], self.positions.clone(), params.dtype())?;
         x = x.add(&positions)?;
         for (index, block) in self.blocks.iter().enumerate() {
             (x, _) = block.forward(params, &x, index, &BlockContext::default())?;

@@ -94,7 +94,7 @@ impl Target for Hog {
                 }
             }
         }
-        input.patches.place().floats([b, geometry.tokens(), width], values, input.patches.dtype())
+        input.patches.device().floats([b, geometry.tokens(), width], values, input.patches.dtype())
     }
 }
 

@@ -67,7 +67,7 @@ impl Target for LowPass {
         let [_, _, h, w] = input.batch.shape;
         let mut pixels = input.batch.pixels.clone();
         pixels.par_chunks_mut(h * w).for_each(|plane| self.filter(plane, h, w));
-        let images = input.patches.place().floats(input.batch.shape, pixels, input.patches.dtype())?;
+        let images = input.patches.device().floats(input.batch.shape, pixels, input.patches.dtype())?;
         crate::encoder::patchify(&images, input.geometry)
     }
 

@@ -21,14 +21,14 @@ use super::engine::{Outcome, State};
 use crate::backend::{Backend, Handle};
 use crate::graphs::Graphs;
 use crate::recipe::GraphMode;
-use crate::tensor::{DType, OpKind, Place};
+use crate::tensor::{DType, DeviceHandle, OpKind};
 use crate::{Device, Error, Result};
 
 /// Steps in a row that may differ from the captured one before no more are tried.
 const MISSES: u32 = 3;
 
 /// A step on a place, which may be one that watches it.
-pub(super) type Advance<'a> = dyn FnMut(&Place, &mut State) -> Result<Outcome> + 'a;
+pub(super) type Advance<'a> = dyn FnMut(&DeviceHandle, &mut State) -> Result<Outcome> + 'a;
 
 /// What a step left, and what was read back of it.
 pub(super) type Done = (Outcome, Vec<f64>);
@@ -61,17 +61,17 @@ struct Captured {
 impl Stepper {
     /// For the recipe's mode; `None` where steps go by the host's numbers, and why, if that isn't what the
     /// recipe asks for.
-    pub(super) fn new(mode: GraphMode, place: &Place) -> (Option<Self>, Option<String>) {
+    pub(super) fn new(mode: GraphMode, device: &DeviceHandle) -> (Option<Self>, Option<String>) {
         // The optimiser must write where a graph reads, which core's own lowering doesn't.
-        let offered = place.backend.graphs(place.device).is_some()
-            && place.backend.supports(OpKind::Adamw, DType::F32, place.device);
+        let offered = device.backend.graphs(device.id).is_some()
+            && device.backend.supports(OpKind::Adamw, DType::F32, device.id);
         let wanted = match mode {
             GraphMode::Off => false,
             GraphMode::On => true,
-            GraphMode::Auto => offered && matches!(place.device, Device::Cuda(_)),
+            GraphMode::Auto => offered && matches!(device.id, Device::Cuda(_)),
         };
         if wanted && !offered {
-            let (name, device) = (place.backend.info().name, place.device);
+            let (name, device) = (device.backend.info().name, device.id);
             return (None, Some(refusal(&format!("the backend {name} has none on {device}"))));
         }
         let stages = [Stage::Cold, Stage::Cold];
@@ -100,14 +100,14 @@ impl Stepper {
     /// A step, of those that `observe` or those that don't.
     pub(super) fn step(
         &mut self,
-        place: &Place,
+        device: &DeviceHandle,
         state: &mut State,
         observe: bool,
         advance: &mut Advance<'_>,
     ) -> Result<Done> {
         let which = usize::from(observe);
-        let mut at = Run { place, state, advance, which };
-        let Some(graphs) = place.backend.graphs(place.device) else { return at.eager() };
+        let mut at = Run { device, state, advance, which };
+        let Some(graphs) = device.backend.graphs(device.id) else { return at.eager() };
         match std::mem::replace(&mut self.stages[which], Stage::Cold) {
             Stage::Off => {
                 self.stages[which] = Stage::Off;
@@ -123,7 +123,7 @@ impl Stepper {
     /// A step that is done, on the queue that graphs are captured on.
     fn warm_up(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, watch: Watch, trace: Trace) -> Result<Done> {
         let started = Instant::now();
-        if let Err(error) = graphs.begin(at.place.device, false) {
+        if let Err(error) = graphs.begin(at.device.id, false) {
             self.give_up(&error.to_string());
             return at.eager();
         }
@@ -133,7 +133,7 @@ impl Stepper {
             Some(report) => at.read(report),
             None => Err(Error::failure("a step without a result")),
         };
-        let ended = graphs.end(at.place.device);
+        let ended = graphs.end(at.device.id);
         let whole = started.elapsed().as_secs_f64();
         if let Some(why) = watched.obstacle {
             self.give_up(&why);
@@ -232,7 +232,7 @@ fn launch_bound(issued: f64, whole: f64) -> bool {
 
 /// A step and where it is done.
 struct Run<'a> {
-    place: &'a Place,
+    device: &'a DeviceHandle,
     state: &'a mut State,
     advance: &'a mut Advance<'a>,
     which: usize,
@@ -241,39 +241,39 @@ struct Run<'a> {
 impl Run<'_> {
     /// The step call by call.
     fn eager(&mut self) -> Result<Done> {
-        let outcome = (self.advance)(self.place, self.state)?;
+        let outcome = (self.advance)(self.device, self.state)?;
         let values = outcome.report.download()?.into_f64();
         Ok((outcome, values))
     }
 
     /// The step call by call, in the memory that a captured graph reads.
     fn in_place(&mut self, graphs: &dyn Graphs) -> Result<Done> {
-        graphs.begin(self.place.device, false)?;
-        let outcome = (self.advance)(self.place, &mut self.state.clone());
+        graphs.begin(self.device.id, false)?;
+        let outcome = (self.advance)(self.device, &mut self.state.clone());
         let done = outcome.and_then(|outcome| {
             let values = outcome.report.download()?.into_f64();
             Ok((outcome, values))
         });
-        graphs.end(self.place.device)?;
+        graphs.end(self.device.id)?;
         done
     }
 
     /// The step on a backend that watches it. What changes is written where it lies, so the state's own
     /// tensors stay the ones that count.
     fn watched(&mut self, watch: Watch, trace: Trace) -> (Result<Outcome>, Watched) {
-        let staged = Staged::new(&self.place.backend, self.place.device, watch, trace);
+        let staged = Staged::new(&self.device.backend, self.device.id, watch, trace);
         let backend: Arc<dyn Backend> = staged.clone();
-        let place = Place { backend: backend.clone(), device: self.place.device };
-        let outcome = (self.advance)(&place, &mut self.state.with_backend(&backend));
+        let device = DeviceHandle { backend: backend.clone(), id: self.device.id };
+        let outcome = (self.advance)(&device, &mut self.state.with_backend(&backend));
         let watched = staged.finish(outcome.as_ref().ok().map(|outcome| &outcome.report));
         (outcome, watched)
     }
 
     /// Captures the step, and writes what it uploads where the graph reads it.
     fn capture(&mut self, graphs: &dyn Graphs, trace: Trace) -> Result<(Captured, Outcome)> {
-        graphs.begin(self.place.device, true)?;
+        graphs.begin(self.device.id, true)?;
         let (outcome, mut watched) = self.watched(Watch::Capture, trace);
-        let graph = graphs.end(self.place.device);
+        let graph = graphs.end(self.device.id);
         if let Some(why) = watched.obstacle {
             return Err(Error::failure(why));
         }
@@ -288,6 +288,6 @@ impl Run<'_> {
     }
 
     fn read(&self, report: &Handle) -> Result<Vec<f64>> {
-        Ok(self.place.backend.download(report)?.into_f64())
+        Ok(self.device.backend.download(report)?.into_f64())
     }
 }

@@ -51,9 +51,9 @@ pub fn fcos_losses(
             scales.extend([-point.stride, -point.stride, point.stride, point.stride]);
         }
     }
-    let (place, dtype) = (outputs.classes.place(), outputs.classes.dtype());
+    let (device, dtype) = (outputs.classes.device(), outputs.classes.dtype());
     let share = 1.0 / rows.len().max(1) as f64;
-    let one_hot = place.doubles([b, n, classes], one_hot, dtype)?;
+    let one_hot = device.doubles([b, n, classes], one_hot, dtype)?;
     let class_loss = focal(&outputs.classes, &one_hot, FocalSettings::default())?;
     let class_loss = class_loss.sum_all()?.mul_scalar(share)?;
     if rows.is_empty() {
@@ -65,8 +65,8 @@ pub fn fcos_losses(
         });
     }
     let found = rows.len();
-    let rows = place.indices([found], rows)?;
-    let double = |values: Vec<f64>, columns: usize| place.doubles([found, columns], values, dtype);
+    let rows = device.indices([found], rows)?;
+    let double = |values: Vec<f64>, columns: usize| device.doubles([found, columns], values, dtype);
     let distances = outputs.distances.reshape([b * n, 4])?.index_select(0, &rows)?;
     let boxes = distances.mul(&double(scales, 4)?)?.add(&double(origins, 4)?)?;
     let boxes = giou_loss(&boxes, &double(truths, 4)?)?;

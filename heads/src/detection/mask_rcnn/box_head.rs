@@ -108,9 +108,9 @@ pub fn box_losses(
             targets.len()
         )));
     }
-    let place = outputs.classes.place();
+    let device = outputs.classes.device();
     let labels = targets.iter().map(|t| t.map_or(0, |(_, class)| class as i64 + 1)).collect();
-    let class_loss = outputs.classes.cross_entropy(&place.indices([r], labels)?, 0.0)?;
+    let class_loss = outputs.classes.cross_entropy(&device.indices([r], labels)?, 0.0)?;
     let (mut rows, mut codes) = (vec![], vec![]);
     for (i, (region, target)) in regions.iter().zip(targets).enumerate() {
         let Some((edges, class)) = target else { continue };
@@ -121,8 +121,9 @@ pub fn box_losses(
         return Ok(BoxLosses { classes: class_loss, boxes: outputs.deltas.sum_all()?.mul_scalar(0.0)? });
     }
     let count = rows.len();
-    let deltas = outputs.deltas.reshape([r * classes, 4])?.index_select(0, &place.indices([count], rows)?)?;
-    let codes = place.doubles([count, 4], codes, deltas.dtype())?;
+    let deltas =
+        outputs.deltas.reshape([r * classes, 4])?.index_select(0, &device.indices([count], rows)?)?;
+    let codes = device.doubles([count, 4], codes, deltas.dtype())?;
     let boxes = smooth_l1(&deltas, &codes, BETA)?.sum_all()?.mul_scalar(1.0 / r as f64)?;
     Ok(BoxLosses { classes: class_loss, boxes })
 }

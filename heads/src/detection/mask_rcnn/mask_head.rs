@@ -55,7 +55,7 @@ fn of_class(logits: &Tensor, classes: &[usize]) -> Result<Tensor> {
         return Err(Error::failure(format!("{} classes for {r} masks", classes.len())));
     }
     let rows = classes.iter().enumerate().map(|(i, class)| (i * k + class) as i64).collect();
-    logits.reshape([r * k, m * m])?.index_select(0, &logits.place().indices([r], rows)?)
+    logits.reshape([r * k, m * m])?.index_select(0, &logits.device().indices([r], rows)?)
 }
 
 /// The mean cross-entropy of the masks [R, K, M, M] of the regions' true classes against targets of 0 and
@@ -65,7 +65,7 @@ pub fn mask_loss(logits: &Tensor, classes: &[usize], targets: Vec<f64>) -> Resul
     if r == 0 {
         return logits.sum_all();
     }
-    let targets = logits.place().doubles([r, m * m], targets, logits.dtype())?;
+    let targets = logits.device().doubles([r, m * m], targets, logits.dtype())?;
     binary_cross_entropy(&of_class(logits, classes)?, &targets)?.mean_all()
 }
 

@@ -34,7 +34,7 @@ impl RoiAlign {
     /// No levels, an image that isn't there, or the backend's failure.
     pub fn forward(&self, levels: &[FeatureMap], regions: &[Region]) -> Result<Tensor> {
         let first = levels.first().ok_or_else(|| Error::failure("RoIAlign without levels"))?;
-        let (place, dtype) = (first.values.place(), first.values.dtype());
+        let (device, dtype) = (first.values.device(), first.values.dtype());
         let [batch, channels, _, _] = first.values.shape().array()?;
         // All levels' pixels as rows of one table.
         let mut rows = vec![];
@@ -68,10 +68,10 @@ impl RoiAlign {
         }
         let count = indices.len();
         if count == 0 {
-            return place.full([0, channels, self.size, self.size], 0.0, dtype);
+            return device.full([0, channels, self.size, self.size], 0.0, dtype);
         }
-        let sampled = rows.index_select(0, &place.indices([count], indices)?)?;
-        let weights = place.doubles([regions.len() * bins, 1, each], weights, dtype)?;
+        let sampled = rows.index_select(0, &device.indices([count], indices)?)?;
+        let weights = device.doubles([regions.len() * bins, 1, each], weights, dtype)?;
         weights
             .matmul(&sampled.reshape([regions.len() * bins, each, channels])?)?
             .reshape([regions.len(), self.size, self.size, channels])?

@@ -124,7 +124,7 @@ pub fn rpn_losses(
         }
         background.extend(off.into_iter().map(|at| (i * n + at) as i64));
     }
-    let (place, dtype) = (outputs.objectness.place(), outputs.objectness.dtype());
+    let (device, dtype) = (outputs.objectness.device(), outputs.objectness.dtype());
     let positive = found.len();
     let sampled = positive + background.len();
     if sampled == 0 {
@@ -135,13 +135,13 @@ pub fn rpn_losses(
         outputs.deltas.sum_all()?.mul_scalar(0.0)?
     } else {
         let deltas = outputs.deltas.reshape([b * n, 4])?;
-        let deltas = deltas.index_select(0, &place.indices([positive], found.clone())?)?;
-        let loss = smooth_l1(&deltas, &place.doubles([positive, 4], codes, dtype)?, BETA)?;
+        let deltas = deltas.index_select(0, &device.indices([positive], found.clone())?)?;
+        let loss = smooth_l1(&deltas, &device.doubles([positive, 4], codes, dtype)?, BETA)?;
         loss.sum_all()?.mul_scalar(1.0 / sampled as f64)?
     };
     let labels = (0..sampled).map(|i| f64::from(u8::from(i < positive))).collect();
     found.extend(background);
-    let logits = outputs.objectness.reshape([b * n])?.index_select(0, &place.indices([sampled], found)?)?;
-    let objectness = binary_cross_entropy(&logits, &place.doubles([sampled], labels, dtype)?)?.mean_all()?;
+    let logits = outputs.objectness.reshape([b * n])?.index_select(0, &device.indices([sampled], found)?)?;
+    let objectness = binary_cross_entropy(&logits, &device.doubles([sampled], labels, dtype)?)?.mean_all()?;
     Ok(RpnLosses { objectness, boxes })
 }

@@ -26,13 +26,13 @@ fn values(applied: &Applied) -> Checked<Vec<f64>> {
 
 pub(crate) fn result(subject: &Subject<'_>) -> Checked {
     let instance = applying(subject)?;
-    let place = subject.place()?;
+    let device = subject.device()?;
     let other = Instance::create(&instance.library, &defaults(&instance.library))
         .map_err(|refusal| refusal.finding("`create`, a second time", "make a strategy each time"))?;
     let mut tried = 0;
     for scene in scenes(&instance)? {
         for dtype in [DType::F32, DType::Bf16, DType::F64] {
-            if !place.backend.supports(OpKind::Matmul, dtype, place.device) {
+            if !device.backend.supports(OpKind::Matmul, dtype, device.id) {
                 continue;
             }
             let told = || format!("{} in {dtype}", scene.place());
@@ -40,7 +40,7 @@ pub(crate) fn result(subject: &Subject<'_>) -> Checked {
                 finding.place = told();
                 finding
             };
-            let applied = silent_panic(scene.apply(&instance, &place, dtype), about)?;
+            let applied = silent_panic(scene.apply(&instance, &device, dtype), about)?;
             let (shape, found) = (applied.result.shape().dims(), applied.result.dtype());
             if shape != scene.shape() || found != dtype {
                 return fail(
@@ -59,7 +59,7 @@ pub(crate) fn result(subject: &Subject<'_>) -> Checked {
                 );
             }
             for (who, instance) in [("a second time", &instance), ("of another strategy", &other)] {
-                let again = values(&scene.apply(instance, &place, dtype)?)?;
+                let again = values(&scene.apply(instance, &device, dtype)?)?;
                 if let Some(at) = (0..first.len()).find(|&i| first[i].to_bits() != again[i].to_bits()) {
                     return fail(
                         told(),
@@ -88,7 +88,7 @@ pub(super) fn silent_panic<T>(answer: Checked<T>, about: impl Fn(Finding) -> Fin
 
 pub(crate) fn handles(subject: &Subject<'_>) -> Checked {
     let instance = applying(subject)?;
-    let place = subject.place()?;
+    let device = subject.device()?;
     let scenes: Vec<Scene> = scenes(&instance)?;
     // One after another on one strategy: a tensor that it kept would be used in the next call.
     for round in 0..3 {
@@ -97,7 +97,7 @@ pub(crate) fn handles(subject: &Subject<'_>) -> Checked {
                 finding.place = format!("{}, call {} on one strategy", finding.place, round + 1);
                 finding
             };
-            silent_panic(scene.apply(&instance, &place, DType::F32), about)?;
+            silent_panic(scene.apply(&instance, &device, DType::F32), about)?;
         }
     }
     Ok(format!("{} calls", 3 * scenes.len()))

@@ -2,7 +2,7 @@
 
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::OpKind;
-use palimpsest_core::{DType, Place};
+use palimpsest_core::{DType, DeviceHandle};
 
 use super::apply::{applying, silent_panic};
 use crate::instance::Instance;
@@ -16,14 +16,14 @@ const PAIRS: u64 = 3;
 
 pub(crate) fn differences(subject: &Subject<'_>) -> Checked {
     let instance = applying(subject)?;
-    let place = subject.place()?;
-    if !place.backend.supports(OpKind::Matmul, DType::F64, place.device) {
+    let device = subject.device()?;
+    if !device.backend.supports(OpKind::Matmul, DType::F64, device.id) {
         return skip("the backend has no f64");
     }
     let mut worst = 0.0_f64;
     let scenes = scenes(&instance)?;
     for scene in &scenes {
-        worst = worst.max(one(&instance, scene, &place)?);
+        worst = worst.max(one(&instance, scene, &device)?);
     }
     Ok(format!("{} places, {PAIRS} pairs each, the largest relative error is {worst:.1e}", scenes.len()))
 }
@@ -40,7 +40,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// <u, J v> by central differences of the application against <J^T u, v> by the backend: the dot-product test. What
 /// the plug-in detaches or downloads is held at its value, as its gradient is said to be zero.
-fn one(instance: &Instance, scene: &Scene, place: &Place) -> Checked<f64> {
+fn one(instance: &Instance, scene: &Scene, device: &DeviceHandle) -> Checked<f64> {
     let (shape, x) = (scene.shape(), scene.tokens());
     let told = || format!("{} in f64", scene.place());
     let about = |mut finding: crate::outcome::Finding| {
@@ -48,20 +48,20 @@ fn one(instance: &Instance, scene: &Scene, place: &Place) -> Checked<f64> {
         finding
     };
     let at = |values: Vec<f64>, held: Option<Held>| -> Checked<Vec<f64>> {
-        let tokens = upload(place, &shape, values, DType::F64)?;
+        let tokens = upload(device, &shape, values, DType::F64)?;
         let applied = scene.apply_to(instance, &tokens, Script { held, fail_at: None })?;
         Ok(applied.result.download()?.into_f64())
     };
     let mut worst = 0.0_f64;
     for pair in 0..PAIRS {
         let (u, v) = (direction(x.len(), 2 * pair), direction(x.len(), 2 * pair + 1));
-        let leaf = upload(place, &shape, x.clone(), DType::F64)?.track()?;
+        let leaf = upload(device, &shape, x.clone(), DType::F64)?.track()?;
         let applied = silent_panic(scene.apply_to(instance, &leaf, Script::default()), about)?;
         if applied.result.dtype() != DType::F64 || applied.result.shape().dims() != shape {
             return skip("shape or type is not kept: see apply.result");
         }
         let record = applied.record;
-        let loss = applied.result.mul(&upload(place, &shape, u.clone(), DType::F64)?)?.sum_all()?;
+        let loss = applied.result.mul(&upload(device, &shape, u.clone(), DType::F64)?)?.sum_all()?;
         let gradient = match loss.backward(&[&leaf])?.pop().flatten() {
             Some(gradient) => gradient.download()?.into_f64(),
             // The result doesn't depend on the tokens, or is said not to.

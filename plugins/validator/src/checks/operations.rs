@@ -20,13 +20,13 @@ pub(crate) fn failing(subject: &Subject<'_>) -> Checked {
     if !ops && !observes {
         return skip("it uses no operations");
     }
-    let place = subject.place()?;
+    let device = subject.device()?;
     let scenes = scenes(&instance)?;
     let mut tried = 0;
     for scene in &scenes {
-        let tokens = upload(&place, &scene.shape(), scene.tokens(), DType::F32)?;
+        let tokens = upload(&device, &scene.shape(), scene.tokens(), DType::F32)?;
         let apply = |script| scene.apply_to(&instance, &tokens, script);
-        let score = |script| scene.score_with(&instance, &place, DType::F32, script);
+        let score = |script| scene.score_with(&instance, &device, DType::F32, script);
         let functions: [Function<'_>; 2] = [("apply", ops, &apply), ("score", observes, &score)];
         for (name, _, call) in functions.into_iter().filter(|(_, has, _)| *has) {
             let calls = match call(Script::default()) {

@@ -54,9 +54,9 @@ pub(crate) fn panics(subject: &Subject<'_>) -> Checked {
         }
     }
     if says(&library, abi::OPS) || says(&library, abi::OBSERVES) {
-        let place = subject.place()?;
+        let device = subject.device()?;
         for scene in scenes(&instance)? {
-            panicked_in(&instance, &scene, &place)?;
+            panicked_in(&instance, &scene, &device)?;
         }
     }
     let limits = Limits { calls: 20_000, time: Duration::from_secs(10), most: 1 };
@@ -67,10 +67,10 @@ pub(crate) fn panics(subject: &Subject<'_>) -> Checked {
     }
 }
 
-fn panicked_in(instance: &Instance, scene: &Scene, place: &palimpsest_core::Place) -> Checked<()> {
+fn panicked_in(instance: &Instance, scene: &Scene, device: &palimpsest_core::DeviceHandle) -> Checked<()> {
     let answers = [
-        says(&instance.library, abi::OPS).then(|| scene.apply(instance, place, DType::F32).map(drop)),
-        says(&instance.library, abi::OBSERVES).then(|| scene.score(instance, place, DType::F32).map(drop)),
+        says(&instance.library, abi::OPS).then(|| scene.apply(instance, device, DType::F32).map(drop)),
+        says(&instance.library, abi::OBSERVES).then(|| scene.score(instance, device, DType::F32).map(drop)),
     ];
     for answer in answers.into_iter().flatten() {
         match answer {

@@ -27,7 +27,7 @@ impl Contender {
         // Built here, so that compiling is no part of its start.
         let backend = crate::backends::open(name)?;
         if !backend.devices().contains(&device) {
-            crate::backends::place(name, device)?;
+            crate::backends::device(name, device)?;
         }
         let driver = std::env::current_exe()
             .map_err(|e| Error::failure(format!("cannot locate the driver's executable: {e}")))?;

@@ -16,14 +16,14 @@ use crate::cli::CompareWorker;
 
 pub(crate) fn run(args: &CompareWorker) -> Result<()> {
     let recipe = Recipe::load(&args.recipe, &[])?;
-    let place = backends::place(&args.place.backend, args.place.device)?;
+    let handle = backends::device(&args.on.backend, args.on.device)?;
     let mut source = RecipeData::open(&recipe)?.loader(&recipe)?;
-    let mut trainer = Trainer::new(recipe, place, source.steps_per_epoch())?;
+    let mut trainer = Trainer::new(recipe, handle, source.steps_per_epoch())?;
     let mut out = std::io::stdout();
     let mut say = |value: serde_json::Value| {
         writeln!(out, "{value}").and_then(|()| out.flush()).map_err(|e| Error::failure(e.to_string()))
     };
-    say(json!({ "ready": true, "info": trainer.place.backend.info() }))?;
+    say(json!({ "ready": true, "info": trainer.device.backend.info() }))?;
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|e| Error::failure(e.to_string()))?;
         let count: u64 =
@@ -33,13 +33,13 @@ pub(crate) fn run(args: &CompareWorker) -> Result<()> {
             let batch = source.next_batch()?;
             let data = started.elapsed().as_secs_f64();
             let mut report = trainer.train_step(&batch, false)?;
-            trainer.place.backend.synchronize(trainer.place.device)?;
+            trainer.device.backend.synchronize(trainer.device.id)?;
             let seconds = started.elapsed().as_secs_f64();
             report.phases.data = data;
             source.recycle(batch);
-            let device_peak = match trainer.place.device {
+            let device_peak = match trainer.device.id {
                 Device::Cpu => None,
-                device => trainer.place.backend.memory(device).peak,
+                device => trainer.device.backend.memory(device).peak,
             };
             say(json!({
                 "step": report.step, "loss": report.loss(), "grad_norm": report.grad_norm,

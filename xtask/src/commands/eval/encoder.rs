@@ -29,8 +29,8 @@ impl Measurable {
             None => folder.newest_checkpoint()?,
         };
         let checkpoint = Checkpoint::read(&path)?;
-        let place = backends::place(&args.place.backend, args.place.device)?;
-        let mut trainer = Trainer::new(stored, place, 1)?;
+        let device = backends::device(&args.on.backend, args.on.device)?;
+        let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;
         trainer.restore(checkpoint)?;
         Ok(Self { folder, trainer, step })

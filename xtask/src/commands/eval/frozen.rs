@@ -41,7 +41,7 @@ impl Task<'_> {
         for &seed in seeds {
             compared.pretrained.push(self.measured("pretrained", seed, &pretrained)?);
             if !args.no_baseline {
-                let random = frozen::random_params(trainer, &trainer.place, seed)?;
+                let random = frozen::random_params(trainer, &trainer.device, seed)?;
                 compared.random.push(self.measured("random", seed, &random)?);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::StepReport;
 use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, TaskHeadEntry, TrainedHead, TuneRecipe};
-use palimpsest_core::{Device, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Result};
 use serde_json::{Value, json};
 
 use super::encoder::Measurable;
@@ -55,24 +55,24 @@ impl Task<'_> {
         &'a self,
         recipe: &'a TuneRecipe,
         start: &'a EncoderStart,
-        place: Place,
+        device: DeviceHandle,
         interrupted: &'a AtomicBool,
     ) -> FitRequest<'a> {
-        FitRequest { recipe, start, place, shots: self.args.shots, limits: self.limits, interrupted }
+        FitRequest { recipe, start, device, shots: self.args.shots, limits: self.limits, interrupted }
     }
 
     /// Tells what fitting would take: by counting the operations of one step, and by the time of the
     /// second of two steps on the backend (the first one allocates and tunes).
     fn plan(&self, recipe: &TuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
         let shapes = Arc::new(Shapes::new(true));
-        let place = Place { backend: shapes.clone(), device: Device::Cpu };
+        let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
         // Recomputed blocks would be counted twice.
         let mut counted = recipe.clone();
         counted.train.checkpoint_blocks = 0;
-        (self.trained.plan)(&self.request(&counted, start, place, interrupted), 1)?;
-        let place = self.run.trainer.place.clone();
-        let timed = format!("{} {}", place.backend.info().name, place.device);
-        let plan = (self.trained.plan)(&self.request(recipe, start, place, interrupted), 2)?;
+        (self.trained.plan)(&self.request(&counted, start, device, interrupted), 1)?;
+        let device = self.run.trainer.device.clone();
+        let timed = format!("{} {}", device.backend.info().name, device.id);
+        let plan = (self.trained.plan)(&self.request(recipe, start, device, interrupted), 2)?;
         let step = shapes.take().total() as f64 * recipe.train.accumulate as f64;
         let fits = if self.args.no_baseline { 1 } else { 2 } * self.args.seeds.len().max(1);
         let total = step * plan.steps as f64 * fits as f64;
@@ -112,8 +112,8 @@ impl Task<'_> {
         let seed = recipe.train.seed;
         let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
         let folder = saved::folder(&root, self.head.name, self.set, side, seed)?;
-        let place = self.run.trainer.place.clone();
-        let request = self.request(recipe, start, place, interrupted);
+        let device = self.run.trainer.device.clone();
+        let request = self.request(recipe, start, device, interrupted);
         let title = format!("{} on {}, {side}, seed {seed}", self.head.name, self.set);
         let mut watcher = Watcher { title, progress: None, lines: String::new() };
         let fitted = (self.trained.fit)(&request, &mut watcher);

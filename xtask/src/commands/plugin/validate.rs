@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use palimpsest_core::{Device, Error, Place, Result};
+use palimpsest_core::{Device, DeviceHandle, Error, Result};
 use palimpsest_validator::{Answer, CHECKS, Check, Finding, Subject, Verdict, confine, find, tell_faults};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Validate) -> Result<()> {
         let start = Instant::now();
         let answer = if args.in_process {
             output::note(&format!("{}: {}", check.name, check.says));
-            check.run(&Subject::new(&library, &place))
+            check.run(&Subject::new(&library, &device))
         } else {
             if folder.is_none() && ON_BACKEND.iter().any(|name| check.name.starts_with(name)) {
                 // Found, and built where this is a checkout, once and outside the checks' time.
@@ -72,13 +72,13 @@ pub(super) fn run(args: &Validate) -> Result<()> {
 }
 
 /// The backend of the checks: opened once, as it stays open for the life of the process.
-fn place() -> Result<Place> {
-    static PLACE: OnceLock<Place> = OnceLock::new();
-    if let Some(place) = PLACE.get() {
-        return Ok(place.clone());
+fn device() -> Result<DeviceHandle> {
+    static DEVICE: OnceLock<DeviceHandle> = OnceLock::new();
+    if let Some(device) = DEVICE.get() {
+        return Ok(device.clone());
     }
-    let place = backends::place(BACKEND, Device::Cpu)?;
-    Ok(PLACE.get_or_init(|| place).clone())
+    let device = backends::device(BACKEND, Device::Cpu)?;
+    Ok(DEVICE.get_or_init(|| device).clone())
 }
 
 fn chosen(only: &[String]) -> Result<Vec<&'static Check>> {
@@ -132,7 +132,7 @@ pub(super) fn run_worker(args: &CheckWorker) -> Result<()> {
         OpenOptions::new().append(true).open(&args.answer).map_err(|e| Error::io(&args.answer, &e))?;
     confine();
     tell_faults(file.as_raw_fd());
-    let answer = check.run(&Subject::new(&args.library, &place));
+    let answer = check.run(&Subject::new(&args.library, &device));
     let line = serde_json::to_string(&answer).map_err(|e| Error::failure(e.to_string()))?;
     writeln!(file, "{line}").map_err(|e| Error::io(&args.answer, &e))?;
     // Nothing of the library's runs any more, its destructors included.

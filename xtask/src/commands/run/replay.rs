@@ -21,12 +21,12 @@ pub(super) fn run(args: &Replay) -> Result<()> {
         return Err(Error::user("the checkpoint before the failed step is gone").at(path.display()));
     }
     let checkpoint = Checkpoint::read(&path)?;
-    let mut place = backends::place(&args.place.backend, args.place.device)?;
+    let mut device = backends::device(&args.on.backend, args.on.device)?;
     // Schedules and plans follow the run's length, which the data set decides.
     let steps_per_epoch = RecipeData::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
-    let watched = Arc::new(Watched::new(place.backend));
-    place.backend = watched.clone();
-    let mut trainer = Trainer::new(recipe, place, steps_per_epoch)?;
+    let watched = Arc::new(Watched::new(device.backend));
+    device.backend = watched.clone();
+    let mut trainer = Trainer::new(recipe, device, steps_per_epoch)?;
     trainer.restore(checkpoint)?;
     let report = trainer.train_step(&batch, true)?;
     let culprit = watched.culprit();

@@ -18,9 +18,9 @@ pub(super) fn run(args: &ValidateBackend) -> Result<()> {
     let mut reports = Vec::new();
     let mut failures = Vec::new();
     for name in args.subjects() {
-        let open = || backends::place(name, args.device);
+        let open = || backends::device(name, args.device);
         let mut subject = Subject::new(&open)?;
-        let info = subject.place().backend.info();
+        let info = subject.device().backend.info();
         if !args.result.json {
             output::line(&format!("{} {} on {}", info.name, info.version, args.device));
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use palimpsest_burn::Burn;
-use palimpsest_core::Place;
+use palimpsest_core::DeviceHandle;
 use palimpsest_core::backend::Device;
 
 /// Where the tests' tensors live.
-pub(crate) fn place() -> Place {
-    Place { backend: Arc::new(Burn::new()), device: Device::Cpu }
+pub(crate) fn device() -> DeviceHandle {
+    DeviceHandle { backend: Arc::new(Burn::new()), id: Device::Cpu }
 }

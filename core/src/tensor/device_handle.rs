@@ -1,4 +1,4 @@
-//! Where tensors are made.
+//! A device as core makes tensors on it.
 
 use std::sync::Arc;
 
@@ -8,28 +8,28 @@ use crate::backend::{Backend, Device};
 
 /// A backend and one of its devices: where new tensors are made.
 #[derive(Clone)]
-pub struct Place {
+pub struct DeviceHandle {
     /// The backend.
     pub backend: Arc<dyn Backend>,
     /// The device.
-    pub device: Device,
+    pub id: Device,
 }
 
-impl Place {
+impl DeviceHandle {
     /// Copies host data there.
     ///
     /// # Errors
     /// No memory, or a type that the backend lacks.
     pub fn upload(&self, data: HostTensor) -> Result<Tensor> {
         let (shape, dtype) = (data.shape().clone(), data.dtype());
-        let handle = self.backend.upload(data, self.device)?;
-        Ok(Tensor { backend: self.backend.clone(), handle, shape, dtype, device: self.device })
+        let handle = self.backend.upload(data, self.id)?;
+        Ok(Tensor { backend: self.backend.clone(), handle, shape, dtype, device: self.id })
     }
 
     /// Copies floats there, in the given float type.
     ///
     /// # Errors
-    /// As [`Place::upload`], or the shape doesn't fit.
+    /// As [`DeviceHandle::upload`], or the shape doesn't fit.
     pub fn floats(&self, shape: impl Into<Shape>, data: Vec<f32>, dtype: DType) -> Result<Tensor> {
         self.upload(HostTensor::f32(shape, data)?.to_float(dtype)?)
     }
@@ -38,7 +38,7 @@ impl Place {
     /// must not lose digits where a model runs in f64.
     ///
     /// # Errors
-    /// As [`Place::upload`], or the shape doesn't fit.
+    /// As [`DeviceHandle::upload`], or the shape doesn't fit.
     pub fn doubles(&self, shape: impl Into<Shape>, data: Vec<f64>, dtype: DType) -> Result<Tensor> {
         self.upload(HostTensor::new(shape, HostData::F64(data))?.to_float(dtype)?)
     }
@@ -46,7 +46,7 @@ impl Place {
     /// Copies indices there.
     ///
     /// # Errors
-    /// As [`Place::upload`], or the shape doesn't fit.
+    /// As [`DeviceHandle::upload`], or the shape doesn't fit.
     pub fn indices(&self, shape: impl Into<Shape>, data: Vec<i64>) -> Result<Tensor> {
         self.upload(HostTensor::i64(shape, data)?)
     }
@@ -54,7 +54,7 @@ impl Place {
     /// Copies truth values there.
     ///
     /// # Errors
-    /// As [`Place::upload`], or the shape doesn't fit.
+    /// As [`DeviceHandle::upload`], or the shape doesn't fit.
     pub fn truths(&self, shape: impl Into<Shape>, data: Vec<bool>) -> Result<Tensor> {
         self.upload(HostTensor::new(shape, HostData::Bool(data))?)
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use palimpsest_core::backend::Device;
-use palimpsest_core::{Place, Tensor};
+use palimpsest_core::{DeviceHandle, Tensor};
 use palimpsest_dfdx::Dfdx;
 
 /// Where the tests' tensors live.
-pub(crate) fn place() -> Place {
-    Place { backend: Arc::new(Dfdx::new()), device: Device::Cpu }
+pub(crate) fn device() -> DeviceHandle {
+    DeviceHandle { backend: Arc::new(Dfdx::new()), id: Device::Cpu }
 }
 
 /// A tensor's elements.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use palimpsest_core::backend::Device;
-use palimpsest_core::{Place, Tensor};
+use palimpsest_core::{DeviceHandle, Tensor};
 use palimpsest_tch::Libtorch;
 
 /// Where the tests' tensors live: `PALIMPSEST_TEST_DEVICE`, or the processor.
-pub(crate) fn place() -> Place {
+pub(crate) fn device() -> DeviceHandle {
     let device = std::env::var("PALIMPSEST_TEST_DEVICE").map_or(Device::Cpu, |name| name.parse().unwrap());
-    Place { backend: Arc::new(Libtorch::new().unwrap()), device }
+    DeviceHandle { backend: Arc::new(Libtorch::new().unwrap()), id: device }
 }
 
 /// A tensor's elements.
