@@ -138,7 +138,7 @@ mod tests {
         let case = Case::new(Geometry::of_grid(6, 6), 8, 1);
         let tokens = Array::from_fn(&[8, 36, 16], |_| 0.0);
         let strategy = BandNoise { low, high, std: 0.5, ratio: 0.0 };
-        case.apply(strategy, Place::Embedding, &tokens).expect("noise").data
+        case.apply(strategy, Injection::Embedding, &tokens).expect("noise").data
     }
 
     fn mean_square(values: &[f64]) -> f64 {

@@ -156,7 +156,7 @@ mod tests {
 
     fn run(strategy: PcaNoise) -> Array {
         let case = Case::new(Geometry::of_grid(4, 4), 2, 1);
-        case.apply(strategy, Place::Pixels, &tokens()).expect("noised")
+        case.apply(strategy, Injection::Pixels, &tokens()).expect("noised")
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::tensor::{Ops, Tensor};
 /// Where the injection happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Injection {
     /// On the pixels of the patches.
     Pixels,
     /// On the embedded patches, before positions are added.
@@ -16,6 +16,10 @@ pub enum Place {
     /// On the tokens that enter a block.
     Block,
 }
+
+/// The former name of [`Injection`].
+#[deprecated(note = "renamed to `Injection`")]
+pub type Place = Injection;
 
 /// What [`Apply::apply`](crate::Apply::apply) works on; it lives as long as the call.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +29,7 @@ pub struct Application<'call> {
     pub(crate) roles: &'call [Role],
     pub(crate) plan_gain: &'call [f32],
     pub(crate) plan_noise: &'call [f32],
-    pub(crate) place: Place,
+    pub(crate) injection: Injection,
     pub(crate) prefix: usize,
     pub(crate) tokens: Tensor<'call>,
     pub(crate) kept: Option<Tensor<'call>>,
@@ -51,8 +55,14 @@ impl<'call> Application<'call> {
     }
 
     /// Where the injection happens.
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn injection(&self) -> Injection {
+        self.injection
+    }
+
+    /// The former name of [`Application::injection`].
+    #[deprecated(note = "renamed to `injection`")]
+    pub fn place(&self) -> Injection {
+        self.injection()
     }
 
     /// The request that the plan was made for.

@@ -141,7 +141,7 @@
 //! # use palimpsest_sdk::testing::{Array, Case};
 //! # let case = Case::new(Geometry::of_grid(2, 2), 3, 1);
 //! # let tokens = Array::from_fn(&[3, 5, 16], |i| (i as f64).sin());
-//! # let out = case.apply(Adaptive { ratio: 0.5, relative: 0.3 }, palimpsest_sdk::Place::Block, &tokens)?;
+//! # let out = case.apply(Adaptive { ratio: 0.5, relative: 0.3 }, palimpsest_sdk::Injection::Block, &tokens)?;
 //! # let changed = |token: usize| (0..16).any(|i| out.data[token * 16 + i] != tokens.data[token * 16 + i]);
 //! # assert_eq!((0..5).filter(|&token| changed(token)).count(), 2);
 //! # assert!(!changed(0) && !changed(5) && !changed(10), "the class token is left alone");
@@ -249,7 +249,9 @@ mod strategy;
 mod tensor;
 pub mod testing;
 
-pub use application::{Application, Place};
+#[allow(deprecated, reason = "the former name, for plug-ins that use it")]
+pub use application::Place;
+pub use application::{Application, Injection};
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::Geometry;
 pub use palimpsest_sdk_derive::{Choice, Parameters};
@@ -262,8 +264,11 @@ pub use tensor::{DType, Element, Interpolation, Ops, Tensor};
 
 /// What a plug-in's author needs, in one line: `use palimpsest_sdk::prelude::*;`.
 pub mod prelude {
+    #[allow(deprecated, reason = "the former name, for plug-ins that use it")]
+    pub use crate::Place;
     pub use crate::{
-        Application, Apply, Choice, Corruption, DType, Error, Geometry, Image, Interpolation, Observation,
-        Observe, Parameters, Philox, Place, Plan, PlanRequest, Result, Role, Stream, Tensor, export_plugin,
+        Application, Apply, Choice, Corruption, DType, Error, Geometry, Image, Injection, Interpolation,
+        Observation, Observe, Parameters, Philox, Plan, PlanRequest, Result, Role, Stream, Tensor,
+        export_plugin,
     };
 }

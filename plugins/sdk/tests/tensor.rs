@@ -40,7 +40,7 @@ impl Apply for Doing {
 fn on_tokens(work: for<'call> fn(&Application<'call>) -> Result<()>) -> Result<()> {
     let data = (0..24).map(|i| f64::from(i).sin()).collect();
     let tokens = Array { dtype: DType::F64, shape: vec![2, 3, 4], data };
-    Case::new(Geometry::of_grid(1, 3), 2, 1).apply(Doing(work), Place::Embedding, &tokens)?;
+    Case::new(Geometry::of_grid(1, 3), 2, 1).apply(Doing(work), Injection::Embedding, &tokens)?;
     Ok(())
 }
 
@@ -199,7 +199,7 @@ fn an_application_tells_its_plan() {
         assert_eq!(x[..20], z[..20]);
         assert!((20..24).all(|i| (z[i] - 0.5 * x[i]).abs() < 1.5 && z[i] != x[i]));
         assert!(application.kept().is_none() && application.prefix() == 0);
-        assert_eq!((application.place(), application.request().batch), (Place::Embedding, 2));
+        assert_eq!((application.injection(), application.request().batch), (Injection::Embedding, 2));
         Ok(())
     })
     .unwrap();

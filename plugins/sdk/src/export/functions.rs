@@ -8,7 +8,7 @@ use palimpsest_abi::{self as abi, Opaque};
 
 use super::guard::{Instance, guarded, on_instance};
 use super::{Arguments, crossing};
-use crate::application::{Application, Place};
+use crate::application::{Application, Injection};
 use crate::geometry::Geometry;
 use crate::plan::{Plan, Role};
 use crate::request::PlanRequest;
@@ -126,10 +126,10 @@ pub(crate) unsafe extern "C" fn apply<T: Apply>(
                 roles: roles(plan.roles, count)?,
                 plan_gain: crossing::array(plan.gain, count, "gain")?,
                 plan_noise: crossing::array(plan.noise, count, "noise")?,
-                place: match raw.place {
-                    0 => Place::Pixels,
-                    1 => Place::Embedding,
-                    _ => Place::Block,
+                injection: match raw.place {
+                    0 => Injection::Pixels,
+                    1 => Injection::Embedding,
+                    _ => Injection::Block,
                 },
                 prefix: raw.prefix as usize,
                 tokens: Tensor::from_raw(ops, &raw.tokens)?,

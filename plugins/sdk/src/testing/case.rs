@@ -9,7 +9,7 @@ use palimpsest_abi::{self as abi, Code, Head, Opaque};
 
 use super::array::Array;
 use super::host::Host;
-use crate::application::Place;
+use crate::application::Injection;
 use crate::export::{failure, functions};
 use crate::geometry::Geometry;
 use crate::plan::Role;
@@ -80,10 +80,10 @@ impl Case {
     ///
     /// # Errors
     /// What the strategy answers, a panic of its, or a plan that breaks the rules.
-    pub fn apply<T: Apply>(&self, strategy: T, place: Place, tokens: &Array) -> Result<Array> {
+    pub fn apply<T: Apply>(&self, strategy: T, injection: Injection, tokens: &Array) -> Result<Array> {
         let instance = Instance::new(strategy);
         let mut planned = self.plan_on(&instance)?;
-        let prefix = if place == Place::Block { self.geometry.prefix } else { 0 };
+        let prefix = if injection == Injection::Block { self.geometry.prefix } else { 0 };
         let due = [self.batch, prefix + self.geometry.tokens()];
         if tokens.shape.len() != 3 || tokens.shape[..2] != due {
             return Err(Error::user(format!("tokens of shape {:?}", tokens.shape))
@@ -104,7 +104,7 @@ impl Case {
             plan: &raw const plan,
             tokens: host.give(tokens.clone()),
             prefix: prefix as u32,
-            place: place as u32,
+            place: injection as u32,
             kept: none,
             gain,
             noise,
