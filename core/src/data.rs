@@ -66,7 +66,7 @@ pub trait Dataset: Send + Sync {
     /// A broken file: the error names it.
     fn load(&self, index: usize) -> Result<Image>;
     /// Where a sample comes from, for messages: a path, or a file and an index.
-    fn place(&self, index: usize) -> String;
+    fn location(&self, index: usize) -> String;
 }
 
 /// A batch as the loader delivers it.

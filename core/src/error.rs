@@ -1,4 +1,4 @@
-//! One error type: a sentence with the place, the offending value and the help.
+//! One error type: a sentence with the location, the offending value and the help.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// An error as the user reads it: `place: message; help`.
+/// An error as the user reads it: `location: message; help`.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
-    place: Option<String>,
+    location: Option<String>,
     message: String,
     help: Option<String>,
     key: Option<&'static str>,
@@ -43,20 +43,20 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, place: None, message: message.into(), help: None, key: None }
+        Self { kind, location: None, message: message.into(), help: None, key: None }
     }
 
-    /// Names the file, line or key. The outermost caller that knows a place adds it in front.
+    /// Names the file, line or key. The outermost caller that knows a location adds it in front.
     #[must_use]
-    pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.place = Some(match self.place {
-            Some(inner) => format!("{place}: {inner}"),
-            None => place.to_string(),
+    pub fn at(mut self, location: impl fmt::Display) -> Self {
+        self.location = Some(match self.location {
+            Some(inner) => format!("{location}: {inner}"),
+            None => location.to_string(),
         });
         self
     }
 
-    /// Names the key of a recipe's table that is at fault; whoever knows the table makes it a place
+    /// Names the key of a recipe's table that is at fault; whoever knows the table makes it a location
     /// with [`Error::locate`].
     #[must_use]
     pub fn about(mut self, key: &'static str) -> Self {
@@ -64,11 +64,11 @@ impl Error {
         self
     }
 
-    /// Makes the key at fault a place; an error without one is left alone.
+    /// Makes the key at fault a location; an error without one is left alone.
     #[must_use]
-    pub fn locate(mut self, place: impl FnOnce(&str) -> String) -> Self {
+    pub fn locate(mut self, location: impl FnOnce(&str) -> String) -> Self {
         match self.key.take() {
-            Some(key) => self.at(place(key)),
+            Some(key) => self.at(location(key)),
             None => self,
         }
     }
@@ -85,14 +85,14 @@ impl Error {
         self.kind
     }
 
-    /// The message without place and help.
+    /// The message without location and help.
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The file, line or key, if one is known.
-    pub fn place(&self) -> Option<&str> {
-        self.place.as_deref()
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
     }
 
     /// What would help, if that is known.
@@ -113,7 +113,7 @@ impl Error {
     /// folder) is told apart from what they can't have foreseen (a full disk).
     pub fn io(path: impl AsRef<std::path::Path>, error: &std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
-        let place = path.as_ref().display().to_string();
+        let location = path.as_ref().display().to_string();
         match error.kind() {
             Io::NotFound => Self::user("no such file or folder").help("check the path"),
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
@@ -123,14 +123,14 @@ impl Error {
                 .help("free some space, then resume: the last good checkpoint is kept"),
             _ => Self::failure(error.to_string()),
         }
-        .at(place)
+        .at(location)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
         }
         f.write_str(&self.message)?;
         if let Some(help) = &self.help {

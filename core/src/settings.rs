@@ -78,12 +78,12 @@ pub fn as_toml<T: serde::Serialize>(value: &T) -> String {
 pub struct Sources(pub BTreeMap<String, String>);
 
 impl Sources {
-    /// The place of a key for messages: where it, or the table that holds it, was written.
-    pub fn place(&self, key: &str) -> String {
+    /// The location of a key for messages: where it, or the table that holds it, was written.
+    pub fn location(&self, key: &str) -> String {
         let mut table = key;
         loop {
-            if let Some(place) = self.0.get(table) {
-                return format!("{place}: `{key}`");
+            if let Some(location) = self.0.get(table) {
+                return format!("{location}: `{key}`");
             }
             match table.rfind('.') {
                 Some(dot) => table = &table[..dot],
@@ -93,7 +93,7 @@ impl Sources {
     }
 }
 
-/// A table of a recipe with its path and the places of its keys.
+/// A table of a recipe with its path and the locations of its keys.
 #[derive(Debug, Clone)]
 pub struct Section {
     table: toml::Table,
@@ -127,16 +127,16 @@ impl Section {
         &self.table
     }
 
-    /// The place of one of its keys, for messages.
-    pub fn place(&self, key: &str) -> String {
-        self.sources.place(&self.dotted(key))
+    /// The location of one of its keys, for messages.
+    pub fn location(&self, key: &str) -> String {
+        self.sources.location(&self.dotted(key))
     }
 
-    /// The places of its keys, by their names within it.
+    /// The locations of its keys, by their names within it.
     pub fn sources(&self) -> Sources {
         let prefix = self.dotted("");
-        let own = self.sources.0.iter().filter_map(|(key, place)| {
-            Some((key.strip_prefix(&prefix)?.to_owned(), format!("{place}: {}", self.path)))
+        let own = self.sources.0.iter().filter_map(|(key, location)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), format!("{location}: {}", self.path)))
         });
         Sources(own.collect())
     }
@@ -156,7 +156,7 @@ impl Section {
             Some(toml::Value::Table(table)) => table.clone(),
             Some(other) => {
                 return Err(Error::user(format!("expected a table, found {}", describe(other)))
-                    .at(self.place(key))
+                    .at(self.location(key))
                     .help(format!("write a table [{}.{key}]", self.path)));
             }
         };
@@ -189,16 +189,16 @@ impl Section {
         match self.table.remove("kind") {
             Some(toml::Value::String(kind)) => Ok((kind, self)),
             Some(other) => Err(Error::user(format!("expected a name, found {}", describe(&other)))
-                .at(self.place("kind"))
+                .at(self.location("kind"))
                 .help("write kind = \"NAME\"")),
             None => Err(Error::user("has no `kind`")
-                .at(self.sources.place(&self.path))
+                .at(self.sources.location(&self.path))
                 .help(format!("add kind = \"NAME\" to [{}]", self.path))),
         }
     }
 
     /// Reads the table as settings: unknown keys, wrong types and values out of range are refused
-    /// with their place and the nearest valid name.
+    /// with their location and the nearest valid name.
     ///
     /// # Errors
     /// Any of these.
@@ -207,7 +207,7 @@ impl Section {
         for key in self.table.keys() {
             if fields.iter().all(|field| field.name != key) {
                 return Err(unknown_name("key", key, fields.iter().map(|f| f.name).collect::<Vec<_>>())
-                    .at(self.place(key)));
+                    .at(self.location(key)));
             }
         }
         // One key at a time, so that a wrong type is told with its key.
@@ -218,15 +218,15 @@ impl Section {
                 let example = field.map_or(String::new(), |f| format!("write a value like {}", f.default));
                 let message = error.message().lines().next().unwrap_or_default().to_owned();
                 return Err(Error::user(format!("{message} (given: {value})"))
-                    .at(self.place(key))
+                    .at(self.location(key))
                     .help(example));
             }
         }
         let settings = S::deserialize(toml::Value::Table(self.table.clone()))
-            .map_err(|e| Error::user(e.message().to_owned()).at(self.sources.place(&self.path)))?;
+            .map_err(|e| Error::user(e.message().to_owned()).at(self.sources.location(&self.path)))?;
         if let Some((key, value, range)) = settings.out_of_range() {
             return Err(Error::user(format!("{value} is out of range"))
-                .at(self.place(key))
+                .at(self.location(key))
                 .help(format!("choose a value in {range}")));
         }
         Ok(settings)

@@ -29,7 +29,7 @@ impl Dataset for Jpegs {
     fn load(&self, index: usize) -> Result<Image> {
         decode(&self.0[index], DecodeOptions::default())
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         index.to_string()
     }
 }

@@ -51,7 +51,7 @@ fn stages(dataset: &Arc<FolderDataset>) -> Result<()> {
     let count = dataset.len().min(2_000);
     let micros = |start: Instant| start.elapsed().as_secs_f64() * 1e6 / count as f64;
     let start = Instant::now();
-    let files: Vec<_> = (0..count).map(|i| std::fs::read(dataset.place(i)).unwrap_or_default()).collect();
+    let files: Vec<_> = (0..count).map(|i| std::fs::read(dataset.location(i)).unwrap_or_default()).collect();
     println!("read       {:8.1} us", micros(start));
     let start = Instant::now();
     let images = files

@@ -247,7 +247,7 @@ impl RecipeData {
         for part in [train, test].into_iter().filter(|part| !part.classes().is_empty()) {
             if let Some(index) = (0..part.len()).find(|&index| part.label(index).is_none()) {
                 return Err(Error::user(format!("image {index} of the evaluation data has no label"))
-                    .at(part.place(index))
+                    .at(part.location(index))
                     .help("give every image a class, or set eval.heads = []"));
             }
         }

@@ -107,8 +107,8 @@ impl Dataset for Subset {
     fn load(&self, index: usize) -> Result<Image> {
         self.inner.load(self.chosen[index] as usize)
     }
-    fn place(&self, index: usize) -> String {
-        self.inner.place(self.chosen[index] as usize)
+    fn location(&self, index: usize) -> String {
+        self.inner.location(self.chosen[index] as usize)
     }
 }
 

@@ -270,7 +270,7 @@ inventory::submit! {
         fields: VitSettings::fields,
         build: |section, image, specs| {
             let settings: VitSettings = section.read()?;
-            Ok(Box::new(Vit::new(&settings, image, specs).map_err(|e| e.locate(|key| section.place(key)))?))
+            Ok(Box::new(Vit::new(&settings, image, specs).map_err(|e| e.locate(|key| section.location(key)))?))
         },
     }
 }

@@ -159,7 +159,8 @@ impl ExamplesEntry {
             stand_in: O::stand_in,
             open: |augment, request| {
                 let settings: O::Settings = augment.read()?;
-                let opened = O::open(&settings, request).map_err(|e| e.locate(|key| augment.place(key)))?;
+                let opened =
+                    O::open(&settings, request).map_err(|e| e.locate(|key| augment.location(key)))?;
                 Ok(Box::new(opened))
             },
         }

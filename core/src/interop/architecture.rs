@@ -52,7 +52,7 @@ impl Architecture {
         let (kind, section) = recipe.encoder.clone().kind()?;
         if kind != "vit" {
             return Err(Error::user(format!("the encoder is of kind `{kind}`"))
-                .at(recipe.encoder.place("kind"))
+                .at(recipe.encoder.location("kind"))
                 .help("exchange encoders of kind `vit`; other libraries know no other"));
         }
         let settings: VitSettings = section.read()?;

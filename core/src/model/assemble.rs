@@ -25,7 +25,7 @@ impl Model {
     /// Builds the parts that a recipe names.
     ///
     /// # Errors
-    /// A mistake in the recipe, with its place and help.
+    /// A mistake in the recipe, with its location and help.
     pub fn build(recipe: &Recipe) -> Result<Self> {
         let mut specs = ParamSpecs::default();
         let image: ImageShape = [recipe.data.channels, recipe.data.image_size, recipe.data.image_size];
@@ -41,12 +41,12 @@ impl Model {
 
         let (kind, section) = recipe.corruption.clone().kind()?;
         let corruption = corruption::find(&kind)?.build(&section)?;
-        corruption.check(&geometry).map_err(|e| e.locate(|key| recipe.corruption.place(key)))?;
+        corruption.check(&geometry).map_err(|e| e.locate(|key| recipe.corruption.location(key)))?;
 
         let noise = recipe.noise.as_ref().map(Noise::build).transpose()?;
         let settings = noise.as_ref().map(|noise| &noise.settings);
         let site = NoiseSite::resolve(&*corruption, settings, style, geometry.depth)
-            .map_err(|e| e.locate(|key| recipe.noise.as_ref().unwrap_or(&recipe.corruption).place(key)))?;
+            .map_err(|e| e.locate(|key| recipe.noise.as_ref().unwrap_or(&recipe.corruption).location(key)))?;
         let mut objectives = vec![];
         for name in recipe.objective.sections() {
             let (kind, section) = recipe.objective.section(&name)?.kind()?;
@@ -84,7 +84,7 @@ impl Model {
         match self.style {
             Style::Encoder => Ok(()),
             Style::Decoder => {
-                self.encoder.check_drop().map_err(|e| e.locate(|key| recipe.encoder.place(key)))
+                self.encoder.check_drop().map_err(|e| e.locate(|key| recipe.encoder.location(key)))
             }
         }
     }
@@ -93,10 +93,10 @@ impl Model {
     fn merged_needs(&self, recipe: &Recipe) -> Result<Needs> {
         let mut all = Needs::default();
         for (name, objective) in &self.objectives {
-            let within = |key: &str| recipe.objective.place(&format!("{name}.{key}"));
+            let within = |key: &str| recipe.objective.location(&format!("{name}.{key}"));
             objective.check(self.geometry(), self.style == Style::Encoder).map_err(|e| e.locate(within))?;
             let needs = objective.needs(self.geometry(), self.site);
-            self.check_needs(&needs).map_err(|e| e.at(recipe.objective.place(name)))?;
+            self.check_needs(&needs).map_err(|e| e.at(recipe.objective.location(name)))?;
             all.merge(needs).map_err(|e| e.locate(within))?;
         }
         if self.style == Style::Decoder {

@@ -57,7 +57,7 @@ pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Cod
     // SAFETY: the caller's promise.
     if let Some(out) = unsafe { out.as_mut() } {
         out.message_len = copy(error.message(), &mut out.message);
-        out.place_len = copy(error.place().unwrap_or_default(), &mut out.place);
+        out.place_len = copy(error.location().unwrap_or_default(), &mut out.place);
         out.mend_len = copy(error.help_text().unwrap_or_default(), &mut out.mend);
     }
     code as u32
@@ -87,9 +87,9 @@ pub(super) fn read(code: u32, error: &abi::Error, who: &str) -> Error {
         }
         other => Error::failure(format!("the {who} returned the unknown code {other}")),
     };
-    let place = text(&error.place, error.place_len);
-    if !place.is_empty() {
-        out = out.at(place);
+    let location = text(&error.place, error.place_len);
+    if !location.is_empty() {
+        out = out.at(location);
     }
     let help = text(&error.mend, error.mend_len);
     if !help.is_empty() {

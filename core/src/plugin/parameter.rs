@@ -166,11 +166,13 @@ pub(super) fn read(parameters: &[Parameter], section: &Section) -> Result<Vec<Se
     for key in section.table().keys() {
         if parameters.iter().all(|parameter| parameter.name != key) {
             let names: Vec<&str> = parameters.iter().map(|p| p.name).collect();
-            return Err(unknown_name("key", key, names).at(section.place(key)));
+            return Err(unknown_name("key", key, names).at(section.location(key)));
         }
     }
     let value = |parameter: &Parameter| {
-        parameter.value(section.table().get(parameter.name)).map_err(|e| e.at(section.place(parameter.name)))
+        parameter
+            .value(section.table().get(parameter.name))
+            .map_err(|e| e.at(section.location(parameter.name)))
     };
     parameters.iter().map(value).collect()
 }

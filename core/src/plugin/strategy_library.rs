@@ -177,10 +177,10 @@ impl StrategyLibrary {
         let values = parameter::read(&self.parameters, &own)?;
         let injection = match at.as_str() {
             "auto" => None,
-            text => Some(text.to_owned().try_into().map_err(|e: Error| e.at(section.place("at")))?),
+            text => Some(text.to_owned().try_into().map_err(|e: Error| e.at(section.location("at")))?),
         };
         LoadedStrategy::create(self.clone(), &values, injection)
             .map(|strategy| Box::new(strategy) as Box<dyn Corruption>)
-            .map_err(|e| e.at(section.place("kind")))
+            .map_err(|e| e.at(section.location("kind")))
     }
 }

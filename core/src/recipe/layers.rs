@@ -38,11 +38,12 @@ impl Layers {
     ///
     /// # Errors
     /// Broken TOML or an unknown preset.
-    pub fn text(place: &str, text: &str) -> Result<Self> {
-        let (mut table, sources) = parse(place, text)?;
+    pub fn text(location: &str, text: &str) -> Result<Self> {
+        let (mut table, sources) = parse(location, text)?;
         let mut layers = Self::default();
         if let Some(name) = table.remove("preset") {
-            layers = Self::preset(&name, "preset", presets()).map_err(|e| e.at(sources.place("preset")))?;
+            layers =
+                Self::preset(&name, "preset", presets()).map_err(|e| e.at(sources.location("preset")))?;
         }
         layers.add(table, sources);
         Ok(layers)
@@ -67,7 +68,7 @@ impl Layers {
         let head = self.table.get_mut("head").and_then(toml::Value::as_table_mut);
         let Some(name) = head.and_then(|head| head.remove("preset")) else { return Ok(self) };
         let mut layers = Self::preset(&name, "head preset", head_presets())
-            .map_err(|e| e.at(self.sources.place("head.preset")))?;
+            .map_err(|e| e.at(self.sources.location("head.preset")))?;
         layers.add(self.table, self.sources);
         Ok(layers)
     }
@@ -156,17 +157,19 @@ fn merge(below: &mut toml::Table, above: toml::Table) {
 }
 
 /// Parses TOML, keeping the line of each key.
-fn parse(place: &str, text: &str) -> Result<(toml::Table, Sources)> {
+fn parse(location: &str, text: &str) -> Result<(toml::Table, Sources)> {
     let line = |offset: usize| 1 + text[..offset.min(text.len())].matches('\n').count();
     let spanned = DeTable::parse(text).map_err(|e| {
-        let at = e.span().map_or_else(|| place.to_owned(), |span| format!("{place}:{}", line(span.start)));
+        let at =
+            e.span().map_or_else(|| location.to_owned(), |span| format!("{location}:{}", line(span.start)));
         Error::user(e.message().to_owned()).at(at).help("fix the TOML")
     })?;
     let mut sources = Sources::default();
     walk("", spanned.get_ref(), &mut |key, offset| {
-        sources.0.insert(key, format!("{place}:{}", line(offset)));
+        sources.0.insert(key, format!("{location}:{}", line(offset)));
     });
-    let table = text.parse().map_err(|e: toml::de::Error| Error::user(e.message().to_owned()).at(place))?;
+    let table =
+        text.parse().map_err(|e: toml::de::Error| Error::user(e.message().to_owned()).at(location))?;
     Ok((table, sources))
 }
 

@@ -109,8 +109,8 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::load`].
-    pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self> {
-        let mut layers = Layers::text(place, text)?;
+    pub fn parse(location: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        let mut layers = Layers::text(location, text)?;
         layers.overrides(overrides)?;
         Self::resolve(layers)
     }
@@ -118,7 +118,7 @@ impl Recipe {
     /// Checks keys and types, and fills in every default.
     ///
     /// # Errors
-    /// The first mistake, with its place and help.
+    /// The first mistake, with its location and help.
     pub fn resolve(layers: Layers) -> Result<Self> {
         let (mut table, sources) = layers.head_preset()?.finish();
         let sources = Arc::new(sources);
@@ -126,7 +126,7 @@ impl Recipe {
             TABLES.into_iter().chain(RunSettings::fields().iter().map(|field| field.name)).collect();
         for key in table.keys() {
             if !keys.contains(&key.as_str()) {
-                return Err(unknown_name("key", key, keys.iter().copied()).at(sources.place(key)));
+                return Err(unknown_name("key", key, keys.iter().copied()).at(sources.location(key)));
             }
         }
         fill_kinds(&mut table, &sources)?;
@@ -135,7 +135,7 @@ impl Recipe {
         for name in TABLES {
             if table.get(name).is_some_and(|value| !value.is_table()) {
                 return Err(Error::user(format!("expected a table, found {}", table[name]))
-                    .at(sources.place(name))
+                    .at(sources.location(name))
                     .help(format!("write a table [{name}], or {name} = false to drop the preset's")));
             }
         }
@@ -180,17 +180,17 @@ impl Recipe {
             return Err(Error::user(format!(
                 "a batch of {batch} can't be split in {accumulate} equal parts"
             ))
-            .at(sources.place("train.accumulate"))
+            .at(sources.location("train.accumulate"))
             .help("choose a divisor of train.batch"));
         }
         if self.objective.table().is_empty() {
             return Err(Error::user("the recipe has no objective")
-                .at(sources.place("objective"))
+                .at(sources.location("objective"))
                 .help("add a table [objective.NAME] with kind = \"reconstruction\""));
         }
         if let Some(bad) = self.schedule.milestones.iter().find(|m| !(0.0..=1.0).contains(*m)) {
             return Err(Error::user(format!("the milestone {bad} is outside the run"))
-                .at(sources.place("schedule.milestones"))
+                .at(sources.location("schedule.milestones"))
                 .help("give shares of the run, as [0.75]"));
         }
         for (key, range) in [("crop_scale", &self.data.crop_scale), ("crop_ratio", &self.data.crop_ratio)] {
@@ -201,7 +201,7 @@ impl Recipe {
             };
             if !ordered {
                 return Err(Error::user(format!("{range:?} is no range"))
-                    .at(sources.place(&format!("data.{key}")))
+                    .at(sources.location(&format!("data.{key}")))
                     .help("give the smallest and the largest value, as [0.67, 1.0]"));
             }
         }
@@ -209,12 +209,12 @@ impl Recipe {
         for (key, values) in [("mean", &self.data.mean), ("std", &self.data.std)] {
             if values.len() != channels && values.len() != 1 {
                 return Err(Error::user(format!("{} values for {channels} channels", values.len()))
-                    .at(sources.place(&format!("data.{key}")))
+                    .at(sources.location(&format!("data.{key}")))
                     .help("give one value, or one for each channel"));
             }
         }
         if self.data.std.iter().any(|v| !v.is_finite() || *v <= 0.0) {
-            return Err(Error::user("a standard deviation must be above 0").at(sources.place("data.std")));
+            return Err(Error::user("a standard deviation must be above 0").at(sources.location("data.std")));
         }
         Ok(())
     }
@@ -333,7 +333,7 @@ fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
         sources: &Sources,
     ) -> Result<()> {
         let Some(toml::Value::String(kind)) = table.get("kind").cloned() else { return Ok(()) };
-        let fields = fields(&kind).map_err(|e| e.at(sources.place(&format!("{path}.kind"))))?;
+        let fields = fields(&kind).map_err(|e| e.at(sources.location(&format!("{path}.kind"))))?;
         for field in fields {
             if !table.contains_key(field.name)
                 && let Ok(default) = format!("value = {}", field.default).parse::<toml::Table>()

@@ -95,7 +95,7 @@ pub fn build(section: &Section) -> Result<(String, Box<dyn Target>)> {
     } else {
         section.clone().kind()?
     };
-    let entry = registry::find::<TargetEntry>("target", &kind).map_err(|e| e.at(section.place("kind")))?;
+    let entry = registry::find::<TargetEntry>("target", &kind).map_err(|e| e.at(section.location("kind")))?;
     let settings = section.table().to_string().replace('\n', ", ");
     Ok((format!("{kind} {settings}").trim().to_owned(), (entry.build)(&section)?))
 }

@@ -81,7 +81,7 @@ impl TuneRecipe {
 /// run calls this before it.
 ///
 /// # Errors
-/// An unknown head or key, a wrong type, a value out of range: with its place and the nearest valid name.
+/// An unknown head or key, a wrong type, a value out of range: with its location and the nearest valid name.
 pub fn check_heads(run: &Recipe) -> Result<()> {
     for name in run.head.sections() {
         for entry in heads_of_table(&name, &run.head)? {

@@ -34,7 +34,7 @@ impl FormerHead {
     fn chosen(&self, table: &Section) -> Result<Option<&'static str>> {
         let Some(value) = table.table().get(self.key) else { return Ok(None) };
         let name = value.as_str().ok_or_else(|| Error::user(format!("expected a name, found {value}")));
-        name.and_then(|name| self.head(name)).map(Some).map_err(|e| e.at(table.place(self.key)))
+        name.and_then(|name| self.head(name)).map(Some).map_err(|e| e.at(table.location(self.key)))
     }
 
     /// The keys of a table under the former name that are this head's: not those of the others alone.
@@ -81,7 +81,7 @@ pub fn find_head(
 /// # Errors
 /// No such head, with the table's place.
 pub(super) fn heads_of_table(name: &str, tables: &Section) -> Result<Vec<&'static TaskHeadEntry>> {
-    let place = |e: Error| e.at(tables.place(name));
+    let place = |e: Error| e.at(tables.location(name));
     let Some(former) = FormerHead::called(name) else {
         return Ok(vec![registry::find("head", name).map_err(place)?]);
     };

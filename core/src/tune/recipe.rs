@@ -66,14 +66,16 @@ impl TuneRecipe {
                 }
                 Some(other) => {
                     return Err(Error::user(format!("expected a table, found {other}"))
-                        .at(sources.place(key))
+                        .at(sources.location(key))
                         .help(format!("write {key}.KEY=VALUE")));
                 }
             }
         }
         let known: Vec<&str> = fields.iter().map(|f| f.name).chain(TABLES).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(crate::error::unknown_name("key", key, known.iter().copied()).at(sources.place(key)));
+            return Err(
+                crate::error::unknown_name("key", key, known.iter().copied()).at(sources.location(key))
+            );
         }
         with_defaults(&mut table, fields);
         let section = |key: &str| {
@@ -101,7 +103,7 @@ impl TuneRecipe {
                 "a batch of {} can't be split in {} equal parts",
                 recipe.train.batch, recipe.train.accumulate
             ))
-            .at(sources.place("train.accumulate"))
+            .at(sources.location("train.accumulate"))
             .help("choose a divisor of train.batch"));
         }
         table.insert("train".to_owned(), table_of(&recipe.train)?.into());

@@ -96,7 +96,7 @@ impl<H: TaskHead> Tuner<H> {
         };
         let settings: H::Settings = recipe.head.read()?;
         let built = specs.scope("head", |specs| H::build(&settings, &context, specs));
-        let head = built.map_err(|e| e.locate(|key| recipe.head.place(key)))?;
+        let head = built.map_err(|e| e.locate(|key| recipe.head.location(key)))?;
         let train = &recipe.train;
         values.extend(specs.initial(train.seed)?.split_off(values.len()));
         let features = head.features();

@@ -99,8 +99,8 @@ impl Sampler for Classified {
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
     }
-    fn place(&self, index: usize) -> String {
-        self.part.dataset.place(self.origin(index))
+    fn location(&self, index: usize) -> String {
+        self.part.dataset.location(self.origin(index))
     }
     fn label(&self, index: usize) -> i64 {
         self.part.dataset.label(self.origin(index)).map_or(-1, i64::from)
@@ -114,7 +114,7 @@ impl Sampler for Classified {
     ) -> Result<Class> {
         let (dataset, at) = (&self.part.dataset, self.origin(index));
         let class = dataset.label(at).ok_or_else(|| {
-            Error::user("has no class").at(dataset.place(at)).help("give every picture a class")
+            Error::user("has no class").at(dataset.location(at)).help("give every picture a class")
         })?;
         let image = dataset.load(at)?;
         match &self.rand_augment {

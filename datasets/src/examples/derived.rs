@@ -71,8 +71,8 @@ impl<T: Target> Sampler for DerivedSampler<T> {
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
     }
-    fn place(&self, index: usize) -> String {
-        self.dataset.place(self.origin(index))
+    fn location(&self, index: usize) -> String {
+        self.dataset.location(self.origin(index))
     }
     fn label(&self, index: usize) -> i64 {
         self.dataset.label(self.origin(index)).map_or(-1, i64::from)

@@ -74,8 +74,8 @@ impl Sampler for Framed {
     fn shape(&self) -> [usize; 3] {
         self.image
     }
-    fn place(&self, index: usize) -> String {
-        self.data.place(self.chosen.at(index))
+    fn location(&self, index: usize) -> String {
+        self.data.location(self.chosen.at(index))
     }
     fn label(&self, _: usize) -> i64 {
         -1

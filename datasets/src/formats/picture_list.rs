@@ -45,10 +45,10 @@ impl PictureList {
     ///
     /// # Errors
     /// None.
-    pub(crate) fn filled(self, place: &Path) -> Result<Self> {
+    pub(crate) fn filled(self, location: &Path) -> Result<Self> {
         if self.files.is_empty() {
             return Err(Error::user("the list has no pictures of this part")
-                .at(place.display())
+                .at(location.display())
                 .help("copy it again as it is distributed"));
         }
         Ok(self)
@@ -68,7 +68,7 @@ impl Dataset for PictureList {
     fn load(&self, index: usize) -> Result<Image> {
         decode_file(&self.root.join(&*self.files[index]), self.options)
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         self.root.join(&*self.files[index]).display().to_string()
     }
 }

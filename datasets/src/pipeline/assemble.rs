@@ -187,7 +187,7 @@ impl<S: Sampler> Assembler<S> {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no message".to_owned());
             Error::failure(format!("a loader thread panicked: {text}"))
-                .at(self.sampler.place(index))
+                .at(self.sampler.location(index))
                 .help("this is a fault of the reader; please report it")
         })
     }

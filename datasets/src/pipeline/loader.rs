@@ -175,8 +175,12 @@ impl<S: Sampler> Loader<S> {
         for (index, error) in made.broken {
             if self.broken.insert(index) {
                 let text = error.to_string();
-                let place = self.plan.assembler.sampler().place(index);
-                self.warnings.push(if text.contains(&place) { text } else { format!("{place}: {text}") });
+                let location = self.plan.assembler.sampler().location(index);
+                self.warnings.push(if text.contains(&location) {
+                    text
+                } else {
+                    format!("{location}: {text}")
+                });
             }
         }
         let last = self.warnings.last().cloned().unwrap_or_default();

@@ -26,7 +26,7 @@ pub trait Sampler: Send + Sync + 'static {
     /// [channels, height, width] of the pictures.
     fn shape(&self) -> [usize; 3];
     /// Where a sample comes from, for messages.
-    fn place(&self, index: usize) -> String;
+    fn location(&self, index: usize) -> String;
     /// The class of a sample, -1 for none.
     fn label(&self, index: usize) -> i64;
     /// Loads a sample and writes its normalised planes to `out`, drawing from `random`.
@@ -59,8 +59,8 @@ impl Sampler for Pictures {
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
     }
-    fn place(&self, index: usize) -> String {
-        self.dataset.place(index)
+    fn location(&self, index: usize) -> String {
+        self.dataset.location(index)
     }
     fn label(&self, index: usize) -> i64 {
         self.dataset.label(index).map_or(-1, i64::from)

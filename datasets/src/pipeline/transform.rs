@@ -87,7 +87,7 @@ impl Transform {
         assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one picture");
         let image = self.sound(image)?;
         let placement = self.augment.draw(image.width, image.height, self.size, random);
-        self.place(&image, placement, scratch, out)
+        self.location(&image, placement, scratch, out)
     }
 
     /// The 8-bit square that [`Transform::apply`] would normalise, for what changes it before: see
@@ -133,7 +133,7 @@ impl Transform {
         with_channels(image, self.channels)
     }
 
-    fn place(&self, image: &Image, at: Placement, scratch: &mut Scratch, out: &mut [f32]) -> Result<()> {
+    fn location(&self, image: &Image, at: Placement, scratch: &mut Scratch, out: &mut [f32]) -> Result<()> {
         let (width, height) = at.resized;
         let source = at.source;
         let same = (source.width, source.height) == (width, height);

@@ -168,7 +168,7 @@ impl Dataset for CifarDataset {
         let pixels = (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]).collect();
         Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels })
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         let (part, within) = self.locate(index);
         format!("{}, record {within}", self.parts[part].path.display())
     }

@@ -148,7 +148,7 @@ impl Dataset for CsvList {
     fn load(&self, index: usize) -> Result<Image> {
         decode_file(&self.folder.join(&self.rows[index].path), self.options)
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         self.folder.join(&self.rows[index].path).display().to_string()
     }
 }

@@ -47,8 +47,8 @@ pub fn fashion_mnist(split: Split) -> Result<Arc<dyn Dataset>> {
     let data = UNPACKED[which].get_or_init(|| {
         let [images, labels] = FILES[which].map(|file| IdxArray::parse(GzDecoder::new(file)));
         let classes = FASHION_MNIST_CLASSES.map(str::to_owned).to_vec();
-        let place = format!("fashion-mnist ({split})");
-        IdxDataset::from_arrays(images?, Some(labels?), Some(classes), &place).map(Arc::new)
+        let location = format!("fashion-mnist ({split})");
+        IdxDataset::from_arrays(images?, Some(labels?), Some(classes), &location).map(Arc::new)
     });
     data.clone().map(|data| data as Arc<dyn Dataset>)
 }

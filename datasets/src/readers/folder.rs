@@ -75,10 +75,10 @@ impl FolderDataset {
             .filter_entry(|e| e.depth() == 0 || !is_hidden(e.file_name()));
         for entry in walk {
             let entry = entry.map_err(|e| {
-                let place = e.path().unwrap_or(folder).to_owned();
+                let location = e.path().unwrap_or(folder).to_owned();
                 match e.io_error() {
-                    Some(io) => Error::io(&place, io),
-                    None => Error::user(e.to_string()).at(place.display()).help("remove the link"),
+                    Some(io) => Error::io(&location, io),
+                    None => Error::user(e.to_string()).at(location.display()).help("remove the link"),
                 }
             })?;
             if entry.file_type().is_dir() {
@@ -146,7 +146,7 @@ impl Dataset for FolderDataset {
     fn load(&self, index: usize) -> Result<Image> {
         decode_file(&self.root.join(&self.files[index]), self.options)
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         self.root.join(&self.files[index]).display().to_string()
     }
 }

@@ -93,7 +93,7 @@ pub struct IdxDataset {
     images: IdxArray,
     labels: Option<Vec<u8>>,
     classes: Vec<String>,
-    place: String,
+    location: String,
 }
 
 impl IdxDataset {
@@ -105,8 +105,8 @@ impl IdxDataset {
     pub fn open(images: &Path, labels: Option<&Path>) -> Result<Self> {
         let array = IdxArray::read(images)?;
         let labels = labels.map(|path| IdxArray::read(path).map(|array| (array, path))).transpose()?;
-        let place = images.display().to_string();
-        let data = Self::from_arrays(array, labels.as_ref().map(|(a, _)| a.clone()), None, &place);
+        let location = images.display().to_string();
+        let data = Self::from_arrays(array, labels.as_ref().map(|(a, _)| a.clone()), None, &location);
         data.map_err(|e| match &labels {
             Some((_, path)) => e.at(path.display()),
             None => e,
@@ -121,7 +121,7 @@ impl IdxDataset {
         images: IdxArray,
         labels: Option<IdxArray>,
         classes: Option<Vec<String>>,
-        place: &str,
+        location: &str,
     ) -> Result<Self> {
         let sound = match images.shape[..] {
             [_, h, w] => h > 0 && w > 0,
@@ -130,7 +130,7 @@ impl IdxDataset {
         };
         if !sound {
             return Err(Error::user(format!("{:?} are not pictures", images.shape))
-                .at(place)
+                .at(location)
                 .help("sizes must be [count, height, width] or [count, height, width, 1 or 3]"));
         }
         let count = images.shape[0];
@@ -150,10 +150,10 @@ impl IdxDataset {
             && usize::from(label) >= classes.len()
         {
             return Err(Error::user(format!("label {label} where there are {} classes", classes.len()))
-                .at(place)
+                .at(location)
                 .help("check the label file"));
         }
-        Ok(Self { images, labels, classes, place: place.to_owned() })
+        Ok(Self { images, labels, classes, location: location.to_owned() })
     }
 
     /// Finds the pictures and labels of a split in a folder in MNIST's naming
@@ -208,8 +208,8 @@ impl Dataset for IdxDataset {
         let pixels = self.images.data[index * size..(index + 1) * size].to_vec();
         Ok(Image { width, height, channels, pixels })
     }
-    fn place(&self, index: usize) -> String {
-        format!("{}, picture {index}", self.place)
+    fn location(&self, index: usize) -> String {
+        format!("{}, picture {index}", self.location)
     }
 }
 

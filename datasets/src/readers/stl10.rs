@@ -69,14 +69,14 @@ impl Stl10Dataset {
             let text = std::fs::read_to_string(&names).map_err(|e| Error::io(&names, &e))?;
             classes =
                 text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-            let place = root.join(format!("{name}_y.bin"));
-            labels = std::fs::read(&place).map_err(|e| Error::io(&place, &e))?;
+            let location = root.join(format!("{name}_y.bin"));
+            labels = std::fs::read(&location).map_err(|e| Error::io(&location, &e))?;
             if labels.len() != count {
-                return Err(truncated(&place, format!("{} labels for {count} pictures", labels.len())));
+                return Err(truncated(&location, format!("{} labels for {count} pictures", labels.len())));
             }
             if let Some(i) = labels.iter().position(|&l| l == 0 || usize::from(l) > classes.len()) {
                 return Err(Error::user(format!("label {i} is {}, not 1 to {}", labels[i], classes.len()))
-                    .at(place.display())
+                    .at(location.display())
                     .help("check that the file is of this data set"));
             }
         }
@@ -110,7 +110,7 @@ impl Dataset for Stl10Dataset {
             .collect();
         Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels })
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         format!("{}, picture {index}", self.path.display())
     }
 }

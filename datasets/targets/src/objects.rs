@@ -34,11 +34,11 @@ impl Objects {
     #[must_use]
     pub fn in_frame(&self, width: usize, height: usize) -> Self {
         let (across, down) = self.scale;
-        let place = |o: &Object| {
+        let location = |o: &Object| {
             let b = o.bounds;
             let bounds = BoundingBox::new(b.left * across, b.top * down, b.width * across, b.height * down);
             Object { bounds, mask: None, ..o.clone() }
         };
-        Self::framed((width, height), self.objects.iter().map(place).collect())
+        Self::framed((width, height), self.objects.iter().map(location).collect())
     }
 }

@@ -79,12 +79,12 @@ impl Dataset for Numbered {
         self.loads.fetch_add(1, Ordering::SeqCst);
         assert_ne!(self.panics_at, Some(index), "a fault of the reader");
         if self.broken.contains(&index) {
-            return Err(Error::user("broken picture").at(self.place(index)).help("remove it"));
+            return Err(Error::user("broken picture").at(self.location(index)).help("remove it"));
         }
         let pixels = (0..20 * 16 * 3).map(|i| (i * 7 + index * 13) as u8).collect();
         Ok(Image { width: 20, height: 16, channels: 3, pixels })
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         format!("numbered/{index}.jpg")
     }
 }

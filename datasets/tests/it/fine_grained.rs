@@ -12,7 +12,7 @@ fn content(name: &str, root: &Path, split: Split) -> Vec<(String, String)> {
     (0..data.len())
         .map(|i| {
             data.load(i).expect("loads");
-            let file = data.place(i).rsplit('/').next().expect("a name").to_owned();
+            let file = data.location(i).rsplit('/').next().expect("a name").to_owned();
             (file, data.classes()[data.label(i).expect("a label") as usize].clone())
         })
         .collect()

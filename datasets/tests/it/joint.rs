@@ -127,7 +127,7 @@ fn boxes_go_there_and_back() {
         flip: true,
     };
     let bounds = BoundingBox::new(5.25, 3.5, 11.0, 6.125);
-    let back = framing.restore(&framing.place(&bounds));
+    let back = framing.restore(&framing.location(&bounds));
     for (a, b) in [
         (back.left, bounds.left),
         (back.top, bounds.top),

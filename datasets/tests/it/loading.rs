@@ -216,7 +216,7 @@ fn dropping_stops_promptly() {
             std::thread::sleep(Duration::from_millis(5));
             Ok(palimpsest_core::data::Image { width: 2, height: 2, channels: 3, pixels: vec![1; 12] })
         }
-        fn place(&self, _: usize) -> String {
+        fn location(&self, _: usize) -> String {
             String::new()
         }
     }

@@ -15,7 +15,7 @@ use crate::files::{assert_error, jpeg, picture, png, put};
 
 fn places(data: &dyn Dataset, root: &Path) -> Vec<String> {
     let root = format!("{}/", root.display());
-    (0..data.len()).map(|i| data.place(i).replace(&root, "")).collect()
+    (0..data.len()).map(|i| data.location(i).replace(&root, "")).collect()
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn cifar_10_in_its_layout() {
         assert_eq!((train.len(), open(&spec, Split::Test).expect("opens").len()), (20, 3));
         assert_eq!(train.classes()[1], "b");
         assert_eq!(train.label(5), Some(1));
-        assert!(train.place(5).ends_with("data_batch_2.bin, record 1"), "{}", train.place(5));
+        assert!(train.location(5).ends_with("data_batch_2.bin, record 1"), "{}", train.location(5));
         let image = train.load(5).expect("loads");
         assert_eq!((image.width, image.height, &image.pixels[..6]), (32, 32, &[11, 21, 31, 11, 21, 31][..]));
     }

@@ -73,7 +73,7 @@ fn test_scenes_have_test_items_only() {
     }
     assert!(used.len() > 800, "{}", used.len());
     for item in used {
-        assert!(data.items().place(item).contains("test"), "{}", data.items().place(item));
+        assert!(data.items().location(item).contains("test"), "{}", data.items().location(item));
         assert!(!pixels.contains(&data.items().load(item).expect("loads").pixels), "item {item}");
     }
 }

@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Failure,
 }
 
-/// An error as the user reads it: `place: message; help`.
+/// An error as the user reads it: `location: message; help`.
 ///
 /// ```
 /// use palimpsest_sdk::Error;
@@ -28,7 +28,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    place: Option<String>,
+    location: Option<String>,
     help: Option<String>,
 }
 
@@ -38,20 +38,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A mistake that the user can fix. The driver ends with status 2.
     pub fn user(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::User, message: message.into(), place: None, help: None }
+        Self { kind: ErrorKind::User, message: message.into(), location: None, help: None }
     }
 
     /// A failure that is not the user's. The driver ends with status 1.
     pub fn failure(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Failure, message: message.into(), place: None, help: None }
+        Self { kind: ErrorKind::Failure, message: message.into(), location: None, help: None }
     }
 
     /// Names the key or file at fault. An outer place goes in front of an inner one.
     #[must_use]
-    pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.place = Some(match self.place {
-            Some(inner) => format!("{place}: {inner}"),
-            None => place.to_string(),
+    pub fn at(mut self, location: impl fmt::Display) -> Self {
+        self.location = Some(match self.location {
+            Some(inner) => format!("{location}: {inner}"),
+            None => location.to_string(),
         });
         self
     }
@@ -75,14 +75,20 @@ impl Error {
         self.kind
     }
 
-    /// The message without place and help.
+    /// The message without location and help.
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The key or file at fault, if one is known.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// The former name of [`Error::location`].
+    #[deprecated(note = "renamed to `location`")]
     pub fn place(&self) -> Option<&str> {
-        self.place.as_deref()
+        self.location()
     }
 
     /// What would help, if that is known.
@@ -99,8 +105,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
         }
         f.write_str(&self.message)?;
         if let Some(help) = &self.help {

@@ -214,7 +214,7 @@ impl Fuzz {
         }
         judge::levels(plan).and_then(|()| judge::rules(plan, self.library.capabilities())).map_err(
             |mut finding| {
-                finding.place = format!("`plan` for {request}, {}", finding.place);
+                finding.location = format!("`plan` for {request}, {}", finding.location);
                 finding
             },
         )?;

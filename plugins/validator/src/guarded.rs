@@ -144,11 +144,11 @@ impl Guarded {
     }
 
     /// A finding if the slack was written to.
-    pub(crate) fn whole(&self, place: &str) -> Checked<()> {
+    pub(crate) fn whole(&self, location: &str) -> Checked<()> {
         match self.changed() {
             None => Ok(()),
             Some(at) => Err(Finding::new(
-                format!("{place}: {}", self.name),
+                format!("{location}: {}", self.name),
                 format!("byte {at} was written, and it has {}", self.len),
                 HELP,
             )

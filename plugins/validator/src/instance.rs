@@ -46,8 +46,8 @@ impl Refusal {
     }
 
     /// As a finding about a call that should have gone well.
-    pub(crate) fn finding(&self, place: impl Into<String>, help: &str) -> Finding {
-        Finding::new(place, self.to_string(), help)
+    pub(crate) fn finding(&self, location: impl Into<String>, help: &str) -> Finding {
+        Finding::new(location, self.to_string(), help)
     }
 }
 

@@ -19,7 +19,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Where: the function and what it was asked.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub location: String,
     /// What came, and what was due.
     pub value: String,
     /// What would help.
@@ -32,14 +33,14 @@ pub struct Finding {
 
 impl Finding {
     /// A finding about a request that was not random.
-    pub fn new(place: impl Into<String>, value: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { place: place.into(), value: value.into(), help: help.into(), seed: None }
+    pub fn new(location: impl Into<String>, value: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { location: location.into(), value: value.into(), help: help.into(), seed: None }
     }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}; {}", self.place, self.value, self.help)?;
+        write!(f, "{}: {}; {}", self.location, self.value, self.help)?;
         match self.seed {
             Some(seed) => write!(f, " (seed {seed})"),
             None => Ok(()),
@@ -91,7 +92,7 @@ impl From<Finding> for Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Finding::new(
-            error.place().unwrap_or("the host's call"),
+            error.location().unwrap_or("the host's call"),
             error.message(),
             error.help_text().unwrap_or("fix what the message says"),
         )
@@ -101,11 +102,11 @@ impl From<Error> for Stop {
 
 /// Stops with a finding.
 pub(crate) fn fail<T>(
-    place: impl Into<String>,
+    location: impl Into<String>,
     value: impl Into<String>,
     help: impl Into<String>,
 ) -> Checked<T> {
-    Err(Finding::new(place, value, help).into())
+    Err(Finding::new(location, value, help).into())
 }
 
 /// Stops because the check says nothing about this library.

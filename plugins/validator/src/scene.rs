@@ -92,7 +92,7 @@ fn normals(shape: &[usize], seed: u64) -> Vec<f32> {
 
 impl Scene {
     /// What is applied where, for messages.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         let at = match self.at {
             At::Pixels => "on pixels",
             At::Embedding => "on the embedding",
@@ -200,15 +200,16 @@ impl Scene {
         let code = unsafe {
             apply(instance.pointer(), &raw const ops, &raw const application, &raw mut result, &raw mut error)
         };
-        Self::answered(Refusal::read(code, &error), &self.place())?;
+        Self::answered(Refusal::read(code, &error), &self.location())?;
         if self.plan.difference(&to_read).is_some() {
-            return fail(self.place(), "the plan was written to", "only read it");
+            return fail(self.location(), "the plan was written to", "only read it");
         }
-        let result = operations.leave(result.handle).or_else(|e| fail(self.place(), e.message(), HANDLES))?;
+        let result =
+            operations.leave(result.handle).or_else(|e| fail(self.location(), e.message(), HANDLES))?;
         Ok(Applied { result, record: watched.record() })
     }
 
-    fn answered(answer: Result<(), Refusal>, place: &str) -> Checked<()> {
+    fn answered(answer: Result<(), Refusal>, location: &str) -> Checked<()> {
         match answer {
             Ok(()) => Ok(()),
             Err(refusal) if refusal.message.contains(INJECTED) => Err(Stop::Skipped(INJECTED.to_owned())),
@@ -220,7 +221,7 @@ impl Scene {
                 } else {
                     "serve tokens of every float type, at every place"
                 };
-                Err(refusal.finding(place, help).into())
+                Err(refusal.finding(location, help).into())
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Mistakes in recipes: each is one sentence with the place, the value and the help, in full.
+//! Mistakes in recipes: each is one sentence with the location, the value and the help, in full.
 
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
@@ -286,7 +286,7 @@ fn overrides() {
     }
 }
 
-/// Mistakes that were told without their place, or with another's.
+/// Mistakes that were told without their location, or with another's.
 #[test]
 fn places_that_were_missing_or_wrong() {
     all(

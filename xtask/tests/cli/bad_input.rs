@@ -1,4 +1,4 @@
-//! Every mistake gives one sentence with place, value and help, and exit status 2.
+//! Every mistake gives one sentence with location, value and help, and exit status 2.
 
 use std::fs;
 use std::os::unix::process::CommandExt;

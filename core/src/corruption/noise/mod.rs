@@ -106,12 +106,12 @@ impl Noise {
     pub fn build(section: &Section) -> Result<Self> {
         let (kind, law) = section.section("law")?.kind()?;
         let entry =
-            registry::find::<NoiseLawEntry>("noise law", &kind).map_err(|e| e.at(law.place("kind")))?;
+            registry::find::<NoiseLawEntry>("noise law", &kind).map_err(|e| e.at(law.location("kind")))?;
         let settings: NoiseSettings = section.clone().without(&["law"]).read()?;
         let law = (entry.build)(&law)?;
         if settings.embedding == LevelEmbedding::Time && !law.has_time() {
             return Err(Error::user(format!("the law `{kind}` has no time steps to tell"))
-                .at(section.place("embedding"))
+                .at(section.location("embedding"))
                 .help("set noise.embedding = \"sigma\" or \"none\""));
         }
         Ok(Self { settings, law })

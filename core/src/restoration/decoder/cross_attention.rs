@@ -129,10 +129,10 @@ inventory::submit! {
         fields: TransformerSettings::fields,
         build: |section, geometry, style, specs| {
             let settings: TransformerSettings = section.read()?;
-            settings.check().map_err(|e| e.at(section.place("dim")))?;
+            settings.check().map_err(|e| e.at(section.location("dim")))?;
             if style == Style::Encoder {
                 return Err(Error::user("cross-attention restores tokens that the encoder dropped")
-                    .at(section.place("kind"))
+                    .at(section.location("kind"))
                     .help("set restoration.style = \"decoder\" or kind = \"linear\""));
             }
             Ok(Box::new(CrossDecoder::new(settings, *geometry, specs)))

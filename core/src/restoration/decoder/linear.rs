@@ -37,7 +37,7 @@ inventory::submit! {
             section.read::<LinearSettings>()?;
             if style == Style::Decoder {
                 return Err(Error::user("a linear head can't restore tokens that the encoder dropped")
-                    .at(section.place("kind"))
+                    .at(section.location("kind"))
                     .help("set restoration.style = \"encoder\" or kind = \"transformer\""));
             }
             Ok(Box::new(LinearDecoder {

@@ -102,7 +102,7 @@ inventory::submit! {
         fields: TransformerSettings::fields,
         build: |section, geometry, style, specs| {
             let settings: TransformerSettings = section.read()?;
-            settings.check().map_err(|e| e.at(section.place("dim")))?;
+            settings.check().map_err(|e| e.at(section.location("dim")))?;
             Ok(Box::new(TransformerDecoder::new(settings, *geometry, style, specs)))
         },
     }

@@ -27,7 +27,7 @@ use crate::{Device, Error, Result};
 /// Steps in a row that may differ from the captured one before no more are tried.
 const MISSES: u32 = 3;
 
-/// A step on a place, which may be one that watches it.
+/// A step on a location, which may be one that watches it.
 pub(super) type Advance<'a> = dyn FnMut(&DeviceHandle, &mut State) -> Result<Outcome> + 'a;
 
 /// What a step left, and what was read back of it.

@@ -17,7 +17,7 @@ impl Framing {
         let (across, down) = self.scale();
         let mut kept = Vec::with_capacity(objects.len());
         for object in objects {
-            let placed = self.place(&object.bounds);
+            let placed = self.location(&object.bounds);
             let mut bounds = placed.clipped(self.size.0 as f64, self.size.1 as f64);
             let inside = self.source_holds(object);
             let cut = bounds != placed || !inside;

@@ -88,7 +88,7 @@ impl Framing {
     }
 
     /// The box as framed, before it is cut to the window.
-    pub fn place(&self, bounds: &BoundingBox) -> BoundingBox {
+    pub fn location(&self, bounds: &BoundingBox) -> BoundingBox {
         let (across, down) = self.scale();
         let mut left = (bounds.left - self.source.left as f64) * across - self.window.0 as f64;
         let width = bounds.width * across;

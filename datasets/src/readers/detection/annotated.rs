@@ -151,7 +151,7 @@ impl Dataset for AnnotatedList {
     fn load(&self, index: usize) -> Result<Image> {
         decode_file(&self.pictures[index].path, self.options)
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         self.pictures[index].path.display().to_string()
     }
 }
@@ -166,7 +166,7 @@ impl DetectionData for AnnotatedList {
                 "the picture has {}x{} pixels, its annotation says {width}x{height}",
                 image.width, image.height
             ))
-            .at(self.place(index))
+            .at(self.location(index))
             .help("use the picture that was annotated, or correct the size"));
         }
         let objects = self.objects(index, image.width, image.height)?;

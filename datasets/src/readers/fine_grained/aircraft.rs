@@ -38,8 +38,8 @@ pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> 
     let root = unpacked(path, &["data", "fgvc-aircraft-2013b/data"], names)?;
     let classes = TextLines::read(&root.join(names))?.entries()?;
     let part = if split == Split::Train { "trainval" } else { "test" };
-    let place = root.join(format!("images_{level}_{part}.txt"));
-    let lines = TextLines::read(&place)?;
+    let location = root.join(format!("images_{level}_{part}.txt"));
+    let lines = TextLines::read(&location)?;
     let mut list = PictureList::new(root.join("images"), classes.clone(), options);
     for line in lines.lines() {
         let (image, class) = line.key_and_rest("IMAGE CLASS")?;
@@ -49,7 +49,7 @@ pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> 
             .ok_or_else(|| line.at(unknown_name("class", class, classes.iter().map(String::as_str))))?;
         list.push(&format!("{image}.jpg"), label as u32).map_err(|e| line.at(e))?;
     }
-    list.filled(&place)
+    list.filled(&location)
 }
 
 /// `aircraft`, `aircraft-family` and `aircraft-manufacturer`: the levels from the finest on.

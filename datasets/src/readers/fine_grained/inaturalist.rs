@@ -46,8 +46,8 @@ struct Category {
 /// A file that is missing or no such JSON, an image without or of an unknown category.
 pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Result<PictureList> {
     let part = if split == Split::Train { "train" } else { "val" };
-    let place = path.join(format!("{part}{year}.json"));
-    let mut file: File = read_json(&place)?;
+    let location = path.join(format!("{part}{year}.json"));
+    let mut file: File = read_json(&location)?;
     file.categories.sort_by_key(|category| category.id);
     let label_of: HashMap<u64, u32> =
         file.categories.iter().zip(0..).map(|(c, label)| (c.id, label)).collect();
@@ -56,7 +56,7 @@ pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Res
         file.annotations.iter().map(|a| (a.image_id, a.category_id)).collect();
     let mut list = PictureList::new(path, classes, options);
     for image in &file.images {
-        let at = |error: Error| error.at(format_args!("{}: image {}", place.display(), image.id));
+        let at = |error: Error| error.at(format_args!("{}: image {}", location.display(), image.id));
         let category = category_of.get(&image.id).ok_or_else(|| {
             at(Error::user("no annotation gives its category")
                 .help("copy the file again as it is distributed"))
@@ -66,7 +66,7 @@ pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Res
         })?;
         list.push(&image.file_name, *label).map_err(at)?;
     }
-    list.filled(&place)
+    list.filled(&location)
 }
 
 /// `inat2017` and `inat2018`.

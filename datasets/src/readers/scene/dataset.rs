@@ -48,7 +48,7 @@ impl Scenes {
         compose(&*self.items, &self.settings, self.split, index as u64)
     }
 
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         format!("scene {index} ({})", self.split)
     }
 }
@@ -69,8 +69,8 @@ impl Dataset for SceneDetection {
     fn load(&self, index: usize) -> Result<Image> {
         self.0.scene(index).map(|scene| scene.image)
     }
-    fn place(&self, index: usize) -> String {
-        self.0.place(index)
+    fn location(&self, index: usize) -> String {
+        self.0.location(index)
     }
 }
 
@@ -108,8 +108,8 @@ impl Dataset for SceneSegmentation {
     fn load(&self, index: usize) -> Result<Image> {
         self.scenes.scene(index).map(|scene| scene.image)
     }
-    fn place(&self, index: usize) -> String {
-        self.scenes.place(index)
+    fn location(&self, index: usize) -> String {
+        self.scenes.location(index)
     }
 }
 

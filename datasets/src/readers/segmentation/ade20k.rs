@@ -22,8 +22,8 @@ use crate::split::Split;
 /// A file that is missing, a picture without a label map.
 pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedFiles> {
     let root = unpacked(path, &["ADEChallengeData2016"], "objectInfo150.txt")?;
-    let place = root.join("objectInfo150.txt");
-    let lines = TextLines::read(&place)?;
+    let location = root.join("objectInfo150.txt");
+    let lines = TextLines::read(&location)?;
     let mut classes = Vec::new();
     for line in lines.lines().skip(1) {
         // Idx Ratio Train Val Stuff Name, by tabs; names are lists of synonyms with commas.

@@ -35,18 +35,18 @@ impl PairedFiles {
     /// # Errors
     /// A file that is missing, no pairs, more classes than labels of 8 bits.
     pub fn new(
-        place: &Path,
+        location: &Path,
         pairs: Vec<[PathBuf; 2]>,
         classes: Vec<String>,
         meaning: Meaning,
         options: DecodeOptions,
     ) -> Result<Self> {
         if pairs.is_empty() {
-            return Err(Error::user("no pictures").at(place.display()).help("unpack the set here"));
+            return Err(Error::user("no pictures").at(location.display()).help("unpack the set here"));
         }
         if classes.len() > usize::from(IGNORE) {
             return Err(Error::user(format!("{} classes", classes.len()))
-                .at(place.display())
+                .at(location.display())
                 .help(format!("use at most {IGNORE}, as labels have 8 bits")));
         }
         for [picture, labels] in &pairs {
@@ -124,7 +124,7 @@ impl Dataset for PairedFiles {
     fn load(&self, index: usize) -> Result<Image> {
         decode_file(&self.pairs[index][0], self.options)
     }
-    fn place(&self, index: usize) -> String {
+    fn location(&self, index: usize) -> String {
         self.pairs[index][0].display().to_string()
     }
 }

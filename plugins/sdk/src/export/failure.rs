@@ -21,7 +21,7 @@ pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Cod
         // SAFETY: it has room for the whole struct.
         let out = unsafe { &mut *out };
         out.message_len = copy(error.message(), &mut out.message);
-        out.place_len = copy(error.place().unwrap_or_default(), &mut out.place);
+        out.place_len = copy(error.location().unwrap_or_default(), &mut out.place);
         out.mend_len = copy(error.help_text().unwrap_or_default(), &mut out.mend);
     }
     code as u32
@@ -46,9 +46,9 @@ pub(crate) fn read(code: u32, error: &abi::Error) -> Result<()> {
         c if c == Code::Failure as u32 => Error::failure(message),
         other => Error::failure(format!("the host returned the code {other}: {message}")),
     };
-    let place = text(&error.place, error.place_len);
-    if !place.is_empty() {
-        out = out.at(place);
+    let location = text(&error.place, error.place_len);
+    if !location.is_empty() {
+        out = out.at(location);
     }
     let help = text(&error.mend, error.mend_len);
     if !help.is_empty() {

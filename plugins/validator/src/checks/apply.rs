@@ -35,9 +35,9 @@ pub(crate) fn result(subject: &Subject<'_>) -> Checked {
             if !device.backend.supports(OpKind::Matmul, dtype, device.id) {
                 continue;
             }
-            let told = || format!("{} in {dtype}", scene.place());
+            let told = || format!("{} in {dtype}", scene.location());
             let about = |mut finding: Finding| {
-                finding.place = told();
+                finding.location = told();
                 finding
             };
             let applied = silent_panic(scene.apply(&instance, &device, dtype), about)?;
@@ -94,7 +94,7 @@ pub(crate) fn handles(subject: &Subject<'_>) -> Checked {
     for round in 0..3 {
         for scene in &scenes {
             let about = |mut finding: Finding| {
-                finding.place = format!("{}, call {} on one strategy", finding.place, round + 1);
+                finding.location = format!("{}, call {} on one strategy", finding.location, round + 1);
                 finding
             };
             silent_panic(scene.apply(&instance, &device, DType::F32), about)?;

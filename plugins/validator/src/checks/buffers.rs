@@ -146,7 +146,7 @@ pub(crate) fn levels(subject: &Subject<'_>) -> Checked {
                 (asked.progress, asked.step) = (progress, step);
                 let asked = asked.with_scores(says(&instance.library, abi::OBSERVES));
                 judge::levels(&planned(&instance, &asked)?).map_err(|mut finding| {
-                    finding.place = format!("`plan` for {asked}, {}", finding.place);
+                    finding.location = format!("`plan` for {asked}, {}", finding.location);
                     finding
                 })?;
                 count += 1;

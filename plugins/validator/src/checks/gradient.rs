@@ -42,9 +42,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// the plug-in detaches or downloads is held at its value, as its gradient is said to be zero.
 fn one(instance: &Instance, scene: &Scene, device: &DeviceHandle) -> Checked<f64> {
     let (shape, x) = (scene.shape(), scene.tokens());
-    let told = || format!("{} in f64", scene.place());
+    let told = || format!("{} in f64", scene.location());
     let about = |mut finding: crate::outcome::Finding| {
-        finding.place = told();
+        finding.location = told();
         finding
     };
     let at = |values: Vec<f64>, held: Option<Held>| -> Checked<Vec<f64>> {

@@ -24,12 +24,12 @@ fn planned(instance: &Instance, request: &Request) -> Checked<Plan> {
     instance.plan(request).or_else(|refusal| refused(&refusal, format!("`plan` for {request}")))
 }
 
-fn refused<T>(refusal: &Refusal, place: String) -> Checked<T> {
+fn refused<T>(refusal: &Refusal, location: String) -> Checked<T> {
     if refusal.is_panic() || refusal.is_poisoned() {
         return skip("it panics: see robust.panics");
     }
     fail(
-        place,
+        location,
         refusal.to_string(),
         "serve every request of a geometry that `check` takes, or refuse the geometry there",
     )

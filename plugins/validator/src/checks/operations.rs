@@ -34,19 +34,19 @@ pub(crate) fn failing(subject: &Subject<'_>) -> Checked {
                 Err(_) => return skip(format!("`{name}` fails anyway: see {name}.result")),
             };
             for number in 1..=calls.min(MOST) {
-                let place = format!("`{name}`, operation {number} of {calls}");
+                let location = format!("`{name}`, operation {number} of {calls}");
                 match call(Script { fail_at: Some(number), held: None }) {
                     Err(Stop::Skipped(why)) if why == INJECTED => {}
                     Err(Stop::Failed(finding)) if finding.value.contains("panics") => {
                         return fail(
-                            place,
+                            location,
                             format!("failed, and it {}", finding.value),
                             "return the operation's error, don't unwrap it",
                         );
                     }
                     Err(Stop::Failed(finding)) if finding.value.contains("without a word") => {
                         return fail(
-                            place,
+                            location,
                             "failed, and the reason was lost",
                             "pass on the texts of the operation's error",
                         );
@@ -55,7 +55,7 @@ pub(crate) fn failing(subject: &Subject<'_>) -> Checked {
                     Err(_) => {}
                     Ok(applied) if applied.record.failed > 0 => {
                         return fail(
-                            place,
+                            location,
                             "failed, and it went on as if it had not",
                             "return the operation's error",
                         );

@@ -71,7 +71,7 @@ pub(crate) fn limits(subject: &Subject<'_>) -> Checked {
     let (mut made, mut turned_down) = (0, 0);
     for (i, parameter) in library.described().iter().enumerate() {
         for value in edges(parameter) {
-            let place = format!("{} = {}", parameter.name, value.to_toml());
+            let location = format!("{} = {}", parameter.name, value.to_toml());
             let mut values = of(&library);
             values[i] = value;
             let instance = match Instance::create(&library, &values) {
@@ -84,7 +84,7 @@ pub(crate) fn limits(subject: &Subject<'_>) -> Checked {
                 Err(refusal) if refusal.is_panic() => return skip("it panics: see robust.panics"),
                 Err(refusal) => {
                     return fail(
-                        place,
+                        location,
                         refusal.to_string(),
                         "make a strategy of it, or narrow the described range",
                     );
@@ -97,12 +97,13 @@ pub(crate) fn limits(subject: &Subject<'_>) -> Checked {
                     continue;
                 }
                 let asked = request(&instance, geometry, 3);
-                let plan = instance
-                    .plan(&asked)
-                    .or_else(|refusal| not_planned(&refusal, format!("`plan` with {place} for {asked}")))?;
+                let plan = instance.plan(&asked).or_else(|refusal| {
+                    not_planned(&refusal, format!("`plan` with {location} for {asked}"))
+                })?;
                 judge::levels(&plan).and_then(|()| judge::rules(&plan, library.capabilities())).map_err(
                     |mut finding| {
-                        finding.place = format!("`plan` with {place} for {asked}, {}", finding.place);
+                        finding.location =
+                            format!("`plan` with {location} for {asked}, {}", finding.location);
                         finding
                     },
                 )?;

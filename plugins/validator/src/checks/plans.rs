@@ -16,7 +16,7 @@ const RANDOM: u64 = 20_000;
 
 fn about(request: &Request) -> impl Fn(Finding) -> Finding + '_ {
     move |mut finding| {
-        finding.place = format!("`plan` for {request}, {}", finding.place);
+        finding.location = format!("`plan` for {request}, {}", finding.location);
         finding
     }
 }

@@ -16,8 +16,8 @@ use crate::subject::{GRIDS, Subject, defaults, request, says};
 
 const HELP: &str = "find the cause of the panic: `plugin reproduce` runs a random request under a debugger";
 
-fn panicked(place: impl Into<String>, refusal: &Refusal) -> Checked<()> {
-    fail(place, refusal.to_string(), HELP)
+fn panicked(location: impl Into<String>, refusal: &Refusal) -> Checked<()> {
+    fail(location, refusal.to_string(), HELP)
 }
 
 pub(crate) fn panics(subject: &Subject<'_>) -> Checked {

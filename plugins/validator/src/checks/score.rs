@@ -55,7 +55,7 @@ pub(crate) fn result(subject: &Subject<'_>) -> Checked {
         let plan = scene.with_scores(&instance, scores)?;
         judge::levels(&plan).and_then(|()| judge::rules(&plan, instance.library.capabilities())).map_err(
             |mut finding| {
-                finding.place = format!("{told}, {}", finding.place);
+                finding.location = format!("{told}, {}", finding.location);
                 finding
             },
         )?;

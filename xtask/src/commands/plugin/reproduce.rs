@@ -17,6 +17,6 @@ pub(super) fn run(plugin: &str, seed: u64) -> Result<()> {
             output::line("nothing is wrong with it");
             Ok(())
         }
-        Some(finding) => Err(Error::failure(finding.value).at(finding.place).help(finding.help)),
+        Some(finding) => Err(Error::failure(finding.value).at(finding.location).help(finding.help)),
     }
 }

@@ -66,7 +66,7 @@ inventory::submit! {
             let last = law.t_max.min(law.steps - 1);
             if law.t_min > last {
                 return Err(Error::user(format!("t_min {} is above the last step {last}", law.t_min))
-                    .at(section.place("t_min"))
+                    .at(section.location("t_min"))
                     .help("lower it"));
             }
             Ok(Box::new(Schedule { signal: law.signal(), first: law.t_min, last }))

@@ -31,7 +31,7 @@ inventory::submit! {
             let law: Uniform = section.read()?;
             if law.min > law.max {
                 return Err(Error::user(format!("min {} is above max {}", law.min, law.max))
-                    .at(section.place("min"))
+                    .at(section.location("min"))
                     .help("swap them"));
             }
             Ok(Box::new(law))
