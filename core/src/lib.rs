@@ -9,6 +9,7 @@ pub mod data;
 pub mod draws;
 pub mod encoder;
 pub mod error;
+pub mod finetune;
 pub mod geometry;
 pub mod graphs;
 pub mod head;
@@ -28,7 +29,6 @@ mod stored;
 pub mod target;
 pub mod tensor;
 pub mod train;
-pub mod tune;
 
 pub use backend::{Backend, Device};
 pub use error::{Error, ErrorKind, Result};

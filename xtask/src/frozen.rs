@@ -1,11 +1,11 @@
 //! Heads on frozen features of a run's encoder.
 
+use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
 use palimpsest_core::head::{Class, Task, TaskExamples};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::tune::{HeadKind, TaskHeadEntry};
 use palimpsest_core::{DeviceHandle, Error, Result, registry};
 use serde_json::{Map, Value, json};
 

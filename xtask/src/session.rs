@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use palimpsest_core::finetune;
 use palimpsest_core::interop::{Imported, Source, import};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
-use palimpsest_core::tune;
 use palimpsest_core::{DType, DeviceHandle, Error, Result};
 
 /// The recipe that `pretrain` runs without one.
@@ -18,7 +18,7 @@ pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe
         Some(path) => Recipe::load(path, overrides),
         None => Recipe::parse("recipes/paper-micro.toml", QUICK_START, overrides),
     }?;
-    tune::check_heads(&recipe)?;
+    finetune::check_heads(&recipe)?;
     Ok(recipe)
 }
 

@@ -1,7 +1,7 @@
 //! Downstream heads: what a pre-trained encoder is worth on a task. One file a head.
 //!
 //! A [`FrozenHead`] is fitted on features that the encoder made once. A [`TaskHead`] is trained with
-//! the encoder in the loop (frozen, its last blocks tuned, or all of it) by [`crate::tune`]: it
+//! the encoder in the loop (frozen, its last blocks fine-tuned, or all of it) by [`crate::finetune`]: it
 //! declares its parameters, the features that it looks at, the type of its targets, its losses, its
 //! predictions and its metric.
 //!

@@ -2,11 +2,11 @@
 //! gathered (Chen et al., "Context autoencoder", 2022; El-Nouby et al., "AIM", 2024). Encoders that were
 //! trained by masking keep what they know in patches, where a mean doesn't find it.
 
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{Class, Draws, Feature, HeadContext, HeadFeatures, Metric, TaskHead};
 use palimpsest_core::layer::{LayerNorm, Linear};
 use palimpsest_core::objective::NamedLoss;
 use palimpsest_core::params::{Init, ParamId, ParamSpecs, Params};
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Error, Result, Tensor, settings};
 
 use super::finetune::ClassMetric;

@@ -2,6 +2,7 @@
 //! BEiT and SimMIM measure it.
 
 use palimpsest_core::data::Batch;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{
     Artifact, Class, Draws, Feature, HeadContext, HeadFeatures, Metric, Scores, TaskHead,
 };
@@ -9,7 +10,6 @@ use palimpsest_core::layer::{LayerNorm, Linear};
 use palimpsest_core::objective::NamedLoss;
 use palimpsest_core::params::{Init, ParamSpecs, Params};
 use palimpsest_core::pooling::Pooling;
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, Error, Result, Tensor, settings};
 
 use super::scores::ClassScores;
@@ -17,7 +17,7 @@ use super::soft_cross_entropy::soft_cross_entropy;
 
 settings! {
     /// Fine-tuning for classification.
-    pub struct FinetuneSettings {
+    pub struct FinetuneHeadSettings {
         /// How tokens become one vector: mean, class or grid:N.
         pooling: String = "mean".to_owned();
         /// Label smoothing.
@@ -29,7 +29,7 @@ settings! {
 
 /// The classifier: a norm over the pooled tokens, then a linear layer.
 pub struct Finetune {
-    settings: FinetuneSettings,
+    settings: FinetuneHeadSettings,
     pooling: Pooling,
     classes: Vec<String>,
     depth: usize,
@@ -38,7 +38,7 @@ pub struct Finetune {
 }
 
 impl TaskHead for Finetune {
-    type Settings = FinetuneSettings;
+    type Settings = FinetuneHeadSettings;
     type Target = Class;
     /// A score for each class.
     type Prediction = Vec<f32>;
@@ -70,7 +70,7 @@ cutmix = 1.0
 test_resize = 1.143
 "#;
 
-    fn build(settings: &FinetuneSettings, context: &HeadContext, specs: &mut ParamSpecs) -> Result<Self> {
+    fn build(settings: &FinetuneHeadSettings, context: &HeadContext, specs: &mut ParamSpecs) -> Result<Self> {
         let pooling: Pooling = settings.pooling.parse().map_err(|e: Error| e.about("pooling"))?;
         pooling.check(&context.geometry).map_err(|e| e.about("pooling"))?;
         let classes = context.class_count(2)?;

@@ -3,8 +3,8 @@
 
 use palimpsest_core::backend::NoGrad;
 use palimpsest_core::data::Split;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor, settings};
 use rayon::prelude::*;
 

@@ -2,9 +2,9 @@
 //! cosine. The learning rate is chosen on a tenth of the training images, never on the test split.
 
 use palimpsest_core::data::Split;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
 use palimpsest_core::random::{Philox, Stream};
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{DType, DeviceHandle, Result, Tensor, settings};
 
 use super::probe_optimizer::{ProbeOptimizer, ProbeUpdate};

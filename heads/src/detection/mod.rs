@@ -21,5 +21,5 @@ pub use found::{Found, FoundObject, Reporting};
 pub use metric::DetectionMetric;
 
 palimpsest_core::inventory::submit! {
-    palimpsest_core::tune::FormerHead { name: "detect", key: "detector", heads: &["fcos", "mask-rcnn"] }
+    palimpsest_core::finetune::FormerHead { name: "detect", key: "detector", heads: &["fcos", "mask-rcnn"] }
 }

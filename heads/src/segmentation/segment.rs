@@ -1,11 +1,11 @@
 //! The `segment` head.
 
 use palimpsest_core::data::Batch;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::geometry::Geometry;
 use palimpsest_core::head::{Draws, Feature, HeadContext, HeadFeatures, Inference, Metric, TaskHead};
 use palimpsest_core::objective::NamedLoss;
 use palimpsest_core::params::{ParamSpecs, Params};
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{Result, Tensor, settings};
 use palimpsest_targets::LabelMap;
 

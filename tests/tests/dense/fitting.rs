@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use palimpsest_core::finetune::{
+    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, Fitted, HeadKind, find_head, former_tables,
+};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{
-    EncoderStart, FitObserver, FitRequest, Fitted, HeadKind, TuneRecipe, find_head, former_tables,
-};
 use palimpsest_core::{DType, DeviceHandle, Result};
 use palimpsest_tests::contenders::contenders;
 use palimpsest_tests::micro;
@@ -50,7 +50,7 @@ fn fit_at(device: DeviceHandle, data: &str, head: &str, overrides: &[&str]) -> R
     all.extend(overrides.iter().map(|&o| o.to_owned()));
     let (entry, _) = find_head(head, Some(&recipe.head), &all)?;
     let HeadKind::Trained(trained) = &entry.build else { panic!("{head} is not trained") };
-    let settings = TuneRecipe::of(entry, &recipe, &all)?;
+    let settings = FinetuneRecipe::of(entry, &recipe, &all)?;
     let start = EncoderStart { section: recipe.encoder.clone(), weights: None, seed: 0 };
     let interrupted = Arc::new(AtomicBool::new(false));
     let request = FitRequest {
@@ -165,7 +165,7 @@ fn the_former_name_of_the_detectors_goes_on_working() {
     // Both are fitted as the table says, as far as they have its keys.
     let settings = |name: &str| {
         let (entry, _) = find_head(name, Some(&recipe.head), &[]).expect("a head");
-        TuneRecipe::of(entry, &recipe, &[]).expect("settings").table
+        FinetuneRecipe::of(entry, &recipe, &[]).expect("settings").table
     };
     let (fcos, mask_rcnn) = (settings("fcos"), settings("mask-rcnn"));
     assert_eq!(fcos["augment"]["scale"], mask_rcnn["augment"]["scale"]);

@@ -9,7 +9,7 @@ use palimpsest_heads::classification::probe_optimizer::{ProbeOptimizer, ProbeUpd
 use palimpsest_heads::classification::soft_cross_entropy::soft_cross_entropy;
 use palimpsest_tests::differences::check_loss;
 use palimpsest_tests::files::Named;
-use palimpsest_tests::tuning::{self, examples, tuner};
+use palimpsest_tests::finetuning::{self, examples, fine_tuner};
 use palimpsest_tests::{files, micro, python};
 
 const CLASSES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -26,20 +26,21 @@ fn targets() -> Vec<Class> {
 fn holds<H: TaskHead<Target = Class>>(name: &str, overrides: &[&str]) {
     let recipe = micro::preset("paper", &["encoder.drop_path=0.0"]);
     let examples = examples(targets(), 40);
-    let full = tuner::<H>(&recipe, &CLASSES, 8, &[&["train.batch=4", "train.tune=full"], overrides].concat());
-    let params = tuning::lively(&full);
-    let whole = tuning::gradients(&full, &params, &examples, 0).gradients;
-    let loss = |params: &palimpsest_core::params::Params| tuning::loss(&full, params, &examples);
+    let full =
+        fine_tuner::<H>(&recipe, &CLASSES, 8, &[&["train.batch=4", "train.tune=full"], overrides].concat());
+    let params = finetuning::lively(&full);
+    let whole = finetuning::gradients(&full, &params, &examples, 0).gradients;
+    let loss = |params: &palimpsest_core::params::Params| finetuning::loss(&full, params, &examples);
     let worst = check_loss(&full.specs, &params, &whole, &loss, 6);
     assert!(worst.error < TOLERANCE, "{name}: error {:e} at {}", worst.error, worst.at);
     let read = |g: &Option<Tensor>| g.as_ref().map(|g| g.download().unwrap().into_f64());
     for tune in ["full", "last:1", "last:2", "frozen"] {
         let tune = format!("train.tune={tune}");
-        let some = tuner::<H>(&recipe, &CLASSES, 8, &[&["train.batch=4", &tune], overrides].concat());
+        let some = fine_tuner::<H>(&recipe, &CLASSES, 8, &[&["train.batch=4", &tune], overrides].concat());
         let mask: Vec<bool> = (0..params.tensors().len()).map(|i| some.params().is_trained(i)).collect();
         let params = params.clone().only(mask.clone().into());
         for blocks in [0, 1, 2] {
-            let found = tuning::gradients(&some, &params, &examples, blocks).gradients;
+            let found = finetuning::gradients(&some, &params, &examples, blocks).gradients;
             for (i, (a, b)) in whole.iter().zip(&found).enumerate() {
                 let place = format!("{name}, {tune}, {blocks}: {}", some.specs.specs()[i].name);
                 let (Some(a), true) = (read(a), mask[i]) else {
@@ -70,10 +71,10 @@ fn a_split_batch_makes_the_same_step() {
     let examples = examples(targets(), 0);
     let step = |parts: &str| {
         let overrides = ["train.batch=4", parts, "train.steps=2", "train.ema=0.5", "train.drop_path=0.2"];
-        let mut tuner = tuner::<Finetune>(&recipe, &CLASSES, 4, &overrides);
-        tuner.train_step(&examples).unwrap();
-        tuner.train_step(&examples).unwrap();
-        let weights = tuner.scored_params().tensors().to_vec();
+        let mut fine_tuner = fine_tuner::<Finetune>(&recipe, &CLASSES, 4, &overrides);
+        fine_tuner.train_step(&examples).unwrap();
+        fine_tuner.train_step(&examples).unwrap();
+        let weights = fine_tuner.scored_params().tensors().to_vec();
         weights.iter().flat_map(|w| w.download().unwrap().into_f64()).collect::<Vec<f64>>()
     };
     let (whole, parts) = (step("train.accumulate=1"), step("train.accumulate=2"));
@@ -106,9 +107,9 @@ fn five_steps_in_pytorch() {
         "smoothing=0.1",
         "init=0.02",
     ];
-    let mut tuner = tuner::<Finetune>(&recipe, &CLASSES, 4, &overrides);
+    let mut fine_tuner = fine_tuner::<Finetune>(&recipe, &CLASSES, 4, &overrides);
     let mut file = Named::new();
-    for (spec, tensor) in tuner.specs.specs().iter().zip(tuner.params().tensors()) {
+    for (spec, tensor) in fine_tuner.specs.specs().iter().zip(fine_tuner.params().tensors()) {
         file.insert(format!("weight.{}", spec.name), tensor.download().unwrap());
     }
     let (mut losses, mut lrs) = (vec![], vec![]);
@@ -116,7 +117,7 @@ fn five_steps_in_pytorch() {
         let examples = examples(targets(), 4 * step);
         let shape = examples.batch.shape;
         file.insert(format!("batch.{step}"), HostTensor::f32(shape, examples.batch.pixels.clone()).unwrap());
-        let report = tuner.train_step(&examples).unwrap();
+        let report = fine_tuner.train_step(&examples).unwrap();
         losses.push(report.loss());
         lrs.push(report.lr);
     }
@@ -128,7 +129,7 @@ fn five_steps_in_pytorch() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tuning.safetensors");
     files::write(&path, &file, &[]);
-    let answer = python::run("against_timm_tuning.py", &[&path]);
+    let answer = python::run("against_timm_finetuning.py", &[&path]);
     let near = |what: &str, ours: &[f64], tolerance: f64| {
         let theirs: Vec<f64> = serde_json::from_value(answer[what].clone()).unwrap();
         assert_eq!(ours.len(), theirs.len(), "{what}");

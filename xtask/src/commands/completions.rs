@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::generate;
-use palimpsest_core::tune::TaskHeadEntry;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::{Error, Result, registry};
 
 use crate::cli::{self, Shell};

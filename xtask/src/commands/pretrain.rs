@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
+use palimpsest_core::finetune::former_tables;
 use palimpsest_core::head::PartSize;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
-use palimpsest_core::tune::former_tables;
 use palimpsest_datasets::RecipeData;
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
+use palimpsest_core::finetune::check_heads;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
-use palimpsest_core::tune::check_heads;
 use palimpsest_datasets::RecipeData;
 
 use super::pretrain::train_and_report;

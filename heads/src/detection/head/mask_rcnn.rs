@@ -1,9 +1,9 @@
 //! The `mask-rcnn` head: boxes and masks from region proposals.
 
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{Draws, Feature, HeadContext, HeadFeatures, Metric, TaskHead};
 use palimpsest_core::objective::NamedLoss;
 use palimpsest_core::params::{ParamSpecs, Params};
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_core::{Result, settings};
 use palimpsest_targets::{Object, Objects};
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use palimpsest_core::Result;
+use palimpsest_core::finetune::EncoderStart;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
-use palimpsest_core::tune::EncoderStart;
 
 use crate::backends;
 use crate::cli::Eval;
@@ -43,7 +43,7 @@ impl Measurable {
         named.map(|(spec, tensor)| Ok((spec.name.clone(), tensor.download()?))).collect()
     }
 
-    /// Where tuning starts: from the trained weights, or from those of a seed.
+    /// Where fine-tuning starts: from the trained weights, or from those of a seed.
     pub(super) fn start(&self, random: Option<u64>) -> Result<EncoderStart> {
         Ok(EncoderStart {
             section: self.trainer.recipe.encoder.clone(),

@@ -1,7 +1,7 @@
 //! Scores by seed, and how they are told.
 
+use palimpsest_core::finetune::FitSummary;
 use palimpsest_core::head::{PartSize, Scores};
-use palimpsest_core::tune::FitSummary;
 use serde_json::{Map, Value, json};
 
 use crate::output;

@@ -8,9 +8,9 @@ mod trained;
 
 use std::path::PathBuf;
 
+use palimpsest_core::finetune::{HeadKind, TaskHeadEntry, find_head};
 use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
-use palimpsest_core::tune::{HeadKind, TaskHeadEntry, find_head};
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::{Map, Value, json};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use palimpsest_core::finetune::FitSummary;
 use palimpsest_core::head::{Artifact, PartSize, Scores};
-use palimpsest_core::tune::FitSummary;
 use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use palimpsest_core::finetune::{
+    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, TaskHeadEntry, TrainedHead,
+};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::StepReport;
-use palimpsest_core::tune::{EncoderStart, FitObserver, FitRequest, TaskHeadEntry, TrainedHead, TuneRecipe};
 use palimpsest_core::{Device, DeviceHandle, Result};
 use serde_json::{Value, json};
 
@@ -33,7 +35,7 @@ pub(super) struct Task<'a> {
 impl Task<'_> {
     /// Scores by seed, with the trained weights and with random ones.
     pub(super) fn measure(&self, seeds: &[u64], interrupted: &AtomicBool) -> Result<Compared> {
-        let settings = TuneRecipe::of(self.head, self.recipe, &self.args.overrides)?;
+        let settings = FinetuneRecipe::of(self.head, self.recipe, &self.args.overrides)?;
         let mut compared = Compared::default();
         for &seed in seeds {
             let settings = settings.clone().with_seed(seed);
@@ -53,7 +55,7 @@ impl Task<'_> {
 
     fn request<'a>(
         &'a self,
-        recipe: &'a TuneRecipe,
+        recipe: &'a FinetuneRecipe,
         start: &'a EncoderStart,
         device: DeviceHandle,
         interrupted: &'a AtomicBool,
@@ -63,7 +65,7 @@ impl Task<'_> {
 
     /// Tells what fitting would take: by counting the operations of one step, and by the time of the
     /// second of two steps on the backend (the first one allocates and tunes).
-    fn plan(&self, recipe: &TuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
+    fn plan(&self, recipe: &FinetuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
         let shapes = Arc::new(Shapes::new(true));
         let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
         // Recomputed blocks would be counted twice.
@@ -104,7 +106,7 @@ impl Task<'_> {
 
     fn fit(
         &self,
-        recipe: &TuneRecipe,
+        recipe: &FinetuneRecipe,
         start: &EncoderStart,
         side: &'static str,
         interrupted: &AtomicBool,

@@ -4,12 +4,12 @@ use clap::ValueEnum;
 use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::NoiseLawEntry;
 use palimpsest_core::encoder::EncoderEntry;
+use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{Preset, head_presets, presets};
 use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::target::TargetEntry;
-use palimpsest_core::tune::TaskHeadEntry;
 use palimpsest_datasets::ReaderEntry;
 use serde_json::{Map, Value, json};
 

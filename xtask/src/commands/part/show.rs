@@ -5,6 +5,7 @@ use palimpsest_core::corruption;
 use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
+use palimpsest_core::finetune::{HeadKind, find_head};
 use palimpsest_core::model::RestorationSettings;
 use palimpsest_core::objective::ObjectiveEntry;
 use palimpsest_core::recipe::{
@@ -15,7 +16,6 @@ use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::restoration::DecoderEntry;
 use palimpsest_core::settings::{Field, Settings};
 use palimpsest_core::target::TargetEntry;
-use palimpsest_core::tune::{HeadKind, find_head};
 use palimpsest_datasets::ReaderEntry;
 use serde_json::json;
 
@@ -65,7 +65,7 @@ fn head(name: &str, as_json: bool) -> Result<()> {
     if let HeadKind::Trained(trained) = &entry.build {
         let own: toml::Table = trained.training.parse().unwrap_or_default();
         let augment = ("augment", (trained.augment)()?);
-        for (table, mut fields) in palimpsest_core::tune::tables().into_iter().chain([augment]) {
+        for (table, mut fields) in palimpsest_core::finetune::tables().into_iter().chain([augment]) {
             // The pictures are the run's, unless an override says otherwise.
             if table == "data" {
                 continue;

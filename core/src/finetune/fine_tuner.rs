@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::pass::{Network, PassMode};
-use super::{TuneRecipe, TuneSettings, Tuned, TuningPass, layer_rates, trained};
+use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, trained};
 use crate::backend::NoGrad;
 use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
 use crate::head::{Examples, HeadContext, Inference, TaskHead};
@@ -18,7 +18,7 @@ use crate::train::{
 };
 use crate::{Error, Result, registry};
 
-/// An encoder and the weights that tuning starts from.
+/// An encoder and the weights that fine-tuning starts from.
 pub struct EncoderStart {
     /// The recipe's `[encoder]` table.
     pub section: Section,
@@ -52,9 +52,9 @@ impl EncoderStart {
 }
 
 /// A head with its encoder, and the state of their training.
-pub struct Tuner<H: TaskHead> {
+pub struct FineTuner<H: TaskHead> {
     /// The settings.
-    pub recipe: TuneRecipe,
+    pub recipe: FinetuneRecipe,
     /// Encoder and head.
     pub network: Network<H>,
     /// All parameters: the encoder's, then the head's under `head.`.
@@ -65,14 +65,14 @@ pub struct Tuner<H: TaskHead> {
     engine: Engine,
 }
 
-impl<H: TaskHead> Tuner<H> {
+impl<H: TaskHead> FineTuner<H> {
     /// A fresh start on data with these classes and `images` training pictures, in a float type (f64 for
     /// gradient checks).
     ///
     /// # Errors
     /// Settings that don't fit, weights of another encoder, or the backend's failure.
     pub fn new(
-        recipe: TuneRecipe,
+        recipe: FinetuneRecipe,
         start: &EncoderStart,
         classes: &[String],
         images: usize,
@@ -190,7 +190,7 @@ impl<H: TaskHead> Tuner<H> {
         examples: &'a Examples<H::Target>,
         step: u64,
         training: bool,
-    ) -> Result<TuningPass<'a, H>> {
+    ) -> Result<FinetunePass<'a, H>> {
         let drop_path = if training { self.recipe.train.drop_path } else { 0.0 };
         let mode = PassMode { dtype: self.engine.dtype(), seed: self.recipe.train.seed, step, drop_path };
         self.network.pass(&self.device, examples, mode)
@@ -202,7 +202,7 @@ impl<H: TaskHead> Tuner<H> {
     /// # Errors
     /// The backend's failure.
     pub fn train_step(&mut self, examples: &Examples<H::Target>) -> Result<StepReport> {
-        let TuneSettings { accumulate, seed, drop_path, .. } = self.recipe.train;
+        let FinetuneSettings { accumulate, seed, drop_path, .. } = self.recipe.train;
         let part = examples.batch.len() / accumulate;
         let parts: Vec<Cow<'_, Examples<H::Target>>> = match accumulate {
             1 => vec![Cow::Borrowed(examples)],
@@ -228,7 +228,7 @@ impl<H: TaskHead> Tuner<H> {
         head.infer(&inference, batch)
     }
 
-    /// Encoder and head as they are scored, as a checkpoint whose recipe is this tuning's.
+    /// Encoder and head as they are scored, as a checkpoint whose recipe is this fine-tuning's.
     ///
     /// # Errors
     /// The backend's failure.

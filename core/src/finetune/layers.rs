@@ -1,4 +1,4 @@
-//! Which layer a parameter belongs to: what layer-wise learning rates and partial tuning go by.
+//! Which layer a parameter belongs to: what layer-wise learning rates and partial fine-tuning go by.
 
 use super::Tuned;
 use crate::params::ParamSpec;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{EncoderStart, TuneRecipe, Tuner};
+use super::{EncoderStart, FineTuner, FinetuneRecipe};
 use crate::encoder::ImageShape;
 use crate::head::{
     Artifact, ExampleSource, Examples, ExamplesRequest, PartSize, Scores, TaskExamples, TaskHead, examples_of,
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// What fitting a head needs, whatever its types.
 pub struct FitRequest<'a> {
     /// The settings.
-    pub recipe: &'a TuneRecipe,
+    pub recipe: &'a FinetuneRecipe,
     /// Where the encoder starts from.
     pub start: &'a EncoderStart,
     /// Backend and device.
@@ -105,9 +105,12 @@ fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H:
     examples_of::<H::Target>()?.open(&recipe.augment, &wanted)
 }
 
-fn tuner<H: TaskHead>(request: &FitRequest<'_>, data: &dyn TaskExamples<H::Target>) -> Result<Tuner<H>> {
+fn fine_tuner<H: TaskHead>(
+    request: &FitRequest<'_>,
+    data: &dyn TaskExamples<H::Target>,
+) -> Result<FineTuner<H>> {
     let images = data.counts()[0];
-    Tuner::new(
+    FineTuner::new(
         request.recipe.clone(),
         request.start,
         data.classes(),
@@ -125,26 +128,26 @@ fn tuner<H: TaskHead>(request: &FitRequest<'_>, data: &dyn TaskExamples<H::Targe
 /// As [`fit`].
 pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPlan> {
     let data = open::<H>(request)?;
-    let mut tuner = tuner::<H>(request, &*data)?;
-    let batch = tuner.recipe.train.batch;
-    let parts = std::mem::replace(&mut tuner.recipe.train.accumulate, 1);
+    let mut fine_tuner = fine_tuner::<H>(request, &*data)?;
+    let batch = fine_tuner.recipe.train.batch;
+    let parts = std::mem::replace(&mut fine_tuner.recipe.train.accumulate, 1);
     let mut source = data.train(batch / parts)?;
     let mut seconds = 0.0;
     for _ in 0..steps {
         let examples = source.next_batch()?;
         let started = Instant::now();
-        tuner.train_step(&examples)?;
+        fine_tuner.train_step(&examples)?;
         seconds = started.elapsed().as_secs_f64();
         source.recycle(examples);
-        stop_if(request.interrupted, tuner.step_count())?;
+        stop_if(request.interrupted, fine_tuner.step_count())?;
     }
-    let [parameters, trained] = tuner.parameters();
+    let [parameters, trained] = fine_tuner.parameters();
     Ok(FitPlan {
         parameters,
         trained,
         images: data.counts(),
         classes: data.classes().len(),
-        steps: tuner.total_steps,
+        steps: fine_tuner.total_steps,
         batch,
         seconds_per_step: seconds * parts as f64,
     })
@@ -157,23 +160,24 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPl
 pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver) -> Result<Fitted> {
     let data = open::<H>(request)?;
     data.notes().iter().for_each(|note| observer.message(&format!("note: {note}")));
-    let mut tuner = tuner::<H>(request, &*data)?;
-    let mut source = data.train(tuner.recipe.train.batch)?;
-    observer.start(tuner.total_steps, source.steps_per_epoch());
+    let mut fine_tuner = fine_tuner::<H>(request, &*data)?;
+    let mut source = data.train(fine_tuner.recipe.train.batch)?;
+    observer.start(fine_tuner.total_steps, source.steps_per_epoch());
     let interrupted = request.interrupted;
-    let pace = steps::take(&mut Fit { tuner: &mut tuner, source: &mut *source, observer, interrupted })?;
+    let pace =
+        steps::take(&mut Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, interrupted })?;
     drop(source);
     let started = Instant::now();
-    let params = tuner.scored_params();
-    let mut metric = tuner.network.head.metric();
+    let params = fine_tuner.scored_params();
+    let mut metric = fine_tuner.network.head.metric();
     for examples in data.test()? {
         let examples = examples?;
-        let predictions = tuner.predict(&params, &examples.batch)?;
+        let predictions = fine_tuner.predict(&params, &examples.batch)?;
         metric.add(&examples.batch, &examples.targets, &predictions)?;
-        stop_if(request.interrupted, tuner.step_count())?;
+        stop_if(request.interrupted, fine_tuner.step_count())?;
     }
     let summary = FitSummary {
-        steps: tuner.step_count(),
+        steps: fine_tuner.step_count(),
         loss: pace.loss(),
         seconds: pace.seconds,
         images_per_second: pace.images_per_second(),
@@ -184,12 +188,12 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
         artifacts: metric.artifacts(),
         sizes: data.sizes(),
         summary,
-        checkpoint: tuner.checkpoint(request.start)?,
+        checkpoint: fine_tuner.checkpoint(request.start)?,
     })
 }
 
 struct Fit<'a, H: TaskHead> {
-    tuner: &'a mut Tuner<H>,
+    fine_tuner: &'a mut FineTuner<H>,
     source: &'a mut dyn ExampleSource<H::Target>,
     observer: &'a mut dyn FitObserver,
     interrupted: &'a AtomicBool,
@@ -199,7 +203,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
     type Batch = Examples<H::Target>;
 
     fn due(&self) -> bool {
-        self.tuner.step_count() < self.tuner.total_steps
+        self.fine_tuner.step_count() < self.fine_tuner.total_steps
     }
 
     fn batch(&mut self) -> Result<Self::Batch> {
@@ -209,7 +213,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
     fn step(&mut self, examples: &Self::Batch) -> Result<StepReport> {
         let warnings = self.source.take_warnings();
         warnings.iter().for_each(|warning| self.observer.message(&format!("warning: {warning}")));
-        self.tuner.train_step(examples)
+        self.fine_tuner.train_step(examples)
     }
 
     fn diverged(&mut self, _: &Self::Batch, report: &StepReport) -> Result<Error> {
@@ -229,7 +233,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
 
     fn stepped(&mut self, report: &StepReport) -> Result<()> {
         self.observer.step(report)?;
-        stop_if(self.interrupted, self.tuner.step_count())
+        stop_if(self.interrupted, self.fine_tuner.step_count())
     }
 }
 

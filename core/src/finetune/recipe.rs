@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{TuneSettings, former};
+use super::{FinetuneSettings, former};
 use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings};
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
@@ -13,13 +13,13 @@ const TABLES: [&str; 5] = ["train", "optimizer", "schedule", "augment", "data"];
 /// The resolved settings of a fine-tuning. The head's own keys stand at the top, the others in the
 /// tables `train`, `optimizer`, `schedule`, `augment` and `data`.
 #[derive(Debug, Clone)]
-pub struct TuneRecipe {
+pub struct FinetuneRecipe {
     /// The head's name.
     pub name: String,
     /// The head's own keys.
     pub head: Section,
     /// `[train]`
-    pub train: TuneSettings,
+    pub train: FinetuneSettings,
     /// `[optimizer]`
     pub optimizer: OptimizerSettings,
     /// `[schedule]`
@@ -34,7 +34,7 @@ pub struct TuneRecipe {
     pub table: toml::Table,
 }
 
-impl TuneRecipe {
+impl FinetuneRecipe {
     /// Puts the layers together: `training` (the head's defaults), data and precision of the run's
     /// recipe, its table `[head.NAME]`, then `KEY=VALUE` overrides. `fields` are the head's own, `augment`
     /// those of its loader.
@@ -152,7 +152,7 @@ fn with_defaults(table: &mut toml::Table, fields: &[Field]) {
 /// The fields of a head's tables beside its own keys and `[augment]`: (table, fields).
 pub fn tables() -> [(&'static str, Vec<Field>); 4] {
     [
-        ("train", TuneSettings::fields()),
+        ("train", FinetuneSettings::fields()),
         ("optimizer", OptimizerSettings::fields()),
         ("schedule", ScheduleSettings::fields()),
         ("data", DataSettings::fields()),

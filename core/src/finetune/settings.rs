@@ -59,7 +59,7 @@ impl TryFrom<String> for Tuned {
 
 crate::settings! {
     /// `[train]`: the length and the means of training a head.
-    pub struct TuneSettings {
+    pub struct FinetuneSettings {
         /// What is trained of the encoder: frozen (nothing), last:N (the last N blocks and the final norm)
         /// or full.
         tune: Tuned = Tuned::Full;

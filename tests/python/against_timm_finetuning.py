@@ -1,6 +1,6 @@
 """Fine-tuning in PyTorch, on timm's VisionTransformer with timm's layer decay, and LARS as MAE has it.
 
-    python3 against_timm_tuning.py TUNING.safetensors
+    python3 against_timm_finetuning.py TUNING.safetensors
 
 The file holds weights, batches, targets and learning rates that the Rust side recorded.
 """

@@ -1,7 +1,7 @@
 //! Heads in the registry: how each is fitted.
 
 use super::former::heads_of_table;
-use super::{FitObserver, FitPlan, FitRequest, Fitted, TuneRecipe, fit, plan};
+use super::{FinetuneRecipe, FitObserver, FitPlan, FitRequest, Fitted, fit, plan};
 use crate::head::{FrozenHead, TaskHead, examples_of};
 use crate::recipe::Recipe;
 use crate::registry::Entry;
@@ -61,11 +61,11 @@ impl TaskHeadEntry {
     }
 }
 
-impl TuneRecipe {
-    /// The settings of a registered head; see [`TuneRecipe::resolve`].
+impl FinetuneRecipe {
+    /// The settings of a registered head; see [`FinetuneRecipe::resolve`].
     ///
     /// # Errors
-    /// As [`TuneRecipe::resolve`], or a head that is fitted on frozen features.
+    /// As [`FinetuneRecipe::resolve`], or a head that is fitted on frozen features.
     pub fn of(entry: &TaskHeadEntry, run: &Recipe, overrides: &[String]) -> Result<Self> {
         let HeadKind::Trained(head) = &entry.build else {
             return Err(Error::failure(format!("the head `{}` is not trained with an encoder", entry.name)));
@@ -87,7 +87,7 @@ pub fn check_heads(run: &Recipe) -> Result<()> {
         for entry in heads_of_table(&name, &run.head)? {
             match &entry.build {
                 HeadKind::Frozen(build) => drop(build(&run.head.section(&name)?)?),
-                HeadKind::Trained(_) => drop(TuneRecipe::of(entry, run, &[])?),
+                HeadKind::Trained(_) => drop(FinetuneRecipe::of(entry, run, &[])?),
             }
         }
     }

@@ -2,37 +2,42 @@
 
 use std::sync::OnceLock;
 
+use palimpsest_core::finetune::{EncoderStart, FineTuner, FinetuneRecipe};
 use palimpsest_core::head::{Examples, TaskHead};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::settings::Settings;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Gradients, Pass, gradients_of};
-use palimpsest_core::tune::{EncoderStart, TuneRecipe, Tuner};
 use palimpsest_core::{DType, DeviceHandle};
 
 use crate::{batches, micro};
 
-/// One backend for all tuners, so that they can share weights.
+/// One backend for all fine-tuners, so that they can share weights.
 fn device() -> DeviceHandle {
     static DEVICE: OnceLock<DeviceHandle> = OnceLock::new();
     DEVICE.get_or_init(micro::device).clone()
 }
 
-/// A tuner in f64 on the micro encoder of `recipe`, whose weights are far from where training starts.
+/// A fine-tuner in f64 on the micro encoder of `recipe`, whose weights are far from where training starts.
 ///
 /// # Panics
 /// If the settings make none.
-pub fn tuner<H: TaskHead>(recipe: &Recipe, classes: &[&str], images: usize, overrides: &[&str]) -> Tuner<H> {
+pub fn fine_tuner<H: TaskHead>(
+    recipe: &Recipe,
+    classes: &[&str],
+    images: usize,
+    overrides: &[&str],
+) -> FineTuner<H> {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     let fields = H::Settings::fields();
-    let settings = TuneRecipe::resolve("test", H::TRAINING, recipe, &overrides, [&fields, &[]]).unwrap();
+    let settings = FinetuneRecipe::resolve("test", H::TRAINING, recipe, &overrides, [&fields, &[]]).unwrap();
     let model = palimpsest_core::model::Model::build(recipe).unwrap();
     let named = model.specs.specs().iter().map(|spec| spec.name.clone());
     let weights = named.zip(micro::lively(&model, 3)).collect();
     let start = EncoderStart { section: recipe.encoder.clone(), weights: Some(weights), seed: 0 };
     let classes: Vec<String> = classes.iter().map(|&name| name.to_owned()).collect();
-    Tuner::new(settings, &start, &classes, images, device(), DType::F64).unwrap()
+    FineTuner::new(settings, &start, &classes, images, device(), DType::F64).unwrap()
 }
 
 /// A batch of noise with these targets.
@@ -40,25 +45,25 @@ pub fn examples<T>(targets: Vec<T>, first_sample: u64) -> Examples<T> {
     Examples { batch: batches::noise(targets.len(), micro::SHAPE, 21, first_sample), targets }
 }
 
-/// The gradients of a tuner's loss on examples, with and without recomputed blocks.
+/// The gradients of a fine-tuner's loss on examples, with and without recomputed blocks.
 ///
 /// # Panics
 /// If the backend fails.
 pub fn gradients<H: TaskHead>(
-    tuner: &Tuner<H>,
+    fine_tuner: &FineTuner<H>,
     params: &Params,
     examples: &Examples<H::Target>,
     checkpoint_blocks: usize,
 ) -> Gradients {
-    gradients_of(&tuner.pass(examples, 3, true).unwrap(), params, checkpoint_blocks).unwrap()
+    gradients_of(&fine_tuner.pass(examples, 3, true).unwrap(), params, checkpoint_blocks).unwrap()
 }
 
 /// The loss at other parameters.
 ///
 /// # Panics
 /// If the backend fails.
-pub fn loss<H: TaskHead>(tuner: &Tuner<H>, params: &Params, examples: &Examples<H::Target>) -> f64 {
-    let pass = tuner.pass(examples, 3, true).unwrap();
+pub fn loss<H: TaskHead>(fine_tuner: &FineTuner<H>, params: &Params, examples: &Examples<H::Target>) -> f64 {
+    let pass = fine_tuner.pass(examples, 3, true).unwrap();
     let tokens = pass.enter(params).unwrap();
     let (tokens, side) = pass.blocks(params, tokens, 0..pass.depth()).unwrap();
     pass.leave(params, &tokens, side).unwrap().0.item().unwrap()
@@ -68,10 +73,10 @@ pub fn loss<H: TaskHead>(tuner: &Tuner<H>, params: &Params, examples: &Examples<
 ///
 /// # Panics
 /// If a shape doesn't fit.
-pub fn lively(tuner: &Tuner<impl TaskHead>) -> Params {
+pub fn lively(fine_tuner: &FineTuner<impl TaskHead>) -> Params {
     use palimpsest_core::random::{Philox, Stream};
-    let params = tuner.params();
-    let specs = tuner.specs.specs().iter().zip(params.tensors()).enumerate();
+    let params = fine_tuner.params();
+    let specs = fine_tuner.specs.specs().iter().zip(params.tensors()).enumerate();
     let values = specs.map(|(i, (spec, tensor))| {
         let mut values = tensor.download().unwrap().into_f32();
         if spec.name.starts_with("head.") {

@@ -40,7 +40,7 @@ impl<H: TaskHead> Network<H> {
         device: &DeviceHandle,
         examples: &'a Examples<H::Target>,
         PassMode { dtype, seed, step, drop_path }: PassMode,
-    ) -> Result<TuningPass<'a, H>> {
+    ) -> Result<FinetunePass<'a, H>> {
         let geometry = self.encoder.geometry();
         let batch = &examples.batch;
         let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
@@ -48,7 +48,7 @@ impl<H: TaskHead> Network<H> {
         let drop_path = (drop_path > 0.0)
             .then(|| DropPath::draw(device, draws, batch.len(), geometry.depth, drop_path, dtype))
             .transpose()?;
-        Ok(TuningPass {
+        Ok(FinetunePass {
             encoder: &*self.encoder,
             head: &self.head,
             features: &self.features,
@@ -62,7 +62,7 @@ impl<H: TaskHead> Network<H> {
 }
 
 /// A batch on its way through encoder and head.
-pub struct TuningPass<'a, H: TaskHead> {
+pub struct FinetunePass<'a, H: TaskHead> {
     /// The encoder.
     pub encoder: &'a dyn Encoder,
     /// The head.
@@ -81,7 +81,7 @@ pub struct TuningPass<'a, H: TaskHead> {
     pub frozen: usize,
 }
 
-impl<H: TaskHead> Pass for TuningPass<'_, H> {
+impl<H: TaskHead> Pass for FinetunePass<'_, H> {
     fn depth(&self) -> usize {
         self.encoder.geometry().depth
     }
