@@ -18,7 +18,7 @@ pub mod split;
 pub use formats::{label_png, mat5, picture_list};
 pub use pipeline::{
     assemble, augment, decode, erasing, eval_loader, joint, loader, mixing, orientation, rand_augment,
-    sampler, transform,
+    source, transform,
 };
 pub use readers::{
     cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,
@@ -34,8 +34,8 @@ pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};
 pub use recipe_data::{DataSource, RecipeData};
-pub use sampler::Pictures;
 pub use scene::SceneSettings;
+pub use source::Pictures;
 pub use spec::DataSpec;
 pub use split::Split;
 pub use transform::{Scratch, Transform};

@@ -18,7 +18,7 @@ use crate::examples::class::ClassExamples;
 use crate::loader::{Feed, Loader};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::reader::{Opened, ReaderEntry};
-use crate::sampler::Pictures;
+use crate::source::Pictures;
 use crate::spec::DataSpec;
 use crate::transform::Transform;
 

@@ -18,7 +18,7 @@ use crate::loader::{Feed, Loader};
 use crate::mixing::Mixing;
 use crate::rand_augment::RandAugment;
 use crate::recipe_data::{DataSource, Parts};
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
 settings! {
@@ -87,7 +87,7 @@ struct Classified {
     erasing: f64,
 }
 
-impl Sampler for Classified {
+impl SampleSource for Classified {
     type Target = Class;
 
     fn len(&self) -> usize {
@@ -225,7 +225,7 @@ impl TaskExamples<Class> for ClassExamples {
             deviation: settings.rand_augment_deviation,
             ..RandAugment::new(settings.rand_augment)
         };
-        let sampler = Classified {
+        let source = Classified {
             part: self.parts[0].clone(),
             transform: self.training.clone(),
             rand_augment: (settings.rand_augment > 0.0).then_some(rand_augment),
@@ -237,18 +237,18 @@ impl TaskExamples<Class> for ClassExamples {
             probability: settings.mix_probability,
             switch: settings.cutmix_share,
         };
-        let loader = Loader::over(sampler, &Feed { batch, ..self.feed })?;
+        let loader = Loader::over(source, &Feed { batch, ..self.feed })?;
         Ok(Box::new(Mixed { loader, mixing, seed: self.feed.seed }))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, Class>> {
-        let sampler = Classified {
+        let source = Classified {
             part: self.parts[split as usize].clone(),
             transform: self.testing.clone(),
             rand_augment: None,
             erasing: 0.0,
         };
-        let mut loader = EvalLoader::over(sampler, &Feed { batch: TEST_BATCH, ..self.feed })?;
+        let mut loader = EvalLoader::over(source, &Feed { batch: TEST_BATCH, ..self.feed })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }

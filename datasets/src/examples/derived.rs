@@ -12,7 +12,7 @@ use crate::draw::{Chosen, Draw};
 use crate::eval_loader::EvalLoader;
 use crate::loader::{Feed, Loader};
 use crate::recipe_data::{DataSource, Parts};
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
 /// What is asked of each picture: the picture as the head is to see it, of the same size, and what is true
@@ -52,14 +52,14 @@ struct Derived<T> {
     feed: Feed,
 }
 
-struct DerivedSampler<T> {
+struct DerivedSource<T> {
     dataset: Arc<dyn Dataset>,
     chosen: Chosen,
     transform: Transform,
     derive: Derive<T>,
 }
 
-impl<T: Target> Sampler for DerivedSampler<T> {
+impl<T: Target> SampleSource for DerivedSource<T> {
     type Target = T;
 
     fn len(&self) -> usize {
@@ -86,8 +86,8 @@ impl<T: Target> Sampler for DerivedSampler<T> {
 }
 
 impl<T: Target> Derived<T> {
-    fn sampler(&self, split: Split) -> DerivedSampler<T> {
-        DerivedSampler {
+    fn source(&self, split: Split) -> DerivedSource<T> {
+        DerivedSource {
             dataset: self.parts[split as usize].clone(),
             chosen: self.chosen[split as usize].clone(),
             transform: self.transform.clone(),
@@ -110,12 +110,12 @@ impl<T: Target> TaskExamples<T> for Derived<T> {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>> {
-        Ok(Box::new(Loader::over(self.sampler(Split::Train), &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(self.source(Split::Train), &Feed { batch, ..self.feed })?))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, T>> {
         const BATCH: usize = 64;
-        let mut loader = EvalLoader::over(self.sampler(split), &Feed { batch: BATCH, ..self.feed })?;
+        let mut loader = EvalLoader::over(self.source(split), &Feed { batch: BATCH, ..self.feed })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }

@@ -17,7 +17,7 @@ use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Feed, Loader};
 use crate::open::gives_label_maps;
 use crate::recipe_data::{DataSource, Parts};
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 use crate::transform::Scratch;
 
 settings! {
@@ -62,7 +62,7 @@ struct Framed {
     normalisation: [Vec<f32>; 2],
 }
 
-impl Sampler for Framed {
+impl SampleSource for Framed {
     type Target = LabelMap;
 
     fn len(&self) -> usize {
@@ -127,14 +127,14 @@ impl TaskExamples<LabelMap> for LabelMaps {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<LabelMap>>> {
-        let sampler = Framed {
+        let source = Framed {
             data: self.parts[0].clone(),
             chosen: self.chosen[0].clone(),
             crop: self.crop,
             image: self.image,
             normalisation: self.normalisation.clone(),
         };
-        Ok(Box::new(Loader::over(sampler, &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(source, &Feed { batch, ..self.feed })?))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, LabelMap>> {

@@ -18,7 +18,7 @@ use crate::joint::{Framing, LargeScaleJitter, planes};
 use crate::loader::{Feed, Loader};
 use crate::open::gives_objects;
 use crate::recipe_data::{DataSource, Parts};
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 use crate::transform::Scratch;
 
 settings! {
@@ -57,7 +57,7 @@ struct Framed {
     normalisation: [Vec<f32>; 2],
 }
 
-impl Sampler for Framed {
+impl SampleSource for Framed {
     type Target = Objects;
 
     fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 use crate::transform::Scratch;
 
 thread_local! {
@@ -21,7 +21,7 @@ thread_local! {
 
 /// Makes the pictures of batches on a pool of its own.
 pub struct Assembler<S> {
-    sampler: S,
+    source: S,
     seed: u64,
     pool: Option<ThreadPool>,
     /// Broken files met so far, so that none is read twice.
@@ -49,12 +49,12 @@ pub(crate) struct Assembled<T> {
     pub(crate) broken: Vec<(usize, Error)>,
 }
 
-impl<S: Sampler> Assembler<S> {
+impl<S: SampleSource> Assembler<S> {
     /// With `workers` threads; with 0, the caller's thread does the work.
     ///
     /// # Errors
     /// Threads that can't be started.
-    pub fn new(sampler: S, seed: u64, workers: usize) -> Result<Self> {
+    pub fn new(source: S, seed: u64, workers: usize) -> Result<Self> {
         let pool = (workers > 0)
             .then(|| {
                 ThreadPoolBuilder::new().num_threads(workers).thread_name(|i| format!("loader-{i}")).build()
@@ -64,11 +64,11 @@ impl<S: Sampler> Assembler<S> {
                 Error::failure(format!("can't start {workers} loader threads: {e}")).help("use fewer workers")
             })?;
         let stop = AtomicBool::new(false);
-        Ok(Self { sampler, seed, pool, broken: Mutex::default(), spare: Mutex::default(), stop })
+        Ok(Self { source, seed, pool, broken: Mutex::default(), spare: Mutex::default(), stop })
     }
 
-    pub(crate) fn sampler(&self) -> &S {
-        &self.sampler
+    pub(crate) fn source(&self) -> &S {
+        &self.source
     }
 
     /// Keeps a buffer for a later batch, up to `most` of them. Fresh memory for a large batch costs as
@@ -95,7 +95,7 @@ impl<S: Sampler> Assembler<S> {
         first_sample: u64,
         candidates: impl Fn(usize) -> C + Sync,
     ) -> Result<Assembled<S::Target>> {
-        let [channels, height, width] = self.sampler.shape();
+        let [channels, height, width] = self.source.shape();
         let image = channels * height * width;
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // Every value is written below, or cut off.
@@ -124,8 +124,8 @@ impl<S: Sampler> Assembler<S> {
             if to != slot {
                 pixels.copy_within(slot * image..(slot + 1) * image, to * image);
             }
-            labels.push(self.sampler.label(index));
-            indices.push(self.sampler.origin(index));
+            labels.push(self.source.label(index));
+            indices.push(self.source.origin(index));
             targets.push(target);
         }
         pixels.truncate(indices.len() * image);
@@ -177,7 +177,7 @@ impl<S: Sampler> Assembler<S> {
     fn load(&self, index: usize, epoch: u64, out: &mut [f32]) -> Result<Result<S::Target>> {
         let work = || {
             let mut random = Philox::new(self.seed, Stream::Augment, epoch, index as u64);
-            SCRATCH.with_borrow_mut(|scratch| self.sampler.sample(index, &mut random, scratch, out))
+            SCRATCH.with_borrow_mut(|scratch| self.source.sample(index, &mut random, scratch, out))
         };
         // Left to unwind, a panic would take the thread that makes the batches with it.
         catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
@@ -187,7 +187,7 @@ impl<S: Sampler> Assembler<S> {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no message".to_owned());
             Error::failure(format!("a loader thread panicked: {text}"))
-                .at(self.sampler.location(index))
+                .at(self.source.location(index))
                 .help("this is a fault of the reader; please report it")
         })
     }

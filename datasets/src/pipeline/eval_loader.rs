@@ -10,12 +10,12 @@ use palimpsest_core::{Error, Result};
 use crate::assemble::{Assembled, Assembler};
 use crate::loader::Feed;
 use crate::pipeline::prefetch::Prefetch;
-use crate::sampler::{Pictures, Sampler};
+use crate::source::{Pictures, SampleSource};
 
 /// One pass over a data set. Broken files are left out of their batch, which is then smaller (a
 /// batch of broken files alone is passed over); `Batch::indices` tells what is there.
 /// `Batch::first_sample` is the position of the batch in the data set.
-pub struct EvalLoader<S: Sampler = Pictures> {
+pub struct EvalLoader<S: SampleSource = Pictures> {
     source: Source<S>,
     samples: usize,
     limit: usize,
@@ -26,22 +26,22 @@ pub struct EvalLoader<S: Sampler = Pictures> {
 /// Makes the next batch; none at the end.
 type Make<T> = Box<dyn FnMut() -> Option<Result<Assembled<T>>> + Send>;
 
-enum Source<S: Sampler> {
+enum Source<S: SampleSource> {
     Inline(Make<S::Target>),
     Ahead(Prefetch<S>),
 }
 
-impl<S: Sampler> EvalLoader<S> {
+impl<S: SampleSource> EvalLoader<S> {
     /// Starts a pass over any samples, in their order; `feed.shuffle` is not looked at.
     ///
     /// # Errors
     /// A number out of range.
-    pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
+    pub fn over(source: S, feed: &Feed) -> Result<Self> {
         if feed.batch == 0 {
             return Err(Error::user("batch = 0").help("use at least 1"));
         }
-        let (len, batch) = (sampler.len(), feed.batch);
-        let assembler = Arc::new(Assembler::new(sampler, feed.seed, feed.workers)?);
+        let (len, batch) = (source.len(), feed.batch);
+        let assembler = Arc::new(Assembler::new(source, feed.seed, feed.workers)?);
         let mut next = 0;
         let maker = Arc::clone(&assembler);
         let make = move || {

@@ -11,7 +11,7 @@ use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::pipeline::prefetch::Prefetch;
-use crate::sampler::{Pictures, Sampler};
+use crate::source::{Pictures, SampleSource};
 
 /// How samples become batches, whatever they are.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl Default for Feed {
 /// Step `s` of epoch `e` takes the samples at `s * batch..` of the epoch's permutation
 /// `Philox::new(seed, Stream::Shuffle, e, 0)`; what is left over at the end of an epoch is dropped. The
 /// place of a broken file is taken by the next one of the permutation that loads.
-pub struct Loader<S: Sampler = Pictures> {
+pub struct Loader<S: SampleSource = Pictures> {
     plan: Plan<S>,
     prefetch: Option<Prefetch<S>>,
     inline: Epoch,
@@ -79,10 +79,10 @@ impl<S> Clone for Plan<S> {
     }
 }
 
-impl<S: Sampler> Plan<S> {
+impl<S: SampleSource> Plan<S> {
     fn make(&self, step: u64, epoch: &mut Epoch) -> Result<Assembled<S::Target>> {
         let number = step / self.steps_per_epoch;
-        let len = self.assembler.sampler().len();
+        let len = self.assembler.source().len();
         if epoch.order.as_ref().is_none_or(|(n, _)| *n != number) {
             let mut order: Vec<u32> = (0..len as u32).collect();
             if self.shuffle {
@@ -99,13 +99,13 @@ impl<S: Sampler> Plan<S> {
     }
 }
 
-impl<S: Sampler> Loader<S> {
+impl<S: SampleSource> Loader<S> {
     /// A loader of samples at step 0. No file is read before the first batch is asked for.
     ///
     /// # Errors
     /// A number out of range, or fewer samples than a batch.
-    pub fn over(sampler: S, feed: &Feed) -> Result<Self> {
-        let len = sampler.len();
+    pub fn over(source: S, feed: &Feed) -> Result<Self> {
+        let len = source.len();
         if feed.batch == 0 {
             return Err(Error::user("batch = 0").help("use at least 1"));
         }
@@ -118,7 +118,7 @@ impl<S: Sampler> Loader<S> {
         }
         let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
         let plan = Plan {
-            assembler: Arc::new(Assembler::new(sampler, feed.seed, feed.workers)?),
+            assembler: Arc::new(Assembler::new(source, feed.seed, feed.workers)?),
             batch: feed.batch,
             steps_per_epoch: (len / feed.batch) as u64,
             seed: feed.seed,
@@ -175,7 +175,7 @@ impl<S: Sampler> Loader<S> {
         for (index, error) in made.broken {
             if self.broken.insert(index) {
                 let text = error.to_string();
-                let location = self.plan.assembler.sampler().location(index);
+                let location = self.plan.assembler.source().location(index);
                 self.warnings.push(if text.contains(&location) {
                     text
                 } else {
@@ -195,7 +195,7 @@ impl<S: Sampler> Loader<S> {
         if made.empty > 0 {
             return Err(Error::user(format!(
                 "none of the {} samples can be read; the last: {last}",
-                self.plan.assembler.sampler().len()
+                self.plan.assembler.source().len()
             ))
             .help("check the data set"));
         }
@@ -256,7 +256,7 @@ impl BatchSource for Loader {
     }
 }
 
-impl<S: Sampler> ExampleSource<S::Target> for Loader<S> {
+impl<S: SampleSource> ExampleSource<S::Target> for Loader<S> {
     fn next_batch(&mut self) -> Result<Examples<S::Target>> {
         self.next_examples()
     }

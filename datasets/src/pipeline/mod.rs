@@ -11,5 +11,5 @@ pub mod mixing;
 pub mod orientation;
 pub(crate) mod prefetch;
 pub mod rand_augment;
-pub mod sampler;
+pub mod source;
 pub mod transform;

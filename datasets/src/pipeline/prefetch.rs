@@ -7,17 +7,17 @@ use std::thread::JoinHandle;
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
-use crate::sampler::Sampler;
+use crate::source::SampleSource;
 
 /// Batches made ahead on a thread: at most `ahead` (or 1, if that is 0) exist, finished or in the
 /// making, besides those that were handed over.
-pub(crate) struct Prefetch<S: Sampler> {
+pub(crate) struct Prefetch<S: SampleSource> {
     assembler: Arc<Assembler<S>>,
     receiver: Option<Receiver<Result<Assembled<S::Target>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<S: Sampler> Prefetch<S> {
+impl<S: SampleSource> Prefetch<S> {
     /// Calls `make` over and over until it returns none or an error.
     pub(crate) fn start(
         assembler: &Arc<Assembler<S>>,
@@ -53,7 +53,7 @@ impl<S: Sampler> Prefetch<S> {
     }
 }
 
-impl<S: Sampler> Drop for Prefetch<S> {
+impl<S: SampleSource> Drop for Prefetch<S> {
     fn drop(&mut self) {
         self.assembler.set_stop(true);
         // With no receiver, a thread that waits to hand over a batch gives up.

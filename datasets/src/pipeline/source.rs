@@ -9,7 +9,7 @@ use palimpsest_core::random::Philox;
 use crate::transform::{Scratch, Transform};
 
 /// Makes the pictures of batches one by one, each with what is true of it.
-pub trait Sampler: Send + Sync + 'static {
+pub trait SampleSource: Send + Sync + 'static {
     /// What is true of a picture.
     type Target: Send + 'static;
 
@@ -50,7 +50,7 @@ pub struct Pictures {
     pub transform: Transform,
 }
 
-impl Sampler for Pictures {
+impl SampleSource for Pictures {
     type Target = ();
 
     fn len(&self) -> usize {
