@@ -11,7 +11,9 @@ use palimpsest_core::Result;
 use palimpsest_core::data::{BatchSource, Dataset, Image};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::decode::{DecodeOptions, decode};
-use palimpsest_datasets::{Augment, Feed, IMAGENET_MEAN, IMAGENET_STD, Loader, Pictures, Scratch, Transform};
+use palimpsest_datasets::{
+    Augment, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Scratch, Transform,
+};
 
 /// JPEGs in memory, so that the disk is not measured.
 struct Jpegs(Vec<Vec<u8>>);
@@ -77,7 +79,10 @@ fn batches(c: &mut Criterion) {
         let augment = Augment::random_resized(0.67);
         let Ok(transform) = Transform::new(224, 3, augment, &IMAGENET_MEAN, &IMAGENET_STD) else { continue };
         let pictures = Pictures { dataset: Arc::clone(&data), transform };
-        let Ok(mut loader) = Loader::over(pictures, &Feed { workers, ..Feed::default() }) else { continue };
+        let Ok(mut loader) = Loader::over(pictures, &LoaderOptions { workers, ..LoaderOptions::default() })
+        else {
+            continue;
+        };
         group.bench_function(format!("{workers} workers"), |b| {
             b.iter(|| loader.next_batch().map(|batch| loader.recycle(black_box(batch))));
         });

@@ -15,7 +15,7 @@ use palimpsest_core::data::{BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DecodeOptions, Feed, IMAGENET_MEAN, IMAGENET_STD, Loader, Pictures, Scratch, Transform,
+    Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Scratch, Transform,
 };
 
 fn main() -> Result<()> {
@@ -29,8 +29,8 @@ fn main() -> Result<()> {
     }
     let recycle = flags.iter().any(|f| f == "--recycle");
     let transform = Transform::new(224, 3, Augment::random_resized(0.67), &IMAGENET_MEAN, &IMAGENET_STD)?;
-    let feed = Feed { batch, workers, ..Feed::default() };
-    let mut loader = Loader::over(Pictures { dataset, transform }, &feed)?;
+    let options = LoaderOptions { batch, workers, ..LoaderOptions::default() };
+    let mut loader = Loader::over(Pictures { dataset, transform }, &options)?;
     // The first batch starts the threads.
     black_box(loader.next_batch()?);
     let (start, mut count) = (Instant::now(), 0);

@@ -30,9 +30,9 @@ impl From<&ExamplesRequest<'_>> for Draw {
 
 /// Positions in a part of a data set, ascending.
 #[derive(Debug, Clone)]
-pub struct Chosen(Arc<[u32]>);
+pub struct Positions(Arc<[u32]>);
 
-impl Chosen {
+impl Positions {
     /// All of a part.
     pub fn all(count: usize) -> Self {
         Self((0..count as u32).collect())
@@ -72,7 +72,7 @@ impl Draw {
     ///
     /// # Errors
     /// A class with fewer images than shots: the result would not be what was asked for.
-    pub fn by_class(&self, dataset: &dyn Dataset, split: Split) -> Result<Chosen> {
+    pub fn by_class(&self, dataset: &dyn Dataset, split: Split) -> Result<Positions> {
         let names = dataset.classes();
         let mut classes: Vec<Vec<u32>> = vec![vec![]; names.len() + 1];
         for index in 0..dataset.len() {
@@ -107,28 +107,28 @@ impl Draw {
                 *samples = pick(samples, quota, &mut stream(class));
             }
         }
-        let mut chosen = classes.concat();
-        chosen.sort_unstable();
-        Ok(Chosen(chosen.into()))
+        let mut positions = classes.concat();
+        positions.sort_unstable();
+        Ok(Positions(positions.into()))
     }
 
     /// Of `count` images that have no one class, up to the limit.
     ///
     /// # Errors
     /// Images of each class are asked for.
-    pub fn of_any(&self, count: usize, split: Split) -> Result<Chosen> {
+    pub fn of_any(&self, count: usize, split: Split) -> Result<Positions> {
         if self.shots > 0 {
             return Err(Error::user("pictures of many objects can't be counted by class")
                 .help("limit the number of training images instead"));
         }
         let limit = self.limits[split as usize];
         if limit == 0 || limit >= count {
-            return Ok(Chosen::all(count));
+            return Ok(Positions::all(count));
         }
         let mut random = Philox::new(self.seed, Stream::Shuffle, STEP, split as u64);
-        let mut chosen: Vec<u32> = random.choose(count, limit).into_iter().map(|i| i as u32).collect();
-        chosen.sort_unstable();
-        Ok(Chosen(chosen.into()))
+        let mut positions: Vec<u32> = random.choose(count, limit).into_iter().map(|i| i as u32).collect();
+        positions.sort_unstable();
+        Ok(Positions(positions.into()))
     }
 }
 

@@ -28,7 +28,7 @@ pub use augment::{Augment, Border, Crop, Filter};
 pub use decode::DecodeOptions;
 pub use draw::Draw;
 pub use eval_loader::EvalLoader;
-pub use loader::{Feed, Loader};
+pub use loader::{Loader, LoaderOptions};
 pub use open::{open, open_detection, open_segmentation, open_with_notes};
 pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};

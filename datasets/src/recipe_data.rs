@@ -15,7 +15,7 @@ use crate::augment::{Augment, Border, Crop, Filter};
 use crate::draw::Draw;
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
-use crate::loader::{Feed, Loader};
+use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::reader::{Opened, ReaderEntry};
 use crate::source::Pictures;
@@ -74,8 +74,8 @@ impl DataSource {
     }
 
     /// How samples become batches.
-    pub fn feed(&self, batch: usize, seed: u64) -> Feed {
-        Feed {
+    pub fn loader_options(&self, batch: usize, seed: u64) -> LoaderOptions {
+        LoaderOptions {
             batch,
             workers: self.settings.workers,
             seed,
@@ -214,9 +214,9 @@ impl RecipeData {
             filter: Filter::Bilinear,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
-        let feed = self.source.feed(recipe.train.batch, recipe.run.seed);
+        let options = self.source.feed(recipe.train.batch, recipe.run.seed);
         let images = Pictures { dataset: self.parts.train.clone(), transform };
-        Loader::over(images, &feed).map_err(|e| e.at("`data`"))
+        Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }
 
     /// One pass over the test images in order, by their middle squares.
@@ -251,8 +251,8 @@ impl RecipeData {
                     .help("give every image a class, or set eval.heads = []"));
             }
         }
-        let feed = self.source.feed(BATCH, draw.seed);
-        Ok(Box::new(ClassExamples::plain(&self.parts, draw, &self.middle()?, feed)?))
+        let options = self.source.feed(BATCH, draw.seed);
+        Ok(Box::new(ClassExamples::plain(&self.parts, draw, &self.middle()?, options)?))
     }
 
     fn middle(&self) -> Result<Transform> {

@@ -83,7 +83,7 @@ impl<E: Engine, const N: usize> Operands<E, N> {
         }
         // What is absent needs a node too, and a node some tensor.
         let absent = inputs.iter().any(Option::is_none);
-        let stand_in = inputs.iter().flatten().find_map(|input| match input {
+        let template = inputs.iter().flatten().find_map(|input| match input {
             Float::Tracked(tensor) if absent => Some(tensor.primitive().clone()),
             _ => None,
         });
@@ -97,7 +97,7 @@ impl<E: Engine, const N: usize> Operands<E, N> {
                 }
                 other => {
                     let tensor = other.map(Float::into_inner);
-                    let holder = tensor.clone().or_else(|| stand_in.clone());
+                    let holder = tensor.clone().or_else(|| template.clone());
                     let holder = holder.expect("where an input is absent, another is tracked");
                     (tensor, Recorded::<E>::new(holder).into_parts().1)
                 }

@@ -30,7 +30,7 @@ pub struct TrainedHead {
     /// The fields of the `[augment]` table of its data.
     pub augment: fn() -> Result<Vec<Field>>,
     /// The data set that stands in where the data of this name have no such targets as it needs.
-    pub stand_in: fn(&str) -> Result<Option<&'static str>>,
+    pub fallback: fn(&str) -> Result<Option<&'static str>>,
     /// What fitting it would take, from trying so many steps.
     pub plan: fn(&FitRequest<'_>, usize) -> Result<FitPlan>,
     /// Fits and scores it.
@@ -53,7 +53,7 @@ impl TaskHeadEntry {
             training: H::TRAINING,
             check: |section| section.read::<H::Settings>().map(drop),
             augment: || Ok((examples_of::<H::Target>()?.fields)()),
-            stand_in: |data| Ok((examples_of::<H::Target>()?.stand_in)(data)),
+            fallback: |data| Ok((examples_of::<H::Target>()?.fallback)(data)),
             plan: plan::<H>,
             fit: fit::<H>,
         };

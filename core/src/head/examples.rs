@@ -125,7 +125,7 @@ pub trait OpenExamples: 'static {
     type Settings: Settings;
 
     /// The data set that stands in where the data `name` have no such targets and the user named no others.
-    fn stand_in(name: &str) -> Option<&'static str> {
+    fn fallback(name: &str) -> Option<&'static str> {
         let _ = name;
         None
     }
@@ -145,8 +145,8 @@ pub struct ExamplesEntry {
     target: fn() -> TypeId,
     /// The fields of the `[augment]` table.
     pub fields: fn() -> Vec<Field>,
-    /// See [`OpenExamples::stand_in`].
-    pub stand_in: fn(&str) -> Option<&'static str>,
+    /// See [`OpenExamples::fallback`].
+    pub fallback: fn(&str) -> Option<&'static str>,
     open: fn(&Section, &ExamplesRequest<'_>) -> Result<Box<dyn Any>>,
 }
 
@@ -156,7 +156,7 @@ impl ExamplesEntry {
         Self {
             target: TypeId::of::<O::Target>,
             fields: O::Settings::fields,
-            stand_in: O::stand_in,
+            fallback: O::fallback,
             open: |augment, request| {
                 let settings: O::Settings = augment.read()?;
                 let opened =

@@ -11,10 +11,10 @@ use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
 
 use crate::augment::{Augment, Border, Crop, Filter};
-use crate::draw::{Chosen, Draw};
+use crate::draw::{Draw, Positions};
 use crate::erasing::erase;
 use crate::eval_loader::EvalLoader;
-use crate::loader::{Feed, Loader};
+use crate::loader::{Loader, LoaderOptions};
 use crate::mixing::Mixing;
 use crate::rand_augment::RandAugment;
 use crate::recipe_data::{DataSource, Parts};
@@ -76,7 +76,7 @@ impl ClassAugment {
 #[derive(Clone)]
 struct Part {
     dataset: Arc<dyn Dataset>,
-    chosen: Chosen,
+    positions: Positions,
 }
 
 /// Pictures and their classes.
@@ -91,10 +91,10 @@ impl SampleSource for Classified {
     type Target = Class;
 
     fn len(&self) -> usize {
-        self.part.chosen.len()
+        self.part.positions.len()
     }
     fn origin(&self, index: usize) -> usize {
-        self.part.chosen.at(index)
+        self.part.positions.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
@@ -175,14 +175,19 @@ pub(crate) struct ClassExamples {
     training: Transform,
     testing: Transform,
     settings: ClassAugment,
-    feed: Feed,
+    options: LoaderOptions,
 }
 
 impl ClassExamples {
     /// The images of a draw, of which nothing is changed at random.
-    pub(crate) fn plain(parts: &Parts, draw: &Draw, transform: &Transform, feed: Feed) -> Result<Self> {
+    pub(crate) fn plain(
+        parts: &Parts,
+        draw: &Draw,
+        transform: &Transform,
+        options: LoaderOptions,
+    ) -> Result<Self> {
         let settings = ClassAugment { mix_probability: 0.0, ..ClassAugment::default() };
-        Self::new(parts, draw, [transform.clone(), transform.clone()], settings, feed)
+        Self::new(parts, draw, [transform.clone(), transform.clone()], settings, options)
     }
 
     fn new(
@@ -190,14 +195,14 @@ impl ClassExamples {
         draw: &Draw,
         [training, testing]: [Transform; 2],
         settings: ClassAugment,
-        feed: Feed,
+        options: LoaderOptions,
     ) -> Result<Self> {
         let part = |dataset: &Arc<dyn Dataset>, split| {
-            let chosen = draw.by_class(&**dataset, split)?;
-            Ok(Part { dataset: dataset.clone(), chosen })
+            let positions = draw.by_class(&**dataset, split)?;
+            Ok(Part { dataset: dataset.clone(), positions })
         };
         let parts = [part(train, Split::Train)?, part(test, Split::Test)?];
-        let sizes = [&parts[0], &parts[1]].map(|part| part.chosen.size(&*part.dataset));
+        let sizes = [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset));
         Ok(Self { parts, sizes, notes: notes.clone(), training, testing, settings, feed })
     }
 }
@@ -237,8 +242,8 @@ impl TaskExamples<Class> for ClassExamples {
             probability: settings.mix_probability,
             switch: settings.cutmix_share,
         };
-        let loader = Loader::over(source, &Feed { batch, ..self.feed })?;
-        Ok(Box::new(Mixed { loader, mixing, seed: self.feed.seed }))
+        let loader = Loader::over(source, &LoaderOptions { batch, ..self.options })?;
+        Ok(Box::new(Mixed { loader, mixing, seed: self.options.seed }))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, Class>> {
@@ -248,7 +253,7 @@ impl TaskExamples<Class> for ClassExamples {
             rand_augment: None,
             erasing: 0.0,
         };
-        let mut loader = EvalLoader::over(source, &Feed { batch: TEST_BATCH, ..self.feed })?;
+        let mut loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, ..self.options })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }
@@ -277,9 +282,9 @@ impl OpenExamples for OpenClasses {
         let resize = (settings.test_resize * size as f64).round() as usize;
         let middle = Augment { filter: Filter::Bicubic, ..Augment::centre(resize) };
         let transforms = [source.transform(size, augment)?, source.transform(size, middle)?];
-        let feed = source.feed(1, request.seed);
+        let options = source.feed(1, request.seed);
         let draw = Draw::from(request);
-        Ok(Box::new(ClassExamples::new(&parts, &draw, transforms, settings.clone(), feed)?))
+        Ok(Box::new(ClassExamples::new(&parts, &draw, transforms, settings.clone(), options)?))
     }
 }
 

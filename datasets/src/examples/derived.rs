@@ -8,9 +8,9 @@ use palimpsest_core::head::{ExampleSource, ExamplesRequest, PartSize, Pass, Targ
 use palimpsest_core::random::Philox;
 
 use crate::augment::Augment;
-use crate::draw::{Chosen, Draw};
+use crate::draw::{Draw, Positions};
 use crate::eval_loader::EvalLoader;
-use crate::loader::{Feed, Loader};
+use crate::loader::{Loader, LoaderOptions};
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
@@ -30,11 +30,11 @@ pub fn derived<T: Target>(
     let source = DataSource::from(request);
     let Parts { train, test, notes } = source.images()?;
     let draw = Draw { shots: 0, ..Draw::from(request) };
-    let chosen = [draw.by_class(&*train, Split::Train)?, draw.by_class(&*test, Split::Test)?];
+    let positions = [draw.by_class(&*train, Split::Train)?, draw.by_class(&*test, Split::Test)?];
     Ok(Box::new(Derived {
-        sizes: [chosen[0].size(&*train), chosen[1].size(&*test)],
+        sizes: [positions[0].size(&*train), positions[1].size(&*test)],
         parts: [train, test],
-        chosen,
+        positions,
         notes,
         transform: source.transform(request.image[1], Augment::centre(request.image[1]))?,
         derive: Arc::new(derive),
@@ -44,17 +44,17 @@ pub fn derived<T: Target>(
 
 struct Derived<T> {
     parts: [Arc<dyn Dataset>; 2],
-    chosen: [Chosen; 2],
+    positions: [Positions; 2],
     sizes: [PartSize; 2],
     notes: Vec<String>,
     transform: Transform,
     derive: Derive<T>,
-    feed: Feed,
+    options: LoaderOptions,
 }
 
 struct DerivedSource<T> {
     dataset: Arc<dyn Dataset>,
-    chosen: Chosen,
+    positions: Positions,
     transform: Transform,
     derive: Derive<T>,
 }
@@ -63,10 +63,10 @@ impl<T: Target> SampleSource for DerivedSource<T> {
     type Target = T;
 
     fn len(&self) -> usize {
-        self.chosen.len()
+        self.positions.len()
     }
     fn origin(&self, index: usize) -> usize {
-        self.chosen.at(index)
+        self.positions.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.transform.shape()
@@ -89,7 +89,7 @@ impl<T: Target> Derived<T> {
     fn source(&self, split: Split) -> DerivedSource<T> {
         DerivedSource {
             dataset: self.parts[split as usize].clone(),
-            chosen: self.chosen[split as usize].clone(),
+            positions: self.positions[split as usize].clone(),
             transform: self.transform.clone(),
             derive: self.derive.clone(),
         }
@@ -110,12 +110,13 @@ impl<T: Target> TaskExamples<T> for Derived<T> {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>> {
-        Ok(Box::new(Loader::over(self.source(Split::Train), &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(self.source(Split::Train), &LoaderOptions { batch, ..self.options })?))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, T>> {
         const BATCH: usize = 64;
-        let mut loader = EvalLoader::over(self.source(split), &Feed { batch: BATCH, ..self.feed })?;
+        let mut loader =
+            EvalLoader::over(self.source(split), &LoaderOptions { batch: BATCH, ..self.options })?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }

@@ -12,9 +12,9 @@ use palimpsest_targets::{LabelMap, SegmentationData};
 
 use crate::augment::Filter;
 use crate::colour::with_channels;
-use crate::draw::{Chosen, Draw};
+use crate::draw::{Draw, Positions};
 use crate::joint::{ScaledCrop, planes};
-use crate::loader::{Feed, Loader};
+use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_label_maps;
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
@@ -56,7 +56,7 @@ impl LabelMapAugment {
 /// What makes training samples.
 struct Framed {
     data: Arc<dyn SegmentationData>,
-    chosen: Chosen,
+    positions: Positions,
     crop: ScaledCrop,
     image: [usize; 3],
     normalisation: [Vec<f32>; 2],
@@ -66,16 +66,16 @@ impl SampleSource for Framed {
     type Target = LabelMap;
 
     fn len(&self) -> usize {
-        self.chosen.len()
+        self.positions.len()
     }
     fn origin(&self, index: usize) -> usize {
-        self.chosen.at(index)
+        self.positions.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.image
     }
     fn location(&self, index: usize) -> String {
-        self.data.location(self.chosen.at(index))
+        self.data.location(self.positions.at(index))
     }
     fn label(&self, _: usize) -> i64 {
         -1
@@ -87,7 +87,7 @@ impl SampleSource for Framed {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<LabelMap> {
-        let (image, map) = self.data.sample(self.chosen.at(index))?;
+        let (image, map) = self.data.sample(self.positions.at(index))?;
         let image = with_channels(image, self.image[0])?;
         let framing = self.crop.draw(&map, random);
         // What is padded is black, as in mmsegmentation, before normalisation.
@@ -101,12 +101,12 @@ impl SampleSource for Framed {
 /// The parts of a data set with label maps.
 struct LabelMaps {
     parts: [Arc<dyn SegmentationData>; 2],
-    chosen: [Chosen; 2],
+    positions: [Positions; 2],
     notes: Vec<String>,
     crop: ScaledCrop,
     image: [usize; 3],
     normalisation: [Vec<f32>; 2],
-    feed: Feed,
+    options: LoaderOptions,
 }
 
 /// Test pictures of one size that follow each other are put into one batch, up to this many.
@@ -119,7 +119,7 @@ impl TaskExamples<LabelMap> for LabelMaps {
 
     fn sizes(&self) -> [PartSize; 2] {
         let classes = self.classes().len();
-        [0, 1].map(|part| PartSize { images: self.chosen[part].len(), classes })
+        [0, 1].map(|part| PartSize { images: self.positions[part].len(), classes })
     }
 
     fn notes(&self) -> &[String] {
@@ -129,23 +129,23 @@ impl TaskExamples<LabelMap> for LabelMaps {
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<LabelMap>>> {
         let source = Framed {
             data: self.parts[0].clone(),
-            chosen: self.chosen[0].clone(),
+            positions: self.positions[0].clone(),
             crop: self.crop,
             image: self.image,
             normalisation: self.normalisation.clone(),
         };
-        Ok(Box::new(Loader::over(source, &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(source, &LoaderOptions { batch, ..self.options })?))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, LabelMap>> {
-        let (data, chosen) = (&self.parts[split as usize], &self.chosen[split as usize]);
+        let (data, positions) = (&self.parts[split as usize], &self.positions[split as usize]);
         let mut pending: Option<Result<(usize, Image, LabelMap)>> = None;
         let mut next = 0;
         let mut load = move || {
             let position = next;
             next += 1;
-            (position < chosen.len()).then(|| {
-                let (image, map) = data.sample(chosen.at(position))?;
+            (position < positions.len()).then(|| {
+                let (image, map) = data.sample(positions.at(position))?;
                 Ok((position, with_channels(image, self.image[0])?, map))
             })
         };
@@ -163,21 +163,21 @@ impl TaskExamples<LabelMap> for LabelMaps {
                     None => break,
                 }
             }
-            Some(Ok(self.batch(same, chosen)))
+            Some(Ok(self.batch(same, positions)))
         })))
     }
 }
 
 impl LabelMaps {
     /// Pictures of one size, as they are.
-    fn batch(&self, found: Vec<(usize, Image, LabelMap)>, chosen: &Chosen) -> Examples<LabelMap> {
+    fn batch(&self, found: Vec<(usize, Image, LabelMap)>, positions: &Positions) -> Examples<LabelMap> {
         let (width, height) = found.first().map_or((0, 0), |f| (f.1.width, f.1.height));
         let [mean, std] = &self.normalisation;
         let mut batch = Batch {
             pixels: vec![],
             shape: [found.len(), self.image[0], height, width],
             labels: vec![-1; found.len()],
-            indices: found.iter().map(|f| chosen.at(f.0)).collect(),
+            indices: found.iter().map(|f| positions.at(f.0)).collect(),
             first_sample: found.first().map_or(0, |f| f.0 as u64),
         };
         let mut targets = vec![];
@@ -196,7 +196,7 @@ impl OpenExamples for OpenLabelMaps {
     type Target = LabelMap;
     type Settings = LabelMapAugment;
 
-    fn stand_in(name: &str) -> Option<&'static str> {
+    fn fallback(name: &str) -> Option<&'static str> {
         (!gives_label_maps(name)).then_some("scenes")
     }
 
@@ -208,7 +208,7 @@ impl OpenExamples for OpenLabelMaps {
         let Parts { train, test, notes } = source.label_maps()?;
         let draw = Draw::from(request);
         Ok(Box::new(LabelMaps {
-            chosen: [draw.of_any(train.len(), Split::Train)?, draw.of_any(test.len(), Split::Test)?],
+            positions: [draw.of_any(train.len(), Split::Train)?, draw.of_any(test.len(), Split::Test)?],
             parts: [train, test],
             notes,
             crop: settings.crop(request.image)?,

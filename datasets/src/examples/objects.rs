@@ -12,10 +12,10 @@ use palimpsest_targets::{DetectionData, Objects};
 
 use crate::augment::Filter;
 use crate::colour::with_channels;
-use crate::draw::{Chosen, Draw};
+use crate::draw::{Draw, Positions};
 use crate::eval_loader::EvalLoader;
 use crate::joint::{Framing, LargeScaleJitter, planes};
-use crate::loader::{Feed, Loader};
+use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_objects;
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
@@ -50,7 +50,7 @@ impl ObjectAugment {
 #[derive(Clone)]
 struct Framed {
     data: Arc<dyn DetectionData>,
-    chosen: Chosen,
+    positions: Positions,
     jitter: Option<LargeScaleJitter>,
     least_visible: f64,
     image: [usize; 3],
@@ -61,16 +61,16 @@ impl SampleSource for Framed {
     type Target = Objects;
 
     fn len(&self) -> usize {
-        self.chosen.len()
+        self.positions.len()
     }
     fn origin(&self, index: usize) -> usize {
-        self.chosen.at(index)
+        self.positions.at(index)
     }
     fn shape(&self) -> [usize; 3] {
         self.image
     }
     fn location(&self, index: usize) -> String {
-        self.data.location(self.chosen.at(index))
+        self.data.location(self.positions.at(index))
     }
     fn label(&self, _: usize) -> i64 {
         -1
@@ -82,7 +82,7 @@ impl SampleSource for Framed {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<Objects> {
-        let (image, objects) = self.data.sample(self.chosen.at(index))?;
+        let (image, objects) = self.data.sample(self.positions.at(index))?;
         let [channels, height, width] = self.image;
         let image = with_channels(image, channels)?;
         let picture = (image.width, image.height);
@@ -105,7 +105,7 @@ impl SampleSource for Framed {
 struct ObjectExamples {
     parts: [Framed; 2],
     notes: Vec<String>,
-    feed: Feed,
+    options: LoaderOptions,
 }
 
 /// Pictures in a test batch.
@@ -126,13 +126,13 @@ impl TaskExamples<Objects> for ObjectExamples {
     }
 
     fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<Objects>>> {
-        Ok(Box::new(Loader::over(self.parts[0].clone(), &Feed { batch, ..self.feed })?))
+        Ok(Box::new(Loader::over(self.parts[0].clone(), &LoaderOptions { batch, ..self.options })?))
     }
 
     fn pass(&self, split: Split) -> Result<Pass<'_, Objects>> {
-        let feed = Feed { batch: TEST_BATCH, ..self.feed };
+        let options = LoaderOptions { batch: TEST_BATCH, ..self.options };
         let part = Framed { jitter: None, ..self.parts[split as usize].clone() };
-        let mut loader = EvalLoader::over(part, &feed)?;
+        let mut loader = EvalLoader::over(part, &options)?;
         Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
     }
 }
@@ -144,7 +144,7 @@ impl OpenExamples for OpenObjects {
     type Target = Objects;
     type Settings = ObjectAugment;
 
-    fn stand_in(name: &str) -> Option<&'static str> {
+    fn fallback(name: &str) -> Option<&'static str> {
         (!gives_objects(name)).then_some("scenes")
     }
 
@@ -158,7 +158,7 @@ impl OpenExamples for OpenObjects {
         let jitter = settings.jitter(request.image)?;
         let part = |data: Arc<dyn DetectionData>, split| -> Result<Framed> {
             Ok(Framed {
-                chosen: draw.of_any(data.len(), split)?,
+                positions: draw.of_any(data.len(), split)?,
                 data,
                 jitter: (split == Split::Train).then_some(jitter),
                 least_visible: settings.least_visible,

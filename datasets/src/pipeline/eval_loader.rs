@@ -8,7 +8,7 @@ use palimpsest_core::head::Examples;
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
-use crate::loader::Feed;
+use crate::loader::LoaderOptions;
 use crate::pipeline::prefetch::Prefetch;
 use crate::source::{Pictures, SampleSource};
 
@@ -32,16 +32,16 @@ enum Source<S: SampleSource> {
 }
 
 impl<S: SampleSource> EvalLoader<S> {
-    /// Starts a pass over any samples, in their order; `feed.shuffle` is not looked at.
+    /// Starts a pass over any samples, in their order; `options.shuffle` is not looked at.
     ///
     /// # Errors
     /// A number out of range.
-    pub fn over(source: S, feed: &Feed) -> Result<Self> {
-        if feed.batch == 0 {
+    pub fn over(source: S, options: &LoaderOptions) -> Result<Self> {
+        if options.batch == 0 {
             return Err(Error::user("batch = 0").help("use at least 1"));
         }
-        let (len, batch) = (source.len(), feed.batch);
-        let assembler = Arc::new(Assembler::new(source, feed.seed, feed.workers)?);
+        let (len, batch) = (source.len(), options.batch);
+        let assembler = Arc::new(Assembler::new(source, options.seed, options.workers)?);
         let mut next = 0;
         let maker = Arc::clone(&assembler);
         let make = move || {
@@ -51,12 +51,12 @@ impl<S: SampleSource> EvalLoader<S> {
                 maker.assemble(next - start, 0, 1, start as u64, |slot| std::iter::once(start + slot))
             })
         };
-        let source = if feed.workers == 0 {
+        let source = if options.workers == 0 {
             Source::Inline(Box::new(make))
         } else {
-            Source::Ahead(Prefetch::start(&assembler, feed.prefetch, make)?)
+            Source::Ahead(Prefetch::start(&assembler, options.prefetch, make)?)
         };
-        let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        let limit = options.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
         Ok(Self { source, samples: len, limit, broken: BTreeMap::new(), done: false })
     }
 

@@ -15,7 +15,7 @@ use crate::source::{Pictures, SampleSource};
 
 /// How samples become batches, whatever they are.
 #[derive(Debug, Clone, Copy)]
-pub struct Feed {
+pub struct LoaderOptions {
     /// Samples in a batch.
     pub batch: usize,
     /// Threads that load and transform; 0 does the work in the thread that asks for a batch.
@@ -31,7 +31,7 @@ pub struct Feed {
     pub prefetch: usize,
 }
 
-impl Default for Feed {
+impl Default for LoaderOptions {
     fn default() -> Self {
         Self { batch: 64, workers: 2, seed: 0, shuffle: true, bad_files_limit: None, prefetch: 2 }
     }
@@ -104,25 +104,25 @@ impl<S: SampleSource> Loader<S> {
     ///
     /// # Errors
     /// A number out of range, or fewer samples than a batch.
-    pub fn over(source: S, feed: &Feed) -> Result<Self> {
+    pub fn over(source: S, options: &LoaderOptions) -> Result<Self> {
         let len = source.len();
-        if feed.batch == 0 {
+        if options.batch == 0 {
             return Err(Error::user("batch = 0").help("use at least 1"));
         }
-        if len < feed.batch {
-            return Err(Error::user(format!("batch = {} but the data set has {len} samples", feed.batch))
+        if len < options.batch {
+            return Err(Error::user(format!("batch = {} but the data set has {len} samples", options.batch))
                 .help("use a smaller batch or more data"));
         }
         if len > u32::MAX as usize {
             return Err(Error::user(format!("{len} samples")).help("use at most 4294967295"));
         }
-        let limit = feed.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        let limit = options.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
         let plan = Plan {
-            assembler: Arc::new(Assembler::new(source, feed.seed, feed.workers)?),
-            batch: feed.batch,
-            steps_per_epoch: (len / feed.batch) as u64,
-            seed: feed.seed,
-            shuffle: feed.shuffle,
+            assembler: Arc::new(Assembler::new(source, options.seed, options.workers)?),
+            batch: options.batch,
+            steps_per_epoch: (len / options.batch) as u64,
+            seed: options.seed,
+            shuffle: options.shuffle,
             // One more than is forgiven, so that a slot that finds none ends the run.
             tries: limit.saturating_add(1),
         };
@@ -131,8 +131,8 @@ impl<S: SampleSource> Loader<S> {
             prefetch: None,
             inline: Epoch::default(),
             next_step: 0,
-            ahead: feed.prefetch,
-            inline_work: feed.workers == 0,
+            ahead: options.prefetch,
+            inline_work: options.workers == 0,
             limit,
             broken: BTreeSet::new(),
             warnings: Vec::new(),

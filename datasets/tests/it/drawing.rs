@@ -6,7 +6,7 @@ use std::path::Path;
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{Class, Examples};
 use palimpsest_core::recipe::Recipe;
-use palimpsest_datasets::draw::{Chosen, Draw};
+use palimpsest_datasets::draw::{Draw, Positions};
 use palimpsest_datasets::{DataSpec, RecipeData, open};
 use tempfile::tempdir;
 
@@ -23,10 +23,10 @@ fn sorted(root: &Path) {
     }
 }
 
-fn by_class(data: &dyn Dataset, chosen: &Chosen) -> BTreeMap<u32, usize> {
+fn by_class(data: &dyn Dataset, positions: &Positions) -> BTreeMap<u32, usize> {
     let mut counts = BTreeMap::new();
-    for i in 0..chosen.len() {
-        *counts.entry(data.label(chosen.at(i)).expect("a class")).or_default() += 1;
+    for i in 0..positions.len() {
+        *counts.entry(data.label(positions.at(i)).expect("a class")).or_default() += 1;
     }
     counts
 }
@@ -40,22 +40,22 @@ fn a_draw_is_exact_spread_and_the_seeds() {
         let draw = Draw { seed, limits: [limit, 0], ..Draw::default() };
         draw.by_class(&*data, Split::Train).expect("is drawn")
     };
-    let positions = |chosen: &Chosen| (0..chosen.len()).map(|i| chosen.at(i)).collect::<Vec<_>>();
+    let positions = |positions: &Positions| (0..positions.len()).map(|i| positions.at(i)).collect::<Vec<_>>();
     for limit in [1, 19, 20, 21, 50, 64, 65, 100, 230] {
-        let chosen = draw(limit, 7);
-        let counts = by_class(&*data, &chosen);
+        let positions = draw(limit, 7);
+        let counts = by_class(&*data, &positions);
         assert_eq!(counts.values().sum::<usize>(), limit);
         assert_eq!(counts.len(), limit.min(20), "every class, if there are images for all");
         let without_small: Vec<_> =
             counts.iter().filter(|(class, _)| **class != 0).map(|(_, n)| *n).collect();
         let (least, most) = (without_small.iter().min(), without_small.iter().max());
         assert!(limit < 20 || most <= least.map(|least| least + 1).as_ref(), "{limit}: {counts:?}");
-        assert!(positions(&chosen).is_sorted_by(|a, b| a < b), "none twice");
-        assert_eq!(positions(&chosen), positions(&draw(limit, 7)));
-        let size = chosen.size(&*data);
+        assert!(positions(&positions).is_sorted_by(|a, b| a < b), "none twice");
+        assert_eq!(positions(&positions), positions(&draw(limit, 7)));
+        let size = positions.size(&*data);
         assert_eq!((size.images, size.classes), (limit, limit.min(20)));
         if limit < 230 {
-            assert_ne!(positions(&chosen), positions(&draw(limit, 8)), "{limit}");
+            assert_ne!(positions(&positions), positions(&draw(limit, 8)), "{limit}");
         }
     }
     assert_eq!(draw(100, 0).len(), 100);

@@ -1,22 +1,24 @@
 use std::sync::Arc;
 
 use palimpsest_core::data::Batch;
-use palimpsest_datasets::{Augment, EvalLoader, Feed, IMAGENET_MEAN, IMAGENET_STD, Pictures, Transform};
+use palimpsest_datasets::{
+    Augment, EvalLoader, IMAGENET_MEAN, IMAGENET_STD, LoaderOptions, Pictures, Transform,
+};
 
 use crate::files::{Numbered, assert_error};
 
-fn config(workers: usize) -> Feed {
-    Feed { batch: 4, workers, ..Feed::default() }
+fn config(workers: usize) -> LoaderOptions {
+    LoaderOptions { batch: 4, workers, ..LoaderOptions::default() }
 }
 
 /// The middle squares, of 12 x 12.
-fn loader(data: Numbered, config: &Feed) -> EvalLoader {
+fn loader(data: Numbered, config: &LoaderOptions) -> EvalLoader {
     let transform = Transform::new(12, 3, Augment::centre(12), &IMAGENET_MEAN, &IMAGENET_STD);
     let pictures = Pictures { dataset: Arc::new(data), transform: transform.expect("is sound") };
     EvalLoader::over(pictures, config).expect("is sound")
 }
 
-fn pass(data: Numbered, config: &Feed) -> (Vec<Batch>, Vec<usize>) {
+fn pass(data: Numbered, config: &LoaderOptions) -> (Vec<Batch>, Vec<usize>) {
     let mut loader = loader(data, config);
     let batches = loader.by_ref().map(|b| b.expect("a batch")).collect();
     (batches, loader.broken().keys().copied().collect())
@@ -46,7 +48,7 @@ fn broken_files_are_left_out() {
         let image = 3 * 12 * 12;
         assert_eq!(batches[0].pixels[image..], whole[0].pixels[2 * image..]);
         assert_eq!(batches[0].labels, [-1, 2, -1]);
-        let strict = Feed { bad_files_limit: Some(2), ..config(workers) };
+        let strict = LoaderOptions { bad_files_limit: Some(2), ..config(workers) };
         let mut loader = loader(Numbered::new(10, &[1, 4, 5]), &strict);
         assert!(loader.next().expect("a batch").is_ok());
         assert_error(loader.next().expect("an error"), &["3 of 10 files are broken", "bad_files_limit = 2"]);

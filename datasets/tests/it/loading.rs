@@ -7,15 +7,15 @@ use palimpsest_core::data::{Batch, BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DataSpec, DecodeOptions, Feed, IMAGENET_MEAN, IMAGENET_STD, Loader, Pictures, Split, Transform,
-    open,
+    Augment, DataSpec, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Split,
+    Transform, open,
 };
 use tempfile::tempdir;
 
 use crate::files::{Numbered, assert_error, jpeg, put};
 
-fn config(batch: usize, workers: usize) -> Feed {
-    Feed { batch, workers, seed: 11, ..Feed::default() }
+fn config(batch: usize, workers: usize) -> LoaderOptions {
+    LoaderOptions { batch, workers, seed: 11, ..LoaderOptions::default() }
 }
 
 /// Images of 12 x 12.
@@ -24,7 +24,7 @@ fn pictures(dataset: Arc<dyn Dataset>) -> Pictures {
     Pictures { dataset, transform: transform.expect("is sound") }
 }
 
-fn loader(data: Numbered, config: &Feed) -> Loader {
+fn loader(data: Numbered, config: &LoaderOptions) -> Loader {
     Loader::over(pictures(Arc::new(data)), config).expect("is sound")
 }
 
@@ -54,7 +54,7 @@ fn the_order_is_the_epochs_permutation() {
 fn any_number_of_workers_gives_the_same_batches() {
     let want = take(&mut loader(Numbered::new(40, &[]), &config(7, 0)), 12);
     for (workers, prefetch) in [(1, 0), (1, 2), (4, 1), (4, 5)] {
-        let config = Feed { prefetch, ..config(7, workers) };
+        let config = LoaderOptions { prefetch, ..config(7, workers) };
         let mut loader = loader(Numbered::new(40, &[]), &config);
         for want in &want {
             let got = loader.next_batch().expect("a batch");
@@ -73,14 +73,15 @@ fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
     };
     // Another batch size, another order of the same epoch: the same pixels.
     let one = take(&mut loader(Numbered::new(24, &[]), &config(24, 2)), 2);
-    let many = take(&mut loader(Numbered::new(24, &[]), &Feed { shuffle: false, ..config(4, 2) }), 6);
+    let many =
+        take(&mut loader(Numbered::new(24, &[]), &LoaderOptions { shuffle: false, ..config(4, 2) }), 6);
     for index in 0..24 {
         let want = picture(&one[0], index).expect("all are there");
         let got = many.iter().find_map(|b| picture(b, index)).expect("all are there");
         assert_eq!(got, want);
         assert_ne!(picture(&one[1], index).expect("all are there"), want, "another epoch");
     }
-    let other = take(&mut loader(Numbered::new(24, &[]), &Feed { seed: 12, ..config(24, 2) }), 1);
+    let other = take(&mut loader(Numbered::new(24, &[]), &LoaderOptions { seed: 12, ..config(24, 2) }), 1);
     assert_ne!(other[0].indices, one[0].indices);
 }
 
@@ -131,7 +132,7 @@ fn too_many_broken_files_are_an_error() {
     let mut steps = BTreeSet::new();
     for workers in [0, 1, 4] {
         let broken: Vec<usize> = (0..60).filter(|i| i % 6 == 0).collect();
-        let config = Feed { bad_files_limit: Some(4), ..config(4, workers) };
+        let config = LoaderOptions { bad_files_limit: Some(4), ..config(4, workers) };
         let mut loader = loader(Numbered::new(60, &broken), &config);
         let (step, error) = (0..).find_map(|s| loader.next_batch().err().map(|e| (s, e))).expect("ends");
         let text = error.to_string();
@@ -144,7 +145,7 @@ fn too_many_broken_files_are_an_error() {
     // All broken, fewer than the limit.
     let mut none = loader(Numbered::new(6, &[0, 1, 2, 3, 4, 5]), &config(2, 2));
     assert_error(none.next_batch(), &["none of the 6 samples can be read"]);
-    let zero = Feed { bad_files_limit: Some(0), ..config(6, 2) };
+    let zero = LoaderOptions { bad_files_limit: Some(0), ..config(6, 2) };
     assert_error(
         loader(Numbered::new(6, &[3]), &zero).next_batch(),
         &["1 broken files", "bad_files_limit = 0"],
@@ -171,7 +172,7 @@ fn broken_pictures_on_disk() {
 fn memory_is_bounded() {
     for prefetch in [0, 1, 3] {
         let data = Arc::new(Numbered::new(400, &[]));
-        let config = Feed { prefetch, ..config(10, 2) };
+        let config = LoaderOptions { prefetch, ..config(10, 2) };
         let mut loader = Loader::over(pictures(data.clone()), &config).expect("is sound");
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(
@@ -257,8 +258,8 @@ fn a_batch_larger_than_the_data_is_refused() {
 fn the_embedded_sample_as_grey_batches() {
     let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
     let transform = Transform::new(28, 1, Augment::pad_and_crop(), &[0.286], &[0.353]).expect("is sound");
-    let feed = Feed { batch: 32, ..Feed::default() };
-    let mut loader = Loader::over(Pictures { dataset: data, transform }, &feed).expect("is sound");
+    let options = LoaderOptions { batch: 32, ..LoaderOptions::default() };
+    let mut loader = Loader::over(Pictures { dataset: data, transform }, &options).expect("is sound");
     let batch = loader.next_batch().expect("a batch");
     assert_eq!(batch.shape, [32, 1, 28, 28]);
     assert!(batch.labels.iter().all(|l| (0..10).contains(l)));

@@ -21,7 +21,7 @@ use crate::cli::Eval;
 use crate::{interrupt, output};
 
 /// A data set to measure on: its name, and the changes of the run's recipe that open it.
-struct Chosen {
+struct DataChoice {
     name: String,
     changes: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
     let interrupted = interrupt::flag()?;
-    let sets = match stand_in(args, &run, &heads)? {
+    let sets = match fallback(args, &run, &heads)? {
         Some(set) => vec![set],
         None => chosen_data(args, &run.trainer.recipe)?,
     };
@@ -112,11 +112,11 @@ fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
 
 /// Patches along a side of a stand-in's pictures: enough for objects to have some each, few enough for a
 /// processor.
-const STAND_IN_PATCHES: usize = 12;
+const FALLBACK_PATCHES: usize = 12;
 
 /// The data set that stands in where the run's own have no targets such as all of the heads need, and the user
 /// named none.
-fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<Option<Chosen>> {
+fn fallback(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<Option<DataChoice>> {
     let recipe = &run.trainer.recipe;
     if !args.data.is_empty() || !args.data_path.is_empty() {
         return Ok(None);
@@ -124,13 +124,13 @@ fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<O
     let mut found: Option<&str> = None;
     for head in heads {
         let HeadKind::Trained(trained) = &head.build else { return Ok(None) };
-        match (trained.stand_in)(&recipe.data.name)? {
+        match (trained.fallback)(&recipe.data.name)? {
             Some(name) if found.is_none_or(|other| other == name) => found = Some(name),
             _ => return Ok(None),
         }
     }
     let Some(name) = found else { return Ok(None) };
-    let side = STAND_IN_PATCHES * run.trainer.model.encoder.geometry().patch;
+    let side = FALLBACK_PATCHES * run.trainer.model.encoder.geometry().patch;
     output::note(&format!(
         "note: {} has no targets for {}; {name} stands in, at {side} px (choose others by --data)",
         recipe.data.name,
@@ -138,11 +138,11 @@ fn stand_in(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<O
     ));
     let changes =
         [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
-    Ok(Some(Chosen { name: name.to_owned(), changes: changes.to_vec() }))
+    Ok(Some(DataChoice { name: name.to_owned(), changes: changes.to_vec() }))
 }
 
 /// The data sets of `--data` with their paths; the run's own without.
-fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
+fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<DataChoice>> {
     let path_change =
         |path: &PathBuf| format!("data.path={}", toml::Value::String(path.display().to_string()));
     if args.data.is_empty() {
@@ -152,7 +152,7 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
                 .help("name the data sets, as --data cub,cars"));
         }
         let changes = args.data_path.iter().map(path_change).collect();
-        return Ok(vec![Chosen { name: recipe.data.name.clone(), changes }]);
+        return Ok(vec![DataChoice { name: recipe.data.name.clone(), changes }]);
     }
     if !args.data_path.is_empty() && args.data_path.len() != args.data.len() {
         return Err(Error::user(format!("{} paths for {} data sets", args.data_path.len(), args.data.len()))
@@ -165,7 +165,7 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<Chosen>> {
         if !own {
             changes.push(args.data_path.get(i).map_or_else(|| "data.path=\"\"".to_owned(), path_change));
         }
-        Chosen { name: name.clone(), changes }
+        DataChoice { name: name.clone(), changes }
     };
     Ok(args.data.iter().enumerate().map(of).collect())
 }
