@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset, Split};
-use palimpsest_core::head::{Class, ExamplesRequest, TaskExamples};
+use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits};
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
@@ -242,7 +242,7 @@ impl RecipeData {
     ///
     /// # Errors
     /// Too few images of a class, or an image without.
-    pub fn labelled(&self, draw: &Draw) -> Result<Box<dyn TaskExamples<Class>>> {
+    pub fn labelled(&self, draw: &Draw) -> Result<Box<dyn LabelledSplits<Class>>> {
         let Parts { train, test, .. } = &self.parts;
         for part in [train, test].into_iter().filter(|part| !part.classes().is_empty()) {
             if let Some(index) = (0..part.len()).find(|&index| part.label(index).is_none()) {

@@ -1,7 +1,7 @@
 //! Heads on frozen features of a run's encoder.
 
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
-use palimpsest_core::head::{Class, Task, TaskExamples};
+use palimpsest_core::head::{Class, LabelledSplits, Task};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
@@ -26,7 +26,7 @@ pub(crate) fn check_heads(names: &[String]) -> Result<()> {
 pub(crate) fn evaluate(
     trainer: &Trainer,
     params: &Params,
-    data: &dyn TaskExamples<Class>,
+    data: &dyn LabelledSplits<Class>,
     heads: &[(String, Section)],
 ) -> Result<Value> {
     let task = task(trainer, params, data, trainer.recipe.run.seed)?;
@@ -48,7 +48,7 @@ pub(crate) fn evaluate(
 pub(crate) fn task<'a>(
     trainer: &'a Trainer,
     params: &'a Params,
-    data: &'a dyn TaskExamples<Class>,
+    data: &'a dyn LabelledSplits<Class>,
     seed: u64,
 ) -> Result<Task<'a>> {
     let pooling: Pooling =

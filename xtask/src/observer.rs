@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use palimpsest_core::data::Batch;
-use palimpsest_core::head::{Class, TaskExamples};
+use palimpsest_core::head::{Class, LabelledSplits};
 use palimpsest_core::params::Params;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::{Observer, RunFolder, StepReport, Trainer};
@@ -21,7 +21,7 @@ const SAMPLES: usize = 6;
 
 pub(crate) struct Watcher {
     /// What heads are fitted and scored on; none without heads.
-    labelled: Option<Box<dyn TaskExamples<Class>>>,
+    labelled: Option<Box<dyn LabelledSplits<Class>>>,
     folder: RunFolder,
     progress: Progress,
     events: EventWriter,

@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::{EncoderStart, FineTuner, FinetuneRecipe};
 use crate::encoder::ImageShape;
 use crate::head::{
-    Artifact, ExampleSource, Examples, ExamplesRequest, PartSize, Scores, TaskExamples, TaskHead, examples_of,
+    Artifact, Examples, ExamplesRequest, LabelledLoader, LabelledSplits, PartSize, Scores, TaskHead,
+    examples_of,
 };
 use crate::tensor::{DType, DeviceHandle};
 use crate::train::steps::{self, Steps};
@@ -90,7 +91,7 @@ pub struct Fitted {
     pub checkpoint: Checkpoint,
 }
 
-fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H::Target>>> {
+fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn LabelledSplits<H::Target>>> {
     let recipe = request.recipe;
     let size = recipe.data.image_size;
     let image: ImageShape = [recipe.data.channels, size, size];
@@ -107,7 +108,7 @@ fn open<H: TaskHead>(request: &FitRequest<'_>) -> Result<Box<dyn TaskExamples<H:
 
 fn fine_tuner<H: TaskHead>(
     request: &FitRequest<'_>,
-    data: &dyn TaskExamples<H::Target>,
+    data: &dyn LabelledSplits<H::Target>,
 ) -> Result<FineTuner<H>> {
     let images = data.counts()[0];
     FineTuner::new(
@@ -194,7 +195,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
 
 struct Fit<'a, H: TaskHead> {
     fine_tuner: &'a mut FineTuner<H>,
-    source: &'a mut dyn ExampleSource<H::Target>,
+    source: &'a mut dyn LabelledLoader<H::Target>,
     observer: &'a mut dyn FitObserver,
     interrupted: &'a AtomicBool,
 }

@@ -29,7 +29,7 @@ impl<T: Clone> Examples<T> {
 
 /// Training batches without end. The batch of a step is a function of the data, the seed and the step
 /// alone.
-pub trait ExampleSource<T> {
+pub trait LabelledLoader<T> {
     /// The next batch.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl fmt::Display for PartSize {
 }
 
 /// A task's data.
-pub trait TaskExamples<T> {
+pub trait LabelledSplits<T> {
     /// The class names; empty where the data have none.
     fn classes(&self) -> &[String];
     /// How much there is to train on and to test on.
@@ -83,7 +83,7 @@ pub trait TaskExamples<T> {
     ///
     /// # Errors
     /// Fewer pictures than a batch.
-    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>>;
+    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<T>>>;
     /// One pass over a part, in order, without augmentation.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ pub trait TaskExamples<T> {
     /// One pass over the test part.
     ///
     /// # Errors
-    /// As [`TaskExamples::pass`].
+    /// As [`LabelledSplits::pass`].
     fn test(&self) -> Result<Pass<'_, T>> {
         self.pass(Split::Test)
     }
@@ -118,7 +118,7 @@ pub struct ExamplesRequest<'a> {
 }
 
 /// Something that opens data with targets of a type.
-pub trait OpenExamples: 'static {
+pub trait OpenLabelled: 'static {
     /// The targets.
     type Target: Target;
     /// The `[augment]` table.
@@ -137,7 +137,7 @@ pub trait OpenExamples: 'static {
     fn open(
         settings: &Self::Settings,
         request: &ExamplesRequest<'_>,
-    ) -> Result<Box<dyn TaskExamples<Self::Target>>>;
+    ) -> Result<Box<dyn LabelledSplits<Self::Target>>>;
 }
 
 /// What opens data with targets of a type, in the registry.
@@ -145,14 +145,14 @@ pub struct ExamplesEntry {
     target: fn() -> TypeId,
     /// The fields of the `[augment]` table.
     pub fields: fn() -> Vec<Field>,
-    /// See [`OpenExamples::fallback`].
+    /// See [`OpenLabelled::fallback`].
     pub fallback: fn(&str) -> Option<&'static str>,
     open: fn(&Section, &ExamplesRequest<'_>) -> Result<Box<dyn Any>>,
 }
 
 impl ExamplesEntry {
     /// The entry of an opener.
-    pub const fn of<O: OpenExamples>() -> Self {
+    pub const fn of<O: OpenLabelled>() -> Self {
         Self {
             target: TypeId::of::<O::Target>,
             fields: O::Settings::fields,
@@ -187,14 +187,14 @@ impl ExamplesEntry {
     /// Opens data for a head whose targets are of type `T`.
     ///
     /// # Errors
-    /// As [`OpenExamples::open`]; an entry for another type.
+    /// As [`OpenLabelled::open`]; an entry for another type.
     pub fn open<T: Target>(
         &self,
         augment: &Section,
         request: &ExamplesRequest<'_>,
-    ) -> Result<Box<dyn TaskExamples<T>>> {
+    ) -> Result<Box<dyn LabelledSplits<T>>> {
         let opened = (self.open)(augment, request)?;
-        let opened = opened.downcast::<Box<dyn TaskExamples<T>>>();
+        let opened = opened.downcast::<Box<dyn LabelledSplits<T>>>();
         opened.map(|opened| *opened).map_err(|_| Error::failure(format!("the data don't give {}", T::NAME)))
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Artifact, Class, PartSize, Scores, TaskExamples};
+use super::{Artifact, Class, LabelledSplits, PartSize, Scores};
 use crate::backend::NoGrad;
 use crate::data::Split;
 use crate::encoder::{Encoder, patchify};
@@ -53,13 +53,13 @@ impl Features {
 
 /// An encoder and the data that it is measured on. Frozen features are made once, whichever heads
 /// ask for them, and are never corrupted.
-pub struct Task<'a> {
+pub struct FrozenEval<'a> {
     /// The encoder.
     pub encoder: &'a dyn Encoder,
     /// Its weights.
     pub params: &'a Params,
     /// The data.
-    pub data: &'a dyn TaskExamples<Class>,
+    pub data: &'a dyn LabelledSplits<Class>,
     /// How tokens are pooled.
     pub pooling: Pooling,
     /// The number of blocks that features are taken after.
@@ -69,7 +69,7 @@ pub struct Task<'a> {
     features: [OnceCell<Features>; 2],
 }
 
-impl<'a> Task<'a> {
+impl<'a> FrozenEval<'a> {
     /// A task.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl<'a> Task<'a> {
     pub fn new(
         encoder: &'a dyn Encoder,
         params: &'a Params,
-        data: &'a dyn TaskExamples<Class>,
+        data: &'a dyn LabelledSplits<Class>,
         pooling: Pooling,
         blocks: usize,
         seed: u64,
@@ -126,7 +126,7 @@ impl<'a> Task<'a> {
     /// How many images of how many classes heads are fitted and scored on.
     ///
     /// # Errors
-    /// As [`Task::features`].
+    /// As [`FrozenEval::features`].
     pub fn sizes(&self) -> Result<[PartSize; 2]> {
         Ok([self.features(Split::Train)?.size(), self.features(Split::Test)?.size()])
     }
@@ -135,7 +135,7 @@ impl<'a> Task<'a> {
     /// `train.labels` and `train.indices` [count] in i64 (positions in the part of the data set), `test.…` likewise.
     ///
     /// # Errors
-    /// As [`Task::features`].
+    /// As [`FrozenEval::features`].
     pub fn stored_features(&self) -> Result<Artifact> {
         let mut tensors = vec![];
         for split in [Split::Train, Split::Test] {
@@ -191,7 +191,7 @@ pub trait FrozenHead: Send + Sync {
     ///
     /// # Errors
     /// Data that can't be read, or the backend's failure.
-    fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation>;
+    fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation>;
 }
 
 /// What a head on frozen features gave.

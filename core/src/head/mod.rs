@@ -18,12 +18,12 @@ mod task_head;
 
 pub use crate::draws::Draws;
 pub use examples::{
-    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
+    Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
     examples_of,
 };
 pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
-pub use frozen::{Evaluation, Features, FrozenHead, Task};
+pub use frozen::{Evaluation, Features, FrozenEval, FrozenHead};
 pub use target::{Class, Target, Values};
 pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{
-    Class, ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass,
-    TaskExamples,
+    Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize,
+    Pass,
 };
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
@@ -142,7 +142,7 @@ struct Mixed {
 /// The draws of mixing are apart from those of any sample.
 const MIXING: u64 = 1 << 47;
 
-impl ExampleSource<Class> for Mixed {
+impl LabelledLoader<Class> for Mixed {
     fn next_batch(&mut self) -> Result<Examples<Class>> {
         let mut examples = self.loader.next_examples()?;
         let [count, _, height, width] = examples.batch.shape;
@@ -155,15 +155,15 @@ impl ExampleSource<Class> for Mixed {
     }
 
     fn steps_per_epoch(&self) -> u64 {
-        ExampleSource::steps_per_epoch(&self.loader)
+        LabelledLoader::steps_per_epoch(&self.loader)
     }
 
     fn recycle(&mut self, examples: Examples<Class>) {
-        ExampleSource::recycle(&mut self.loader, examples);
+        LabelledLoader::recycle(&mut self.loader, examples);
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
-        ExampleSource::take_warnings(&mut self.loader)
+        LabelledLoader::take_warnings(&mut self.loader)
     }
 }
 
@@ -210,7 +210,7 @@ impl ClassExamples {
 /// Images in a test batch.
 const TEST_BATCH: usize = 64;
 
-impl TaskExamples<Class> for ClassExamples {
+impl LabelledSplits<Class> for ClassExamples {
     fn classes(&self) -> &[String] {
         self.parts[0].dataset.classes()
     }
@@ -223,7 +223,7 @@ impl TaskExamples<Class> for ClassExamples {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<Class>>> {
+    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<Class>>> {
         let settings = &self.settings;
         let rand_augment = RandAugment {
             operations: settings.rand_augment_operations,
@@ -261,11 +261,14 @@ impl TaskExamples<Class> for ClassExamples {
 /// Opens them.
 pub struct OpenClasses;
 
-impl OpenExamples for OpenClasses {
+impl OpenLabelled for OpenClasses {
     type Target = Class;
     type Settings = ClassAugment;
 
-    fn open(settings: &ClassAugment, request: &ExamplesRequest<'_>) -> Result<Box<dyn TaskExamples<Class>>> {
+    fn open(
+        settings: &ClassAugment,
+        request: &ExamplesRequest<'_>,
+    ) -> Result<Box<dyn LabelledSplits<Class>>> {
         let source = DataSource::from(request);
         let parts = source.images()?;
         if parts.train.classes().len() < 2 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_core::Result;
 use palimpsest_core::data::{Dataset, Image, Split};
-use palimpsest_core::head::{ExampleSource, ExamplesRequest, PartSize, Pass, Target, TaskExamples};
+use palimpsest_core::head::{ExamplesRequest, LabelledLoader, LabelledSplits, PartSize, Pass, Target};
 use palimpsest_core::random::Philox;
 
 use crate::augment::Augment;
@@ -26,7 +26,7 @@ pub type Derive<T> = Arc<dyn Fn(Image, &mut Philox) -> Result<(Image, T)> + Send
 pub fn derived<T: Target>(
     request: &ExamplesRequest<'_>,
     derive: impl Fn(Image, &mut Philox) -> Result<(Image, T)> + Send + Sync + 'static,
-) -> Result<Box<dyn TaskExamples<T>>> {
+) -> Result<Box<dyn LabelledSplits<T>>> {
     let source = DataSource::from(request);
     let Parts { train, test, notes } = source.images()?;
     let draw = Draw { shots: 0, ..Draw::from(request) };
@@ -96,7 +96,7 @@ impl<T: Target> Derived<T> {
     }
 }
 
-impl<T: Target> TaskExamples<T> for Derived<T> {
+impl<T: Target> LabelledSplits<T> for Derived<T> {
     fn classes(&self) -> &[String] {
         self.parts[0].classes()
     }
@@ -109,7 +109,7 @@ impl<T: Target> TaskExamples<T> for Derived<T> {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<T>>> {
+    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<T>>> {
         Ok(Box::new(Loader::over(self.source(Split::Train), &LoaderOptions { batch, ..self.options })?))
     }
 

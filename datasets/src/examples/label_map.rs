@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Image, Split};
 use palimpsest_core::head::{
-    ExampleSource, Examples, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
+    Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
@@ -112,7 +112,7 @@ struct LabelMaps {
 /// Test pictures of one size that follow each other are put into one batch, up to this many.
 const TEST_BATCH: usize = 16;
 
-impl TaskExamples<LabelMap> for LabelMaps {
+impl LabelledSplits<LabelMap> for LabelMaps {
     fn classes(&self) -> &[String] {
         self.parts[0].classes()
     }
@@ -126,7 +126,7 @@ impl TaskExamples<LabelMap> for LabelMaps {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<LabelMap>>> {
+    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<LabelMap>>> {
         let source = Framed {
             data: self.parts[0].clone(),
             positions: self.positions[0].clone(),
@@ -192,7 +192,7 @@ impl LabelMaps {
 /// Opens them.
 pub struct OpenLabelMaps;
 
-impl OpenExamples for OpenLabelMaps {
+impl OpenLabelled for OpenLabelMaps {
     type Target = LabelMap;
     type Settings = LabelMapAugment;
 
@@ -203,7 +203,7 @@ impl OpenExamples for OpenLabelMaps {
     fn open(
         settings: &LabelMapAugment,
         request: &ExamplesRequest<'_>,
-    ) -> Result<Box<dyn TaskExamples<LabelMap>>> {
+    ) -> Result<Box<dyn LabelledSplits<LabelMap>>> {
         let source = DataSource::from(request);
         let Parts { train, test, notes } = source.label_maps()?;
         let draw = Draw::from(request);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::Split;
 use palimpsest_core::head::{
-    ExampleSource, ExamplesEntry, ExamplesRequest, OpenExamples, PartSize, Pass, TaskExamples,
+    ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
@@ -111,7 +111,7 @@ struct ObjectExamples {
 /// Pictures in a test batch.
 const TEST_BATCH: usize = 16;
 
-impl TaskExamples<Objects> for ObjectExamples {
+impl LabelledSplits<Objects> for ObjectExamples {
     fn classes(&self) -> &[String] {
         self.parts[0].data.classes()
     }
@@ -125,7 +125,7 @@ impl TaskExamples<Objects> for ObjectExamples {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn ExampleSource<Objects>>> {
+    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<Objects>>> {
         Ok(Box::new(Loader::over(self.parts[0].clone(), &LoaderOptions { batch, ..self.options })?))
     }
 
@@ -140,7 +140,7 @@ impl TaskExamples<Objects> for ObjectExamples {
 /// Opens them.
 pub struct OpenObjects;
 
-impl OpenExamples for OpenObjects {
+impl OpenLabelled for OpenObjects {
     type Target = Objects;
     type Settings = ObjectAugment;
 
@@ -151,7 +151,7 @@ impl OpenExamples for OpenObjects {
     fn open(
         settings: &ObjectAugment,
         request: &ExamplesRequest<'_>,
-    ) -> Result<Box<dyn TaskExamples<Objects>>> {
+    ) -> Result<Box<dyn LabelledSplits<Objects>>> {
         let source = DataSource::from(request);
         let Parts { train, test, notes } = source.objects()?;
         let draw = Draw::from(request);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use palimpsest_core::data::{Batch, BatchSource};
-use palimpsest_core::head::{ExampleSource, Examples};
+use palimpsest_core::head::{Examples, LabelledLoader};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result};
 
@@ -256,7 +256,7 @@ impl BatchSource for Loader {
     }
 }
 
-impl<S: SampleSource> ExampleSource<S::Target> for Loader<S> {
+impl<S: SampleSource> LabelledLoader<S::Target> for Loader<S> {
     fn next_batch(&mut self) -> Result<Examples<S::Target>> {
         self.next_examples()
     }

@@ -4,7 +4,7 @@
 use palimpsest_core::backend::NoGrad;
 use palimpsest_core::data::Split;
 use palimpsest_core::finetune::TaskHeadEntry;
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
+use palimpsest_core::head::{Evaluation, Features, FrozenEval, FrozenHead};
 use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor, settings};
 use rayon::prelude::*;
 
@@ -120,7 +120,7 @@ fn normalised(features: &Features, device: &DeviceHandle) -> Result<Tensor> {
 }
 
 impl FrozenHead for Knn {
-    fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
+    fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
         let votes = self.votes(train, test, names.len(), &task.device())?;

@@ -3,7 +3,7 @@
 
 use palimpsest_core::data::Split;
 use palimpsest_core::finetune::TaskHeadEntry;
-use palimpsest_core::head::{Evaluation, Features, FrozenHead, Task};
+use palimpsest_core::head::{Evaluation, Features, FrozenEval, FrozenHead};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{DType, DeviceHandle, Result, Tensor, settings};
 
@@ -117,7 +117,7 @@ impl Standardised {
 }
 
 impl FrozenHead for LinearProbe {
-    fn evaluate(&self, task: &Task<'_>) -> Result<Evaluation> {
+    fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let device = task.device();
         let names = task.data.classes();

@@ -12,7 +12,7 @@ use crate::cli::Eval;
 use crate::{frozen, output};
 
 /// A head on a data set.
-pub(super) struct Task<'a> {
+pub(super) struct HeadRun<'a> {
     pub(super) args: &'a Eval,
     pub(super) run: &'a Measurable,
     pub(super) data: &'a RecipeData,
@@ -23,7 +23,7 @@ pub(super) struct Task<'a> {
     pub(super) set: &'a str,
 }
 
-impl Task<'_> {
+impl HeadRun<'_> {
     /// Scores by seed, with the trained weights and with random ones.
     pub(super) fn measure(&self, seeds: &[u64]) -> Result<Compared> {
         let mut compared = Compared::default();

@@ -61,11 +61,12 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
                     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
                     let (name, set) = (head.name, set.name.as_str());
                     let head = &*built;
-                    frozen::Task { args, run: &run, data: &data, limits, name, head, set }.measure(&seeds)?
+                    frozen::HeadRun { args, run: &run, data: &data, limits, name, head, set }
+                        .measure(&seeds)?
                 }
                 HeadKind::Trained(trained) => {
                     let (recipe, set) = (&recipe, &set.name);
-                    let task = trained::Task { args, run: &run, recipe, limits, head, trained, set };
+                    let task = trained::HeadRun { args, run: &run, recipe, limits, head, trained, set };
                     task.measure(&seeds, interrupted)?
                 }
             };

@@ -20,7 +20,7 @@ use crate::progress::{Progress, remaining};
 use crate::shapes::Shapes;
 
 /// A head on a data set.
-pub(super) struct Task<'a> {
+pub(super) struct HeadRun<'a> {
     pub(super) args: &'a Eval,
     pub(super) run: &'a Measurable,
     /// The run's recipe with the data set.
@@ -32,7 +32,7 @@ pub(super) struct Task<'a> {
     pub(super) set: &'a str,
 }
 
-impl Task<'_> {
+impl HeadRun<'_> {
     /// Scores by seed, with the trained weights and with random ones.
     pub(super) fn measure(&self, seeds: &[u64], interrupted: &AtomicBool) -> Result<Compared> {
         let settings = FinetuneRecipe::of(self.head, self.recipe, &self.args.overrides)?;
