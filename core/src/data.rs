@@ -35,7 +35,7 @@ impl FromStr for Split {
     }
 }
 
-/// A decoded picture: 8-bit samples, rows of interleaved channels ([height, width, channels]).
+/// A decoded image: 8-bit samples, rows of interleaved channels ([height, width, channels]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Width in pixels.
@@ -48,7 +48,7 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
-/// Pictures by index, with or without labels. Reading is thread-safe and has no state.
+/// Images by index, with or without labels. Reading is thread-safe and has no state.
 pub trait Dataset: Send + Sync {
     /// How many samples there are.
     fn len(&self) -> usize;

@@ -2,7 +2,7 @@
 //!
 //! A small model's step is bound by its launches: a GPU does each of a thousand kernels faster than the
 //! host can ask for it. A graph asks once. It repeats the same work on the same memory, so what
-//! changes from step to step (pictures, masks, the learning rate) must lie in tensors that are written in
+//! changes from step to step (images, masks, the learning rate) must lie in tensors that are written in
 //! place, and nothing may be read back in its middle.
 
 use crate::Result;

@@ -15,7 +15,7 @@ pub enum Pooling {
     Mean,
     /// The class token: width D.
     Class,
-    /// The means of the patch tokens in an n x n grid over the picture, one after another: width
+    /// The means of the patch tokens in an n x n grid over the image, one after another: width
     /// n n D. It keeps where things are.
     Grid(usize),
 }

@@ -1,4 +1,4 @@
-//! The loader on JPEGs: whole batches, and the stages of one picture.
+//! The loader on JPEGs: whole batches, and the stages of one image.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use palimpsest_core::data::{BatchSource, Dataset, Image};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::decode::{DecodeOptions, decode};
 use palimpsest_datasets::{
-    Augment, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Scratch, Transform,
+    Augment, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Scratch, Transform,
 };
 
 /// JPEGs in memory, so that the disk is not measured.
@@ -37,12 +37,12 @@ impl Dataset for Jpegs {
 }
 
 fn jpeg(width: u32, height: u32, seed: u32) -> Vec<u8> {
-    let picture = RgbImage::from_fn(width, height, |x, y| {
+    let image = RgbImage::from_fn(width, height, |x, y| {
         let wave = |a: f32| ((x as f32 / a).sin() * (y as f32 / (a + 3.0)).cos() * 100.0 + 128.0) as u8;
         image::Rgb([wave(9.0 + seed as f32), wave(5.0), wave(17.0)])
     });
     let mut bytes = Cursor::new(Vec::new());
-    let _ = picture.write_to(&mut bytes, ImageFormat::Jpeg);
+    let _ = image.write_to(&mut bytes, ImageFormat::Jpeg);
     bytes.into_inner()
 }
 
@@ -78,8 +78,8 @@ fn batches(c: &mut Criterion) {
     for workers in [0, 1, 2] {
         let augment = Augment::random_resized(0.67);
         let Ok(transform) = Transform::new(224, 3, augment, &IMAGENET_MEAN, &IMAGENET_STD) else { continue };
-        let pictures = Pictures { dataset: Arc::clone(&data), transform };
-        let Ok(mut loader) = Loader::over(pictures, &LoaderOptions { workers, ..LoaderOptions::default() })
+        let images = Images { dataset: Arc::clone(&data), transform };
+        let Ok(mut loader) = Loader::over(images, &LoaderOptions { workers, ..LoaderOptions::default() })
         else {
             continue;
         };

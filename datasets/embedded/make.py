@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the embedded sample: the first 800 training and 200 test pictures of each class.
+"""Makes the embedded sample: the first 800 training and 200 test images of each class.
 
 Reads the four IDX files of Fashion-MNIST (Debian: `apt-get install dataset-fashion-mnist`) and
 writes their class-balanced beginnings beside this script, in file order. The output is the same

@@ -1,4 +1,4 @@
-//! How fast the loader is on a folder of pictures.
+//! How fast the loader is on a folder of images.
 //!
 //! `loader_speed FOLDER [WORKERS] [BATCH] [IMAGES]` prints images per second of the training loader
 //! (random resized crop 224, scale 0.67..1, flip, normalise), and with `--stages` the time of each
@@ -15,7 +15,7 @@ use palimpsest_core::data::{BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Scratch, Transform,
+    Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Scratch, Transform,
 };
 
 fn main() -> Result<()> {
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let recycle = flags.iter().any(|f| f == "--recycle");
     let transform = Transform::new(224, 3, Augment::random_resized(0.67), &IMAGENET_MEAN, &IMAGENET_STD)?;
     let options = LoaderOptions { batch, workers, ..LoaderOptions::default() };
-    let mut loader = Loader::over(Pictures { dataset, transform }, &options)?;
+    let mut loader = Loader::over(Images { dataset, transform }, &options)?;
     // The first batch starts the threads.
     black_box(loader.next_batch()?);
     let (start, mut count) = (Instant::now(), 0);
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Microseconds of each stage for one picture on one thread.
+/// Microseconds of each stage for one image on one thread.
 fn stages(dataset: &Arc<FolderDataset>) -> Result<()> {
     let count = dataset.len().min(2_000);
     let micros = |start: Instant| start.elapsed().as_secs_f64() * 1e6 / count as f64;

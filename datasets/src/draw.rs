@@ -118,7 +118,7 @@ impl Draw {
     /// Images of each class are asked for.
     pub fn of_any(&self, count: usize, split: Split) -> Result<Positions> {
         if self.shots > 0 {
-            return Err(Error::user("pictures of many objects can't be counted by class")
+            return Err(Error::user("images of many objects can't be counted by class")
                 .help("limit the number of training images instead"));
         }
         let limit = self.limits[split as usize];

@@ -1,7 +1,7 @@
 //! Data sets: readers, decoding, transforms, the parallel loader and an embedded sample.
 //!
 //! A [`Reader`] opens files of a layout as a [`palimpsest_core::data::Dataset`], and registers itself; [`open()`]
-//! finds it by its name in a recipe. [`RecipeData`] is what a recipe's `[data]` names, opened. [`Loader`] turns a data set into training batches: which pictures a step holds and how
+//! finds it by its name in a recipe. [`RecipeData`] is what a recipe's `[data]` names, opened. [`Loader`] turns a data set into training batches: which images a step holds and how
 //! they are augmented are functions of the seed and the step alone, whatever the number of workers.
 
 pub mod draw;
@@ -15,7 +15,7 @@ pub mod recipe_data;
 pub mod spec;
 pub mod split;
 
-pub use formats::{label_png, mat5, picture_list};
+pub use formats::{image_list, label_png, mat5};
 pub use pipeline::{
     assemble, augment, decode, erasing, eval_loader, joint, loader, mixing, orientation, rand_augment,
     source, transform,
@@ -30,12 +30,12 @@ pub use draw::Draw;
 pub use eval_loader::EvalLoader;
 pub use loader::{Loader, LoaderOptions};
 pub use open::{open, open_detection, open_segmentation, open_with_notes};
-pub use palimpsest_targets::contact_sheet::{ContactSheet, Picture};
+pub use palimpsest_targets::contact_sheet::{ContactSheet, Tile};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};
 pub use recipe_data::{DataSource, RecipeData};
 pub use scene::SceneSettings;
-pub use source::Pictures;
+pub use source::Images;
 pub use spec::DataSpec;
 pub use split::Split;
 pub use transform::{Scratch, Transform};

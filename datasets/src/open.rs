@@ -13,7 +13,7 @@ use crate::spec::DataSpec;
 ///
 /// # Errors
 /// An unknown name, an unknown key of the reader, a path that is missing or has another layout, broken files of
-/// fixed format. Broken pictures are found only when they are loaded.
+/// fixed format. Broken images are found only when they are loaded.
 pub fn open(spec: &DataSpec, split: Split) -> Result<Arc<dyn Dataset>> {
     open_with_notes(spec, split).map(|opened| opened.dataset)
 }

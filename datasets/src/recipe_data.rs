@@ -18,7 +18,7 @@ use crate::examples::class::ClassExamples;
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::reader::{Opened, ReaderEntry};
-use crate::source::Pictures;
+use crate::source::Images;
 use crate::spec::DataSpec;
 use crate::transform::Transform;
 
@@ -215,7 +215,7 @@ impl RecipeData {
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
         let options = self.source.feed(recipe.train.batch, recipe.run.seed);
-        let images = Pictures { dataset: self.parts.train.clone(), transform };
+        let images = Images { dataset: self.parts.train.clone(), transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }
 
@@ -224,7 +224,7 @@ impl RecipeData {
     /// # Errors
     /// A number out of range.
     pub fn test_images(&self, batch: usize) -> Result<EvalLoader> {
-        let images = Pictures { dataset: self.parts.test.clone(), transform: self.middle()? };
+        let images = Images { dataset: self.parts.test.clone(), transform: self.middle()? };
         EvalLoader::over(images, &self.source.feed(batch, 0))
     }
 

@@ -15,7 +15,7 @@ pub struct DataSpec {
     pub name: String,
     /// The folder or file; not needed for the embedded sample.
     pub path: Option<PathBuf>,
-    /// 1 (grey) or 3 (RGB): what picture files are decoded to. CIFAR and IDX bring their own.
+    /// 1 (grey) or 3 (RGB): what image files are decoded to. CIFAR and IDX bring their own.
     pub channels: usize,
     /// The share that is held out for testing where the data bring no test part.
     pub holdout: f64,

@@ -6,9 +6,9 @@ pub mod classification;
 pub mod convolution;
 pub mod detection;
 pub mod metrics;
-mod picture;
 pub mod pyramid;
 pub mod segmentation;
+mod shown_image;
 
 /// Keeps the linker from dropping a crate of which only the registrations are used.
 pub fn link() {}

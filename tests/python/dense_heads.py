@@ -390,7 +390,7 @@ def sliding(rng):
 
     def slide(x):
         h, w = x.shape[2:]
-        # Smaller pictures are padded with the mean.
+        # Smaller images are padded with the mean.
         x = F.pad(x, (0, max(0, crop - w), 0, max(0, crop - h)))
         full_h, full_w = x.shape[2:]
         rows = max(full_h - crop + stride - 1, 0) // stride + 1

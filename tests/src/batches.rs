@@ -1,9 +1,9 @@
-//! Batches of seeded random pictures.
+//! Batches of seeded random images.
 
 use palimpsest_core::data::Batch;
 use palimpsest_core::random::{Philox, Stream};
 
-/// `images` pictures of standard normal pixels; image i depends on `seed` and `first_sample + i`.
+/// `images` images of standard normal pixels; image i depends on `seed` and `first_sample + i`.
 pub fn noise(images: usize, [c, h, w]: [usize; 3], seed: u64, first_sample: u64) -> Batch {
     let mut pixels = vec![0.0; images * c * h * w];
     for (i, image) in pixels.chunks_mut(c * h * w).enumerate() {

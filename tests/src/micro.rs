@@ -10,7 +10,7 @@ use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::{Device, DeviceHandle};
 
-/// The shape of a micro model's pictures: 4 x 4 patches of 4 px.
+/// The shape of a micro model's images: 4 x 4 patches of 4 px.
 pub const SHAPE: [usize; 3] = [3, 16, 16];
 
 /// The burn backend on the processor.

@@ -1,4 +1,4 @@
-//! Watches a run: bar, TensorBoard events, pictures, evaluations.
+//! Watches a run: bar, TensorBoard events, images, evaluations.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use palimpsest_datasets::{Draw, RecipeData};
 use serde_json::{Value, json};
 
 use crate::frozen;
-use crate::pictures::Painter;
 use crate::progress::Progress;
+use crate::sample_sheet::Painter;
 use crate::tensorboard::EventWriter;
 
-/// Images in a sample picture.
+/// Images in a sample image.
 const SAMPLES: usize = 6;
 
 pub(crate) struct Watcher {
@@ -51,7 +51,7 @@ impl Watcher {
             ..Draw::default()
         };
         let labelled = (!eval.heads.is_empty()).then(|| data.labelled(&draw)).transpose()?;
-        // The pictures show the same images and masks throughout, whatever step they are of.
+        // The images show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;
         samples.first_sample = 1 << 40;
         Ok(Self {

@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as folder:
     expected = {step: float(step if step <= 20 else 100 + step) for step in range(1, 41)}
     assert steps == expected and len(old.Scalars("loss")) == 40, steps
     images = old.Images("samples")
-    assert [image.step for image in images] == [10], "the picture of step 30 was to be purged"
+    assert [image.step for image in images] == [10], "the image of step 30 was to be purged"
     assert (images[0].width, images[0].height) == (3, 2) and images[0].encoded_image_string == picture
 
     everything = {plugin_event_accumulator.TENSORS: 0}
@@ -54,4 +54,4 @@ with tempfile.TemporaryDirectory() as folder:
     assert new.PluginTagToContent("text").keys() == {"recipe/text_summary"}
     assert len(new.Tensors("loss")) == 40
     assert new.Tensors("recipe/text_summary")[0].tensor_proto.string_val[0] == b'    name = "test"'
-print("ok: TensorBoard reads scalars, pictures and text, and purges the steps done twice")
+print("ok: TensorBoard reads scalars, images and text, and purges the steps done twice")

@@ -1,4 +1,4 @@
-//! Positions of an encoder for pictures of another size.
+//! Positions of an encoder for images of another size.
 
 use crate::tensor::{DType, HostTensor, Shape};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub fn resized_positions(name: &str, value: &HostTensor, wanted: &Shape) -> Resu
     let sides = others.iter().find_map(|&n| Some((n, side(rows, n)?, side(wanted_rows, n)?)));
     let Some((others, from, to)) = sides else {
         return Err(Error::user(format!("`{name}` is {} and can't become {wanted}", value.shape()))
-            .help("use pictures as high as wide"));
+            .help("use images as high as wide"));
     };
     let values = value.clone().to_float(DType::F32)?.into_f32();
     let resampled = if relative {

@@ -66,7 +66,7 @@ pub struct FineTuner<H: TaskHead> {
 }
 
 impl<H: TaskHead> FineTuner<H> {
-    /// A fresh start on data with these classes and `images` training pictures, in a float type (f64 for
+    /// A fresh start on data with these classes and `images` training images, in a float type (f64 for
     /// gradient checks).
     ///
     /// # Errors

@@ -81,7 +81,7 @@ pub struct FitSummary {
 pub struct Fitted {
     /// Its scores on the test part, the one that is compared first.
     pub scores: Scores,
-    /// Pictures and tables of its metric.
+    /// Images and tables of its metric.
     pub artifacts: Vec<Artifact>,
     /// What it was trained and tested on.
     pub sizes: [PartSize; 2],

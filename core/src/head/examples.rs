@@ -1,4 +1,4 @@
-//! Pictures with targets, as a head is trained and tested on them.
+//! Images with targets, as a head is trained and tested on them.
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -10,17 +10,17 @@ use crate::recipe::DataSettings;
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
 
-/// A batch with what is true of its pictures, in their order.
+/// A batch with what is true of its images, in their order.
 #[derive(Debug, Clone)]
 pub struct Examples<T> {
-    /// The pictures.
+    /// The images.
     pub batch: Batch,
     /// A target for each.
     pub targets: Vec<T>,
 }
 
 impl<T: Clone> Examples<T> {
-    /// Pictures `start..end` (for gradient accumulation).
+    /// Images `start..end` (for gradient accumulation).
     #[must_use]
     pub fn slice(&self, start: usize, end: usize) -> Self {
         Self { batch: self.batch.slice(start, end), targets: self.targets[start..end].to_vec() }
@@ -79,10 +79,10 @@ pub trait LabelledSplits<T> {
     fn notes(&self) -> &[String] {
         &[]
     }
-    /// Shuffled, augmented batches of `batch` pictures.
+    /// Shuffled, augmented batches of `batch` images.
     ///
     /// # Errors
-    /// Fewer pictures than a batch.
+    /// Fewer images than a batch.
     fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<T>>>;
     /// One pass over a part, in order, without augmentation.
     ///
@@ -113,7 +113,7 @@ pub struct ExamplesRequest<'a> {
     pub seed: u64,
     /// Training images of each class at most, drawn by the seed; 0 takes all.
     pub shots: usize,
-    /// Training and test pictures at most; 0 takes all.
+    /// Training and test images at most; 0 takes all.
     pub limits: [usize; 2],
 }
 

@@ -83,7 +83,7 @@ impl HeadFeatures {
         self.pooled(feature, Pooling::Mean)
     }
 
-    /// The patch tokens as a picture, [B, D, H / p, W / p].
+    /// The patch tokens as an image, [B, D, H / p, W / p].
     ///
     /// # Errors
     /// The backend's failure.

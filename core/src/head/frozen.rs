@@ -1,4 +1,4 @@
-//! Heads on frozen features: the encoder looks at every picture once, and the head is fitted on what it saw.
+//! Heads on frozen features: the encoder looks at every image once, and the head is fitted on what it saw.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
@@ -199,6 +199,6 @@ pub trait FrozenHead: Send + Sync {
 pub struct Evaluation {
     /// The scores, the one that is compared first.
     pub scores: Scores,
-    /// Pictures and tables that show more.
+    /// Images and tables that show more.
     pub artifacts: Vec<Artifact>,
 }

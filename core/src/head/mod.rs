@@ -7,7 +7,7 @@
 //!
 //! Targets are typed. [`Class`] and [`Values`] are here; label maps and objects are in
 //! `palimpsest-targets`, which implements [`Target`] for them, so that this crate knows nothing of
-//! them. Whoever can give pictures with targets of a type registers an [`ExamplesEntry`]; a head finds
+//! them. Whoever can give images with targets of a type registers an [`ExamplesEntry`]; a head finds
 //! it by the type alone.
 
 mod examples;

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// What a head is built for.
 #[derive(Debug, Clone)]
 pub struct HeadContext {
-    /// The encoder's extents, at the size of the task's pictures.
+    /// The encoder's extents, at the size of the task's images.
     pub geometry: Geometry,
     /// The class names of the data; empty where they have none.
     pub classes: Vec<String>,
@@ -53,13 +53,13 @@ impl Inference<'_> {
     /// The features of a batch of the encoder's size.
     ///
     /// # Errors
-    /// Pictures of another size, or the backend's failure.
+    /// Images of another size, or the backend's failure.
     pub fn encode(&self, batch: &Batch) -> Result<HeadFeatures> {
         let device = self.params.device();
         self.encode_images(&device.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?)
     }
 
-    /// The features of normalised pictures [B, C, H, W] of the encoder's size.
+    /// The features of normalised images [B, C, H, W] of the encoder's size.
     ///
     /// # Errors
     /// As [`Inference::encode`].
@@ -68,7 +68,7 @@ impl Inference<'_> {
     }
 }
 
-/// A picture or table that a metric wants to be seen.
+/// An image or table that a metric wants to be seen.
 #[derive(Debug, Clone)]
 pub struct Artifact {
     /// The file's name, as `confusion.svg`.
@@ -79,7 +79,7 @@ pub struct Artifact {
 
 /// Scores that are gathered batch by batch.
 pub trait Metric<T, P> {
-    /// Adds pictures with what is true of them and what was predicted.
+    /// Adds images with what is true of them and what was predicted.
     ///
     /// # Errors
     /// Predictions that don't fit the targets.
@@ -101,9 +101,9 @@ pub trait Metric<T, P> {
 pub trait TaskHead: Sized + Send + Sync + 'static {
     /// Its own settings.
     type Settings: Settings;
-    /// What has to be known of a picture.
+    /// What has to be known of an image.
     type Target: Target;
-    /// What it predicts of a picture, on the host.
+    /// What it predicts of an image, on the host.
     type Prediction;
 
     /// Its training where that differs from the defaults, as TOML: the tables `[train]`, `[optimizer]`,
@@ -131,13 +131,13 @@ pub trait TaskHead: Sized + Send + Sync + 'static {
         draws: Draws,
     ) -> Result<Vec<NamedLoss>>;
 
-    /// What it predicts of each picture.
+    /// What it predicts of each image.
     ///
     /// # Errors
     /// The backend's failure.
     fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Self::Prediction>>;
 
-    /// What it predicts of a batch as the data give it for testing: where pictures are larger than the
+    /// What it predicts of a batch as the data give it for testing: where images are larger than the
     /// encoder's, a head slides a window here.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ pub enum GraphMode {
 }
 
 crate::settings! {
-    /// `[data]`: which pictures, and what the loader does with them.
+    /// `[data]`: which images, and what the loader does with them.
     pub struct DataSettings {
         /// The data set, by its reader's name: see `list datasets`; `show dataset NAME` tells the keys of
         /// [data.reader].
@@ -61,13 +61,13 @@ crate::settings! {
         image_size: usize = 224, in 1..=8192;
         /// Channels: 1 (grey) or 3 (RGB).
         channels: usize = 3, in 1..=4;
-        /// Zero padding around a picture before it is cropped, in pixels (for small pictures).
+        /// Zero padding around an image before it is cropped, in pixels (for small images).
         pad: usize = 0, in 0..=1024;
         /// Random resized crop: smallest and largest share of the area; empty for a centre crop.
         crop_scale: Vec<f64> = vec![0.67, 1.0];
         /// Random resized crop: smallest and largest aspect ratio.
         crop_ratio: Vec<f64> = vec![0.75, 1.333_333_333_333_333_3];
-        /// Whether pictures are mirrored at random.
+        /// Whether images are mirrored at random.
         flip: bool = true;
         /// Mean that pixels (0 to 1) are normalised with, for each channel; default ImageNet's.
         mean: Vec<f64> = vec![0.485, 0.456, 0.406];
@@ -160,7 +160,7 @@ crate::settings! {
         keep_last: usize = 2, in 1..=10_000;
         /// Steps between lines of metrics.
         log_every: usize = 10, in 1..=1_000_000;
-        /// Epochs between sample pictures.
+        /// Epochs between sample sheets.
         samples_every: f64 = 5.0, in 0.001..=1e6;
     }
 }

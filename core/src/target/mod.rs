@@ -69,7 +69,7 @@ pub trait Target: Send + Sync {
     /// The backend's failure.
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor>;
 
-    /// A prediction of this target as pixels, for pictures; `None` where it is no picture.
+    /// A prediction of this target as pixels, for images; `None` where it is no image.
     ///
     /// # Errors
     /// The backend's failure.

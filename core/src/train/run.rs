@@ -9,14 +9,14 @@ use super::{RunFolder, StepReport, Trainer};
 use crate::data::{Batch, BatchSource};
 use crate::{Error, Result};
 
-/// What watches a run: bars, logs, pictures, evaluations. The loop calls it; it changes nothing.
+/// What watches a run: bars, logs, images, evaluations. The loop calls it; it changes nothing.
 pub trait Observer {
     /// After every step.
     ///
     /// # Errors
     /// An output that can't be written; the run stops.
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<()>;
-    /// When sample pictures are due.
+    /// When sample sheets are due.
     ///
     /// # Errors
     /// As above.
@@ -41,7 +41,7 @@ pub struct Summary {
     pub epochs: f64,
     /// The mean loss of the last steps (up to 20).
     pub loss: f64,
-    /// Seconds of this process, evaluations and pictures left out.
+    /// Seconds of this process, evaluations and images left out.
     pub seconds: f64,
     /// Images per second of training.
     pub images_per_second: f64,

@@ -7,7 +7,7 @@ use palimpsest_core::{Error, Result};
 use crate::catalog::{Set, Unpack};
 
 /// About how many bytes fetching takes, with `present` bytes of it on disk already: archives and
-/// what comes out of them. Pictures are compressed already; half as much again covers label maps and JSON.
+/// what comes out of them. Images are compressed already; half as much again covers label maps and JSON.
 pub(crate) fn needed(set: &Set, present: u64) -> u64 {
     let unpacked: u64 = set
         .files

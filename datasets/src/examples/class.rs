@@ -1,4 +1,4 @@
-//! Pictures with a class: what classification heads are trained on.
+//! Images with a class: what classification heads are trained on.
 
 use std::sync::Arc;
 
@@ -22,26 +22,26 @@ use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
 settings! {
-    /// `[augment]` for pictures with a class.
+    /// `[augment]` for images with a class.
     pub struct ClassAugment {
         /// Random resized crop: smallest and largest share of the area; empty for the middle square.
         crop_scale: Vec<f64> = vec![0.08, 1.0];
         /// Random resized crop: smallest and largest aspect ratio.
         crop_ratio: Vec<f64> = vec![0.75, 1.333_333_333_333_333_3];
-        /// Black padding before a crop of the picture's own size, in pixels, in place of a random resized
-        /// crop (for small pictures); 0 for none.
+        /// Black padding before a crop of the image's own size, in pixels, in place of a random resized
+        /// crop (for small images); 0 for none.
         pad: usize = 0, in 0..=1024;
         /// Probability of a horizontal flip.
         flip: f64 = 0.5, in 0.0..=1.0;
         /// RandAugment: the mean magnitude, 0 to 10; 0 for none.
         rand_augment: f64 = 0.0, in 0.0..=10.0;
-        /// RandAugment: operations drawn for each picture, half of which are applied.
+        /// RandAugment: operations drawn for each image, half of which are applied.
         rand_augment_operations: usize = 2, in 1..=15;
         /// RandAugment: standard deviation of the magnitude.
         rand_augment_deviation: f64 = 0.5, in 0.0..=10.0;
         /// Probability that a box is erased.
         erasing: f64 = 0.0, in 0.0..=1.0;
-        /// Mixup: the share of a picture is drawn from Beta(mixup, mixup); 0 for none.
+        /// Mixup: the share of an image is drawn from Beta(mixup, mixup); 0 for none.
         mixup: f64 = 0.0, in 0.0..=100.0;
         /// CutMix: the share is drawn from Beta(cutmix, cutmix); 0 for none.
         cutmix: f64 = 0.0, in 0.0..=100.0;
@@ -79,7 +79,7 @@ struct Part {
     positions: Positions,
 }
 
-/// Pictures and their classes.
+/// Images and their classes.
 struct Classified {
     part: Part,
     transform: Transform,
@@ -114,7 +114,7 @@ impl SampleSource for Classified {
     ) -> Result<Class> {
         let (dataset, at) = (&self.part.dataset, self.origin(index));
         let class = dataset.label(at).ok_or_else(|| {
-            Error::user("has no class").at(dataset.location(at)).help("give every picture a class")
+            Error::user("has no class").at(dataset.location(at)).help("give every image a class")
         })?;
         let image = dataset.load(at)?;
         match &self.rand_augment {
@@ -132,7 +132,7 @@ impl SampleSource for Classified {
     }
 }
 
-/// Batches of which pictures are mixed.
+/// Batches of which images are mixed.
 struct Mixed {
     loader: Loader<Classified>,
     mixing: Mixing,

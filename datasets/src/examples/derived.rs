@@ -1,4 +1,4 @@
-//! Targets that are made from the pictures themselves: what a head of one's own needs least for.
+//! Targets that are made from the images themselves: what a head of one's own needs least for.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
-/// What is asked of each picture: the picture as the head is to see it, of the same size, and what is true
+/// What is asked of each image: the image as the head is to see it, of the same size, and what is true
 /// of it. Draws come from the stream, and from nothing else.
 pub type Derive<T> = Arc<dyn Fn(Image, &mut Philox) -> Result<(Image, T)> + Send + Sync>;
 
-/// The data of a request, of whose pictures the middle square is taken and given to `derive`.
+/// The data of a request, of whose images the middle square is taken and given to `derive`.
 ///
 /// # Errors
 /// Data that can't be opened.

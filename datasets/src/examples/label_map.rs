@@ -1,4 +1,4 @@
-//! Pictures with a class for each pixel: what segmentation heads are trained on.
+//! Images with a class for each pixel: what segmentation heads are trained on.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::source::SampleSource;
 use crate::transform::Scratch;
 
 settings! {
-    /// `[augment]` for pictures with a class for each pixel: picture and map are resized together, then a
+    /// `[augment]` for images with a class for each pixel: image and map are resized together, then a
     /// crop of the encoder's size is taken.
     pub struct LabelMapAugment {
-        /// Smallest and largest factor; at 1 the picture's shorter side is the crop's.
+        /// Smallest and largest factor; at 1 the image's shorter side is the crop's.
         scale: Vec<f64> = vec![0.5, 2.0];
         /// The most of a crop's labelled pixels that one class may have; 1 for no limit.
         most_of_one: f64 = 0.75, in 0.01..=1.0;
@@ -109,7 +109,7 @@ struct LabelMaps {
     options: LoaderOptions,
 }
 
-/// Test pictures of one size that follow each other are put into one batch, up to this many.
+/// Test images of one size that follow each other are put into one batch, up to this many.
 const TEST_BATCH: usize = 16;
 
 impl LabelledSplits<LabelMap> for LabelMaps {
@@ -169,7 +169,7 @@ impl LabelledSplits<LabelMap> for LabelMaps {
 }
 
 impl LabelMaps {
-    /// Pictures of one size, as they are.
+    /// Images of one size, as they are.
     fn batch(&self, found: Vec<(usize, Image, LabelMap)>, positions: &Positions) -> Examples<LabelMap> {
         let (width, height) = found.first().map_or((0, 0), |f| (f.1.width, f.1.height));
         let [mean, std] = &self.normalisation;

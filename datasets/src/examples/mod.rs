@@ -1,4 +1,4 @@
-//! Pictures with targets for heads that are trained with the encoder. One file a type of target, which
+//! Images with targets for heads that are trained with the encoder. One file a type of target, which
 //! registers itself.
 
 automod::dir!(pub "src/examples");

@@ -1,4 +1,4 @@
-//! Pictures with objects: what detection heads are trained on.
+//! Images with objects: what detection heads are trained on.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use crate::source::SampleSource;
 use crate::transform::Scratch;
 
 settings! {
-    /// `[augment]` for pictures with objects: large-scale jitter, then a crop of the encoder's size.
+    /// `[augment]` for images with objects: large-scale jitter, then a crop of the encoder's size.
     pub struct ObjectAugment {
-        /// Smallest and largest factor; at 1 the picture just fits into the encoder's.
+        /// Smallest and largest factor; at 1 the image just fits into the encoder's.
         scale: Vec<f64> = vec![0.1, 2.0];
         /// Objects of which less than this share is left are dropped.
         least_visible: f64 = 0.1, in 0.0..=1.0;
@@ -85,10 +85,10 @@ impl SampleSource for Framed {
         let (image, objects) = self.data.sample(self.positions.at(index))?;
         let [channels, height, width] = self.image;
         let image = with_channels(image, channels)?;
-        let picture = (image.width, image.height);
+        let image_size = (image.width, image.height);
         let framing = match &self.jitter {
-            Some(jitter) => jitter.draw(picture, random),
-            None => Framing::fit(picture, (width, height)),
+            Some(jitter) => jitter.draw(image_size, random),
+            None => Framing::fit(image_size, (width, height)),
         };
         // Grey, as Detectron2 pads: near the mean of normalised pixels.
         let framed = framing.image(&image, 128, Filter::Bilinear, scratch)?;
@@ -96,7 +96,7 @@ impl SampleSource for Framed {
         out.copy_from_slice(&planes(&framed, mean, std));
         Ok(match self.jitter {
             Some(_) => Objects::framed((width, height), framing.objects(&objects, self.least_visible)?),
-            None => Objects { picture, scale: framing.scale(), objects },
+            None => Objects { image_size, scale: framing.scale(), objects },
         })
     }
 }
@@ -108,7 +108,7 @@ struct ObjectExamples {
     options: LoaderOptions,
 }
 
-/// Pictures in a test batch.
+/// Images in a test batch.
 const TEST_BATCH: usize = 16;
 
 impl LabelledSplits<Objects> for ObjectExamples {

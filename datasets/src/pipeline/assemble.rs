@@ -1,4 +1,4 @@
-//! Filling batches, one picture a task.
+//! Filling batches, one image a task.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Makes the pictures of batches on a pool of its own.
+/// Makes the images of batches on a pool of its own.
 pub struct Assembler<S> {
     source: S,
     seed: u64,
@@ -40,7 +40,7 @@ struct Slot<T> {
 
 /// A batch and the broken files met on the way to it, in the order of the slots.
 pub(crate) struct Assembled<T> {
-    /// The pictures; slots that got none are left out.
+    /// The images; slots that got none are left out.
     pub(crate) batch: Batch,
     /// What is true of them.
     pub(crate) targets: Vec<T>,
@@ -80,7 +80,7 @@ impl<S: SampleSource> Assembler<S> {
         }
     }
 
-    /// Lets a batch in the making end after the pictures now in work.
+    /// Lets a batch in the making end after the images now in work.
     pub(crate) fn set_stop(&self, stop: bool) {
         self.stop.store(stop, Ordering::Relaxed);
     }

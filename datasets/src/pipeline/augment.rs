@@ -1,4 +1,4 @@
-//! Which part of a picture is taken, and whether it is mirrored.
+//! Which part of an image is taken, and whether it is mirrored.
 //!
 //! Every draw comes from the one Philox stream it is given, so a sample's augmentation depends on
 //! nothing but the stream's key.
@@ -15,29 +15,29 @@ pub enum Filter {
     Bicubic,
 }
 
-/// What lies outside of a picture's edge.
+/// What lies outside of an image's edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Border {
-    /// The picture mirrored, the edge pixel not repeated.
+    /// The image mirrored, the edge pixel not repeated.
     Reflect,
     /// Black.
     Black,
 }
 
-/// How a square is cut from a picture.
+/// How a square is cut from an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Crop {
     /// A box of random area and aspect ratio, resized to the square: torchvision's
     /// `RandomResizedCrop`.
     RandomResized {
-        /// The least and greatest share of the picture's area.
+        /// The least and greatest share of the image's area.
         scale: (f64, f64),
         /// The least and greatest aspect ratio (width / height), drawn log-uniformly.
         ratio: (f64, f64),
     },
     /// The shorter side resized to the square's, the edge padded, a square cut at random: the simple
     /// crop of DeiT III, used by PixMIM (4 pixels of padding, reflected), and the pad-and-crop of
-    /// small pictures (4 pixels, black).
+    /// small images (4 pixels, black).
     Padded {
         /// Pixels added on each side.
         padding: usize,
@@ -76,7 +76,7 @@ impl Augment {
         Self { crop, flip: 0.5, filter: Filter::Bicubic }
     }
 
-    /// Pad with 4 black pixels and crop, half of them flipped: for pictures of the training size.
+    /// Pad with 4 black pixels and crop, half of them flipped: for images of the training size.
     pub fn pad_and_crop() -> Self {
         let crop = Crop::Padded { padding: 4, border: Border::Black };
         Self { crop, flip: 0.5, filter: Filter::Bilinear }
@@ -105,18 +105,18 @@ impl Augment {
                 wrong(format!("crop ratio {a}..{b} is not a range of ratios"), "use 0 < least <= greatest")
             }
             Crop::Padded { padding, border: Border::Reflect } if padding >= size => wrong(
-                format!("{padding} pixels of reflected padding on a picture of {size}"),
-                "use fewer than the picture has",
+                format!("{padding} pixels of reflected padding on an image of {size}"),
+                "use fewer than the image has",
             ),
             Crop::Centre { resize } if resize < size => wrong(
-                format!("a middle square of {size} pixels from a picture resized to {resize}"),
+                format!("a middle square of {size} pixels from an image resized to {resize}"),
                 "resize to at least the square's side",
             ),
             _ => Ok(()),
         }
     }
 
-    /// Draws where to cut a `size` square from a picture of `width` x `height`.
+    /// Draws where to cut a `size` square from an image of `width` x `height`.
     pub fn draw(&self, width: usize, height: usize, size: usize, random: &mut Philox) -> Placement {
         let mut placement = match self.crop {
             Crop::RandomResized { scale, ratio } => Placement {
@@ -167,7 +167,7 @@ pub struct PixelBox {
 /// What was drawn: take `source`, resize it, take the square at `window`, mirror it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// The part of the picture.
+    /// The part of the image.
     pub source: PixelBox,
     /// Its width and height after resizing.
     pub resized: (usize, usize),
@@ -219,7 +219,7 @@ pub fn random_resized_box(
     } else {
         (width, height)
     };
-    // A picture one pixel wide must still give a box.
+    // An image one pixel wide must still give a box.
     let (w, h) = (w.clamp(1, width), h.clamp(1, height));
     PixelBox { left: (width - w) / 2, top: (height - h) / 2, width: w, height: h }
 }

@@ -27,7 +27,7 @@ use crate::orientation::upright;
 pub struct DecodeOptions {
     /// 1 (grey) or 3 (RGB).
     pub channels: usize,
-    /// Pictures with more pixels than this are refused before any memory is taken for them.
+    /// Images with more pixels than this are refused before any memory is taken for them.
     pub max_pixels: u64,
 }
 
@@ -37,11 +37,11 @@ impl Default for DecodeOptions {
     }
 }
 
-/// The endings of the picture files that can be decoded, in lower case.
+/// The endings of the image files that can be decoded, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
 
-/// Whether a file's name ends like a picture's.
-pub fn is_picture(path: &Path) -> bool {
+/// Whether a file's name ends like an image's.
+pub fn is_image(path: &Path) -> bool {
     path.extension()
         .and_then(|e| e.to_str())
         .is_some_and(|e| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(e)))
@@ -50,15 +50,15 @@ pub fn is_picture(path: &Path) -> bool {
 /// Reads and decodes a file.
 ///
 /// # Errors
-/// A file that is missing, empty, truncated, too large or not a picture; the error names it.
+/// A file that is missing, empty, truncated, too large or not an image; the error names it.
 pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
     let read = || -> std::io::Result<Result<Vec<u8>>> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        // No sound picture takes more than this: 16-bit RGBA with no compression, and metadata.
+        // No sound image takes more than this: 16-bit RGBA with no compression, and metadata.
         let most = options.max_pixels.saturating_mul(8).saturating_add(64 << 20);
         if size > most {
-            return Ok(Err(Error::user(format!("{size} bytes are too many for a picture"))
+            return Ok(Err(Error::user(format!("{size} bytes are too many for an image"))
                 .help("remove the file, or raise `max_pixels`")));
         }
         let mut bytes = Vec::with_capacity(size as usize);
@@ -69,10 +69,10 @@ pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
     bytes.and_then(|bytes| decode(&bytes, options)).map_err(|e| e.at(path.display()))
 }
 
-/// Decodes a picture from memory. The result has [height, width, channels] samples.
+/// Decodes an image from memory. The result has [height, width, channels] samples.
 ///
 /// # Errors
-/// Bytes that are empty, truncated, too large a picture or none at all.
+/// Bytes that are empty, truncated, too large an image or none at all.
 pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     if options.channels != 1 && options.channels != 3 {
         return Err(Error::user(format!("can't decode to {} channels", options.channels))
@@ -95,7 +95,7 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
 fn broken(why: impl std::fmt::Display) -> Error {
     // Decoders' messages may have several lines.
     let why = why.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::user(format!("broken picture: {why}")).help("copy it again, or remove it")
+    Error::user(format!("broken image: {why}")).help("copy it again, or remove it")
 }
 
 fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()> {
@@ -107,7 +107,7 @@ fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()>
             "its header says {width}x{height} pixels, more than the limit of {}",
             options.max_pixels
         ))
-        .help("shrink or remove the picture, or raise `max_pixels`"));
+        .help("shrink or remove the image, or raise `max_pixels`"));
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     with_channels(upright(Image { width, height, channels, pixels }, exif), options.channels)
 }
 
-/// Whether an end-of-image marker follows the first scan. The decoder fills a truncated picture up
+/// Whether an end-of-image marker follows the first scan. The decoder fills a truncated image up
 /// with grey and says nothing; inside a scan no data can look like this marker.
 fn jpeg_is_complete(bytes: &[u8]) -> bool {
     let mut at = 2;
@@ -174,7 +174,7 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
         .map_err(|e| broken(format_args!("{e}")))?;
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::WebP)) {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().to_string();
-        return Err(Error::user(format!("not a JPEG, PNG or WebP picture (it begins with `{start}`)"))
+        return Err(Error::user(format!("not a JPEG, PNG or WebP image (it begins with `{start}`)"))
             .help("convert or remove it"));
     }
     let mut limits = Limits::no_limits();
@@ -189,21 +189,21 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
 }
 
 /// 8 bits, no alpha, the wanted channels.
-fn flatten(picture: DynamicImage, channels: usize) -> Image {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let grey = !picture.color().has_color();
+fn flatten(image: DynamicImage, channels: usize) -> Image {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let grey = !image.color().has_color();
     let on_white = |v: u8, alpha: u8| {
         ((u32::from(v) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
     };
-    let (native, pixels) = match (grey, picture.color().has_alpha()) {
-        (true, false) => (1, picture.into_luma8().into_raw()),
+    let (native, pixels) = match (grey, image.color().has_alpha()) {
+        (true, false) => (1, image.into_luma8().into_raw()),
         (true, true) => {
-            (1, picture.into_luma_alpha8().as_raw().chunks_exact(2).map(|p| on_white(p[0], p[1])).collect())
+            (1, image.into_luma_alpha8().as_raw().chunks_exact(2).map(|p| on_white(p[0], p[1])).collect())
         }
-        (false, false) => (3, picture.into_rgb8().into_raw()),
+        (false, false) => (3, image.into_rgb8().into_raw()),
         (false, true) => (
             3,
-            picture
+            image
                 .into_rgba8()
                 .as_raw()
                 .chunks_exact(4)

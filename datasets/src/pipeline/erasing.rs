@@ -1,5 +1,5 @@
 //! Random erasing (Zhong et al. 2020) as timm has it in its mode `pixel`: a box of normal noise in the
-//! normalised picture.
+//! normalised image.
 
 use palimpsest_core::random::Philox;
 
@@ -11,7 +11,7 @@ const RATIO: (f64, f64) = (0.3, 1.0 / 0.3);
 /// How often a box is drawn that doesn't fit before none is erased.
 const TRIES: usize = 10;
 
-/// Draws the box to erase in a picture of `width` x `height`; none where ten draws don't fit.
+/// Draws the box to erase in an image of `width` x `height`; none where ten draws don't fit.
 pub fn draw((width, height): (usize, usize), random: &mut Philox) -> Option<PixelBox> {
     let between = |(low, high): (f64, f64), u: f64| low + (high - low) * u;
     for _ in 0..TRIES {

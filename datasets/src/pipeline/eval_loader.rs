@@ -10,12 +10,12 @@ use palimpsest_core::{Error, Result};
 use crate::assemble::{Assembled, Assembler};
 use crate::loader::LoaderOptions;
 use crate::pipeline::prefetch::Prefetch;
-use crate::source::{Pictures, SampleSource};
+use crate::source::{Images, SampleSource};
 
 /// One pass over a data set. Broken files are left out of their batch, which is then smaller (a
 /// batch of broken files alone is passed over); `Batch::indices` tells what is there.
 /// `Batch::first_sample` is the position of the batch in the data set.
-pub struct EvalLoader<S: SampleSource = Pictures> {
+pub struct EvalLoader<S: SampleSource = Images> {
     source: Source<S>,
     samples: usize,
     limit: usize,
@@ -65,7 +65,7 @@ impl<S: SampleSource> EvalLoader<S> {
         &self.broken
     }
 
-    /// The next batch with what is true of its pictures.
+    /// The next batch with what is true of its images.
     pub fn next_examples(&mut self) -> Option<Result<Examples<S::Target>>> {
         while !self.done {
             let made = match &mut self.source {

@@ -11,7 +11,7 @@ use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::pipeline::prefetch::Prefetch;
-use crate::source::{Pictures, SampleSource};
+use crate::source::{Images, SampleSource};
 
 /// How samples become batches, whatever they are.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl Default for LoaderOptions {
 /// Step `s` of epoch `e` takes the samples at `s * batch..` of the epoch's permutation
 /// `Philox::new(seed, Stream::Shuffle, e, 0)`; what is left over at the end of an epoch is dropped. The
 /// place of a broken file is taken by the next one of the permutation that loads.
-pub struct Loader<S: SampleSource = Pictures> {
+pub struct Loader<S: SampleSource = Images> {
     plan: Plan<S>,
     prefetch: Option<Prefetch<S>>,
     inline: Epoch,
@@ -202,7 +202,7 @@ impl<S: SampleSource> Loader<S> {
         Ok(Examples { batch: made.batch, targets: made.targets })
     }
 
-    /// The next batch with what is true of its pictures.
+    /// The next batch with what is true of its images.
     ///
     /// # Errors
     /// More broken files than are forgiven.

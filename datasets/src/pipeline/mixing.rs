@@ -1,5 +1,5 @@
 //! Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) within a batch, as timm's `Mixup` in its mode
-//! `batch`: each picture is mixed with the one at the mirrored place, all by one share.
+//! `batch`: each image is mixed with the one at the mirrored place, all by one share.
 
 use palimpsest_core::head::{Class, Examples};
 use palimpsest_core::random::Philox;
@@ -22,14 +22,14 @@ pub struct Mixing {
 /// What was drawn for a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mix {
-    /// Pixels are added: this share of the picture itself.
+    /// Pixels are added: this share of the image itself.
     Blend(f64),
     /// A box is pasted.
     Paste(PixelBox),
 }
 
 impl Mixing {
-    /// Draws how to mix a batch of pictures of `width` x `height`.
+    /// Draws how to mix a batch of images of `width` x `height`.
     pub fn draw(&self, (width, height): (usize, usize), random: &mut Philox) -> Option<Mix> {
         let (mixup, cutmix) = (self.mixup > 0.0, self.cutmix > 0.0);
         if !(mixup || cutmix) || random.uniform_f64() >= self.probability {
@@ -45,7 +45,7 @@ impl Mixing {
     }
 }
 
-/// The box around `middle` whose sides are sqrt(1 - share) of the picture's, cut to it.
+/// The box around `middle` whose sides are sqrt(1 - share) of the image's, cut to it.
 pub fn paste_box((width, height): (usize, usize), share: f64, middle: (usize, usize)) -> PixelBox {
     let ratio = (1.0 - share).sqrt();
     let span = |side: usize, middle: usize| {
@@ -64,7 +64,7 @@ impl Mix {
         let image = channels * height * width;
         let share = match self {
             Self::Blend(share) => share,
-            // What is left of the picture itself, after the box was cut to it.
+            // What is left of the image itself, after the box was cut to it.
             Self::Paste(at) => 1.0 - (at.width * at.height) as f64 / (width * height) as f64,
         };
         for i in 0..count / 2 {

@@ -2,7 +2,7 @@
 
 use palimpsest_core::data::Image;
 
-/// Turns a picture upright by its EXIF orientation (1..=8; anything else leaves it as it is).
+/// Turns an image upright by its EXIF orientation (1..=8; anything else leaves it as it is).
 ///
 /// 2 mirrors left-right, 3 turns by 180 degrees, 4 mirrors top-bottom, 5 transposes, 6 turns 90
 /// degrees clockwise, 7 transposes across the other diagonal, 8 turns 90 degrees counter-clockwise.
@@ -37,7 +37,7 @@ pub fn upright(image: Image, exif: u8) -> Image {
 mod tests {
     use super::*;
 
-    /// A 3x2 picture `abc/def` and what each orientation makes of it.
+    /// A 3x2 image `abc/def` and what each orientation makes of it.
     #[test]
     fn all_eight() {
         let image = |width, height, text: &str| Image {

@@ -1,4 +1,4 @@
-//! What makes one picture of a batch.
+//! What makes one image of a batch.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use palimpsest_core::random::Philox;
 
 use crate::transform::{Scratch, Transform};
 
-/// Makes the pictures of batches one by one, each with what is true of it.
+/// Makes the images of batches one by one, each with what is true of it.
 pub trait SampleSource: Send + Sync + 'static {
-    /// What is true of a picture.
+    /// What is true of an image.
     type Target: Send + 'static;
 
     /// How many samples there are.
@@ -23,7 +23,7 @@ pub trait SampleSource: Send + Sync + 'static {
     fn origin(&self, index: usize) -> usize {
         index
     }
-    /// [channels, height, width] of the pictures.
+    /// [channels, height, width] of the images.
     fn shape(&self) -> [usize; 3];
     /// Where a sample comes from, for messages.
     fn location(&self, index: usize) -> String;
@@ -42,15 +42,15 @@ pub trait SampleSource: Send + Sync + 'static {
     ) -> Result<Self::Target>;
 }
 
-/// Pictures alone, as pre-training takes them.
-pub struct Pictures {
+/// Images alone, as pre-training takes them.
+pub struct Images {
     /// The data set.
     pub dataset: Arc<dyn Dataset>,
     /// Crop, flip, resize and normalisation.
     pub transform: Transform,
 }
 
-impl SampleSource for Pictures {
+impl SampleSource for Images {
     type Target = ();
 
     fn len(&self) -> usize {

@@ -1,4 +1,4 @@
-//! From a decoded picture to normalised planes of the batch.
+//! From a decoded image to normalised planes of the batch.
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
@@ -21,7 +21,7 @@ pub struct Transform {
     normal: Vec<[f32; 256]>,
 }
 
-/// Buffers of one worker, kept from picture to picture.
+/// Buffers of one worker, kept from image to image.
 #[derive(Default)]
 pub struct Scratch {
     resizer: Resizer,
@@ -70,10 +70,10 @@ impl Transform {
         [self.channels, self.size, self.size]
     }
 
-    /// Transforms a picture into `out` of [channels, size, size], drawing from `random`.
+    /// Transforms an image into `out` of [channels, size, size], drawing from `random`.
     ///
     /// # Errors
-    /// A picture with other than 1 or 3 channels, or without pixels.
+    /// An image with other than 1 or 3 channels, or without pixels.
     ///
     /// # Panics
     /// If `out` has another length.
@@ -84,7 +84,7 @@ impl Transform {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<()> {
-        assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one picture");
+        assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one image");
         let image = self.sound(image)?;
         let placement = self.augment.draw(image.width, image.height, self.size, random);
         self.location(&image, placement, scratch, out)
@@ -115,14 +115,14 @@ impl Transform {
         }
     }
 
-    /// The picture in the channels that are asked for.
+    /// The image in the channels that are asked for.
     fn sound(&self, image: Image) -> Result<Image> {
         let sound = image.width > 0
             && image.height > 0
             && image.pixels.len() == image.width * image.height * image.channels;
         if !sound {
             return Err(Error::user(format!(
-                "{} samples for a picture of {}x{}x{}",
+                "{} samples for an image of {}x{}x{}",
                 image.pixels.len(),
                 image.width,
                 image.height,
@@ -138,7 +138,7 @@ impl Transform {
         let source = at.source;
         let same = (source.width, source.height) == (width, height);
         if same {
-            // No resampling: read the picture's own rows.
+            // No resampling: read the image's own rows.
             let stride = image.width * self.channels;
             let start = source.top * stride + source.left * self.channels;
             self.normalise(&image.pixels[start..], stride, at, out);
@@ -247,7 +247,7 @@ pub(crate) fn resize(
     } else {
         resize_pixels::<U8x3>(image, source, to, filter, scratch)
     }
-    .map_err(|e| Error::failure(format!("can't resize {source:?} of a picture to {}x{}: {e}", to.0, to.1)))
+    .map_err(|e| Error::failure(format!("can't resize {source:?} of an image to {}x{}: {e}", to.0, to.1)))
 }
 
 type Resized = std::result::Result<(), Box<dyn std::error::Error>>;

@@ -197,7 +197,7 @@ impl Reader for Cifar10 {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Cifar10>(
         "cifar10",
-        "CIFAR-10, binary version: 50,000 + 10,000 pictures, 32x32 RGB, 10 classes",
+        "CIFAR-10, binary version: 50,000 + 10,000 images, 32x32 RGB, 10 classes",
         "cifar-10-batches-bin/{data_batch_1..5,test_batch}.bin, or one .bin file",
     )
 }
@@ -224,7 +224,7 @@ impl Reader for Cifar100 {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Cifar100>(
         "cifar100",
-        "CIFAR-100, binary version: 50,000 + 10,000 pictures, 32x32 RGB, 100 (or 20) classes",
+        "CIFAR-100, binary version: 50,000 + 10,000 images, 32x32 RGB, 100 (or 20) classes",
         "cifar-100-binary/{train,test}.bin, or one .bin file",
     )
 }

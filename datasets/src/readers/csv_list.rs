@@ -1,4 +1,4 @@
-//! A list of pictures as comma-separated values (RFC 4180).
+//! A list of images as comma-separated values (RFC 4180).
 //!
 //! The header names the columns: `path` is required, `label` (the class's name) is optional, others
 //! are ignored. Relative paths are relative to the list's folder. An empty label means none.
@@ -21,7 +21,7 @@ struct Row {
     label: Option<u32>,
 }
 
-/// The pictures of a list, in its order.
+/// The images of a list, in its order.
 pub struct CsvList {
     folder: PathBuf,
     rows: Vec<Row>,
@@ -57,7 +57,7 @@ impl CsvList {
             let path = record.get(path_column).unwrap_or_default().to_owned();
             let at = |e: Error| e.at(format_args!("{}:{line}", list.display()));
             if path.is_empty() {
-                return Err(at(Error::user("the path is empty").help("name a picture, or remove the line")));
+                return Err(at(Error::user("the path is empty").help("name an image, or remove the line")));
             }
             if !folder.join(&path).is_file() {
                 return Err(at(Error::user(format!("no such file `{path}`"))
@@ -69,7 +69,7 @@ impl CsvList {
         if found.is_empty() {
             return Err(Error::user("the list has no rows")
                 .at(list.display())
-                .help("add a line for each picture"));
+                .help("add a line for each image"));
         }
 
         let classes = match classes {
@@ -180,7 +180,7 @@ impl Reader for Csv {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Csv>(
         "csv",
-        "a list of picture files, with or without labels",
+        "a list of image files, with or without labels",
         "a .csv with the header `path,label` or `path`; or a folder with train.csv and test.csv",
     )
 }

@@ -36,7 +36,7 @@ const FILES: [[&[u8]; 2]; 2] = [
     ],
 ];
 
-/// 8,000 training or 2,000 test pictures of Fashion-MNIST, 28x28 grey, ten balanced classes. They
+/// 8,000 training or 2,000 test images of Fashion-MNIST, 28x28 grey, ten balanced classes. They
 /// are unpacked on first use and shared from then on.
 ///
 /// # Errors
@@ -67,7 +67,7 @@ impl Reader for FashionMnist {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<FashionMnist>(
         "fashion-mnist",
-        "embedded sample of Fashion-MNIST: 8,000 + 2,000 pictures, 28x28 grey, 10 classes",
+        "embedded sample of Fashion-MNIST: 8,000 + 2,000 images, 28x28 grey, 10 classes",
         "nothing: it is part of the program",
     )
 }

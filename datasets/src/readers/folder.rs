@@ -1,4 +1,4 @@
-//! A folder of pictures, with a sub-folder per class or without classes.
+//! A folder of images, with a sub-folder per class or without classes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 use walkdir::WalkDir;
 
-use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_picture};
+use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
 
-/// The pictures under a folder, in the order of their paths.
+/// The images under a folder, in the order of their paths.
 ///
-/// If the folder has sub-folders and no pictures of its own, the sub-folders are the classes, in the
-/// order of their names; else there are no classes. Either way pictures are looked for at any depth.
+/// If the folder has sub-folders and no images of its own, the sub-folders are the classes, in the
+/// order of their names; else there are no classes. Either way images are looked for at any depth.
 /// Hidden files and folders are passed over; links are followed.
 pub struct FolderDataset {
     root: PathBuf,
@@ -31,7 +31,7 @@ impl FolderDataset {
     /// Opens a folder. With `classes` (those of the training part), each sub-folder must be one.
     ///
     /// # Errors
-    /// A folder that can't be read, has no pictures, or has a class that isn't among `classes`.
+    /// A folder that can't be read, has no images, or has a class that isn't among `classes`.
     pub fn open(root: &Path, classes: Option<&[String]>, options: DecodeOptions) -> Result<Self> {
         let folders = class_folders(root)?;
         let classes = match classes {
@@ -60,7 +60,7 @@ impl FolderDataset {
             found.collect(&root.join(folder), label)?;
         }
         if found.files.is_empty() {
-            return Err(Error::user(format!("no pictures ({} other files)", found.passed_over))
+            return Err(Error::user(format!("no images ({} other files)", found.passed_over))
                 .at(root.display())
                 .help(format!("give a folder with files of {}", EXTENSIONS.join(", "))));
         }
@@ -84,7 +84,7 @@ impl FolderDataset {
             if entry.file_type().is_dir() {
                 continue;
             }
-            if !is_picture(entry.path()) {
+            if !is_image(entry.path()) {
                 self.passed_over += 1;
                 continue;
             }
@@ -95,7 +95,7 @@ impl FolderDataset {
         Ok(())
     }
 
-    /// How many files were passed over because their names don't end like a picture's.
+    /// How many files were passed over because their names don't end like an image's.
     pub fn passed_over(&self) -> usize {
         self.passed_over
     }
@@ -111,7 +111,7 @@ fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// The sub-folders that are classes: all, or none if the folder has pictures of its own.
+/// The sub-folders that are classes: all, or none if the folder has images of its own.
 ///
 /// # Errors
 /// A folder that can't be read, or a name that isn't Unicode.
@@ -125,7 +125,7 @@ pub fn class_folders(root: &Path) -> Result<Vec<String>> {
                 Error::user("the folder's name is not Unicode").at(path.display()).help("rename it")
             })?;
             classes.push(name.to_owned());
-        } else if is_picture(&path) {
+        } else if is_image(&path) {
             return Ok(Vec::new());
         }
     }
@@ -162,7 +162,7 @@ impl Reader for Folder {
         if root.is_file() {
             return Err(Error::user("this is a file")
                 .at(root.display())
-                .help("give the folder that has the pictures"));
+                .help("give the folder that has the images"));
         }
         let train = root.join("train");
         let tests: Vec<PathBuf> =
@@ -180,7 +180,7 @@ impl Reader for Folder {
             opened = Opened::new(Arc::new(data));
         } else {
             let classes = class_folders(&train)?;
-            // Some sets (ImageNet) have test pictures without classes beside a validation part with them.
+            // Some sets (ImageNet) have test images without classes beside a validation part with them.
             let labelled = tests.iter().find(|t| class_folders(t).is_ok_and(|c| !c.is_empty()));
             let folder = labelled.filter(|_| !classes.is_empty()).unwrap_or(&tests[0]);
             let data = FolderDataset::open(folder, Some(&classes), options)?;
@@ -188,7 +188,7 @@ impl Reader for Folder {
             opened = Opened::new(Arc::new(data));
         }
         if passed_over > 0 {
-            opened.notes.push(format!("{passed_over} files that are not pictures were passed over"));
+            opened.notes.push(format!("{passed_over} files that are not images were passed over"));
         }
         Ok(opened)
     }
@@ -197,7 +197,7 @@ impl Reader for Folder {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Folder>(
         "folder",
-        "JPEG, PNG and WebP pictures in a folder, with or without a sub-folder per class",
+        "JPEG, PNG and WebP images in a folder, with or without a sub-folder per class",
         "CLASS/**/*.jpg or **/*.jpg; optionally under train/ and test/ (or val/, validation/)",
     )
 }

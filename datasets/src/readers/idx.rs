@@ -88,7 +88,7 @@ impl IdxArray {
     }
 }
 
-/// Pictures (and labels) of IDX arrays, held in memory.
+/// Images (and labels) of IDX arrays, held in memory.
 pub struct IdxDataset {
     images: IdxArray,
     labels: Option<Vec<u8>>,
@@ -97,7 +97,7 @@ pub struct IdxDataset {
 }
 
 impl IdxDataset {
-    /// Opens pictures of [count, height, width] or [count, height, width, 1 or 3], with labels of
+    /// Opens images of [count, height, width] or [count, height, width, 1 or 3], with labels of
     /// `[count]` if given. The classes are named by their numbers.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl IdxDataset {
             _ => false,
         };
         if !sound {
-            return Err(Error::user(format!("{:?} are not pictures", images.shape))
+            return Err(Error::user(format!("{:?} are not images", images.shape))
                 .at(location)
                 .help("sizes must be [count, height, width] or [count, height, width, 1 or 3]"));
         }
@@ -137,7 +137,7 @@ impl IdxDataset {
         if let Some(labels) = &labels
             && labels.shape != [count]
         {
-            return Err(Error::user(format!("labels of {:?} for {count} pictures", labels.shape))
+            return Err(Error::user(format!("labels of {:?} for {count} images", labels.shape))
                 .help("give the label file of the same split"));
         }
         let labels = labels.map(|l| l.data);
@@ -156,11 +156,11 @@ impl IdxDataset {
         Ok(Self { images, labels, classes, location: location.to_owned() })
     }
 
-    /// Finds the pictures and labels of a split in a folder in MNIST's naming
+    /// Finds the images and labels of a split in a folder in MNIST's naming
     /// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, `.gz` or not, `-` or `.` before `idx`).
     ///
     /// # Errors
-    /// No pictures there.
+    /// No images there.
     pub fn find(folder: &Path, test: bool) -> Result<(PathBuf, Option<PathBuf>)> {
         let stems: &[&str] = if test { &["t10k", "test"] } else { &["train"] };
         let find = |what: &str, dimensions: &[u8]| {
@@ -178,12 +178,12 @@ impl IdxDataset {
         let images = find("images", &[3, 4]).ok_or_else(|| {
             Error::user(format!("no `{}-images-idx3-ubyte` or `.gz` in the folder", stems[0]))
                 .at(folder.display())
-                .help("give the folder with MNIST's four files, or the file of pictures itself")
+                .help("give the folder with MNIST's four files, or the file of images itself")
         })?;
         Ok((images, find("labels", &[1])))
     }
 
-    /// The file of labels that belongs to a file of pictures by MNIST's naming, if it exists.
+    /// The file of labels that belongs to a file of images by MNIST's naming, if it exists.
     pub fn labels_beside(images: &Path) -> Option<PathBuf> {
         let name = images.file_name()?.to_str()?;
         let labels = name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1");
@@ -209,7 +209,7 @@ impl Dataset for IdxDataset {
         Ok(Image { width, height, channels, pixels })
     }
     fn location(&self, index: usize) -> String {
-        format!("{}, picture {index}", self.location)
+        format!("{}, image {index}", self.location)
     }
 }
 
@@ -245,7 +245,7 @@ impl Reader for Idx {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Idx>(
         "idx",
-        "pictures and labels in the IDX format of MNIST, plain or gzip'd",
-        "{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], or one file of pictures",
+        "images and labels in the IDX format of MNIST, plain or gzip'd",
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], or one file of images",
     )
 }

@@ -1,6 +1,6 @@
 //! STL-10's binary files: <https://cs.stanford.edu/~acoates/stl10/>.
 //!
-//! A picture is three planes of 96 x 96 bytes, each column by column; labels are bytes from 1.
+//! An image is three planes of 96 x 96 bytes, each column by column; labels are bytes from 1.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,13 +22,13 @@ const RECORD: usize = 3 * PLANE;
 /// Which of its parts are trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stl10 {
-    /// 5,000 pictures with classes.
+    /// 5,000 images with classes.
     Labelled,
-    /// 100,000 pictures without.
+    /// 100,000 images without.
     Unlabelled,
 }
 
-/// A part of STL-10. Pictures are read when they are asked for: the part without classes has 2.8 GB.
+/// A part of STL-10. Images are read when they are asked for: the part without classes has 2.8 GB.
 pub struct Stl10Dataset {
     path: PathBuf,
     file: Mutex<File>,
@@ -57,10 +57,7 @@ impl Stl10Dataset {
             Error::user(what).at(path.display()).help("the file is truncated: download it again")
         };
         if size == 0 || !size.is_multiple_of(RECORD as u64) {
-            return Err(truncated(
-                &path,
-                format!("{size} bytes are no whole number of pictures of {RECORD}"),
-            ));
+            return Err(truncated(&path, format!("{size} bytes are no whole number of images of {RECORD}")));
         }
         let count = (size / RECORD as u64) as usize;
         let (mut labels, mut classes) = (vec![], vec![]);
@@ -72,7 +69,7 @@ impl Stl10Dataset {
             let location = root.join(format!("{name}_y.bin"));
             labels = std::fs::read(&location).map_err(|e| Error::io(&location, &e))?;
             if labels.len() != count {
-                return Err(truncated(&location, format!("{} labels for {count} pictures", labels.len())));
+                return Err(truncated(&location, format!("{} labels for {count} images", labels.len())));
             }
             if let Some(i) = labels.iter().position(|&l| l == 0 || usize::from(l) > classes.len()) {
                 return Err(Error::user(format!("label {i} is {}, not 1 to {}", labels[i], classes.len()))
@@ -111,7 +108,7 @@ impl Dataset for Stl10Dataset {
         Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels })
     }
     fn location(&self, index: usize) -> String {
-        format!("{}, picture {index}", self.path.display())
+        format!("{}, image {index}", self.path.display())
     }
 }
 
@@ -130,7 +127,7 @@ impl Reader for Stl10Labelled {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Stl10Labelled>(
         "stl10",
-        "STL-10: 5,000 + 8,000 pictures, 96x96 RGB, 10 classes",
+        "STL-10: 5,000 + 8,000 images, 96x96 RGB, 10 classes",
         "stl10_binary/{train,test}_{X,y}.bin, class_names.txt",
     )
 }
@@ -150,7 +147,7 @@ impl Reader for Stl10Unlabelled {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Stl10Unlabelled>(
         "stl10-unlabeled",
-        "STL-10's 100,000 pictures without classes to train on; its 8,000 with classes to test on",
+        "STL-10's 100,000 images without classes to train on; its 8,000 with classes to test on",
         "stl10_binary/unlabeled_X.bin, test_{X,y}.bin, class_names.txt",
     )
 }

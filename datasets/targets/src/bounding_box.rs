@@ -45,7 +45,7 @@ impl BoundingBox {
         !(self.width > 0.0 && self.height > 0.0)
     }
 
-    /// The part within a picture of `width` x `height`; empty where there is none.
+    /// The part within an image of `width` x `height`; empty where there is none.
     #[must_use]
     pub fn clipped(&self, width: f64, height: f64) -> Self {
         let (left, right) = (self.left.clamp(0.0, width), self.right().clamp(0.0, width));

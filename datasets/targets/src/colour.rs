@@ -9,7 +9,7 @@ pub fn luma_601(r: u8, g: u8, b: u8) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// The picture with 1 (grey) or 3 (RGB) channels; grey is repeated, RGB becomes its luma.
+/// The image with 1 (grey) or 3 (RGB) channels; grey is repeated, RGB becomes its luma.
 ///
 /// # Errors
 /// Another number of channels on either side.

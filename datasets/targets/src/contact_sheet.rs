@@ -1,4 +1,4 @@
-//! A grid of small pictures with captions, as a PNG.
+//! A grid of small images with captions, as a PNG.
 
 use std::path::Path;
 
@@ -13,26 +13,26 @@ const LEAST_SIDE: usize = 128;
 const BACKGROUND: u8 = 255;
 const INK: u8 = 32;
 
-/// A picture of a contact sheet: 8-bit RGB.
+/// An image of a contact sheet: 8-bit RGB.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Tile {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
     caption: String,
 }
 
-impl Picture {
+impl Tile {
     /// From [height, width, 3] samples.
     ///
     /// # Panics
     /// If `rgb` has another length.
     pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Self {
-        assert_eq!(rgb.len(), width * height * 3, "samples of the picture");
+        assert_eq!(rgb.len(), width * height * 3, "samples of the image");
         Self { width, height, rgb, caption: String::new() }
     }
 
-    /// From a decoded picture of 1 or 3 channels.
+    /// From a decoded image of 1 or 3 channels.
     ///
     /// # Errors
     /// Another number of channels.
@@ -49,7 +49,7 @@ impl Picture {
     pub fn from_planes(planes: &[f32], width: usize, height: usize, mean: &[f32], std: &[f32]) -> Self {
         let (channels, plane) = (mean.len(), width * height);
         assert!(matches!(channels, 1 | 3) && std.len() == channels, "1 or 3 channels");
-        assert_eq!(planes.len(), channels * plane, "values of the picture");
+        assert_eq!(planes.len(), channels * plane, "values of the image");
         let mut rgb = Vec::with_capacity(3 * plane);
         for at in 0..plane {
             let values: [f32; 3] = std::array::from_fn(|c| {
@@ -73,13 +73,13 @@ impl Picture {
     }
 }
 
-/// Rows of pictures under column captions. Small pictures are enlarged by a whole factor, nearest
+/// Rows of images under column captions. Small images are enlarged by a whole factor, nearest
 /// neighbour, so that each of their pixels is seen.
 #[derive(Debug, Clone)]
 pub struct ContactSheet {
     columns: usize,
     captions: Vec<String>,
-    rows: Vec<Vec<Picture>>,
+    rows: Vec<Vec<Tile>>,
 }
 
 impl ContactSheet {
@@ -92,34 +92,34 @@ impl ContactSheet {
         Self { columns, captions: captions.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    /// Adds pictures; more than fit in a row begin the next one.
-    pub fn push_row(&mut self, pictures: Vec<Picture>) {
-        let mut pictures = pictures.into_iter().peekable();
-        while pictures.peek().is_some() {
-            self.rows.push(pictures.by_ref().take(self.columns).collect());
+    /// Adds images; more than fit in a row begin the next one.
+    pub fn push_row(&mut self, tiles: Vec<Tile>) {
+        let mut tiles = tiles.into_iter().peekable();
+        while tiles.peek().is_some() {
+            self.rows.push(tiles.by_ref().take(self.columns).collect());
         }
     }
 
     /// Draws the sheet as RGB.
     pub fn draw(&self) -> Image {
-        let pictures = || self.rows.iter().flatten();
-        let side = pictures().map(|p| p.width.max(p.height)).max().unwrap_or(1).max(1);
+        let tiles = || self.rows.iter().flatten();
+        let side = tiles().map(|p| p.width.max(p.height)).max().unwrap_or(1).max(1);
         let factor = LEAST_SIDE.div_ceil(side).max(1);
-        let cell_width = pictures().map(|p| p.width).max().unwrap_or(1) * factor;
-        let cell_height = pictures().map(|p| p.height).max().unwrap_or(1) * factor;
+        let cell_width = tiles().map(|p| p.width).max().unwrap_or(1) * factor;
+        let cell_height = tiles().map(|p| p.height).max().unwrap_or(1) * factor;
         let line = GLYPH + MARGIN;
         let head = if self.captions.is_empty() { 0 } else { line };
-        let foot = if pictures().any(|p| !p.caption.is_empty()) { line } else { 0 };
+        let foot = if tiles().any(|p| !p.caption.is_empty()) { line } else { 0 };
         let (across, down) = (cell_width + MARGIN, cell_height + foot + MARGIN);
         let mut canvas = Canvas::new(MARGIN + self.columns * across, MARGIN + head + self.rows.len() * down);
         for (column, caption) in self.captions.iter().take(self.columns).enumerate() {
             canvas.write(MARGIN + column * across, MARGIN, cell_width, caption);
         }
-        for (row, pictures) in self.rows.iter().enumerate() {
-            for (column, picture) in pictures.iter().enumerate() {
+        for (row, tiles) in self.rows.iter().enumerate() {
+            for (column, tile) in tiles.iter().enumerate() {
                 let (x, y) = (MARGIN + column * across, MARGIN + head + row * down);
-                canvas.draw(x, y, factor, picture);
-                canvas.write(x, y + cell_height + MARGIN / 2, cell_width, &picture.caption);
+                canvas.draw(x, y, factor, tile);
+                canvas.write(x, y + cell_height + MARGIN / 2, cell_width, &tile.caption);
             }
         }
         Image { width: canvas.width, height: canvas.height, channels: 3, pixels: canvas.rgb }
@@ -170,11 +170,11 @@ impl Canvas {
         Self { width, height, rgb: vec![BACKGROUND; width * height * 3] }
     }
 
-    fn draw(&mut self, left: usize, top: usize, factor: usize, picture: &Picture) {
-        for y in 0..picture.height * factor {
-            let source = &picture.rgb[y / factor * picture.width * 3..][..picture.width * 3];
+    fn draw(&mut self, left: usize, top: usize, factor: usize, tile: &Tile) {
+        for y in 0..tile.height * factor {
+            let source = &tile.rgb[y / factor * tile.width * 3..][..tile.width * 3];
             let start = ((top + y) * self.width + left) * 3;
-            let target = &mut self.rgb[start..start + picture.width * factor * 3];
+            let target = &mut self.rgb[start..start + tile.width * factor * 3];
             for (out, pixel) in target.chunks_exact_mut(3 * factor).zip(source.chunks_exact(3)) {
                 out.chunks_exact_mut(3).for_each(|o| o.copy_from_slice(pixel));
             }

@@ -1,4 +1,4 @@
-//! Text in pictures, in a fixed font of 8 x 8 pixels (ASCII).
+//! Text in images, in a fixed font of 8 x 8 pixels (ASCII).
 
 use font8x8::legacy::BASIC_LEGACY;
 

@@ -38,7 +38,7 @@ impl LabelMap {
         counts
     }
 
-    /// Checks that the map has the picture's size.
+    /// Checks that the map has the image's size.
     ///
     /// # Errors
     /// Another size.
@@ -47,7 +47,7 @@ impl LabelMap {
             return Ok(());
         }
         Err(Error::user(format!(
-            "the label map has {}x{} pixels, its picture {width}x{height}",
+            "the label map has {}x{} pixels, its image {width}x{height}",
             self.width, self.height
         ))
         .help("make both the same size, or remove the pair"))

@@ -1,7 +1,7 @@
-//! What is true of a picture beyond its class: which class each pixel has, where objects are.
+//! What is true of an image beyond its class: which class each pixel has, where objects are.
 //!
 //! Readers (`datasets`) make these types, heads and metrics (`heads`) use them; neither depends on
-//! the other. What both draw is here too: overlays and sheets of pictures.
+//! the other. What both draw is here too: overlays and sheets of images.
 
 pub mod bounding_box;
 pub mod colour;

@@ -1,4 +1,4 @@
-//! One object of a picture.
+//! One object of an image.
 
 use crate::{BoundingBox, Rle};
 
@@ -9,7 +9,7 @@ pub struct Object {
     pub class: u32,
     /// Where it is.
     pub bounds: BoundingBox,
-    /// Its pixels, of the picture's size, where the data have them.
+    /// Its pixels, of the image's size, where the data have them.
     pub mask: Option<Rle>,
     /// Its area in pixels as annotated: what decides whether it is small, medium or large.
     pub area: f64,

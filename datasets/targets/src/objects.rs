@@ -1,28 +1,28 @@
-//! The objects of a picture, as a detector is trained on them and scored by them.
+//! The objects of an image, as a detector is trained on them and scored by them.
 
 use palimpsest_core::head::Target;
 
 use crate::{BoundingBox, Object};
 
-/// Objects in pixels of a picture, and how the picture stands in the frame that a detector sees.
+/// Objects in pixels of an image, and how the image stands in the frame that a detector sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objects {
-    /// Width and height of the picture.
-    pub picture: (usize, usize),
-    /// Pixels of the frame for one of the picture, across and down; the picture's corner is the frame's.
+    /// Width and height of the image.
+    pub image_size: (usize, usize),
+    /// Pixels of the frame for one of the image, across and down; the image's corner is the frame's.
     pub scale: (f64, f64),
     /// The objects.
     pub objects: Vec<Object>,
 }
 
 impl Target for Objects {
-    const NAME: &'static str = "objects in each picture";
+    const NAME: &'static str = "objects in each image";
 }
 
 impl Objects {
-    /// Of a picture that is the frame.
-    pub fn framed(picture: (usize, usize), objects: Vec<Object>) -> Self {
-        Self { picture, scale: (1.0, 1.0), objects }
+    /// Of an image that is the frame.
+    pub fn framed(image_size: (usize, usize), objects: Vec<Object>) -> Self {
+        Self { image_size, scale: (1.0, 1.0), objects }
     }
 
     /// Those that are to be learnt: neither crowds nor objects to ignore.

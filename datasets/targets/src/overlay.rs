@@ -1,4 +1,4 @@
-//! Targets and predictions drawn over their picture: coloured masks, boxes with names.
+//! Targets and predictions drawn over their image: coloured masks, boxes with names.
 
 use crate::{IGNORE, LabelMap, Object};
 use palimpsest_core::data::Image;
@@ -26,10 +26,10 @@ fn blend(pixel: &mut [u8], colour: [u8; 3], opacity: f32) {
     }
 }
 
-/// The picture with the colour of each pixel's class over it. What is to be ignored stays as it is.
+/// The image with the colour of each pixel's class over it. What is to be ignored stays as it is.
 ///
 /// # Errors
-/// A map of another size, or a picture of other than 1 or 3 channels.
+/// A map of another size, or an image of other than 1 or 3 channels.
 pub fn over_labels(image: &Image, map: &LabelMap, opacity: f32) -> Result<Image> {
     map.check_size(image.width, image.height)?;
     let mut image = with_channels(image.clone(), 3)?;
@@ -41,24 +41,24 @@ pub fn over_labels(image: &Image, map: &LabelMap, opacity: f32) -> Result<Image>
     Ok(image)
 }
 
-/// The picture, each pixel `enlarge` times as wide and high, with objects over it: masks in their
+/// The image, each pixel `enlarge` times as wide and high, with objects over it: masks in their
 /// class's colour, boxes with `captions` (a name, or a name and a score) of the same length.
 ///
 /// # Errors
-/// A mask of another size, or a picture of other than 1 or 3 channels.
+/// A mask of another size, or an image of other than 1 or 3 channels.
 pub fn over_objects(image: &Image, objects: &[Object], captions: &[String], enlarge: usize) -> Result<Image> {
     let mut image = with_channels(image.clone(), 3)?;
     for object in objects {
         let Some(mask) = &object.mask else { continue };
         if (mask.width(), mask.height()) != (image.width, image.height) {
             return Err(Error::user(format!(
-                "the mask has {}x{} pixels, its picture {}x{}",
+                "the mask has {}x{} pixels, its image {}x{}",
                 mask.width(),
                 mask.height(),
                 image.width,
                 image.height
             ))
-            .help("give masks the size of the picture"));
+            .help("give masks the size of the image"));
         }
         let colour = class_colour(object.class + 1);
         for (pixel, inside) in image.pixels.chunks_exact_mut(3).zip(mask.decode()) {
@@ -102,7 +102,7 @@ fn draw_box(canvas: &mut Image, object: &Object, caption: &str, colour: [u8; 3],
     if caption.is_empty() || canvas.width < GLYPH || canvas.height < GLYPH + 2 {
         return;
     }
-    // Above the box if there is room, else inside; shifted left where it would leave the picture.
+    // Above the box if there is room, else inside; shifted left where it would leave the image.
     let wide = (caption.chars().count() * GLYPH).min(canvas.width);
     let y = if top > GLYPH { top - GLYPH - 1 } else { (top + 1).min(canvas.height - GLYPH) };
     let x = left.min(canvas.width - wide);

@@ -6,7 +6,7 @@ use crate::Rle;
 
 /// The outline is walked on a grid this many times finer than the pixels.
 const FINER: f64 = 5.0;
-/// How far outside of its picture a corner may lie, in pixels.
+/// How far outside of its image a corner may lie, in pixels.
 const FAR: f64 = 65_536.0;
 
 impl Rle {
@@ -22,10 +22,8 @@ impl Rle {
         }
         let most = FAR + width.max(height) as f64;
         if let Some(wrong) = coordinates.iter().find(|v| v.is_nan() || v.abs() > most) {
-            return Err(Error::user(format!(
-                "the polygon's coordinate {wrong} is far outside of the picture"
-            ))
-            .help("give coordinates in pixels"));
+            return Err(Error::user(format!("the polygon's coordinate {wrong} is far outside of the image"))
+                .help("give coordinates in pixels"));
         }
         let corners: Vec<[i64; 2]> = coordinates
             .chunks_exact(2)

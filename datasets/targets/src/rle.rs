@@ -23,7 +23,7 @@ impl Rle {
         let sum: u64 = counts.iter().map(|&c| u64::from(c)).sum();
         if pixels > u64::from(u32::MAX) {
             return Err(Error::user(format!("a mask of {width}x{height} pixels is too large"))
-                .help("use pictures of at most 4 Gi pixels"));
+                .help("use images of at most 4 Gi pixels"));
         }
         if sum != pixels {
             return Err(Error::user(format!(

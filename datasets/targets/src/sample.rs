@@ -1,4 +1,4 @@
-//! Data sets with targets. They are data sets of pictures too, so that an encoder can be pre-trained
+//! Data sets with targets. They are data sets of images too, so that an encoder can be pre-trained
 //! on the same files.
 
 use palimpsest_core::Result;
@@ -6,9 +6,9 @@ use palimpsest_core::data::{Dataset, Image};
 
 use crate::{LabelMap, Object};
 
-/// Pictures with a class for each pixel; `classes` are those of the pixels.
+/// Images with a class for each pixel; `classes` are those of the pixels.
 pub trait SegmentationData: Dataset {
-    /// The picture and its label map, of one size; labels are below `classes().len()` or
+    /// The image and its label map, of one size; labels are below `classes().len()` or
     /// [`crate::IGNORE`].
     ///
     /// # Errors
@@ -16,11 +16,11 @@ pub trait SegmentationData: Dataset {
     fn sample(&self, index: usize) -> Result<(Image, LabelMap)>;
 }
 
-/// Pictures with objects; `classes` are those of the objects.
+/// Images with objects; `classes` are those of the objects.
 pub trait DetectionData: Dataset {
-    /// The picture and its objects, possibly none. Boxes lie within the picture, masks have its size.
+    /// The image and its objects, possibly none. Boxes lie within the image, masks have its size.
     ///
     /// # Errors
-    /// A broken file, a box outside of the picture, a mask of another size: the error names the place.
+    /// A broken file, a box outside of the image, a mask of another size: the error names the place.
     fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)>;
 }

@@ -4,39 +4,38 @@ use crate::{DetectionData, LabelMap, Object, SegmentationData};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
 
-use crate::contact_sheet::{ContactSheet, Picture};
+use crate::contact_sheet::{ContactSheet, Tile};
 use crate::overlay::{over_labels, over_objects};
 
-/// Objects are drawn on pictures of about this many pixels, so that names are legible.
+/// Objects are drawn on images of about this many pixels, so that names are legible.
 const SIDE: usize = 256;
 
-/// Pictures with label maps over them: each row a picture, its truth and, where given, a prediction.
+/// Images with label maps over them: each row an image, its truth and, where given, a prediction.
 ///
 /// # Errors
-/// A map of another size than its picture.
+/// A map of another size than its image.
 pub fn label_sheet(rows: &[(Image, LabelMap, Option<LabelMap>)]) -> Result<ContactSheet> {
     let predicted = rows.iter().any(|(_, _, predicted)| predicted.is_some());
     let captions: &[&str] =
         if predicted { &["picture", "truth", "predicted"] } else { &["picture", "truth"] };
     let mut sheet = ContactSheet::new(captions.len(), captions.iter().copied());
     for (image, truth, predicted) in rows {
-        let mut row =
-            vec![Picture::from_image(image)?, Picture::from_image(&over_labels(image, truth, 0.6)?)?];
+        let mut row = vec![Tile::from_image(image)?, Tile::from_image(&over_labels(image, truth, 0.6)?)?];
         if let Some(predicted) = predicted {
-            row.push(Picture::from_image(&over_labels(image, predicted, 0.6)?)?);
+            row.push(Tile::from_image(&over_labels(image, predicted, 0.6)?)?);
         }
         sheet.push_row(row);
     }
     Ok(sheet)
 }
 
-/// A picture with its objects, and what was found with scores.
+/// An image with its objects, and what was found with scores.
 pub type ObjectRow = (Image, Vec<Object>, Option<Vec<(Object, f64)>>);
 
-/// Pictures with objects over them: each row a picture, its truth and, where given, what was found.
+/// Images with objects over them: each row an image, its truth and, where given, what was found.
 ///
 /// # Errors
-/// A mask of another size than its picture, a class without a name.
+/// A mask of another size than its image, a class without a name.
 pub fn object_sheet(rows: &[ObjectRow], classes: &[String]) -> Result<ContactSheet> {
     let predicted = rows.iter().any(|(_, _, found)| found.is_some());
     let captions: &[&str] = if predicted { &["picture", "truth", "found"] } else { &["picture", "truth"] };
@@ -50,14 +49,14 @@ pub fn object_sheet(rows: &[ObjectRow], classes: &[String]) -> Result<ContactShe
         let enlarge = SIDE.div_ceil(image.width.max(image.height).max(1));
         let names = truth.iter().map(name).collect::<Result<Vec<_>>>()?;
         let mut row = vec![
-            Picture::from_image(&over_objects(image, &[], &[], enlarge)?)?,
-            Picture::from_image(&over_objects(image, truth, &names, enlarge)?)?,
+            Tile::from_image(&over_objects(image, &[], &[], enlarge)?)?,
+            Tile::from_image(&over_objects(image, truth, &names, enlarge)?)?,
         ];
         if let Some(found) = found {
             let names = found.iter().map(|(object, score)| Ok(format!("{} {score:.2}", name(object)?)));
             let names = names.collect::<Result<Vec<_>>>()?;
             let objects: Vec<Object> = found.iter().map(|(object, _)| object.clone()).collect();
-            row.push(Picture::from_image(&over_objects(image, &objects, &names, enlarge)?)?);
+            row.push(Tile::from_image(&over_objects(image, &objects, &names, enlarge)?)?);
         }
         sheet.push_row(row);
     }

@@ -23,15 +23,15 @@ fn numbers<T: serde::de::DeserializeOwned>(value: &Value) -> Vec<T> {
 /// Every operation gives Pillow's bytes; no tolerance.
 #[test]
 fn operations_are_pillows() {
-    for picture in golden()["operations"].as_array().expect("a list") {
-        let shape: Vec<usize> = numbers(&picture["shape"]);
+    for source in golden()["operations"].as_array().expect("a list") {
+        let shape: Vec<usize> = numbers(&source["shape"]);
         let image = Image {
             height: shape[0],
             width: shape[1],
             channels: shape.get(2).copied().unwrap_or(1),
-            pixels: numbers(&picture["pixels"]),
+            pixels: numbers(&source["pixels"]),
         };
-        for case in picture["cases"].as_array().expect("a list") {
+        for case in source["cases"].as_array().expect("a list") {
             let operation = Operation::ALL[case["operation"].as_u64().expect("a number") as usize];
             let magnitude = case["magnitude"].as_f64().expect("a number");
             let out = operation.apply(&image, magnitude, case["negative"] == true);

@@ -1,5 +1,5 @@
 //! Every reader of targets on trees of which one thing is wrong: a missing file, an unknown class, a box
-//! outside of its picture, a target of another size. `segmentation` and `detection` have what is wrong with
+//! outside of its image, a target of another size. `segmentation` and `detection` have what is wrong with
 //! a format's own text.
 
 use std::path::Path;
@@ -22,7 +22,7 @@ fn read_all(name: &str, root: &Path) -> Result<()> {
     (0..data.len()).try_for_each(|i| data.sample(i).map(|_| ()))
 }
 
-/// A sound tree of one picture of 6 x 4 pixels.
+/// A sound tree of one image of 6 x 4 pixels.
 fn sound(name: &str, root: &Path) {
     let map = |label: u8| label_png(6, 4, &[label; 24], None);
     match name {
@@ -92,17 +92,17 @@ fn faults() -> Vec<Fault> {
         ("ade20k", "annotations/training/a.png", None, "a.png: no such label map for"),
         ("ade20k", "objectInfo150.txt", None, "no `objectInfo150.txt` in this folder"),
         ("ade20k", "annotations/training/a.png", map(6, 2), "has the label 2, an unknown class of 1"),
-        ("ade20k", "annotations/training/a.png", map(5, 1), "has 5x4 pixels, its picture 6x4"),
+        ("ade20k", "annotations/training/a.png", map(5, 1), "has 5x4 pixels, its image 6x4"),
         ("camvid", "trainannot/a.png", None, "a.png: no such label map for"),
         ("camvid", "trainannot/a.png", map(6, 12), "has the label 12, an unknown class of 11"),
-        ("camvid", "trainannot/a.png", map(5, 1), "has 5x4 pixels, its picture 6x4"),
+        ("camvid", "trainannot/a.png", map(5, 1), "has 5x4 pixels, its image 6x4"),
         ("index-png", "labels/train/a.png", None, "a.png: no such label map for"),
         ("index-png", "labels/train/a.png", map(6, 2), "has the label 2, an unknown class of 2"),
-        ("index-png", "labels/train/a.png", map(5, 1), "has 5x4 pixels, its picture 6x4"),
-        ("voc", "JPEGImages/a.jpg", None, "a.jpg: no such picture"),
+        ("index-png", "labels/train/a.png", map(5, 1), "has 5x4 pixels, its image 6x4"),
+        ("voc", "JPEGImages/a.jpg", None, "a.jpg: no such image"),
         ("voc", "SegmentationClass/a.png", None, "a.png: no such label map for"),
         ("voc", "SegmentationClass/a.png", map(6, 21), "has the label 21, an unknown class of 21"),
-        ("voc", "SegmentationClass/a.png", map(5, 1), "has 5x4 pixels, its picture 6x4"),
+        ("voc", "SegmentationClass/a.png", map(5, 1), "has 5x4 pixels, its image 6x4"),
         ("voc-boxes", "JPEGImages/a.jpg", None, "no such file"),
         ("voc-boxes", "Annotations/a.xml", None, "a.xml: no such file"),
         (
@@ -111,27 +111,27 @@ fn faults() -> Vec<Fault> {
             text(xml(6, "dgo", 5)),
             "unknown class `dgo`; did you mean `dog`?",
         ),
-        ("voc-boxes", "Annotations/a.xml", text(xml(6, "dog", 9)), "is outside of the picture of 6x4"),
-        ("voc-boxes", "JPEGImages/a.jpg", small(), "the picture has 5x4 pixels, its annotation says 6x4"),
+        ("voc-boxes", "Annotations/a.xml", text(xml(6, "dog", 9)), "is outside of the image of 6x4"),
+        ("voc-boxes", "JPEGImages/a.jpg", small(), "the image has 5x4 pixels, its annotation says 6x4"),
         ("coco", "train2017/a.jpg", None, "no such file"),
         ("coco", "annotations/instances_train2017.json", text(json(6, 4, 5.0, 4)), "unknown class 4"),
         (
             "coco",
             "annotations/instances_train2017.json",
             text(json(6, 3, 9.0, 4)),
-            "is outside of the picture of 6x4",
+            "is outside of the image of 6x4",
         ),
         (
             "coco",
             "annotations/instances_train2017.json",
             text(json(6, 3, 5.0, 3)),
-            "the mask has 6x3 pixels, its picture 6x4",
+            "the mask has 6x3 pixels, its image 6x4",
         ),
-        ("coco", "train2017/a.jpg", small(), "the picture has 5x4 pixels, its annotation says 6x4"),
+        ("coco", "train2017/a.jpg", small(), "the image has 5x4 pixels, its annotation says 6x4"),
         ("yolo", "classes.txt", None, "no names of the classes"),
         ("yolo", "labels/train/a.txt", line("1 0.5 0.5 0.5 0.5"), "a.txt:1: unknown class 1 of 1"),
-        ("yolo", "labels/train/a.txt", line("0 0.9 0.5 0.5 0.5"), "is outside of the picture"),
-        ("yolo", "labels/train/a.txt", line("0 0.1 0.1 1.4 0.1 0.5 0.5"), "is outside of the picture"),
+        ("yolo", "labels/train/a.txt", line("0 0.9 0.5 0.5 0.5"), "is outside of the image"),
+        ("yolo", "labels/train/a.txt", line("0 0.1 0.1 1.4 0.1 0.5 0.5"), "is outside of the image"),
     ]
 }
 

@@ -1,12 +1,12 @@
 use palimpsest_core::data::Image;
 use palimpsest_datasets::decode::{DecodeOptions, decode_file};
-use palimpsest_datasets::{ContactSheet, Picture};
+use palimpsest_datasets::{ContactSheet, Tile};
 use tempfile::tempdir;
 
 use crate::files::{assert_error, put};
 
 #[test]
-fn small_pictures_are_enlarged_by_whole_pixels() {
+fn small_images_are_enlarged_by_whole_pixels() {
     let folder = tempdir().expect("a folder");
     let path = folder.path().join("new/samples.png");
     let mut sheet = ContactSheet::new(2, ["original", "a caption that is much too long for it"]);
@@ -14,8 +14,8 @@ fn small_pictures_are_enlarged_by_whole_pixels() {
         Image { width: 28, height: 28, channels: 1, pixels: (0..784).map(|i| (i % 251) as u8).collect() };
     let planes: Vec<f32> = grey.pixels.iter().map(|&v| (f32::from(v) / 255.0 - 0.3) / 0.4).collect();
     let pair = [
-        Picture::from_image(&grey).expect("is grey").caption("0.25"),
-        Picture::from_planes(&planes, 28, 28, &[0.3], &[0.4]),
+        Tile::from_image(&grey).expect("is grey").caption("0.25"),
+        Tile::from_planes(&planes, 28, 28, &[0.3], &[0.4]),
     ];
     sheet.push_row(pair.to_vec());
     sheet.push_row([pair.clone(), pair].concat());
@@ -41,11 +41,11 @@ fn small_pictures_are_enlarged_by_whole_pixels() {
 
 #[test]
 fn odd_values_and_places() {
-    let nan = Picture::from_planes(&[f32::NAN, 9.0, -9.0, 0.5], 2, 2, &[0.0], &[1.0]);
-    assert_eq!(nan, Picture::from_rgb(2, 2, vec![255, 0, 255, 255, 255, 255, 0, 0, 0, 128, 128, 128]));
+    let nan = Tile::from_planes(&[f32::NAN, 9.0, -9.0, 0.5], 2, 2, &[0.0], &[1.0]);
+    assert_eq!(nan, Tile::from_rgb(2, 2, vec![255, 0, 255, 255, 255, 255, 0, 0, 0, 128, 128, 128]));
     let folder = tempdir().expect("a folder");
     let file = put(folder.path(), "file", "text");
     let sheet = ContactSheet::new(1, [""; 0]);
-    assert!(sheet.draw().width > 0, "an empty sheet is a picture too");
+    assert!(sheet.draw().width > 0, "an empty sheet is an image too");
     assert_error(sheet.write(&file.join("x.png")), &["file"]);
 }

@@ -3,7 +3,7 @@ use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, L
 use palimpsest_core::data::Image;
 use palimpsest_datasets::decode::{DecodeOptions, decode, decode_file};
 
-use crate::files::{assert_error, encode, fixture, jpeg, picture, png, put};
+use crate::files::{assert_error, encode, fixture, jpeg, png, put, rgb_image};
 
 const RGB: DecodeOptions = DecodeOptions { channels: 3, max_pixels: 100_000_000 };
 const GREY: DecodeOptions = DecodeOptions { channels: 1, ..RGB };
@@ -16,7 +16,7 @@ fn near(image: &Image, x: usize, y: usize, want: &[u8], by: u8) {
 
 #[test]
 fn png_and_lossless_webp_are_exact() {
-    let truth = picture(13, 9, 1);
+    let truth = rgb_image(13, 9, 1);
     for format in [ImageFormat::Png, ImageFormat::WebP] {
         let got = decode(&encode(&truth.clone().into(), format), RGB).expect("decodes");
         assert_eq!((got.width, got.height, got.channels), (13, 9, 3));
@@ -33,7 +33,7 @@ fn grey_has_rec_601_luma_as_pillow() {
 
 #[test]
 fn jpeg_in_grey_and_colour() {
-    let truth = picture(40, 24, 0);
+    let truth = rgb_image(40, 24, 0);
     let bytes = encode(&truth.clone().into(), ImageFormat::Jpeg);
     let colour = decode(&bytes, RGB).expect("decodes");
     let grey = decode(&bytes, GREY).expect("decodes");
@@ -166,7 +166,7 @@ fn exif_orientation_is_applied() {
 fn the_format_is_told_by_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = put(folder.path(), "really_a.jpg", png(5, 4, 0));
-    assert_eq!(decode_file(&path, RGB).expect("decodes").pixels, *picture(5, 4, 0).as_raw());
+    assert_eq!(decode_file(&path, RGB).expect("decodes").pixels, *rgb_image(5, 4, 0).as_raw());
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn broken_files_are_one_clear_error() {
     check("empty.jpg", b"", &["is empty"]);
     check("text.jpg", b"<html>not found</html>", &["not a JPEG, PNG or WebP", "<html>"]);
     check("gif.png", b"GIF89a\x01\x00\x01\x00", &["not a JPEG, PNG or WebP"]);
-    check("soi.jpg", &[0xFF, 0xD8], &["broken picture"]);
+    check("soi.jpg", &[0xFF, 0xD8], &["broken image"]);
     assert_error(decode_file(&root.join("missing.jpg"), RGB), &["missing.jpg", "no such file"]);
 
     let huge = raw_png(60_000, 60_000, 8, 2, &[], &[0; 100]);
@@ -190,15 +190,15 @@ fn broken_files_are_one_clear_error() {
     let frame = huge.windows(2).position(|w| w == [0xFF, 0xC0]).expect("a frame header");
     huge[frame + 5..frame + 9].copy_from_slice(&[0xEA, 0x60, 0xEA, 0x60]);
     check("huge.jpg", &huge, &["60000x60000", "max_pixels"]);
-    check("none.png", &raw_png(0, 0, 8, 2, &[], &[]), &["broken picture"]);
+    check("none.png", &raw_png(0, 0, 8, 2, &[], &[]), &["broken image"]);
 }
 
 #[test]
 fn every_truncation_is_an_error_and_no_byte_flip_panics() {
-    let webp = encode(&picture(24, 20, 3).into(), ImageFormat::WebP);
+    let webp = encode(&rgb_image(24, 20, 3).into(), ImageFormat::WebP);
     for whole in [jpeg(64, 48, 3), png(24, 20, 3), webp] {
         for keep in 0..whole.len() - 1 {
-            // The last chunk of a PNG carries no pixels: without it the picture is complete.
+            // The last chunk of a PNG carries no pixels: without it the image is complete.
             if whole.starts_with(b"\x89PNG") && keep >= whole.len() - 16 {
                 break;
             }

@@ -64,15 +64,15 @@ fn coco_boxes_polygons_runs_and_crowds() {
     assert_eq!((mask.area(), mask.bounds()), (30, BoundingBox::new(2.0, 2.0, 6.0, 5.0)));
     assert_eq!((second[1].class, second[1].crowd), (0, true));
     assert_eq!(second[1].mask.as_ref().expect("a mask").area(), 20);
-    // A picture without objects is one, too.
+    // An image without objects is one, too.
     assert!(data.dataset.sample(2).expect("loads").1.is_empty());
     open_error("coco", root, Split::Test, &["no annotations of the test part; put them at"]);
-    // The pictures alone, to pre-train on.
+    // The images alone, to pre-train on.
     assert_eq!(open(&DataSpec::at("coco", root), Split::Train).expect("opens").len(), 3);
 }
 
 #[test]
-fn coco_beside_the_pictures() {
+fn coco_beside_the_images() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), "valid/_annotations.coco.json", COCO);
     for id in ["009", "020", "030"] {
@@ -89,7 +89,7 @@ fn broken_coco() {
         (
             "[2, 2, 6, 5]",
             "[2, 2, 60, 5]",
-            &["annotation 1: the box from (2, 2) to (62, 7) is outside of the picture of 12x10; "][..],
+            &["annotation 1: the box from (2, 2) to (62, 7) is outside of the image of 12x10; "][..],
         ),
         ("[2, 2, 6, 5]", "[2, 2, -6, 5]", &["annotation 1: the box from (2, 2) to (-4, 7) is none; "]),
         ("\"category_id\": 18", "\"category_id\": 19", &["annotation 1: unknown class 19; "]),
@@ -97,7 +97,7 @@ fn broken_coco() {
         (
             "[10, 12], \"counts\": [0",
             "[12, 10], \"counts\": [0",
-            &["annotation 2: the mask has 10x12 pixels, its picture 12x10; "],
+            &["annotation 2: the mask has 10x12 pixels, its image 12x10; "],
         ),
         (
             "[0, 20, 100]",
@@ -119,7 +119,7 @@ fn broken_coco() {
     put(root, "train2017/000000000009.jpg", jpeg(11, 10, 1));
     assert_error(
         opened("coco", root, Split::Train).dataset.sample(0),
-        &["000000000009.jpg: the picture has 11x10 pixels, its annotation says 12x10; "],
+        &["000000000009.jpg: the image has 11x10 pixels, its annotation says 12x10; "],
     );
 }
 
@@ -173,7 +173,7 @@ fn broken_voc() {
         (
             "<xmax>12<",
             "<xmax>120<",
-            &["a.xml:5: the box from (0, 1) to (120, 10) is outside of the picture of 12x10; "],
+            &["a.xml:5: the box from (0, 1) to (120, 10) is outside of the image of 12x10; "],
         ),
         ("<xmin>1<", "<xmin>one<", &["a.xml:5: `xmin` is `one`, not a number; "]),
         ("<ymax>10</ymax>", "", &["a.xml:5: no `ymax` in `bndbox`; "]),
@@ -211,7 +211,7 @@ fn yolo_text() {
         assert_eq!(opened("yolo", root, Split::Test).dataset.classes(), ["cat", "dog"], "{text}");
     }
     let data = opened("yolo", root, Split::Train);
-    assert_eq!(data.notes, ["1 pictures have no text file, so no objects"]);
+    assert_eq!(data.notes, ["1 images have no text file, so no objects"]);
     let all = objects("yolo", root, 0);
     let close = |b: BoundingBox, want: [f64; 4]| {
         [b.left, b.top, b.width, b.height].iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9)
@@ -222,7 +222,7 @@ fn yolo_text() {
     assert!(objects("yolo", root, 1).is_empty());
     for (line, parts) in [
         ("2 0.5 0.5 0.2 0.4", &["a.txt:1: unknown class 2 of 2; "][..]),
-        ("0 0.9 0.5 0.4 0.4", &["a.txt:1: the box from (0.7", "is outside of the picture of 1x1; "]),
+        ("0 0.9 0.5 0.4 0.4", &["a.txt:1: the box from (0.7", "is outside of the image of 1x1; "]),
         ("0 0.5 0.5 0.2", &["a.txt:1: `0 0.5 0.5 0.2` is no line of numbers; write CLASS X Y"]),
         ("cat 0.5 0.5 0.2 0.4", &["is no line of numbers"]),
         ("0 NaN 0.5 0.2 0.4", &["is none; "]),
@@ -231,7 +231,7 @@ fn yolo_text() {
         open_error("yolo", root, Split::Train, parts);
     }
     std::fs::remove_dir_all(root.join("labels")).expect("removes");
-    open_error("yolo", root, Split::Train, &["no folders of pictures and text files for the train part; "]);
+    open_error("yolo", root, Split::Train, &["no folders of images and text files for the train part; "]);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::Batch;
 use palimpsest_datasets::{
-    Augment, EvalLoader, IMAGENET_MEAN, IMAGENET_STD, LoaderOptions, Pictures, Transform,
+    Augment, EvalLoader, IMAGENET_MEAN, IMAGENET_STD, Images, LoaderOptions, Transform,
 };
 
 use crate::files::{Numbered, assert_error};
@@ -14,8 +14,8 @@ fn config(workers: usize) -> LoaderOptions {
 /// The middle squares, of 12 x 12.
 fn loader(data: Numbered, config: &LoaderOptions) -> EvalLoader {
     let transform = Transform::new(12, 3, Augment::centre(12), &IMAGENET_MEAN, &IMAGENET_STD);
-    let pictures = Pictures { dataset: Arc::new(data), transform: transform.expect("is sound") };
-    EvalLoader::over(pictures, config).expect("is sound")
+    let images = Images { dataset: Arc::new(data), transform: transform.expect("is sound") };
+    EvalLoader::over(images, config).expect("is sound")
 }
 
 fn pass(data: Numbered, config: &LoaderOptions) -> (Vec<Batch>, Vec<usize>) {

@@ -1,4 +1,4 @@
-//! Files for the tests: pictures, folders of them, and counting data sets.
+//! Files for the tests: images, folders of them, and counting data sets.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 
-/// A smooth picture that differs by `seed`.
-pub(crate) fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
+/// A smooth image that differs by `seed`.
+pub(crate) fn rgb_image(width: u32, height: u32, seed: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([(x * 5 + seed * 31) as u8, (y * 3 + seed * 17) as u8, ((x + y) * 2 + seed) as u8])
     })
 }
 
-pub(crate) fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).expect("encodes");
+    image.write_to(&mut bytes, format).expect("encodes");
     bytes.into_inner()
 }
 
 pub(crate) fn png(width: u32, height: u32, seed: u32) -> Vec<u8> {
-    encode(&picture(width, height, seed).into(), ImageFormat::Png)
+    encode(&rgb_image(width, height, seed).into(), ImageFormat::Png)
 }
 
 pub(crate) fn jpeg(width: u32, height: u32, seed: u32) -> Vec<u8> {
-    encode(&picture(width, height, seed).into(), ImageFormat::Jpeg)
+    encode(&rgb_image(width, height, seed).into(), ImageFormat::Jpeg)
 }
 
 /// Writes a file and the folders above it.
@@ -51,7 +51,7 @@ pub(crate) fn assert_error<T>(result: Result<T>, parts: &[&str]) {
     assert!(!text.contains('\n'), "more than one line: {text}");
 }
 
-/// Pictures whose pixels tell their index. Those in `broken` can't be read; it counts what is.
+/// Images whose pixels tell their index. Those in `broken` can't be read; it counts what is.
 pub(crate) struct Numbered {
     pub(crate) len: usize,
     pub(crate) broken: Vec<usize>,
@@ -79,7 +79,7 @@ impl Dataset for Numbered {
         self.loads.fetch_add(1, Ordering::SeqCst);
         assert_ne!(self.panics_at, Some(index), "a fault of the reader");
         if self.broken.contains(&index) {
-            return Err(Error::user("broken picture").at(self.location(index)).help("remove it"));
+            return Err(Error::user("broken image").at(self.location(index)).help("remove it"));
         }
         let pixels = (0..20 * 16 * 3).map(|i| (i * 7 + index * 13) as u8).collect();
         Ok(Image { width: 20, height: 16, channels: 3, pixels })

@@ -88,7 +88,7 @@ fn broken_cub() {
 }
 
 #[test]
-fn nabirds_leaves_out_classes_without_pictures() {
+fn nabirds_leaves_out_classes_without_images() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     put(
@@ -211,7 +211,7 @@ fn fgvc_aircraft() {
     put(root, &format!("{data}/images_variant_trainval.txt"), "9999999 707-320\n");
     error("aircraft", root, Split::Train, &["trainval.txt:1: no such file", "9999999.jpg"]);
     put(root, &format!("{data}/images_variant_trainval.txt"), "\n");
-    error("aircraft", root, Split::Train, &["trainval.txt: the list has no pictures"]);
+    error("aircraft", root, Split::Train, &["trainval.txt: the list has no images"]);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn oxford_flowers() {
     assert_eq!(data.classes()[data.label(1).expect("a label") as usize], "bell");
     assert_error(named(&["pink primrose"]).map(|_| ()), &["imagelabels.mat: 1 names for 3 classes; "]);
     mat(root, "setid_beyond.mat", "setid.mat");
-    error("flowers", root, Split::Test, &["setid.mat: tstid: picture 9 has no label in imagelabels.mat; "]);
+    error("flowers", root, Split::Test, &["setid.mat: tstid: image 9 has no label in imagelabels.mat; "]);
     put(root, "setid.mat", &std::fs::read(fixture("mat/setid.mat")).expect("reads")[..200]);
     error("flowers", root, Split::Test, &["setid.mat: broken MAT-file: it ends", "too early; "]);
 }

@@ -1,4 +1,4 @@
-//! Pictures framed together with their targets.
+//! Images framed together with their targets.
 
 use palimpsest_core::data::Image;
 use palimpsest_datasets::augment::{Augment, PixelBox};
@@ -13,7 +13,7 @@ fn whole(width: usize, height: usize) -> Framing {
     Framing::resize((width, height), (width, height))
 }
 
-/// A picture of which each pixel's red is its column and green its row.
+/// An image of which each pixel's red is its column and green its row.
 fn places(width: usize, height: usize) -> Image {
     let pixels = (0..width * height).flat_map(|at| [(at % width) as u8, (at / width) as u8, 9]).collect();
     Image { width, height, channels: 3, pixels }
@@ -41,10 +41,10 @@ fn labels_are_resized_as_pillow_does() {
 }
 
 #[test]
-fn picture_labels_and_masks_are_framed_alike() {
+fn image_labels_and_masks_are_framed_alike() {
     // Without resampling, all three must agree pixel by pixel.
     let (width, height) = (9, 7);
-    let picture = places(width, height);
+    let positions = places(width, height);
     let map = LabelMap::new(
         width,
         height,
@@ -59,7 +59,7 @@ fn picture_labels_and_masks_are_framed_alike() {
         ] {
             let framing =
                 Framing { source, resized: (source.width, source.height), window, size: (8, 6), flip };
-            let (shown, labels) = (image(&framing, &picture), framing.labels(&map).expect("frames"));
+            let (shown, labels) = (image(&framing, &positions), framing.labels(&map).expect("frames"));
             let objects = framing.objects(std::slice::from_ref(&object), 0.0).expect("frames");
             let mask = objects[0].mask.as_ref().expect("a mask").decode();
             for (at, &covered) in mask.iter().enumerate() {
@@ -200,7 +200,7 @@ fn crops_avoid_a_single_class() {
     // Nothing but pixels to ignore: it ends, too.
     let blank = LabelMap::new(64, 64, vec![IGNORE; 64 * 64]);
     crop.draw(&blank, &mut stream(1, 0, 0));
-    // Small pictures are padded with what is ignored.
+    // Small images are padded with what is ignored.
     let small = LabelMap::new(8, 8, vec![0; 64]);
     let framing = ScaledCrop { base: (8, 8), ..crop }.draw(&small, &mut stream(1, 0, 0));
     assert_eq!(framing.labels(&small).expect("frames").histogram()[usize::from(IGNORE)], 256 - 64);

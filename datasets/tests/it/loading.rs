@@ -7,7 +7,7 @@ use palimpsest_core::data::{Batch, BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DataSpec, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Loader, LoaderOptions, Pictures, Split,
+    Augment, DataSpec, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Split,
     Transform, open,
 };
 use tempfile::tempdir;
@@ -19,13 +19,13 @@ fn config(batch: usize, workers: usize) -> LoaderOptions {
 }
 
 /// Images of 12 x 12.
-fn pictures(dataset: Arc<dyn Dataset>) -> Pictures {
+fn images(dataset: Arc<dyn Dataset>) -> Images {
     let transform = Transform::new(12, 3, Augment::random_resized(0.2), &IMAGENET_MEAN, &IMAGENET_STD);
-    Pictures { dataset, transform: transform.expect("is sound") }
+    Images { dataset, transform: transform.expect("is sound") }
 }
 
 fn loader(data: Numbered, config: &LoaderOptions) -> Loader {
-    Loader::over(pictures(Arc::new(data)), config).expect("is sound")
+    Loader::over(images(Arc::new(data)), config).expect("is sound")
 }
 
 fn take(loader: &mut Loader, steps: usize) -> Vec<Batch> {
@@ -66,7 +66,7 @@ fn any_number_of_workers_gives_the_same_batches() {
 
 #[test]
 fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
-    let picture = |batch: &Batch, index: usize| {
+    let image = |batch: &Batch, index: usize| {
         let slot = batch.indices.iter().position(|&i| i == index)?;
         let size = batch.pixels.len() / batch.len();
         Some(batch.pixels[slot * size..(slot + 1) * size].to_vec())
@@ -76,10 +76,10 @@ fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
     let many =
         take(&mut loader(Numbered::new(24, &[]), &LoaderOptions { shuffle: false, ..config(4, 2) }), 6);
     for index in 0..24 {
-        let want = picture(&one[0], index).expect("all are there");
-        let got = many.iter().find_map(|b| picture(b, index)).expect("all are there");
+        let want = image(&one[0], index).expect("all are there");
+        let got = many.iter().find_map(|b| image(b, index)).expect("all are there");
         assert_eq!(got, want);
-        assert_ne!(picture(&one[1], index).expect("all are there"), want, "another epoch");
+        assert_ne!(image(&one[1], index).expect("all are there"), want, "another epoch");
     }
     let other = take(&mut loader(Numbered::new(24, &[]), &LoaderOptions { seed: 12, ..config(24, 2) }), 1);
     assert_ne!(other[0].indices, one[0].indices);
@@ -115,7 +115,7 @@ fn a_broken_file_gives_way_to_the_next_that_loads() {
         let warnings = loader.take_warnings();
         assert_eq!(warnings.len(), 2);
         assert!(
-            warnings[0].starts_with(&format!("numbered/{}.jpg: broken picture", order[2])),
+            warnings[0].starts_with(&format!("numbered/{}.jpg: broken image", order[2])),
             "{}",
             warnings[0]
         );
@@ -153,19 +153,19 @@ fn too_many_broken_files_are_an_error() {
 }
 
 #[test]
-fn broken_pictures_on_disk() {
+fn broken_images_on_disk() {
     let folder = tempdir().expect("a folder");
     for i in 0..12 {
         let whole = jpeg(40, 30, i);
         put(folder.path(), &format!("{i:02}.jpg"), if i == 7 { &whole[..whole.len() / 2] } else { &whole });
     }
     let data = Arc::new(FolderDataset::open(folder.path(), None, DecodeOptions::default()).expect("opens"));
-    let mut loader = Loader::over(pictures(data), &config(4, 2)).expect("is sound");
+    let mut loader = Loader::over(images(data), &config(4, 2)).expect("is sound");
     let batches = take(&mut loader, 6);
     assert!(batches.iter().all(|b| !b.indices.contains(&7) && b.pixels.iter().all(|v| v.is_finite())));
     assert_eq!(loader.skipped(), 1);
     let warning = loader.take_warnings().remove(0);
-    assert!(warning.contains("07.jpg: broken picture") && warning.contains("truncated"), "{warning}");
+    assert!(warning.contains("07.jpg: broken image") && warning.contains("truncated"), "{warning}");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn memory_is_bounded() {
     for prefetch in [0, 1, 3] {
         let data = Arc::new(Numbered::new(400, &[]));
         let config = LoaderOptions { prefetch, ..config(10, 2) };
-        let mut loader = Loader::over(pictures(data.clone()), &config).expect("is sound");
+        let mut loader = Loader::over(images(data.clone()), &config).expect("is sound");
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(
             data.loads.load(Ordering::SeqCst),
@@ -222,14 +222,14 @@ fn dropping_stops_promptly() {
         }
     }
     let mut config = config(2, 2);
-    let mut loader = Loader::over(pictures(Arc::new(Slow)), &config).expect("is sound");
+    let mut loader = Loader::over(images(Arc::new(Slow)), &config).expect("is sound");
     loader.next_batch().expect("a batch");
     assert!(loader.wait_seconds() >= 0.004, "{}", loader.wait_seconds());
     drop(loader);
 
-    // A batch of a thousand is in the making for 2.5 s; to drop it takes a picture's time.
+    // A batch of a thousand is in the making for 2.5 s; to drop it takes an image's time.
     config.batch = 1_000;
-    let mut loader = Loader::over(pictures(Arc::new(Slow)), &config).expect("is sound");
+    let mut loader = Loader::over(images(Arc::new(Slow)), &config).expect("is sound");
     std::thread::scope(|scope| {
         let handle = scope.spawn(move || {
             loader.next_batch().expect("a batch");
@@ -245,11 +245,11 @@ fn dropping_stops_promptly() {
 #[test]
 fn a_batch_larger_than_the_data_is_refused() {
     assert_error(
-        Loader::over(pictures(Arc::new(Numbered::new(7, &[]))), &config(8, 2)).map(drop),
+        Loader::over(images(Arc::new(Numbered::new(7, &[]))), &config(8, 2)).map(drop),
         &["batch = 8", "7 samples"],
     );
     assert_error(
-        Loader::over(pictures(Arc::new(Numbered::new(7, &[]))), &config(0, 2)).map(drop),
+        Loader::over(images(Arc::new(Numbered::new(7, &[]))), &config(0, 2)).map(drop),
         &["batch = 0"],
     );
 }
@@ -259,7 +259,7 @@ fn the_embedded_sample_as_grey_batches() {
     let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
     let transform = Transform::new(28, 1, Augment::pad_and_crop(), &[0.286], &[0.353]).expect("is sound");
     let options = LoaderOptions { batch: 32, ..LoaderOptions::default() };
-    let mut loader = Loader::over(Pictures { dataset: data, transform }, &options).expect("is sound");
+    let mut loader = Loader::over(Images { dataset: data, transform }, &options).expect("is sound");
     let batch = loader.next_batch().expect("a batch");
     assert_eq!(batch.shape, [32, 1, 28, 28]);
     assert!(batch.labels.iter().all(|l| (0..10).contains(l)));

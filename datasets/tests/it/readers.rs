@@ -11,7 +11,7 @@ use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{DataSpec, DecodeOptions, ReaderEntry, Split, open};
 use tempfile::tempdir;
 
-use crate::files::{assert_error, jpeg, picture, png, put};
+use crate::files::{assert_error, jpeg, png, put, rgb_image};
 
 fn places(data: &dyn Dataset, root: &Path) -> Vec<String> {
     let root = format!("{}/", root.display());
@@ -30,7 +30,7 @@ fn the_embedded_sample_is_balanced() {
         assert_eq!((image.width, image.height, image.channels), (28, 28, 1));
         assert!(image.pixels.iter().any(|&v| v > 100));
     }
-    // The first training picture of the original is an ankle boot.
+    // The first training image of the original is an ankle boot.
     let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
     assert_eq!(data.classes()[data.label(0).expect("has a label") as usize], "ankle boot");
 }
@@ -50,7 +50,7 @@ fn a_folder_with_classes() {
     assert_eq!(data.classes(), ["cat", "dog"]);
     assert_eq!((0..4).map(|i| data.label(i)).collect::<Vec<_>>(), [Some(0), Some(0), Some(1), Some(1)]);
     assert_eq!(data.passed_over(), 1);
-    assert_eq!(data.load(1).expect("loads").pixels, *picture(8, 8, 1).as_raw());
+    assert_eq!(data.load(1).expect("loads").pixels, *rgb_image(8, 8, 1).as_raw());
 }
 
 #[test]
@@ -80,9 +80,9 @@ fn a_folder_with_splits() {
     assert_eq!(places(&*test.dataset, root), ["val/dog/3.png"]);
     // Labels are those of the training part, though `cat` is missing here.
     assert_eq!(test.dataset.label(0), Some(1));
-    assert_eq!(test.notes, ["1 files that are not pictures were passed over"]);
+    assert_eq!(test.notes, ["1 files that are not images were passed over"]);
 
-    // Test pictures without classes give way to a validation part that has them.
+    // Test images without classes give way to a validation part that has them.
     put(root, "test/4.png", png(4, 4, 0));
     assert_eq!(places(&*open(&spec, Split::Test).expect("opens"), root), ["val/dog/3.png"]);
     put(root, "val/dgo/5.png", png(4, 4, 0));
@@ -116,7 +116,7 @@ fn broken_folders() {
     let folder = tempdir().expect("a folder");
     let root = folder.path();
     assert_error(open(&DataSpec::at("folder", root.join("none")), Split::Train), &["none", "no such file"]);
-    assert_error(open(&DataSpec::at("folder", root), Split::Train), &["no pictures (0 other files)", "webp"]);
+    assert_error(open(&DataSpec::at("folder", root), Split::Train), &["no images (0 other files)", "webp"]);
     let file = put(root, "a.png", b"lies");
     assert_error(open(&DataSpec::at("folder", &file), Split::Train), &["this is a file"]);
     assert_error(open(&DataSpec::new("folder"), Split::Train), &["needs a path", "`path`"]);
@@ -270,11 +270,11 @@ fn broken_idx() {
     check(&[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], &["can't be"]);
     // 4 GiB that are not there: refused without taking them.
     check(&[0, 0, 8, 3, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0], &["4294967296 bytes, but 0 follow"]);
-    check(&idx(&[6], |_| 0), &["[6] are not pictures"]);
+    check(&idx(&[6], |_| 0), &["[6] are not images"]);
 
     let images = put(root, "images", &whole);
     let labels = put(root, "labels", idx(&[5], |_| 0));
-    assert_error(IdxDataset::open(&images, Some(&labels)), &["labels", "[5] for 6 pictures"]);
+    assert_error(IdxDataset::open(&images, Some(&labels)), &["labels", "[5] for 6 images"]);
     assert_error(IdxDataset::open(&root.join("none"), None), &["none", "no such file"]);
     assert_error(open(&DataSpec::at("idx", root), Split::Train), &["train-images-idx3-ubyte"]);
     assert_eq!(IdxArray::read(&images).expect("reads").shape, [6, 4, 5]);

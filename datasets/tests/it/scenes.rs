@@ -63,7 +63,7 @@ fn the_class_is_the_items() {
 
 #[test]
 fn test_scenes_have_test_items_only() {
-    // By the items' pixels: whatever a test scene is made of is no training picture.
+    // By the items' pixels: whatever a test scene is made of is no training image.
     let train = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
     let pixels: HashSet<Vec<u8>> = (0..train.len()).map(|i| train.load(i).expect("loads").pixels).collect();
     let data = scenes(Split::Test);
@@ -122,7 +122,7 @@ fn settings_are_kept() {
     let maps = open_segmentation(&spec, Split::Train).expect("opens").dataset;
     assert_eq!((maps.classes().len(), &*maps.classes()[0]), (11, "background"));
     assert_eq!(maps.sample(0).expect("composes").0, image);
-    // The pictures alone.
+    // The images alone.
     assert_eq!(open(&spec, Split::Train).expect("opens").load(0).expect("composes"), image);
     for (wrong, part) in [
         (SceneSettings { size: (8, 64), ..settings }, "scenes: size = 8x64; "),
@@ -152,7 +152,7 @@ fn sheets_show_masks_and_names() {
     assert!(std::fs::read(&path).expect("reads").starts_with(b"\x89PNG"));
     segmentation_sheet(&*maps, 4).expect("draws").write(&path).expect("writes");
 
-    // A box's edge has the colour of its class, and only inside of the mask the picture is tinted.
+    // A box's edge has the colour of its class, and only inside of the mask the image is tinted.
     let (image, _) = boxes.sample(0).expect("composes");
     let object =
         Object::masked(2, Rle::from_fn(96, 96, |x, y| (30..60).contains(&x) && (40..70).contains(&y)));

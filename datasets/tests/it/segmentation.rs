@@ -108,7 +108,7 @@ fn voc_palettes_are_not_looked_up() {
     let val = opened("voc", &root, Split::Test).dataset;
     assert_error(
         val.sample(0),
-        &["2007_000033.png: the label map has 4x2 pixels, its picture 5x2; make both the same size"],
+        &["2007_000033.png: the label map has 4x2 pixels, its image 5x2; make both the same size"],
     );
     put(&root, "SegmentationClass/2007_000033.png", png(5, 2, 0));
     assert_error(val.sample(0), &["2007_000033.png: a PNG of Rgb samples of 8 bits, not of labels; "]);
@@ -150,7 +150,7 @@ fn folders_of_index_pngs() {
         "index-png",
         root,
         Split::Train,
-        &["no folders of pictures and label maps for the train part; make `images/train`"],
+        &["no folders of images and label maps for the train part; make `images/train`"],
     );
     put(root, "images/train/a.jpg", jpeg(2, 2, 1));
     put(root, "labels/train/a.png", label_png(2, 2, &[0, 1, 255, 1], Some(8)));
@@ -165,7 +165,7 @@ fn folders_of_index_pngs() {
     let spec = DataSpec::at("index-png", root).with_keys("classes = ['a', 'b', 'c']").expect("TOML");
     let named = open_segmentation(&spec, Split::Test).expect("opens").dataset;
     assert_eq!(named.sample(0).expect("loads").1.labels, [0, 1, 2, 1]);
-    // The pictures alone, to pre-train on.
+    // The images alone, to pre-train on.
     assert_eq!(open(&spec, Split::Train).expect("opens").load(0).expect("loads").width, 2);
 }
 

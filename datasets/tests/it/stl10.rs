@@ -6,8 +6,8 @@ use crate::files::{assert_error, put};
 
 const PLANE: usize = 96 * 96;
 
-/// `count` pictures; the byte of channel c, column x, row y of picture i is a function of these.
-fn pictures(count: usize) -> Vec<u8> {
+/// `count` images; the byte of channel c, column x, row y of image i is a function of these.
+fn images(count: usize) -> Vec<u8> {
     (0..count * 3 * PLANE)
         .map(|at| {
             let (i, c, x, y) = (at / (3 * PLANE), at / PLANE % 3, at / 96 % 96, at % 96);
@@ -26,11 +26,11 @@ fn layout() {
     let names: Vec<String> = (0..10).map(|i| format!("class{i}")).collect();
     let put = |name: &str, bytes: Vec<u8>| put(root.path(), &format!("stl10_binary/{name}"), bytes);
     put("class_names.txt", names.join("\n").into_bytes());
-    put("train_X.bin", pictures(3));
+    put("train_X.bin", images(3));
     put("train_y.bin", vec![1, 10, 4]);
-    put("test_X.bin", pictures(2));
+    put("test_X.bin", images(2));
     put("test_y.bin", vec![2, 2]);
-    put("unlabeled_X.bin", pictures(4));
+    put("unlabeled_X.bin", images(4));
     let train = open(&spec("stl10", root.path()), Split::Train).expect("opened");
     assert_eq!((train.len(), train.classes().len()), (3, 10));
     assert_eq!((0..3).map(|i| train.label(i)).collect::<Vec<_>>(), [Some(0), Some(9), Some(3)]);
@@ -50,11 +50,8 @@ fn layout() {
         &["train_y.bin", "label 1 is 11, not 1 to 10"],
     );
     put("train_y.bin", vec![1, 1]);
-    assert_error(
-        open(&spec("stl10", root.path()), Split::Train),
-        &["train_y.bin", "2 labels for 3 pictures"],
-    );
-    put("train_X.bin", pictures(3)[..5000].to_vec());
+    assert_error(open(&spec("stl10", root.path()), Split::Train), &["train_y.bin", "2 labels for 3 images"]);
+    put("train_X.bin", images(3)[..5000].to_vec());
     assert_error(
         open(&spec("stl10", root.path()), Split::Train),
         &["train_X.bin", "5000 bytes", "truncated"],

@@ -44,7 +44,7 @@ fn cutting_and_resizing_agrees_with_pillow() {
         for (filter, name) in [(Filter::Bilinear, "bilinear"), (Filter::Bicubic, "bicubic")] {
             let want = fixture(&format!("photo_{left}_{top}_{width}_{height}_{side}_{name}.png"));
             let want = decode_file(&want, DecodeOptions::default()).expect("decodes");
-            // The box alone: what the crop sees is the same as of a larger picture (see the next test).
+            // The box alone: what the crop sees is the same as of a larger image (see the next test).
             let rows = (top..top + height)
                 .flat_map(|y| photo.pixels[(y * 61 + left) * 3..(y * 61 + left + width) * 3].iter().copied());
             let cut = Image { width, height, channels: 3, pixels: rows.collect() };
@@ -111,7 +111,7 @@ fn random_resized_crop_has_torchvisions_moments() {
 }
 
 #[test]
-fn extreme_pictures_give_a_box() {
+fn extreme_images_give_a_box() {
     for (width, height) in [(1, 1), (1, 5_000), (5_000, 1), (2, 3)] {
         for sample in 0..50 {
             let b = random_resized_box(width, height, (0.01, 1.0), RATIO, &mut random(sample));
@@ -128,9 +128,9 @@ fn ramp(side: usize) -> Image {
     Image { width: side, height: side, channels: 1, pixels: (0..side * side).map(|i| i as u8 + 1).collect() }
 }
 
-/// Where each padded crop of a picture of the training size came from, by brute force.
+/// Where each padded crop of an image of the training size came from, by brute force.
 #[test]
-fn padded_crops_are_windows_of_the_padded_picture() {
+fn padded_crops_are_windows_of_the_padded_image() {
     let image = ramp(6);
     for (border, padding) in [(Border::Black, 2_i64), (Border::Reflect, 2)] {
         let crop = Crop::Padded { padding: padding as usize, border };
@@ -157,7 +157,7 @@ fn padded_crops_are_windows_of_the_padded_picture() {
             let window = (-padding..=padding)
                 .flat_map(|dy| (-padding..=padding).map(move |dx| (dx, dy)))
                 .find(|&(dx, dy)| (0..36).all(|i| got[i] == at(i as i64 % 6 + dx, i as i64 / 6 + dy)));
-            seen.insert(window.expect("a window of the padded picture"));
+            seen.insert(window.expect("a window of the padded image"));
         }
         assert_eq!(seen.len(), 25, "all offsets occur");
     }
@@ -165,7 +165,7 @@ fn padded_crops_are_windows_of_the_padded_picture() {
 
 #[test]
 fn simple_resized_crop_keeps_the_aspect() {
-    // A picture twice as wide as high, left half black: the crop is never squeezed.
+    // An image twice as wide as high, left half black: the crop is never squeezed.
     let pixels = (0..64 * 32).map(|i| if i % 64 < 32 { 0 } else { 255 }).collect();
     let image = Image { width: 64, height: 32, channels: 1, pixels };
     let transform = plain(16, 1, Augment { flip: 0.0, ..Augment::simple_resized() });
@@ -178,7 +178,7 @@ fn simple_resized_crop_keeps_the_aspect() {
 }
 
 #[test]
-fn flips_mirror_half_of_the_pictures() {
+fn flips_mirror_half_of_the_images() {
     let image = ramp(8);
     let upright = apply(&plain(8, 1, Augment::centre(8)), &image, 0);
     let mirrored: Vec<f32> = upright.chunks(8).flat_map(|row| row.iter().rev().copied()).collect();

@@ -68,7 +68,7 @@ impl ClassScores {
         ConfusionMatrix::of(self.names.len(), &self.labels, &predicted)
     }
 
-    /// The confusion matrix as a picture.
+    /// The confusion matrix as an image.
     pub fn artifacts(&self) -> Vec<Artifact> {
         let svg = self.confusion().map(|matrix| matrix.to_svg(&self.names));
         svg.into_iter()

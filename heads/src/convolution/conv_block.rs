@@ -12,7 +12,7 @@ use crate::activation::relu;
 pub enum NormKind {
     /// Over the channels of each pixel.
     Layer,
-    /// Over groups of channels of a picture: up to 32, of at least 16.
+    /// Over groups of channels of an image: up to 32, of at least 16.
     Group,
 }
 

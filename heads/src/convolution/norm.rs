@@ -1,4 +1,4 @@
-//! Normalisation of feature maps by statistics of one picture: batches of dense tasks are small, and
+//! Normalisation of feature maps by statistics of one image: batches of dense tasks are small, and
 //! one process sees only its own part of them.
 //!
 //! A function that returns a `Result` and says no more fails as the backend does.
@@ -30,7 +30,7 @@ impl LayerNorm2d {
     }
 }
 
-/// Group norm (Wu & He 2018): over each group of channels of a picture, pixels included.
+/// Group norm (Wu & He 2018): over each group of channels of an image, pixels included.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
     gain: ParamId,
@@ -72,7 +72,7 @@ impl GroupNorm {
 pub enum Norm2d {
     /// Over the channels of each pixel.
     Layer(LayerNorm2d),
-    /// Over groups of channels of a picture.
+    /// Over groups of channels of an image.
     Group(GroupNorm),
 }
 

@@ -34,7 +34,7 @@ pub struct DetectionBase {
     pub reporting: Reporting,
     /// The encoder's extents and the classes.
     pub context: HeadContext,
-    /// Test pictures that are drawn with truth and prediction.
+    /// Test images that are drawn with truth and prediction.
     pub overlays: usize,
 }
 

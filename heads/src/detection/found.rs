@@ -13,8 +13,8 @@ pub trait FoundObject {
     /// Box, class and score.
     fn found(&self) -> &Found;
 
-    /// The mask in a picture of this width and height, where its box is `edges`.
-    fn mask(&self, edges: &Edges, picture: (usize, usize)) -> Option<Rle>;
+    /// The mask in an image of this width and height, where its box is `edges`.
+    fn mask(&self, edges: &Edges, image_size: (usize, usize)) -> Option<Rle>;
 }
 
 /// A box with its class.

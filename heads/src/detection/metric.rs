@@ -1,4 +1,4 @@
-//! Scores of detection, gathered picture by picture, with overlays.
+//! Scores of detection, gathered image by image, with overlays.
 
 use palimpsest_core::data::{Batch, Image};
 use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
@@ -8,7 +8,7 @@ use palimpsest_targets::{Object, Objects};
 
 use super::{Edges, Found, FoundObject};
 use crate::metrics::{CocoEvaluator, CocoScores, Detection, IouKind};
-use crate::picture::picture;
+use crate::shown_image::shown_image;
 
 /// Boxes of a lower score are not drawn.
 const DRAWN: f64 = 0.3;
@@ -24,7 +24,7 @@ pub struct DetectionMetric {
 }
 
 impl DetectionMetric {
-    /// Of a detector that finds such objects; draws at most `most` pictures.
+    /// Of a detector that finds such objects; draws at most `most` images.
     pub fn new<F: FoundObject>(context: &HeadContext, most: usize) -> Self {
         let evaluator = |kind| CocoEvaluator::new(kind, context.classes.len());
         Self {
@@ -37,7 +37,7 @@ impl DetectionMetric {
     }
 }
 
-/// A picture as the encoder sees it, with truth and what was found.
+/// An image as the encoder sees it, with truth and what was found.
 fn row(image: Image, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
     let framed = truth.in_frame(image.width, image.height);
     let object = |d: Detection| {
@@ -63,7 +63,7 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
                 masks.add(&truth.objects, &found)?;
             }
             if self.rows.len() < self.most {
-                self.rows.push(row(picture(batch, i, &self.context), truth, predicted));
+                self.rows.push(row(shown_image(batch, i, &self.context), truth, predicted));
             }
         }
         Ok(())
@@ -71,7 +71,7 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
 
     fn scores(&self) -> Result<Scores> {
         if self.boxes.images() == 0 {
-            return Err(Error::user("there are no test pictures").help("give a test part"));
+            return Err(Error::user("there are no test images").help("give a test part"));
         }
         let mut scores = named(&self.boxes.scores(), "box");
         if let Some(masks) = &self.masks {
@@ -96,7 +96,7 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
 
 /// What was found, in the pixels that the objects are in.
 fn detections<F: FoundObject>(truth: &Objects, predicted: &[F]) -> Vec<Detection> {
-    let (width, height) = truth.picture;
+    let (width, height) = truth.image_size;
     let restored = |found: &Found| {
         let [left, top, right, bottom] = found.edges.0;
         let (across, down) = truth.scale;
@@ -109,7 +109,7 @@ fn detections<F: FoundObject>(truth: &Objects, predicted: &[F]) -> Vec<Detection
             class: found.class as u32,
             score: found.score,
             bounds: edges.bounds(),
-            mask: object.mask(&edges, truth.picture),
+            mask: object.mask(&edges, truth.image_size),
         }
     };
     predicted.iter().map(detection).collect()

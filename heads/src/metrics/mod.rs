@@ -2,7 +2,7 @@
 //! `heads/tests` checks them against scikit-learn, torchmetrics and pycocotools.
 
 pub mod confusion;
-pub mod confusion_picture;
+pub mod confusion_plot;
 pub mod detection;
 pub mod segmentation;
 pub mod segmentation_table;

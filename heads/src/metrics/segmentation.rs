@@ -4,7 +4,7 @@
 use super::ConfusionMatrix;
 use super::confusion::mean;
 
-/// Scores over all pixels that were counted. Fill a [`ConfusionMatrix`] picture by picture with
+/// Scores over all pixels that were counted. Fill a [`ConfusionMatrix`] image by image with
 /// `add(truth, predicted, Some(ignore))` first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SegmentationScores {

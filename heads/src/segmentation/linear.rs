@@ -6,7 +6,7 @@ use palimpsest_core::{Result, Tensor};
 use crate::convolution::{Conv2d, ConvExtents, LayerNorm2d};
 use crate::pyramid::FeatureMap;
 
-/// A layer norm and one product per patch; the logits are then enlarged to the picture (Segmenter's
+/// A layer norm and one product per patch; the logits are then enlarged to the image (Segmenter's
 /// linear decoder, Strudel et al. 2021).
 #[derive(Debug, Clone)]
 pub struct LinearDecoder {

@@ -12,7 +12,7 @@ use palimpsest_targets::{IGNORE, LabelMap};
 pub fn segmentation_loss(logits: &Tensor, maps: &[LabelMap]) -> Result<Tensor> {
     let [b, classes, _, _] = logits.shape().array()?;
     let Some(first) = maps.first().filter(|_| maps.len() == b) else {
-        return Err(Error::failure(format!("{} label maps for {b} pictures", maps.len())));
+        return Err(Error::failure(format!("{} label maps for {b} images", maps.len())));
     };
     let (width, height) = (first.width, first.height);
     let mut labels = Vec::with_capacity(b * width * height);

@@ -1,4 +1,4 @@
-//! Scores of segmentation, gathered picture by picture, with a table and overlays.
+//! Scores of segmentation, gathered image by image, with a table and overlays.
 
 use palimpsest_core::data::{Batch, Image};
 use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
@@ -6,7 +6,7 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, target_sheet};
 
 use crate::metrics::{ConfusionMatrix, SegmentationScores};
-use crate::picture::picture;
+use crate::shown_image::shown_image;
 
 /// mIoU first.
 pub struct SegmentationMetric {
@@ -17,7 +17,7 @@ pub struct SegmentationMetric {
 }
 
 impl SegmentationMetric {
-    /// Draws at most `most` pictures.
+    /// Draws at most `most` images.
     pub fn new(context: &HeadContext, most: usize) -> Self {
         let confusion = ConfusionMatrix::new(context.classes.len());
         Self { context: context.clone(), confusion, most, rows: vec![] }
@@ -30,7 +30,7 @@ impl Metric<LabelMap, LabelMap> for SegmentationMetric {
             truth.check_size(predicted.width, predicted.height)?;
             self.confusion.add(&truth.labels, &predicted.labels, Some(i64::from(IGNORE)))?;
             if self.rows.len() < self.most {
-                let image = picture(batch, i, &self.context);
+                let image = shown_image(batch, i, &self.context);
                 self.rows.push((image, truth.clone(), Some(predicted.clone())));
             }
         }

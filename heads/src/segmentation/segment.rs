@@ -28,11 +28,11 @@ settings! {
         /// Testing: from one window to the next, as a share of the window.
         stride: f64 = 0.667, in 0.01..=1.0;
         /// Testing: scales whose probabilities are averaged, as [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]; at 1 the
-        /// picture's shorter side is the encoder's.
+        /// image's shorter side is the encoder's.
         scales: Vec<f64> = vec![1.0];
-        /// Testing: whether the mirrored picture is looked at too.
+        /// Testing: whether the mirrored image is looked at too.
         flip: bool = false;
-        /// Test pictures that are drawn with truth and prediction.
+        /// Test images that are drawn with truth and prediction.
         overlays: usize = 8, in 0..=1000;
     }
 }

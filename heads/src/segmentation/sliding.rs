@@ -1,4 +1,4 @@
-//! Inference on pictures of any size by an encoder of one: overlapping windows, several scales, mirrored.
+//! Inference on images of any size by an encoder of one: overlapping windows, several scales, mirrored.
 
 use palimpsest_core::tensor::Interpolation;
 use palimpsest_core::{Error, Result, Tensor};
@@ -10,10 +10,10 @@ pub struct SlidingWindow {
     pub size: [usize; 2],
     /// Pixels from one window to the next, down and across.
     pub stride: [usize; 2],
-    /// Scales; at 1 the picture's shorter side is the window's (while the longer is at most four
+    /// Scales; at 1 the image's shorter side is the window's (while the longer is at most four
     /// times that).
     pub scales: Vec<f64>,
-    /// Whether the mirrored picture is looked at too.
+    /// Whether the mirrored image is looked at too.
     pub flip: bool,
     /// The most windows that are looked at in one pass.
     pub batch: usize,
@@ -37,7 +37,7 @@ impl SlidingWindow {
         }
     }
 
-    /// The top and left of each window on a picture of this height and width: the last of a row is moved
+    /// The top and left of each window on an image of this height and width: the last of a row is moved
     /// back so that it ends at the edge.
     pub fn windows(&self, [height, width]: [usize; 2]) -> Vec<[usize; 2]> {
         let starts = |extent: usize, size: usize, stride: usize| -> Vec<usize> {
@@ -51,7 +51,7 @@ impl SlidingWindow {
             .collect()
     }
 
-    /// The probabilities [B, K, H, W] of normalised pictures [B, C, H, W], the mean over scales and
+    /// The probabilities [B, K, H, W] of normalised images [B, C, H, W], the mean over scales and
     /// mirror images. `forward` gives logits [n, K, h, w] of windows [n, C, height, width].
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl SlidingWindow {
         total.ok_or_else(|| Error::failure("no scale"))?.mul_scalar(1.0 / count)
     }
 
-    /// Height and width of a picture at a scale.
+    /// Height and width of an image at a scale.
     fn scaled(&self, [height, width]: [usize; 2], scale: f64) -> [usize; 2] {
         let (long, short) = (height.max(width) as f64, height.min(width) as f64);
         let window = self.size[0].min(self.size[1]) as f64;
@@ -95,10 +95,10 @@ impl SlidingWindow {
         [height, width].map(|side| ((side as f64 * factor).round() as usize).max(1))
     }
 
-    /// Logits [B, K, H, W] of pictures: where windows overlap, their mean.
+    /// Logits [B, K, H, W] of images: where windows overlap, their mean.
     fn logits(&self, image: &Tensor, forward: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let [b, _, h, w] = image.shape().array()?;
-        // A picture that is smaller than a window is padded with zeros, the mean of normalised pixels.
+        // An image that is smaller than a window is padded with zeros, the mean of normalised pixels.
         let [full_h, full_w] = [h.max(self.size[0]), w.max(self.size[1])];
         let padded = pad(image, [0, full_h - h], [0, full_w - w])?;
         let windows = self.windows([full_h, full_w]);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_cover_the_picture_and_stay_inside() {
+    fn windows_cover_the_image_and_stay_inside() {
         let windows = sliding(5).windows([8, 19]);
         assert_eq!(windows, [[0, 0], [0, 5], [0, 10], [0, 11]]);
         assert_eq!(sliding(8).windows([8, 8]), [[0, 0]]);

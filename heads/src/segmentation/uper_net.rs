@@ -10,7 +10,7 @@ use crate::convolution::{
 };
 use crate::pyramid::FeatureMap;
 
-/// PSPNet's pyramid pooling (Zhao et al. 2017): averages over a picture's 1, 2 x 2, 3 x 3 and 6 x 6
+/// PSPNet's pyramid pooling (Zhao et al. 2017): averages over an image's 1, 2 x 2, 3 x 3 and 6 x 6
 /// parts, each through a 1x1 convolution, enlarged again and put beside the map, then a 3x3 one.
 #[derive(Debug, Clone)]
 pub struct PyramidPooling {

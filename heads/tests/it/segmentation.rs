@@ -7,7 +7,7 @@ fn as_torchmetrics_and_scikit_learn() {
     each_case("segmentation", "sklearn, torchmetrics", |case| {
         let classes = number(&case["classes"]) as usize;
         let mut confusion = ConfusionMatrix::new(classes);
-        // Picture by picture: the counts are summed, not the scores averaged.
+        // Image by image: the counts are summed, not the scores averaged.
         for (truth, predicted) in list(&case["truth"]).iter().zip(list(&case["predicted"])) {
             let truth: Vec<u8> = integers(truth).iter().map(|&v| v as u8).collect();
             confusion.add(&truth, &integers(predicted), Some(255)).expect("fits");

@@ -37,7 +37,7 @@ depth = 4
 heads = 2
 "#;
 
-/// Two steps on eight pictures at 32 px, scored on four.
+/// Two steps on eight images at 32 px, scored on four.
 fn fit(head: &str, overrides: &[&str]) -> Result<Fitted> {
     fit_at(micro::device(), "scenes", head, overrides)
 }

@@ -32,8 +32,8 @@ fn targets_that_do_not_fit() {
     let logits = device.full([2, 3, 2, 2], 0.0, DType::F32).expect("a tensor");
     let map = |width: usize, label: u8| LabelMap::new(width, 4, vec![label; width * 4]);
     for (maps, part) in [
-        (vec![map(4, 0)], "1 label maps for 2 pictures"),
-        (vec![map(4, 0), map(5, 0)], "the label map has 5x4 pixels, its picture 4x4"),
+        (vec![map(4, 0)], "1 label maps for 2 images"),
+        (vec![map(4, 0), map(5, 0)], "the label map has 5x4 pixels, its image 4x4"),
         (vec![map(4, 0), map(4, 3)], "has the label 3, of 3 classes"),
     ] {
         let text = segmentation_loss(&logits, &maps).expect_err("don't fit").to_string();

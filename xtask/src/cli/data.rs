@@ -23,7 +23,7 @@ pub(crate) enum DataCommand {
     Show {
         #[command(flatten)]
         recipe: RecipeArgs,
-        /// The picture to write
+        /// The image to write
         #[arg(long, default_value = "contact-sheet.png", value_hint = ValueHint::FilePath)]
         out: PathBuf,
         /// Images

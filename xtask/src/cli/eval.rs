@@ -44,7 +44,7 @@ pub(crate) struct Eval {
     /// Leave out the random initialisation
     #[arg(long)]
     pub(crate) no_baseline: bool,
-    /// Where trained heads are saved, with pictures; by default eval/ in the run's folder. Scores and features of
+    /// Where trained heads are saved, with images; by default eval/ in the run's folder. Scores and features of
     /// heads on frozen features are saved where it is given
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,

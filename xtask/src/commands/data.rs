@@ -8,7 +8,7 @@ use palimpsest_datasets::{ReaderEntry, RecipeData};
 use serde_json::json;
 
 use crate::cli::DataCommand as Command;
-use crate::pictures::Painter;
+use crate::sample_sheet::Painter;
 use crate::session;
 use crate::{backends, output};
 

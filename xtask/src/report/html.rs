@@ -89,8 +89,8 @@ pub(super) fn table(class: &str, head: &[String], rows: &[Vec<String>]) -> Strin
     out
 }
 
-/// A picture from a PNG file.
-pub(super) fn picture(png: &[u8], (width, height): (u32, u32), alt: &str) -> String {
+/// An image from a PNG file.
+pub(super) fn embedded_png(png: &[u8], (width, height): (u32, u32), alt: &str) -> String {
     format!(
         "<img alt=\"{}\" width=\"{width}\" height=\"{height}\" src=\"data:image/png;base64,{}\"/>",
         esc(alt),

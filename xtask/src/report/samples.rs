@@ -1,21 +1,21 @@
-//! The sample pictures: the latest large, earlier ones in a strip.
+//! The sample sheets: the latest large, earlier ones in a strip.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::html::{details, esc, note, picture};
+use super::html::{details, embedded_png, esc, note};
 use super::number::count;
 
-/// Earlier pictures that are shown at most, so that the page stays small.
+/// Earlier sheets that are shown at most, so that the page stays small.
 const EARLIER: usize = 12;
 
-/// A picture of the folder `samples`.
+/// An image of the folder `samples`.
 pub(super) struct Sample {
     step: u64,
     path: PathBuf,
 }
 
-/// The pictures of a folder, by step.
+/// The images of a folder, by step.
 pub(super) fn list(folder: &Path) -> Vec<Sample> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let mut samples: Vec<Sample> = entries
@@ -29,7 +29,7 @@ pub(super) fn list(folder: &Path) -> Vec<Sample> {
     samples
 }
 
-/// The latest picture, then the others.
+/// The latest image, then the others.
 pub(super) fn show(samples: &[Sample]) -> String {
     let mut out = String::new();
     let mut left = samples;
@@ -44,7 +44,7 @@ pub(super) fn show(samples: &[Sample]) -> String {
         }
     }
     if samples.is_empty() {
-        return note("No sample pictures yet.");
+        return note("No sample sheets yet.");
     }
     if !left.is_empty() {
         out.push_str(&earlier(left));
@@ -65,17 +65,14 @@ fn earlier(samples: &[Sample]) -> String {
         });
     }
     strip.push_str("</div>\n");
-    let label = if shown == n {
-        format!("Earlier pictures ({n})")
-    } else {
-        format!("Earlier pictures ({shown} of {n})")
-    };
+    let label =
+        if shown == n { format!("Earlier sheets ({n})") } else { format!("Earlier sheets ({shown} of {n})") };
     details(&label, &strip)
 }
 
 fn figure(sample: &Sample, png: &[u8], size: (u32, u32)) -> String {
     let step = format!("step {}", count(sample.step));
-    let image = picture(png, size, &format!("Sample pictures after {step}"));
+    let image = embedded_png(png, size, &format!("Sample sheets after {step}"));
     format!("<figure class=\"sample\">\n{image}\n<figcaption>{}</figcaption>\n</figure>\n", esc(step))
 }
 

@@ -75,7 +75,7 @@ pub(super) fn scalar(tag: &str, value: f32) -> Vec<u8> {
     Message::default().bytes(1, tag.as_bytes()).float(2, value).0
 }
 
-/// A picture from a PNG file.
+/// An image from a PNG file.
 pub(super) fn image(tag: &str, png: &[u8], width: u32, height: u32) -> Vec<u8> {
     const RGB: u64 = 3;
     let image =

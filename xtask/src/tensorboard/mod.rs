@@ -1,4 +1,4 @@
-//! Event files that TensorBoard reads: scalars, texts and pictures.
+//! Event files that TensorBoard reads: scalars, texts and images.
 
 mod event;
 mod record;

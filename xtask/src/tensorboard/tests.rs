@@ -76,7 +76,7 @@ fn what_is_written_is_read_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut writer = EventWriter::create(&dir.path().join("tb")).expect("a writer");
     writer.scalar("loss/pixels", 0.25, 300).expect("a scalar");
-    writer.image("samples", b"not really a PNG", 640, 200, 300).expect("a picture");
+    writer.image("samples", b"not really a PNG", 640, 200, 300).expect("an image");
     writer.text("recipe", "```toml\nname = \"µ\"\n```", 0).expect("a text");
     writer.flush().expect("a flush");
     let events = records(writer.path());
@@ -118,14 +118,14 @@ fn a_resumed_run_gets_a_later_file_that_purges() {
 fn write_for_python() {
     let Ok(dir) = std::env::var("TENSORBOARD_TEST_DIR") else { return };
     let dir = Path::new(&dir);
-    let png = fs::read(dir.join("sample.png")).expect("the script's picture");
+    let png = fs::read(dir.join("sample.png")).expect("the script's image");
     let mut writer = EventWriter::create(dir).expect("a writer");
     writer.text("recipe", "    name = \"test\"", 0).expect("a text");
     for step in 1..=30 {
         writer.scalar("loss", step as f32, step).expect("a scalar");
     }
-    writer.image("samples", &png, 3, 2, 10).expect("a picture");
-    writer.image("samples", &png, 3, 2, 30).expect("a picture");
+    writer.image("samples", &png, 3, 2, 10).expect("an image");
+    writer.image("samples", &png, 3, 2, 30).expect("an image");
     drop(writer);
     let mut writer = EventWriter::resume(dir, 21).expect("a second writer");
     for step in 21..=40 {

@@ -77,7 +77,7 @@ fn recipes() {
 }
 
 #[test]
-fn pictures() {
+fn images() {
     let folder = folder();
     let path = folder.path();
     let photos = path.join("photos");
@@ -92,7 +92,7 @@ fn pictures() {
     fs::create_dir(&photos).expect("made");
     refused(path, &with(&[]), &["photos"]);
 
-    // Sound pictures: sheets that the driver draws itself.
+    // Sound images: sheets that the driver draws itself.
     for i in 0..6 {
         succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", &format!("photos/{i}.png")]);
     }

@@ -149,7 +149,7 @@ fn fine_grained_sets_make_one_table() {
     let folder = trained();
     let path = folder.path();
     succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", "picture.png"]);
-    let picture = fs::read(path.join("picture.png")).expect("a picture");
+    let image = fs::read(path.join("picture.png")).expect("an image");
     let put = |name: &str, bytes: &[u8]| {
         let at = path.join(name);
         fs::create_dir_all(at.parent().expect("a folder")).expect("made");
@@ -166,7 +166,7 @@ fn fine_grained_sets_make_one_table() {
         text(&format!("{root}/image_class_labels.txt"), "1 1\n2 1\n3 2\n4 2\n");
         text(&format!("{root}/train_test_split.txt"), "1 1\n2 0\n3 1\n4 0\n");
         for file in ["a/1", "a/2", "b/3", "b/4"] {
-            put(&format!("{set}/images/{file}.jpg"), &picture);
+            put(&format!("{set}/images/{file}.jpg"), &image);
         }
     }
     for (set, year) in [("inat2017", "2017"), ("inat2018", "2018")] {
@@ -175,28 +175,28 @@ fn fine_grained_sets_make_one_table() {
             "categories": [{"id": 5, "name": "Larus"}, {"id": 6, "name": "Ficus"}]}"#;
         text(&format!("{set}/train{year}.json"), json);
         text(&format!("{set}/val{year}.json"), json);
-        put(&format!("{set}/pictures/a.jpg"), &picture);
-        put(&format!("{set}/pictures/b.jpg"), &picture);
+        put(&format!("{set}/pictures/a.jpg"), &image);
+        put(&format!("{set}/pictures/b.jpg"), &image);
     }
     mat("cars_meta.mat", "cars/devkit/cars_meta.mat");
     mat("cars_train_annos.mat", "cars/devkit/cars_train_annos.mat");
     mat("cars_test_annos_withlabels.mat", "cars/cars_test_annos_withlabels.mat");
     ["cars_train/00001", "cars_train/00002", "cars_test/00001"]
         .iter()
-        .for_each(|file| put(&format!("cars/{file}.jpg"), &picture));
+        .for_each(|file| put(&format!("cars/{file}.jpg"), &image));
     let data = "aircraft/fgvc-aircraft-2013b/data";
     text(&format!("{data}/variants.txt"), "707-320\nF/A-18\n");
     text(&format!("{data}/images_variant_trainval.txt"), "1025794 707-320\n1340192 F/A-18\n");
     text(&format!("{data}/images_variant_test.txt"), "1514522 F/A-18\n");
-    ["1025794", "1340192", "1514522"].iter().for_each(|i| put(&format!("{data}/images/{i}.jpg"), &picture));
+    ["1025794", "1340192", "1514522"].iter().for_each(|i| put(&format!("{data}/images/{i}.jpg"), &image));
     mat("imagelabels.mat", "flowers/imagelabels.mat");
     mat("setid.mat", "flowers/setid.mat");
-    (1..=4).for_each(|i| put(&format!("flowers/jpg/image_0000{i}.jpg"), &picture));
+    (1..=4).for_each(|i| put(&format!("flowers/jpg/image_0000{i}.jpg"), &image));
     text("pets/annotations/trainval.txt", "Abyssinian_100 1 1 1\npug_101 2 2 1\n");
     text("pets/annotations/test.txt", "pug_201 2 2 1\n");
     ["Abyssinian_100", "pug_101", "pug_201"]
         .iter()
-        .for_each(|file| put(&format!("pets/images/{file}.jpg"), &picture));
+        .for_each(|file| put(&format!("pets/images/{file}.jpg"), &image));
 
     let sets = ["cub", "nabirds", "inat2017", "inat2018", "cars", "aircraft", "flowers", "pets"];
     let mut args =

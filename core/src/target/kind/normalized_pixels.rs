@@ -24,7 +24,7 @@ impl Target for NormalizedPixels {
         input.patches.sub(&mean)?.div(&deviation)
     }
 
-    /// Pixels need the mean and deviation of the true patch, as MAE's pictures do.
+    /// Pixels need the mean and deviation of the true patch, as MAE's images do.
     fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
         let [mean, deviation] = self.statistics(input.patches)?;
         prediction.mul(&deviation)?.add(&mean).map(Some)

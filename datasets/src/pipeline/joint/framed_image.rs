@@ -1,4 +1,4 @@
-//! The picture as framed.
+//! The image as framed.
 
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
@@ -8,18 +8,18 @@ use crate::augment::Filter;
 use crate::transform::{Scratch, resize};
 
 impl Framing {
-    /// The picture as framed; padding has the value `fill` in each channel.
+    /// The image as framed; padding has the value `fill` in each channel.
     ///
     /// # Errors
-    /// A picture that the source doesn't lie in, or of other than 1 or 3 channels.
+    /// An image that the source doesn't lie in, or of other than 1 or 3 channels.
     pub fn image(&self, image: &Image, fill: u8, filter: Filter, scratch: &mut Scratch) -> Result<Image> {
         self.check("picture", image.width, image.height)?;
         let channels = image.channels;
         if channels != 1 && channels != 3 {
-            return Err(Error::user(format!("a picture of {channels} channels")).help("decode it to 1 or 3"));
+            return Err(Error::user(format!("an image of {channels} channels")).help("decode it to 1 or 3"));
         }
         let source = self.source;
-        // Without resampling, the picture's own rows are read.
+        // Without resampling, the image's own rows are read.
         let same = (source.width, source.height) == self.resized;
         let (pixels, stride, start) = if same {
             (&image.pixels, image.width, source.top * image.width + source.left)
@@ -47,7 +47,7 @@ impl Framing {
     }
 }
 
-/// [channels, height, width] values `(v / 255 - mean) / std` of a picture.
+/// [channels, height, width] values `(v / 255 - mean) / std` of an image.
 ///
 /// # Panics
 /// If there isn't a mean and a deviation for each channel.

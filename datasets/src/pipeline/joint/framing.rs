@@ -1,15 +1,15 @@
-//! Where the pixels of a framed picture come from.
+//! Where the pixels of a framed image come from.
 
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{BoundingBox, IGNORE, LabelMap};
 
 use crate::augment::{PixelBox, Placement, whole};
 
-/// A part of a picture, resized, of which a window is taken and perhaps mirrored. The window may
+/// A part of an image, resized, of which a window is taken and perhaps mirrored. The window may
 /// reach beyond the resized part, which is padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
-    /// The part of the picture.
+    /// The part of the image.
     pub source: PixelBox,
     /// Its width and height after resizing.
     pub resized: (usize, usize),
@@ -22,12 +22,12 @@ pub struct Framing {
 }
 
 impl Framing {
-    /// The whole picture of `width` x `height`, resized to `size`.
+    /// The whole image of `width` x `height`, resized to `size`.
     pub fn resize((width, height): (usize, usize), size: (usize, usize)) -> Self {
         Self { source: whole(width, height), resized: size, window: (0, 0), size, flip: false }
     }
 
-    /// The whole picture as large as fits into `size` in its own proportions, padded at right and
+    /// The whole image as large as fits into `size` in its own proportions, padded at right and
     /// bottom: for evaluation of detection.
     pub fn fit((width, height): (usize, usize), size: (usize, usize)) -> Self {
         let scale = (size.0 as f64 / width as f64).min(size.1 as f64 / height as f64);
@@ -40,12 +40,12 @@ impl Framing {
         Self { source, resized, window, size: (side, side), flip }
     }
 
-    /// Pixels of the result for a pixel of the picture, across and down.
+    /// Pixels of the result for a pixel of the image, across and down.
     pub fn scale(&self) -> (f64, f64) {
         (self.resized.0 as f64 / self.source.width as f64, self.resized.1 as f64 / self.source.height as f64)
     }
 
-    /// The column of the picture under each column of the result, and likewise the rows; none for
+    /// The column of the image under each column of the result, and likewise the rows; none for
     /// padding. The nearest by pixel centres, as PIL has it.
     pub(super) fn columns_and_rows(&self) -> (Vec<Option<usize>>, Vec<Option<usize>>) {
         let locate = |at: i64, resized: usize, from: usize, span: usize| {
@@ -84,7 +84,7 @@ impl Framing {
             return Ok(());
         }
         Err(Error::user(format!("{s:?} is not within the {what} of {width}x{height}"))
-            .help("give picture and targets the same size"))
+            .help("give image and targets the same size"))
     }
 
     /// The box as framed, before it is cut to the window.
@@ -99,7 +99,7 @@ impl Framing {
         BoundingBox::new(left, top, width, bounds.height * down)
     }
 
-    /// The box in the picture for one in the result: where a detection is.
+    /// The box in the image for one in the result: where a detection is.
     pub fn restore(&self, bounds: &BoundingBox) -> BoundingBox {
         let (across, down) = self.scale();
         let left = if self.flip { self.size.0 as f64 - bounds.right() } else { bounds.left };

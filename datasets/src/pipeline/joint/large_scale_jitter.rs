@@ -1,4 +1,4 @@
-//! Large-scale jitter (Ghiasi et al., "Simple copy-paste", 2021), as ViTDet trains with it: the picture
+//! Large-scale jitter (Ghiasi et al., "Simple copy-paste", 2021), as ViTDet trains with it: the image
 //! is resized by a random factor of what would fit, a window of fixed size is taken at random, and what
 //! is missing is padded at right and bottom.
 
@@ -45,7 +45,7 @@ impl LargeScaleJitter {
         Ok(())
     }
 
-    /// Draws a framing of a picture of `width` x `height`.
+    /// Draws a framing of an image of `width` x `height`.
     pub fn draw(&self, (width, height): (usize, usize), random: &mut Philox) -> Framing {
         let factor = self.scale.0 + (self.scale.1 - self.scale.0) * random.uniform_f64();
         let fits = (self.size.0 as f64 / width as f64).min(self.size.1 as f64 / height as f64);

@@ -1,6 +1,6 @@
-//! Transforms that keep targets right: a picture is framed together with its label map or objects.
+//! Transforms that keep targets right: an image is framed together with its label map or objects.
 //!
-//! What is drawn is a [`Framing`]; it is then applied to the picture, the label map and the objects.
+//! What is drawn is a [`Framing`]; it is then applied to the image, the label map and the objects.
 //! Draws come from [`stream`], keyed by (seed, step, sample), and from nothing else.
 
 mod framed_image;

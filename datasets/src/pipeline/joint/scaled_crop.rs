@@ -14,9 +14,9 @@ const TRIES: usize = 10;
 /// A random resize and a crop of fixed size, for segmentation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaledCrop {
-    /// Width and height of the result; a smaller picture is padded at right and bottom.
+    /// Width and height of the result; a smaller image is padded at right and bottom.
     pub size: (usize, usize),
-    /// What the picture is fitted into at factor 1: its longer and its shorter side.
+    /// What the image is fitted into at factor 1: its longer and its shorter side.
     pub base: (usize, usize),
     /// The least and greatest factor.
     pub scale: (f64, f64),
@@ -61,7 +61,7 @@ impl ScaledCrop {
         Ok(())
     }
 
-    /// Draws a framing of a picture with these labels.
+    /// Draws a framing of an image with these labels.
     pub fn draw(&self, map: &LabelMap, random: &mut Philox) -> Framing {
         let size = (map.width, map.height);
         let factor = self.scale.0 + (self.scale.1 - self.scale.0) * random.uniform_f64();

@@ -35,7 +35,7 @@ pub(super) fn transform(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
     Image { pixels, ..*image }
 }
 
-/// The picture turned against the clock about its middle.
+/// The image turned against the clock about its middle.
 pub fn rotate(image: &Image, degrees: f64) -> Image {
     if degrees == 0.0 {
         return image.clone();

@@ -1,11 +1,11 @@
-//! Operations that go from a degenerate picture through the picture and beyond, as Pillow's
+//! Operations that go from a degenerate image through the image and beyond, as Pillow's
 //! `ImageEnhance`.
 
 use palimpsest_core::data::Image;
 
 use crate::colour::luma_601;
 
-/// `factor` 0 gives the degenerate picture, 1 the picture.
+/// `factor` 0 gives the degenerate image, 1 the image.
 fn blend(image: &Image, degenerate: impl Fn(usize) -> u8, factor: f64) -> Image {
     let factor = factor as f32;
     let value = |(i, &v): (usize, &u8)| {
@@ -43,7 +43,7 @@ pub(super) fn brightness(image: &Image, factor: f64) -> Image {
     blend(image, |_| 0, factor)
 }
 
-/// From a smoothed picture: 5 times a pixel and its 8 neighbours, over 13; the border stays.
+/// From a smoothed image: 5 times a pixel and its 8 neighbours, over 13; the border stays.
 pub(super) fn sharpness(image: &Image, factor: f64) -> Image {
     let (width, height, channels) = (image.width, image.height, image.channels);
     let mut smooth = image.pixels.clone();

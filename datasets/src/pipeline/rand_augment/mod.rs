@@ -19,10 +19,10 @@ pub use operation::Operation;
 /// The greatest magnitude.
 pub const MOST: f64 = 10.0;
 
-/// How pictures are changed at random.
+/// How images are changed at random.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RandAugment {
-    /// Operations drawn for each picture, with replacement.
+    /// Operations drawn for each image, with replacement.
     pub operations: usize,
     /// The mean magnitude, 0 to 10.
     pub magnitude: f64,
@@ -38,7 +38,7 @@ impl RandAugment {
         Self { operations: 2, magnitude, deviation: 0.5, probability: 0.5 }
     }
 
-    /// Draws operations and applies them to an 8-bit picture of 1 or 3 channels.
+    /// Draws operations and applies them to an 8-bit image of 1 or 3 channels.
     pub fn apply(&self, mut image: Image, random: &mut Philox) -> Image {
         for _ in 0..self.operations {
             let operation = Operation::ALL[random.below(Operation::ALL.len())];

@@ -1,4 +1,4 @@
-//! Pictures with annotated objects, whatever the format they came in.
+//! Images with annotated objects, whatever the format they came in.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use palimpsest_targets::{BoundingBox, DetectionData, Object, Rle};
 
 use crate::decode::{DecodeOptions, decode_file};
 
-/// How far a box may reach over its picture's edge, in pixels: annotation tools round. What reaches
+/// How far a box may reach over its image's edge, in pixels: annotation tools round. What reaches
 /// over is cut off.
 pub const SLACK: f64 = 2.0;
 
@@ -41,48 +41,48 @@ pub enum Shape {
     Mask(Rle),
 }
 
-/// A picture and its objects.
+/// An image and its objects.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AnnotatedPicture {
+pub struct AnnotatedImage {
     /// Its file.
     pub path: PathBuf,
     /// Width and height as annotated; none where boxes are relative: then box and polygons are in
-    /// shares of the picture.
+    /// shares of the image.
     pub size: Option<(usize, usize)>,
     /// Its objects.
     pub annotations: Vec<Annotation>,
 }
 
-/// Pictures with their objects.
+/// Images with their objects.
 #[derive(Debug)]
 pub struct AnnotatedList {
-    pictures: Vec<AnnotatedPicture>,
+    images: Vec<AnnotatedImage>,
     classes: Vec<String>,
     options: DecodeOptions,
 }
 
 impl AnnotatedList {
     /// A list; its boxes have been checked with [`fitted`].
-    pub fn new(pictures: Vec<AnnotatedPicture>, classes: Vec<String>, options: DecodeOptions) -> Self {
-        Self { pictures, classes, options }
+    pub fn new(images: Vec<AnnotatedImage>, classes: Vec<String>, options: DecodeOptions) -> Self {
+        Self { images, classes, options }
     }
 
-    /// What is annotated of a picture.
-    pub fn picture(&self, index: usize) -> &AnnotatedPicture {
-        &self.pictures[index]
+    /// What is annotated of an image.
+    pub fn image(&self, index: usize) -> &AnnotatedImage {
+        &self.images[index]
     }
 
-    /// The objects of a picture of `width` x `height`, without loading it.
+    /// The objects of an image of `width` x `height`, without loading it.
     ///
     /// # Errors
     /// A polygon that can't be one.
     pub fn objects(&self, index: usize, width: usize, height: usize) -> Result<Vec<Object>> {
-        let picture = &self.pictures[index];
-        let relative = picture.size.is_none();
-        let all = picture.annotations.iter().enumerate().map(|(i, annotation)| {
+        let image = &self.images[index];
+        let relative = image.size.is_none();
+        let all = image.annotations.iter().enumerate().map(|(i, annotation)| {
             annotation
                 .object(width, height, relative)
-                .map_err(|e| e.at(format_args!("{}: object {}", picture.path.display(), i + 1)))
+                .map_err(|e| e.at(format_args!("{}: object {}", image.path.display(), i + 1)))
         });
         all.collect()
     }
@@ -115,7 +115,7 @@ impl Annotation {
     }
 }
 
-/// A box cut to its picture of `width` x `height`; none if it has no area, as a few of COCO's have.
+/// A box cut to its image of `width` x `height`; none if it has no area, as a few of COCO's have.
 ///
 /// # Errors
 /// A box that isn't finite, has a negative side, or reaches over the edge by more than `slack`.
@@ -131,7 +131,7 @@ pub fn fitted(bounds: BoundingBox, width: f64, height: f64, slack: f64) -> Resul
     let outside =
         sides[0] < -slack || sides[1] < -slack || sides[2] > width + slack || sides[3] > height + slack;
     if outside {
-        return Err(Error::user(format!("{} is outside of the picture of {width}x{height}", told()))
+        return Err(Error::user(format!("{} is outside of the image of {width}x{height}", told()))
             .help("correct or remove it"));
     }
     let inside = bounds.clipped(width, height);
@@ -140,7 +140,7 @@ pub fn fitted(bounds: BoundingBox, width: f64, height: f64, slack: f64) -> Resul
 
 impl Dataset for AnnotatedList {
     fn len(&self) -> usize {
-        self.pictures.len()
+        self.images.len()
     }
     fn classes(&self) -> &[String] {
         &self.classes
@@ -149,25 +149,25 @@ impl Dataset for AnnotatedList {
         None
     }
     fn load(&self, index: usize) -> Result<Image> {
-        decode_file(&self.pictures[index].path, self.options)
+        decode_file(&self.images[index].path, self.options)
     }
     fn location(&self, index: usize) -> String {
-        self.pictures[index].path.display().to_string()
+        self.images[index].path.display().to_string()
     }
 }
 
 impl DetectionData for AnnotatedList {
     fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)> {
         let image = self.load(index)?;
-        if let Some((width, height)) = self.pictures[index].size
+        if let Some((width, height)) = self.images[index].size
             && (width, height) != (image.width, image.height)
         {
             return Err(Error::user(format!(
-                "the picture has {}x{} pixels, its annotation says {width}x{height}",
+                "the image has {}x{} pixels, its annotation says {width}x{height}",
                 image.width, image.height
             ))
             .at(self.location(index))
-            .help("use the picture that was annotated, or correct the size"));
+            .help("use the image that was annotated, or correct the size"));
         }
         let objects = self.objects(index, image.width, image.height)?;
         Ok((image, objects))

@@ -8,7 +8,7 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
 
-use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, SLACK, Shape, fitted};
+use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, fitted};
 use super::coco_form::{CocoAnnotation, CocoFile};
 use crate::decode::DecodeOptions;
 use crate::formats::json::read_json;
@@ -16,11 +16,11 @@ use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens a part of a folder: COCO's own layout, or a JSON beside the pictures of each part. The test
+/// Opens a part of a folder: COCO's own layout, or a JSON beside the images of each part. The test
 /// part is `val` where `test` has no annotations. Notes tell what was left out.
 ///
 /// # Errors
-/// Files that are missing, an unknown image or class, a box outside of its picture, a mask of
+/// Files that are missing, an unknown image or class, a box outside of its image, a mask of
 /// another size.
 pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<(AnnotatedList, Vec<String>)> {
     let parts: &[&str] = match split {
@@ -28,13 +28,13 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<(Annota
         Split::Test => &["val2017", "val2014", "val", "test", "valid"],
     };
     let candidates: Vec<[PathBuf; 2]> = parts.iter().flat_map(|part| layouts(path, part)).collect();
-    let [annotations, pictures] =
+    let [annotations, images] =
         candidates.iter().find(|[annotations, _]| annotations.is_file()).ok_or_else(|| {
             Error::user(format!("no annotations of the {split} part"))
                 .at(path.display())
                 .help(format!("put them at `annotations/instances_{}.json`", parts[0]))
         })?;
-    open_file(annotations, pictures, options)
+    open_file(annotations, images, options)
 }
 
 fn layouts(root: &Path, part: &str) -> Vec<[PathBuf; 2]> {
@@ -44,11 +44,11 @@ fn layouts(root: &Path, part: &str) -> Vec<[PathBuf; 2]> {
         format!("{part}/_annotations.coco.json"),
     ];
     let folders = [root.join(part), root.join("images").join(part), root.join("images")];
-    let pictures = folders.iter().find(|folder| folder.is_dir()).unwrap_or(&folders[0]);
-    annotations.map(|file| [root.join(file), pictures.clone()]).to_vec()
+    let images = folders.iter().find(|folder| folder.is_dir()).unwrap_or(&folders[0]);
+    annotations.map(|file| [root.join(file), images.clone()]).to_vec()
 }
 
-/// Opens one JSON file with the pictures of `folder`. Classes are by the order of the categories' ids.
+/// Opens one JSON file with the images of `folder`. Classes are by the order of the categories' ids.
 ///
 /// # Errors
 /// As [`open`].
@@ -64,13 +64,13 @@ pub fn open_file(
         file.categories.iter().zip(0..).map(|(category, label)| (category.id, label)).collect();
     // pycocotools goes through images by their ids; so equal scores fall the same way.
     file.images.sort_by_key(|image| image.id);
-    let mut pictures = Vec::with_capacity(file.images.len());
+    let mut images = Vec::with_capacity(file.images.len());
     let mut index_of = HashMap::with_capacity(file.images.len());
     for image in file.images {
         let path = folder.join(&image.file_name);
         if !path.is_file() {
             return Err(at(Error::user(format!("no such file `{}` (image {})", path.display(), image.id))
-                .help("unpack the pictures too")));
+                .help("unpack the images too")));
         }
         if image.width as u64 * image.height as u64 > options.max_pixels {
             return Err(at(Error::user(format!(
@@ -79,9 +79,9 @@ pub fn open_file(
             ))
             .help("correct its size, or raise `max_pixels`")));
         }
-        index_of.insert(image.id, pictures.len());
+        index_of.insert(image.id, images.len());
         let size = Some((image.width, image.height));
-        pictures.push(AnnotatedPicture { path, size, annotations: Vec::new() });
+        images.push(AnnotatedImage { path, size, annotations: Vec::new() });
     }
     let mut dropped = 0;
     for annotation in file.annotations {
@@ -94,13 +94,13 @@ pub fn open_file(
             at(Error::user(format!("unknown class {}", annotation.category_id))
                 .help("use the ids of `categories`"))
         })?;
-        let size = pictures[index].size.unwrap_or_default();
+        let size = images[index].size.unwrap_or_default();
         match read(annotation, class, size).map_err(at)? {
-            Some(annotation) => pictures[index].annotations.push(annotation),
+            Some(annotation) => images[index].annotations.push(annotation),
             None => dropped += 1,
         }
     }
-    if pictures.is_empty() {
+    if images.is_empty() {
         return Err(at(Error::user("no images").help("copy the annotations again")));
     }
     let mut notes = Vec::new();
@@ -108,7 +108,7 @@ pub fn open_file(
         notes.push(format!("{}: {dropped} boxes without area were left out", annotations.display()));
     }
     let classes = file.categories.into_iter().map(|category| category.name).collect();
-    Ok((AnnotatedList::new(pictures, classes, options), notes))
+    Ok((AnnotatedList::new(images, classes, options), notes))
 }
 
 fn read(

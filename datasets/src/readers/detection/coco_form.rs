@@ -57,7 +57,7 @@ pub(super) enum Counts {
 }
 
 impl Segmentation {
-    /// The shape in a picture of `width` x `height`.
+    /// The shape in an image of `width` x `height`.
     pub(super) fn shape(self, width: usize, height: usize) -> Result<Shape> {
         match self {
             // Made by tools that annotate boxes only.
@@ -74,7 +74,7 @@ impl Segmentation {
             Self::Runs { size: [rows, columns], counts } => {
                 if (columns, rows) != (width, height) {
                     return Err(Error::user(format!(
-                        "the mask has {columns}x{rows} pixels, its picture {width}x{height}"
+                        "the mask has {columns}x{rows} pixels, its image {width}x{height}"
                     ))
                     .help("make both the same size; `size` is [height, width]"));
                 }

@@ -9,7 +9,7 @@ use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
 use roxmltree::{Document, Node};
 
-use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, SLACK, Shape, fitted};
+use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, fitted};
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
@@ -49,11 +49,11 @@ pub(crate) fn voc_root(path: &Path) -> Result<PathBuf> {
     crate::formats::unpacked::unpacked(path, &names, "JPEGImages")
 }
 
-/// Opens `trainval` and `test` where test pictures have annotations (VOC 2007), else `train` and `val`. With
+/// Opens `trainval` and `test` where test images have annotations (VOC 2007), else `train` and `val`. With
 /// `classes`, those in place of VOC's.
 ///
 /// # Errors
-/// Files that are missing, an unknown class, a box outside of its picture, a file that is no such XML.
+/// Files that are missing, an unknown class, a box outside of its image, a file that is no such XML.
 pub fn open(
     path: &Path,
     classes: &[String],
@@ -62,7 +62,7 @@ pub fn open(
 ) -> Result<(AnnotatedList, Vec<String>)> {
     let root = voc_root(path)?;
     let list = |part: &str| root.join(format!("ImageSets/Main/{part}.txt"));
-    // Test pictures of the later years come without objects: then validation is the test part.
+    // Test images of the later years come without objects: then validation is the test part.
     let annotated = |name: &str| root.join(format!("Annotations/{name}.xml"));
     let test = list("test");
     let has_test = test.is_file()
@@ -74,31 +74,33 @@ pub fn open(
         (Split::Test, false) => "val",
     };
     let classes = if classes.is_empty() { CLASSES.map(str::to_owned).to_vec() } else { classes.to_vec() };
-    let (mut pictures, mut dropped) = (Vec::new(), 0);
+    let (mut images, mut dropped) = (Vec::new(), 0);
     let lines = TextLines::read(&list(part))?;
     for line in lines.lines() {
         let file = root.join(format!("JPEGImages/{}.jpg", line.text));
         if !file.is_file() {
-            return Err(line.at(
-                Error::user(format!("no such file `{}`", file.display())).help("unpack the pictures too")
-            ));
+            return Err(
+                line.at(
+                    Error::user(format!("no such file `{}`", file.display())).help("unpack the images too")
+                ),
+            );
         }
-        let (picture, none) = read_file(&annotated(line.text), file, &classes)?;
-        pictures.push(picture);
+        let (image, none) = read_file(&annotated(line.text), file, &classes)?;
+        images.push(image);
         dropped += none;
     }
-    if pictures.is_empty() {
+    if images.is_empty() {
         return Err(Error::user("the list is empty").at(list(part).display()).help("copy it again"));
     }
     let mut notes = Vec::new();
     if dropped > 0 {
         notes.push(format!("{dropped} boxes without area were left out"));
     }
-    Ok((AnnotatedList::new(pictures, classes, options), notes))
+    Ok((AnnotatedList::new(images, classes, options), notes))
 }
 
-/// A picture by its XML, and how many boxes without area were left out.
-fn read_file(xml: &Path, file: PathBuf, classes: &[String]) -> Result<(AnnotatedPicture, usize)> {
+/// An image by its XML, and how many boxes without area were left out.
+fn read_file(xml: &Path, file: PathBuf, classes: &[String]) -> Result<(AnnotatedImage, usize)> {
     let bytes = std::fs::read(xml).map_err(|e| Error::io(xml, &e))?;
     let text = String::from_utf8_lossy(&bytes);
     let document = Document::parse(&text)
@@ -119,7 +121,7 @@ fn read_file(xml: &Path, file: PathBuf, classes: &[String]) -> Result<(Annotated
         }
     }
     let size = Some((width as usize, height as usize));
-    Ok((AnnotatedPicture { path: file, size, annotations }, dropped))
+    Ok((AnnotatedImage { path: file, size, annotations }, dropped))
 }
 
 fn read_object(

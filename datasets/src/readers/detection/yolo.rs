@@ -1,5 +1,5 @@
 //! YOLO's text files: a line an object, its class's number, then either centre and size of the box or
-//! the corners of its outline, in shares of the picture.
+//! the corners of its outline, in shares of the image.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
 
-use super::annotated::{AnnotatedList, AnnotatedPicture, Annotation, Shape, fitted};
+use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, Shape, fitted};
 use super::yolo_names::class_names;
-use crate::decode::{DecodeOptions, is_picture};
+use crate::decode::{DecodeOptions, is_image};
 use crate::formats::text_lines::{Line, TextLines};
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
@@ -19,11 +19,11 @@ use crate::split::Split;
 /// How far a box may reach over the edge, as a share: files have six decimals, and tools round.
 const SLACK: f64 = 0.005;
 
-/// Opens `images/train` with `labels/train`, or `val` (else `test`) as the test part. A picture
+/// Opens `images/train` with `labels/train`, or `val` (else `test`) as the test part. An image
 /// without a text file has no objects.
 ///
 /// # Errors
-/// No such folders, no names of classes, an unknown class, a box outside of its picture, a line of
+/// No such folders, no names of classes, an unknown class, a box outside of its image, a line of
 /// another form.
 pub fn open(
     path: &Path,
@@ -44,20 +44,20 @@ pub fn open(
         .flat_map(layouts)
         .find(|[images, labels]| images.is_dir() && labels.is_dir())
         .ok_or_else(|| {
-            Error::user(format!("no folders of pictures and text files for the {split} part"))
+            Error::user(format!("no folders of images and text files for the {split} part"))
                 .at(path.display())
                 .help(format!("make `images/{0}` and `labels/{0}`", parts[0]))
         })?;
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&images).map_err(|e| Error::io(&images, &e))? {
         let file = entry.map_err(|e| Error::io(&images, &e))?.path();
-        files.extend(is_picture(&file).then_some(file));
+        files.extend(is_image(&file).then_some(file));
     }
     files.sort_unstable();
     if files.is_empty() {
-        return Err(Error::user("no pictures").at(images.display()).help("unpack the set here"));
+        return Err(Error::user("no images").at(images.display()).help("unpack the set here"));
     }
-    let (mut pictures, mut dropped, mut without) = (Vec::new(), 0, 0);
+    let (mut images, mut dropped, mut without) = (Vec::new(), 0, 0);
     for file in files {
         let text = labels.join(file.with_extension("txt").file_name().unwrap_or_default());
         let mut annotations = Vec::new();
@@ -71,16 +71,16 @@ pub fn open(
         } else {
             without += 1;
         }
-        pictures.push(AnnotatedPicture { path: file, size: None, annotations });
+        images.push(AnnotatedImage { path: file, size: None, annotations });
     }
     let mut notes = Vec::new();
     if dropped > 0 {
         notes.push(format!("{dropped} boxes without area were left out"));
     }
     if without > 0 {
-        notes.push(format!("{without} pictures have no text file, so no objects"));
+        notes.push(format!("{without} images have no text file, so no objects"));
     }
-    Ok((AnnotatedList::new(pictures, classes, options), notes))
+    Ok((AnnotatedList::new(images, classes, options), notes))
 }
 
 fn read(line: &Line<'_>, classes: &[String]) -> Result<Option<Annotation>> {
@@ -129,7 +129,7 @@ impl Reader<dyn DetectionData> for Yolo {
 palimpsest_core::inventory::submit! {
     ReaderEntry::detection::<Yolo>(
         "yolo",
-        "YOLO's text files: boxes or polygons relative to the picture; detection",
+        "YOLO's text files: boxes or polygons relative to the image; detection",
         "images/{train,val|test}, labels/{train,val|test}/*.txt; classes.txt, obj.names or data.yaml",
     )
 }

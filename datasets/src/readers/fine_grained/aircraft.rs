@@ -9,7 +9,7 @@ use palimpsest_core::error::unknown_name;
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
-use crate::picture_list::PictureList;
+use crate::image_list::ImageList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -25,11 +25,11 @@ pub enum Level {
     Manufacturer,
 }
 
-/// Opens the pictures of `trainval`, or of `test`.
+/// Opens the images of `trainval`, or of `test`.
 ///
 /// # Errors
-/// A list or picture that is missing, an unknown class.
-pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> Result<PictureList> {
+/// A list or image that is missing, an unknown class.
+pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let (names, level) = match level {
         Level::Variant => ("variants.txt", "variant"),
         Level::Family => ("families.txt", "family"),
@@ -40,7 +40,7 @@ pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> 
     let part = if split == Split::Train { "trainval" } else { "test" };
     let location = root.join(format!("images_{level}_{part}.txt"));
     let lines = TextLines::read(&location)?;
-    let mut list = PictureList::new(root.join("images"), classes.clone(), options);
+    let mut list = ImageList::new(root.join("images"), classes.clone(), options);
     for line in lines.lines() {
         let (image, class) = line.key_and_rest("IMAGE CLASS")?;
         let label = classes
@@ -67,7 +67,7 @@ impl<const LEVEL: usize> Reader for Aircraft<LEVEL> {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Aircraft<0>>(
         "aircraft",
-        "FGVC-Aircraft 2013b, variants: 6,667 + 3,333 pictures, 100 classes",
+        "FGVC-Aircraft 2013b, variants: 6,667 + 3,333 images, 100 classes",
         "fgvc-aircraft-2013b/data/{variants.txt,images_variant_{trainval,test}.txt,images/}",
     )
 }
@@ -75,7 +75,7 @@ palimpsest_core::inventory::submit! {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Aircraft<1>>(
         "aircraft-family",
-        "FGVC-Aircraft 2013b, families: the same pictures, 70 classes",
+        "FGVC-Aircraft 2013b, families: the same images, 70 classes",
         "as aircraft, with families.txt and images_family_*.txt",
     )
 }
@@ -83,7 +83,7 @@ palimpsest_core::inventory::submit! {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Aircraft<2>>(
         "aircraft-manufacturer",
-        "FGVC-Aircraft 2013b, manufacturers: the same pictures, 30 classes",
+        "FGVC-Aircraft 2013b, manufacturers: the same images, 30 classes",
         "as aircraft, with manufacturers.txt and images_manufacturer_*.txt",
     )
 }

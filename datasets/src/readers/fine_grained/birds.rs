@@ -9,7 +9,7 @@ use palimpsest_core::{Error, Result};
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
-use crate::picture_list::PictureList;
+use crate::image_list::ImageList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -17,8 +17,8 @@ use crate::split::Split;
 /// Opens CUB-200-2011.
 ///
 /// # Errors
-/// A list or picture that is missing, an image or class that a list doesn't know.
-pub fn open_cub(path: &Path, split: Split, options: DecodeOptions) -> Result<PictureList> {
+/// A list or image that is missing, an image or class that a list doesn't know.
+pub fn open_cub(path: &Path, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["CUB_200_2011"], "images.txt")?;
     open(&root, split, options, |name| {
         // `001.Black_footed_Albatross`
@@ -26,11 +26,11 @@ pub fn open_cub(path: &Path, split: Split, options: DecodeOptions) -> Result<Pic
     })
 }
 
-/// Opens NABirds. Of its 1,011 classes, which form a tree, only those with pictures count: 555.
+/// Opens NABirds. Of its 1,011 classes, which form a tree, only those with images count: 555.
 ///
 /// # Errors
 /// As [`open_cub`].
-pub fn open_nabirds(path: &Path, split: Split, options: DecodeOptions) -> Result<PictureList> {
+pub fn open_nabirds(path: &Path, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["nabirds"], "images.txt")?;
     open(&root, split, options, str::to_owned)
 }
@@ -40,7 +40,7 @@ fn open(
     split: Split,
     options: DecodeOptions,
     class_name: impl Fn(&str) -> String,
-) -> Result<PictureList> {
+) -> Result<ImageList> {
     let read = |name: &str| TextLines::read(&root.join(name));
     let (images, labels, parts, names) = (
         read("images.txt")?,
@@ -64,7 +64,7 @@ fn open(
         }
         class_of.insert(image, class);
     }
-    // Labels are by the order of the ids, of classes with pictures in either part.
+    // Labels are by the order of the ids, of classes with images in either part.
     let used: BTreeSet<u32> = class_of.values().copied().collect();
     let label_of: HashMap<u32, u32> = used.iter().zip(0..).map(|(&class, label)| (class, label)).collect();
     let classes = used.iter().map(|class| class_names[class].clone()).collect();
@@ -73,7 +73,7 @@ fn open(
         let (image, part) = line.key_and_rest("IMAGE 0-OR-1")?;
         in_training.insert(image, line.number::<u8>(part, "part")? == 1);
     }
-    let mut list = PictureList::new(root.join("images"), classes, options);
+    let mut list = ImageList::new(root.join("images"), classes, options);
     for line in images.lines() {
         let (image, file) = line.key_and_rest("IMAGE PATH")?;
         let unknown = |name: &str| {
@@ -104,7 +104,7 @@ impl Reader for Cub {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Cub>(
         "cub",
-        "CUB-200-2011: 5,994 + 5,794 pictures of birds, 200 classes",
+        "CUB-200-2011: 5,994 + 5,794 images of birds, 200 classes",
         "CUB_200_2011/{images.txt,image_class_labels.txt,train_test_split.txt,classes.txt,images/}",
     )
 }
@@ -123,7 +123,7 @@ impl Reader for NaBirds {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<NaBirds>(
         "nabirds",
-        "NABirds: 23,929 + 24,633 pictures of birds, 555 classes",
+        "NABirds: 23,929 + 24,633 images of birds, 555 classes",
         "nabirds/{images.txt,image_class_labels.txt,train_test_split.txt,classes.txt,images/}",
     )
 }

@@ -7,8 +7,8 @@ use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
 use crate::formats::unpacked::unpacked;
+use crate::image_list::ImageList;
 use crate::mat5::{named, read_file};
-use crate::picture_list::PictureList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -17,7 +17,7 @@ use crate::split::Split;
 ///
 /// # Errors
 /// A file that is missing or broken; a class that cars_meta.mat doesn't name.
-pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PictureList> {
+pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["stanford_cars"], "devkit")?;
     let devkit = root.join("devkit");
     let meta = devkit.join("cars_meta.mat");
@@ -25,7 +25,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
     let classes: Vec<String> = named(&names, "class_names")
         .and_then(|v| v.cells()?.iter().map(|name| Ok(name.text()?.to_owned())).collect())
         .map_err(|e| e.at(meta.display()))?;
-    let (annotations, pictures) = match split {
+    let (annotations, images) = match split {
         Split::Train => (devkit.join("cars_train_annos.mat"), root.join("cars_train")),
         // The labels of the test part came later, as a file of their own.
         Split::Test => {
@@ -35,7 +35,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
         }
     };
     let file = read_file(&annotations)?;
-    let mut list = PictureList::new(pictures, classes, options);
+    let mut list = ImageList::new(images, classes, options);
     let rows =
         named(&file, "annotations").and_then(|v| v.structs()).map_err(|e| e.at(annotations.display()))?;
     for (i, row) in rows.iter().enumerate() {
@@ -66,7 +66,7 @@ impl Reader for Cars {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Cars>(
         "cars",
-        "Stanford Cars: 8,144 + 8,041 pictures, 196 classes",
+        "Stanford Cars: 8,144 + 8,041 images, 196 classes",
         "devkit/{cars_meta,cars_train_annos}.mat, cars_test_annos_withlabels.mat (here or in devkit/), cars_train/, cars_test/",
     )
 }

@@ -7,18 +7,18 @@ use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
 use crate::formats::unpacked::unpacked;
+use crate::image_list::ImageList;
 use crate::mat5::{named, read_file};
-use crate::picture_list::PictureList;
 use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens the pictures of `trnid` and `valid` (train), or of `tstid`. The set brings no names of its
+/// Opens the images of `trnid` and `valid` (train), or of `tstid`. The set brings no names of its
 /// classes: they are `names`, or else their numbers.
 ///
 /// # Errors
-/// A file that is missing or broken, a number without a picture or label.
-pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions) -> Result<PictureList> {
+/// A file that is missing or broken, a number without an image or label.
+pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["flowers-102", "oxford-102-flowers"], "imagelabels.mat")?;
     let (label_file, part_file) = (root.join("imagelabels.mat"), root.join("setid.mat"));
     let (labels, parts) = (read_file(&label_file)?, read_file(&part_file)?);
@@ -34,7 +34,7 @@ pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions)
                 .help("give a name for each class, or none"));
         }
     };
-    let mut list = PictureList::new(root.join("jpg"), classes, options);
+    let mut list = ImageList::new(root.join("jpg"), classes, options);
     let parts_wanted: &[&str] = if split == Split::Train { &["trnid", "valid"] } else { &["tstid"] };
     for part in parts_wanted {
         let ids = named(&parts, part).and_then(|v| v.numbers()).map_err(|e| e.at(part_file.display()))?;
@@ -42,7 +42,7 @@ pub fn open(path: &Path, names: &[String], split: Split, options: DecodeOptions)
             let label = (id >= 1.0).then(|| labels.get(id as usize - 1)).flatten().filter(|l| **l >= 1.0);
             let add = label
                 .ok_or_else(|| {
-                    Error::user(format!("picture {id} has no label in imagelabels.mat"))
+                    Error::user(format!("image {id} has no label in imagelabels.mat"))
                         .help("copy both files again as they are distributed")
                 })
                 .and_then(|label| list.push(&format!("image_{id:05}.jpg"), *label as u32 - 1));
@@ -66,7 +66,7 @@ impl Reader for Flowers {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Flowers>(
         "flowers",
-        "Oxford Flowers-102: 2,040 (train and valid) + 6,149 pictures, 102 classes",
+        "Oxford Flowers-102: 2,040 (train and valid) + 6,149 images, 102 classes",
         "imagelabels.mat, setid.mat, jpg/",
     )
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::decode::DecodeOptions;
 use crate::formats::json::read_json;
-use crate::picture_list::PictureList;
+use crate::image_list::ImageList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -44,7 +44,7 @@ struct Category {
 ///
 /// # Errors
 /// A file that is missing or no such JSON, an image without or of an unknown category.
-pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Result<PictureList> {
+pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let part = if split == Split::Train { "train" } else { "val" };
     let location = path.join(format!("{part}{year}.json"));
     let mut file: File = read_json(&location)?;
@@ -54,7 +54,7 @@ pub fn open(path: &Path, year: u32, split: Split, options: DecodeOptions) -> Res
     let classes = file.categories.into_iter().map(|category| category.name).collect();
     let category_of: HashMap<u64, u64> =
         file.annotations.iter().map(|a| (a.image_id, a.category_id)).collect();
-    let mut list = PictureList::new(path, classes, options);
+    let mut list = ImageList::new(path, classes, options);
     for image in &file.images {
         let at = |error: Error| error.at(format_args!("{}: image {}", location.display(), image.id));
         let category = category_of.get(&image.id).ok_or_else(|| {
@@ -83,7 +83,7 @@ impl<const YEAR: u32> Reader for INaturalist<YEAR> {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<INaturalist<2017>>(
         "inat2017",
-        "iNaturalist 2017: 579,184 + 95,986 pictures, 5,089 classes (its val part is the test part)",
+        "iNaturalist 2017: 579,184 + 95,986 images, 5,089 classes (its val part is the test part)",
         "train2017.json, val2017.json and the folder that they name, train_val_images/",
     )
 }
@@ -91,7 +91,7 @@ palimpsest_core::inventory::submit! {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<INaturalist<2018>>(
         "inat2018",
-        "iNaturalist 2018: 437,513 + 24,426 pictures, 8,142 classes (its val part is the test part)",
+        "iNaturalist 2018: 437,513 + 24,426 images, 8,142 classes (its val part is the test part)",
         "train2018.json, val2018.json and the folder that they name, train_val2018/",
     )
 }

@@ -9,16 +9,16 @@ use palimpsest_core::{Error, Result};
 use crate::decode::DecodeOptions;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
-use crate::picture_list::PictureList;
+use crate::image_list::ImageList;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens the pictures of trainval.txt, or of test.txt.
+/// Opens the images of trainval.txt, or of test.txt.
 ///
 /// # Errors
-/// A list or picture that is missing, a class with two names or none.
-pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PictureList> {
+/// A list or image that is missing, a class with two names or none.
+pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["oxford-iiit-pet"], "annotations")?;
     let list_of = |part: &str| root.join(format!("annotations/{part}.txt"));
     let part = if split == Split::Train { "trainval" } else { "test" };
@@ -34,7 +34,7 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<Picture
         }
     }
     let label_of: BTreeMap<u32, u32> = names.keys().zip(0..).map(|(&class, label)| (class, label)).collect();
-    let mut list = PictureList::new(root.join("images"), names.into_values().collect(), options);
+    let mut list = ImageList::new(root.join("images"), names.into_values().collect(), options);
     for line in own.lines() {
         let (class, name, image) = row(&line)?;
         let label = label_of.get(&class).ok_or_else(|| {
@@ -68,7 +68,7 @@ impl Reader for Pets {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Pets>(
         "pets",
-        "Oxford-IIIT Pets: 3,680 + 3,669 pictures, 37 classes",
+        "Oxford-IIIT Pets: 3,680 + 3,669 images, 37 classes",
         "annotations/{trainval,test}.txt, images/",
     )
 }

@@ -18,7 +18,7 @@ const TRIES: usize = 8;
 /// A composed scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// The picture, RGB.
+    /// The image, RGB.
     pub image: Image,
     /// The visible items, the foremost first.
     pub objects: Vec<Object>,
@@ -44,7 +44,7 @@ impl Scene {
     }
 }
 
-/// Composes the scene `index` of a part out of `items`: grey pictures on black, with classes.
+/// Composes the scene `index` of a part out of `items`: grey images on black, with classes.
 ///
 /// # Errors
 /// An item that can't be loaded.

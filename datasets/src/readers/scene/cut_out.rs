@@ -5,7 +5,7 @@ use palimpsest_core::data::Image;
 /// Grey values from which a pixel belongs to the item.
 const FOREGROUND: u8 = 24;
 
-/// An item: its grey picture and its silhouette, cut to the silhouette's bounds.
+/// An item: its grey image and its silhouette, cut to the silhouette's bounds.
 pub(super) struct CutOut {
     width: usize,
     height: usize,

@@ -19,7 +19,7 @@ use crate::split::Split;
 /// is ignored, as all published figures have it.
 ///
 /// # Errors
-/// A file that is missing, a picture without a label map.
+/// A file that is missing, an image without a label map.
 pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedFiles> {
     let root = unpacked(path, &["ADEChallengeData2016"], "objectInfo150.txt")?;
     let location = root.join("objectInfo150.txt");
@@ -39,8 +39,8 @@ pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedF
         _ => None,
     });
     let part = if split == Split::Train { "training" } else { "validation" };
-    let [pictures, labels] = ["images", "annotations"].map(|folder| root.join(folder).join(part));
-    PairedFiles::of_folders(&pictures, &labels, classes, meaning, options)
+    let [images, labels] = ["images", "annotations"].map(|folder| root.join(folder).join(part));
+    PairedFiles::of_folders(&images, &labels, classes, meaning, options)
 }
 
 /// `ade20k`
@@ -57,7 +57,7 @@ impl Reader<dyn SegmentationData> for Ade20k {
 palimpsest_core::inventory::submit! {
     ReaderEntry::segmentation::<Ade20k>(
         "ade20k",
-        "ADE20K, scene parsing: 20,210 + 2,000 pictures, 150 classes; segmentation",
+        "ADE20K, scene parsing: 20,210 + 2,000 images, 150 classes; segmentation",
         "ADEChallengeData2016/{objectInfo150.txt,images/{training,validation},annotations/{training,validation}}",
     )
 }

@@ -1,4 +1,4 @@
-//! Folders of pictures with folders of index PNGs beside them.
+//! Folders of images with folders of index PNGs beside them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub const CAMVID_CLASSES: [&str; 11] = [
 /// Opens CamVid (Brostow et al. 2009) with 11 classes, in the layout of SegNet's tutorial.
 ///
 /// # Errors
-/// A folder that is missing, a picture without a label map.
+/// A folder that is missing, an image without a label map.
 pub fn open_camvid(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedFiles> {
     let root = unpacked(path, &["CamVid"], "trainannot")?;
     let mut meaning = plain_labels(CAMVID_CLASSES.len());
@@ -48,7 +48,7 @@ pub fn open_camvid(path: &Path, split: Split, options: DecodeOptions) -> Result<
 /// classes.txt; label 255 is ignored.
 ///
 /// # Errors
-/// No such folders, no classes, a picture without a label map.
+/// No such folders, no classes, an image without a label map.
 pub fn open(path: &Path, classes: &[String], split: Split, options: DecodeOptions) -> Result<PairedFiles> {
     let list = path.join("classes.txt");
     let classes = match classes {
@@ -62,14 +62,14 @@ pub fn open(path: &Path, classes: &[String], split: Split, options: DecodeOption
     };
     let parts: &[&str] = if split == Split::Train { &["train"] } else { &["test", "val"] };
     let candidates = parts.iter().flat_map(|part| layouts(path, part));
-    let [pictures, labels] =
+    let [images, labels] =
         candidates.into_iter().find(|[p, l]| p.is_dir() && l.is_dir()).ok_or_else(|| {
-            Error::user(format!("no folders of pictures and label maps for the {split} part"))
+            Error::user(format!("no folders of images and label maps for the {split} part"))
                 .at(path.display())
                 .help(format!("make `images/{0}` and `labels/{0}`", parts[0]))
         })?;
     let meaning = plain_labels(classes.len());
-    PairedFiles::of_folders(&pictures, &labels, classes, meaning, options)
+    PairedFiles::of_folders(&images, &labels, classes, meaning, options)
 }
 
 fn layouts(root: &Path, part: &str) -> [[PathBuf; 2]; 3] {
@@ -95,7 +95,7 @@ impl Reader<dyn SegmentationData> for CamVid {
 palimpsest_core::inventory::submit! {
     ReaderEntry::segmentation::<CamVid>(
         "camvid",
-        "CamVid with 11 classes: 367 + 233 pictures; segmentation",
+        "CamVid with 11 classes: 367 + 233 images; segmentation",
         "{train,test}/*.png with {train,test}annot/*.png (11: not labelled)",
     )
 }
@@ -115,7 +115,7 @@ impl Reader<dyn SegmentationData> for IndexPng {
 palimpsest_core::inventory::submit! {
     ReaderEntry::segmentation::<IndexPng>(
         "index-png",
-        "pictures with index PNGs of the same name (255: ignore); segmentation",
+        "images with index PNGs of the same name (255: ignore); segmentation",
         "images/{train,test|val} with labels/{train,test|val} (or annotations/), or {train,test|val} with {train,test|val}annot; classes.txt",
     )
 }

@@ -1,4 +1,4 @@
-//! Pictures with a label map each.
+//! Images with a label map each.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, SegmentationData};
 
-use crate::decode::{DecodeOptions, decode_file, is_picture};
+use crate::decode::{DecodeOptions, decode_file, is_image};
 use crate::label_png::read_labels;
 
 /// Which class a stored label means; none for labels that can't be there.
@@ -20,7 +20,7 @@ pub fn plain_labels(classes: usize) -> Meaning {
     })
 }
 
-/// Pictures and label maps in files.
+/// Images and label maps in files.
 #[derive(Debug)]
 pub struct PairedFiles {
     pairs: Vec<[PathBuf; 2]>,
@@ -30,7 +30,7 @@ pub struct PairedFiles {
 }
 
 impl PairedFiles {
-    /// The given pairs of picture and label map.
+    /// The given pairs of image and label map.
     ///
     /// # Errors
     /// A file that is missing, no pairs, more classes than labels of 8 bits.
@@ -42,51 +42,49 @@ impl PairedFiles {
         options: DecodeOptions,
     ) -> Result<Self> {
         if pairs.is_empty() {
-            return Err(Error::user("no pictures").at(location.display()).help("unpack the set here"));
+            return Err(Error::user("no images").at(location.display()).help("unpack the set here"));
         }
         if classes.len() > usize::from(IGNORE) {
             return Err(Error::user(format!("{} classes", classes.len()))
                 .at(location.display())
                 .help(format!("use at most {IGNORE}, as labels have 8 bits")));
         }
-        for [picture, labels] in &pairs {
-            if !picture.is_file() {
-                return Err(Error::user("no such picture")
-                    .at(picture.display())
-                    .help("unpack the pictures too"));
+        for [image, labels] in &pairs {
+            if !image.is_file() {
+                return Err(Error::user("no such image").at(image.display()).help("unpack the images too"));
             }
             if !labels.is_file() {
-                return Err(Error::user(format!("no such label map for `{}`", picture.display()))
+                return Err(Error::user(format!("no such label map for `{}`", image.display()))
                     .at(labels.display())
-                    .help("unpack the label maps too, or remove the picture"));
+                    .help("unpack the label maps too, or remove the image"));
             }
         }
         Ok(Self { pairs, classes, meaning, options })
     }
 
-    /// Every picture of `pictures`, in the order of their names, with the PNG of its name in `labels`.
+    /// Every image of `images`, in the order of their names, with the PNG of its name in `labels`.
     ///
     /// # Errors
     /// As [`PairedFiles::new`]; a folder that can't be read.
     pub fn of_folders(
-        pictures: &Path,
+        images: &Path,
         labels: &Path,
         classes: Vec<String>,
         meaning: Meaning,
         options: DecodeOptions,
     ) -> Result<Self> {
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(pictures).map_err(|e| Error::io(pictures, &e))? {
-            let path = entry.map_err(|e| Error::io(pictures, &e))?.path();
+        for entry in std::fs::read_dir(images).map_err(|e| Error::io(images, &e))? {
+            let path = entry.map_err(|e| Error::io(images, &e))?.path();
             let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-            if is_picture(&path) && !hidden {
+            if is_image(&path) && !hidden {
                 files.push(path);
             }
         }
         files.sort_unstable();
         let map_of = |file: &Path| labels.join(file.with_extension("png").file_name().unwrap_or_default());
         let pairs = files.into_iter().map(|file| [file.clone(), map_of(&file)]).collect();
-        Self::new(pictures, pairs, classes, meaning, options)
+        Self::new(images, pairs, classes, meaning, options)
     }
 
     fn labels(&self, index: usize) -> Result<LabelMap> {

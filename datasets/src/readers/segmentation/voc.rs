@@ -15,11 +15,11 @@ use crate::reader::{NamedImageFiles, Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens `train`, or `val` as the test part: 1,464 and 1,449 pictures in VOC 2012, 21 classes with
+/// Opens `train`, or `val` as the test part: 1,464 and 1,449 images in VOC 2012, 21 classes with
 /// the background first.
 ///
 /// # Errors
-/// A list, picture or label map that is missing.
+/// A list, image or label map that is missing.
 pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedFiles> {
     let root = voc_root(path)?;
     let part = if split == Split::Train { "train" } else { "val" };

@@ -71,7 +71,7 @@ def polygons(rng):
     add(10, 12, [[2, 2, 8, 2, 8, 7, 2, 7]])  # whole pixels
     add(10, 12, [[2.5, 2.5, 8.5, 2.5, 8.5, 7.5, 2.5, 7.5]])  # halves
     add(10, 12, [[2, 2, 8, 7, 8, 2, 2, 7]])  # it crosses itself
-    add(10, 12, [[-3, -2, 15, -2, 15, 12, -3, 12]])  # larger than the picture
+    add(10, 12, [[-3, -2, 15, -2, 15, 12, -3, 12]])  # larger than the image
     add(10, 12, [[20, 20, 25, 20, 25, 25]])  # outside
     add(10, 12, [[3, 3, 3, 3, 3, 3]])  # a point
     add(10, 12, [[3, 3, 9, 3, 6, 3]])  # a line

@@ -24,9 +24,9 @@ settings! {
         least_score: f64 = 0.05, in 0.0..=1.0;
         /// Testing: of two boxes of a class whose IoU is above this, the worse is left out.
         nms: f64 = 0.5, in 0.0..=1.0;
-        /// Testing: the most boxes of a picture.
+        /// Testing: the most boxes of an image.
         most: usize = 100, in 1..=100_000;
-        /// Test pictures that are drawn with truth and prediction.
+        /// Test images that are drawn with truth and prediction.
         overlays: usize = 8, in 0..=1000;
     }
 }

@@ -27,19 +27,19 @@ settings! {
         anchor_scale: f64 = 8.0, in 0.1..=1000.0;
         /// Heights over widths of anchors.
         anchor_ratios: Vec<f64> = vec![0.5, 1.0, 2.0];
-        /// Anchors of a picture that a step trains on.
+        /// Anchors of an image that a step trains on.
         sampled_anchors: usize = 128, in 1..=100_000;
-        /// Regions of a picture that a step trains on.
+        /// Regions of an image that a step trains on.
         sampled_regions: usize = 32, in 1..=100_000;
-        /// Regions of a picture that are proposed.
+        /// Regions of an image that are proposed.
         proposals: usize = 100, in 1..=100_000;
         /// Testing: boxes of a lower score are left out.
         least_score: f64 = 0.05, in 0.0..=1.0;
         /// Testing: of two boxes of a class whose IoU is above this, the worse is left out.
         nms: f64 = 0.5, in 0.0..=1.0;
-        /// Testing: the most boxes of a picture.
+        /// Testing: the most boxes of an image.
         most: usize = 100, in 1..=100_000;
-        /// Test pictures that are drawn with truth and prediction.
+        /// Test images that are drawn with truth and prediction.
         overlays: usize = 8, in 0..=1000;
     }
 }

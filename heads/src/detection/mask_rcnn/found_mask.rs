@@ -24,7 +24,7 @@ impl FoundObject for FoundMask {
         &self.found
     }
 
-    fn mask(&self, edges: &Edges, picture: (usize, usize)) -> Option<Rle> {
-        Some(paste_mask(&self.mask, MASK, edges, picture))
+    fn mask(&self, edges: &Edges, image_size: (usize, usize)) -> Option<Rle> {
+        Some(paste_mask(&self.mask, MASK, edges, image))
     }
 }

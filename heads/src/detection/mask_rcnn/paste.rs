@@ -1,10 +1,10 @@
-//! From a region's small mask to the picture's pixels.
+//! From a region's small mask to the image's pixels.
 
 use palimpsest_targets::Rle;
 
 use crate::detection::Edges;
 
-/// The pixels of a picture of `width` x `height` whose centre has a probability of at least a half in the
+/// The pixels of an image of `width` x `height` whose centre has a probability of at least a half in the
 /// mask (`size` x `size` probabilities) stretched over the box, bilinearly, with zeros around it: Detectron2's
 /// `paste_masks_in_image`, that is PyTorch's `grid_sample` without aligned corners.
 pub fn paste_mask(probabilities: &[f32], size: usize, edges: &Edges, (width, height): (usize, usize)) -> Rle {

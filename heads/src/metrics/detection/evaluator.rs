@@ -28,7 +28,7 @@ pub struct Detection {
     pub score: f64,
     /// Where it is.
     pub bounds: BoundingBox,
-    /// Its pixels, of the picture's size; needed to score masks.
+    /// Its pixels, of the image's size; needed to score masks.
     pub mask: Option<Rle>,
 }
 
@@ -105,7 +105,7 @@ impl CocoEvaluator {
                     "the mask of {what} {i} has {}x{} pixels, another {width}x{height}",
                     own.0, own.1
                 ))
-                .help("give every mask the size of its picture"));
+                .help("give every mask the size of its image"));
             }
         }
         Ok(())

@@ -52,7 +52,7 @@ impl HeadRun<'_> {
         Draw { seed, shots: self.args.shots, limits: self.limits }
     }
 
-    /// The scores of an encoder with these weights; with pictures and features they are saved where a folder was
+    /// The scores of an encoder with these weights; with images and features they are saved where a folder was
     /// named.
     fn measured(&self, side: &str, seed: u64, params: &Params) -> Result<Measured> {
         let data = self.data.labelled(&self.draw(seed))?;

@@ -111,7 +111,7 @@ fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
     Value::Object(eval)
 }
 
-/// Patches along a side of a stand-in's pictures: enough for objects to have some each, few enough for a
+/// Patches along a side of a stand-in's images: enough for objects to have some each, few enough for a
 /// processor.
 const FALLBACK_PATCHES: usize = 12;
 

@@ -21,7 +21,7 @@ pub(super) fn file(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     fs::write(&path, bytes).map_err(|e| Error::io(&path, &e))
 }
 
-/// Writes pictures and tables.
+/// Writes images and tables.
 pub(super) fn artifacts(folder: &Path, artifacts: &[Artifact]) -> Result<()> {
     artifacts.iter().try_for_each(|artifact| file(folder, &artifact.name, &artifact.bytes))
 }

@@ -66,7 +66,7 @@ fn head(name: &str, as_json: bool) -> Result<()> {
         let own: toml::Table = trained.training.parse().unwrap_or_default();
         let augment = ("augment", (trained.augment)()?);
         for (table, mut fields) in palimpsest_core::finetune::tables().into_iter().chain([augment]) {
-            // The pictures are the run's, unless an override says otherwise.
+            // The images are the run's, unless an override says otherwise.
             if table == "data" {
                 continue;
             }

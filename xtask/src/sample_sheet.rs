@@ -11,12 +11,12 @@ use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{DeviceHandle, Result};
-use palimpsest_datasets::{ContactSheet, Picture};
+use palimpsest_datasets::{ContactSheet, Tile};
 
 /// Grey of a masked patch, in the range of the loader's pixels before normalisation.
 const MASK_GREY: f32 = 0.5;
 
-/// Draws pixels as pictures.
+/// Draws pixels as tiles of a sheet.
 pub(crate) struct Painter {
     /// Mean of each channel.
     pub(crate) mean: Vec<f32>,
@@ -25,8 +25,8 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    fn picture(&self, pixels: &[f32], geometry: &Geometry) -> Picture {
-        Picture::from_planes(pixels, geometry.width, geometry.height, &self.mean, &self.std)
+    fn tile(&self, pixels: &[f32], geometry: &Geometry) -> Tile {
+        Tile::from_planes(pixels, geometry.width, geometry.height, &self.mean, &self.std)
     }
 
     /// The images as the plan corrupts them. Feature noise is shown as pixel noise of the same
@@ -81,9 +81,8 @@ impl Painter {
         }
         let mut sheet = ContactSheet::new(columns.len(), columns.iter().map(|(name, _)| *name));
         for i in 0..batch.len() {
-            let row = columns
-                .iter()
-                .map(|(_, pixels)| self.picture(&pixels[i * image..(i + 1) * image], &geometry));
+            let row =
+                columns.iter().map(|(_, pixels)| self.tile(&pixels[i * image..(i + 1) * image], &geometry));
             sheet.push_row(row.collect());
         }
         sheet.write(path)

@@ -1,10 +1,10 @@
-//! Pictures of a batch as they can be seen.
+//! Images of a batch as they can be seen.
 
 use palimpsest_core::data::{Batch, Image};
 use palimpsest_core::head::HeadContext;
 
-/// Picture `index` of a batch in 8 bits, its normalisation undone.
-pub(crate) fn picture(batch: &Batch, index: usize, context: &HeadContext) -> Image {
+/// Image `index` of a batch in 8 bits, its normalisation undone.
+pub(crate) fn shown_image(batch: &Batch, index: usize, context: &HeadContext) -> Image {
     let [_, channels, height, width] = batch.shape;
     let planes = &batch.pixels[index * channels * height * width..][..channels * height * width];
     let of = |values: &[f32], channel: usize, none: f32| {

@@ -1,4 +1,4 @@
-//! Pictures by a list of paths, with or without a class each: what most distributed sets come down to.
+//! Images by a list of paths, with or without a class each: what most distributed sets come down to.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,9 @@ use palimpsest_core::{Error, Result};
 
 use crate::decode::{DecodeOptions, decode_file};
 
-/// Pictures under a folder, in a list's order.
+/// Images under a folder, in a list's order.
 #[derive(Debug)]
-pub struct PictureList {
+pub struct ImageList {
     root: PathBuf,
     files: Vec<Box<str>>,
     labels: Vec<u32>,
@@ -17,13 +17,13 @@ pub struct PictureList {
     options: DecodeOptions,
 }
 
-impl PictureList {
-    /// An empty list of pictures under `root`.
+impl ImageList {
+    /// An empty list of images under `root`.
     pub fn new(root: impl Into<PathBuf>, classes: Vec<String>, options: DecodeOptions) -> Self {
         Self { root: root.into(), files: Vec::new(), labels: Vec::new(), classes, options }
     }
 
-    /// Adds a picture by its path below the root.
+    /// Adds an image by its path below the root.
     ///
     /// # Errors
     /// No such file, or a class out of range.
@@ -34,20 +34,20 @@ impl PictureList {
         }
         if !self.root.join(file).is_file() {
             return Err(Error::user(format!("no such file `{}`", self.root.join(file).display()))
-                .help("unpack the pictures of the set too"));
+                .help("unpack the images of the set too"));
         }
         self.files.push(file.into());
         self.labels.push(label);
         Ok(())
     }
 
-    /// The list, if it has pictures.
+    /// The list, if it has images.
     ///
     /// # Errors
     /// None.
     pub(crate) fn filled(self, location: &Path) -> Result<Self> {
         if self.files.is_empty() {
-            return Err(Error::user("the list has no pictures of this part")
+            return Err(Error::user("the list has no images of this part")
                 .at(location.display())
                 .help("copy it again as it is distributed"));
         }
@@ -55,7 +55,7 @@ impl PictureList {
     }
 }
 
-impl Dataset for PictureList {
+impl Dataset for ImageList {
     fn len(&self) -> usize {
         self.files.len()
     }
