@@ -45,7 +45,7 @@ impl Painter {
                     if plan.roles[at] == Role::Masked && !plan.substitutive {
                         *value = (MASK_GREY - self.mean[channel]) / self.std[channel];
                     } else {
-                        *value = plan.gain[at] * *value + plan.noise[at] * eps;
+                        *value = plan.signal[at] * *value + plan.sigma[at] * eps;
                     }
                 }
             }

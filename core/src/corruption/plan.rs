@@ -64,7 +64,7 @@ pub struct PlanRequest<'a> {
 
 /// What happens to each token of a batch of `batch` images with `tokens` patches each.
 ///
-/// A token z with noise becomes `gain * z + noise * eps`, eps standard normal.
+/// A token z with noise becomes `signal * z + sigma * eps`, eps standard normal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CorruptionPlan {
     /// Images, B.
@@ -74,11 +74,11 @@ pub struct CorruptionPlan {
     /// [B, L]
     pub roles: Vec<Role>,
     /// The factor of the signal, [B, L]; 1 without noise.
-    pub gain: Vec<f32>,
+    pub signal: Vec<f32>,
     /// The standard deviation of the noise, [B, L]; 0 without noise.
-    pub noise: Vec<f32>,
-    /// What the level embedding is told, [B]: a time step, or 1000 times the standard deviation.
-    pub level: Vec<f32>,
+    pub sigma: Vec<f32>,
+    /// What the timestep embedding is told, [B]: a time step, or 1000 times the standard deviation.
+    pub timestep: Vec<f32>,
     /// Gain and noise for prefix tokens, [B]; only the `released` variant noises these.
     pub prefix: Option<Vec<(f32, f32)>>,
     /// Masked tokens are noised instead of being replaced by the mask token.
@@ -97,9 +97,9 @@ impl CorruptionPlan {
             batch,
             tokens,
             roles: vec![Role::Visible; batch * tokens],
-            gain: vec![1.0; batch * tokens],
-            noise: vec![0.0; batch * tokens],
-            level: vec![0.0; batch],
+            signal: vec![1.0; batch * tokens],
+            sigma: vec![0.0; batch * tokens],
+            timestep: vec![0.0; batch],
             prefix: None,
             substitutive: false,
             source: None,
@@ -124,7 +124,7 @@ impl CorruptionPlan {
 
     /// Whether any token carries noise.
     pub fn has_noise(&self) -> bool {
-        self.noise.iter().any(|&s| s != 0.0)
+        self.sigma.iter().any(|&s| s != 0.0)
     }
 
     /// The positions that an encoder which drops masked tokens keeps, ascending, [B, kept].
@@ -157,12 +157,14 @@ impl CorruptionPlan {
     pub fn check(&self) -> Result<()> {
         let fail = |what: String| Err(Error::failure(format!("the corruption plan is broken: {what}")));
         let n = self.batch * self.tokens;
-        if [self.roles.len(), self.gain.len(), self.noise.len()] != [n; 3] || self.level.len() != self.batch {
+        if [self.roles.len(), self.signal.len(), self.sigma.len()] != [n; 3]
+            || self.timestep.len() != self.batch
+        {
             return fail(format!("its arrays don't fill {} x {}", self.batch, self.tokens));
         }
         // Without an early end, so that it is a few instructions for many tokens; which one it is, is looked up after.
         let sound =
-            self.roles.iter().zip(&self.gain).zip(&self.noise).fold(true, |sound, ((&role, &a), &s)| {
+            self.roles.iter().zip(&self.signal).zip(&self.sigma).fold(true, |sound, ((&role, &a), &s)| {
                 sound
                     & a.is_finite()
                     & s.is_finite()
@@ -171,7 +173,7 @@ impl CorruptionPlan {
             });
         let suspects = if sound { 0..0 } else { 0..n };
         for i in suspects {
-            let (a, s) = (self.gain[i], self.noise[i]);
+            let (a, s) = (self.signal[i], self.sigma[i]);
             if !a.is_finite() || !s.is_finite() || s < 0.0 {
                 return fail(format!(
                     "token {} of image {} has gain {a}, noise {s}",

@@ -31,7 +31,7 @@ pub(super) enum Own {
 pub(super) enum Part {
     Encoder,
     Decoder,
-    /// Mask token, prediction heads, level embedding: a file may have some and not others.
+    /// Mask token, prediction heads, timestep embedding: a file may have some and not others.
     Rest,
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Model;
-use crate::corruption::noise::LevelEmbedding;
+use crate::corruption::noise::TimestepEmbedding;
 use crate::corruption::{self, Noise, NoiseSite};
 use crate::encoder::{EncoderEntry, ImageShape};
 use crate::layer::Linear;
 use crate::objective::{Needs, ObjectiveEntry};
 use crate::params::{Init, ParamSpecs};
 use crate::recipe::Recipe;
-use crate::restoration::{DecoderEntry, LevelEmbedder, Style};
+use crate::restoration::{DecoderEntry, Style, TimestepEmbedder};
 use crate::{Error, Result, registry};
 
 crate::settings! {
@@ -61,7 +61,7 @@ impl Model {
             site,
             style,
             mask_token: None,
-            level: None,
+            timestep: None,
             decoder,
             heads: BTreeMap::new(),
             objectives,
@@ -123,7 +123,7 @@ impl Model {
         Ok(())
     }
 
-    /// Declares mask token, level embedding and prediction heads.
+    /// Declares mask token, timestep embedding and prediction heads.
     fn declare_rest(&mut self) {
         let dim = self.geometry().dim;
         let init = Init::TruncatedNormal(0.02);
@@ -131,13 +131,13 @@ impl Model {
             self.mask_token = Some(self.specs.declare("mask_token", [1, 1, dim], init.clone(), false));
         }
         if let Some(noise) = &self.noise
-            && noise.settings.embedding != LevelEmbedding::None
+            && noise.settings.embedding != TimestepEmbedding::None
         {
             let width = match noise.settings.embedded_in {
                 Style::Encoder => dim,
                 Style::Decoder => self.decoder.width(),
             };
-            self.level = Some(LevelEmbedder::new(&mut self.specs, width));
+            self.timestep = Some(TimestepEmbedder::new(&mut self.specs, width));
         }
         for (name, &width) in &self.needs.heads {
             let of = format!("heads.{name}");

@@ -69,21 +69,21 @@ impl Model {
             z = masked.choose(&params[mask_token], &z)?; // [B, L, 1], [1, 1, D], [B, L, D]
         }
         if self.site.on_pixels()
-            && let Some(level) = self.level(params, prepared.plan, Style::Encoder)?
+            && let Some(timestep) = self.timestep(params, prepared.plan, Style::Encoder)?
         {
-            z = z.add(&level)?; // [B, 1, D]
+            z = z.add(&timestep)?; // [B, 1, D]
         }
         let keep = prepared.dropped.as_ref().map(|dropped| &dropped.keep); // [B, K]
         self.encoder.assemble(params, &z, keep)
     }
 
-    /// The embedded level [B, 1, W], if it is told to `side`.
-    fn level(&self, params: &Params, plan: &CorruptionPlan, side: Style) -> Result<Option<Tensor>> {
-        let (Some(embedder), Some(noise)) = (&self.level, &self.noise) else { return Ok(None) };
+    /// The embedded timestep [B, 1, W], if it is told to `side`.
+    fn timestep(&self, params: &Params, plan: &CorruptionPlan, side: Style) -> Result<Option<Tensor>> {
+        let (Some(embedder), Some(noise)) = (&self.timestep, &self.noise) else { return Ok(None) };
         if noise.settings.embedded_in != side {
             return Ok(None);
         }
-        embedder.forward(params, &plan.level).map(Some)
+        embedder.forward(params, &plan.timestep).map(Some)
     }
 
     /// Noise and its embedded level on the tokens of the site, [B, N, D].
@@ -103,8 +103,8 @@ impl Model {
             (None, Some(noise)) => noise.on(&tokens)?,
             (None, None) => tokens,
         };
-        match self.level(params, prepared.plan, Style::Encoder)? {
-            Some(level) => tokens.add(&level),
+        match self.timestep(params, prepared.plan, Style::Encoder)? {
+            Some(timestep) => tokens.add(&timestep),
             None => Ok(tokens),
         }
     }
@@ -167,7 +167,7 @@ impl Model {
     ) -> Result<StepOutput<'a>> {
         let plan = prepared.plan;
         let encoded = self.encoder.norm(params, tokens)?; // [B, P + K, D]
-        let level = self.level(params, plan, Style::Decoder)?; // [B, 1, W]
+        let timestep = self.timestep(params, plan, Style::Decoder)?; // [B, 1, W]
         let noised = prepared.noised.as_ref();
         let restorable = Restorable {
             encoded: &encoded,
@@ -175,7 +175,7 @@ impl Model {
             noised_patches: noised
                 .filter(|_| self.site.decoder_sees_patches(plan))
                 .map(|noised| &noised.patches),
-            level: level.as_ref(),
+            timestep: timestep.as_ref(),
         };
         let restored = self.decoder.restore(params, &restorable)?; // [B, L, W]
         let mut predictions = BTreeMap::new();

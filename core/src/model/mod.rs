@@ -21,7 +21,7 @@ use crate::geometry::Geometry;
 use crate::layer::Linear;
 use crate::objective::{Needs, Objective};
 use crate::params::{ParamId, ParamSpecs};
-use crate::restoration::{Decoder, LevelEmbedder, Style};
+use crate::restoration::{Decoder, Style, TimestepEmbedder};
 
 /// A recipe's parts, put together.
 pub struct Model {
@@ -36,7 +36,7 @@ pub struct Model {
     site: NoiseSite,
     style: Style,
     mask_token: Option<ParamId>,
-    level: Option<LevelEmbedder>,
+    timestep: Option<TimestepEmbedder>,
     decoder: Box<dyn Decoder>,
     heads: BTreeMap<String, Linear>,
     objectives: Vec<(String, Box<dyn Objective>)>,

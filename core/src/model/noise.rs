@@ -36,7 +36,7 @@ impl Model {
         request: PlanRequest<'_>,
         plan: &CorruptionPlan,
     ) -> Result<NoisedPatches> {
-        let levels = [plan.gain.clone(), plan.noise.clone()];
+        let levels = [plan.signal.clone(), plan.sigma.clone()];
         let (noise, eps) =
             self.drawn(draws, plan.batch, levels, self.geometry().patch_values(), PIXEL_DRAW)?;
         let application = Application {
@@ -56,26 +56,26 @@ impl Model {
     /// tokens at a block.
     pub(super) fn token_noise(&self, draws: &NoiseDraws<'_>, plan: &CorruptionPlan) -> Result<TokenNoise> {
         let geometry = self.geometry();
-        let (mut gain, mut noise) = (vec![], vec![]);
+        let (mut signal, mut sigma) = (vec![], vec![]);
         let at_block = self.site.block().is_some();
         let kept = (at_block && self.style == Style::Decoder).then(|| plan.kept()).transpose()?;
         for image in 0..plan.batch {
             if at_block {
                 let (a, s) = plan.prefix.as_ref().map_or((1.0, 0.0), |prefix| prefix[image]);
-                gain.extend(std::iter::repeat_n(a, geometry.prefix));
-                noise.extend(std::iter::repeat_n(s, geometry.prefix));
+                signal.extend(std::iter::repeat_n(a, geometry.prefix));
+                sigma.extend(std::iter::repeat_n(s, geometry.prefix));
             }
             let base = image * plan.tokens;
             let mut push = |token: usize| {
-                gain.push(plan.gain[base + token]);
-                noise.push(plan.noise[base + token]);
+                signal.push(plan.signal[base + token]);
+                sigma.push(plan.sigma[base + token]);
             };
             match &kept {
                 Some(kept) => kept[image].iter().for_each(|&token| push(token)),
                 None => (0..plan.tokens).for_each(&mut push),
             }
         }
-        Ok(self.drawn(draws, plan.batch, [gain, noise], geometry.dim, TOKEN_DRAW)?.0)
+        Ok(self.drawn(draws, plan.batch, [signal, noise], geometry.dim, TOKEN_DRAW)?.0)
     }
 
     /// Noise of a gain and a standard deviation for each of [B, N] tokens of `width` values, and the
@@ -88,7 +88,7 @@ impl Model {
         width: usize,
         draw: u64,
     ) -> Result<(TokenNoise, Tensor)> {
-        let n = gain.len() / b;
+        let n = signal.len() / b;
         let Draws { seed, step, first_sample } = *draws;
         let eps = match self.noise.as_ref().map(|noise| noise.settings.values) {
             Some(NoiseValues::Device) => device.random_normal([b, n, width], *dtype)?,
@@ -97,7 +97,7 @@ impl Model {
                 device.floats([b, n, width], values, *dtype)?
             }
         };
-        let gain = device.floats([b, n, 1], gain, *dtype)?;
+        let signal = device.floats([b, n, 1], signal, *dtype)?;
         let noise = eps.mul(&device.floats([b, n, 1], deviation, *dtype)?)?;
         Ok((TokenNoise { gain, noise }, eps))
     }

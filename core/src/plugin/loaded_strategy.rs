@@ -96,7 +96,7 @@ impl LoadedStrategy {
         }
         plan.substitutive = flags & abi::SUBSTITUTIVE != 0;
         plan.source = (flags & abi::USES_SOURCE != 0).then_some(source);
-        let levels = plan.gain.iter().zip(&plan.noise);
+        let levels = plan.signal.iter().zip(&plan.sigma);
         if !self.says(abi::INJECTS) && levels.fold(false, |noisy, (&a, &s)| noisy | (a != 1.0) | (s != 0.0)) {
             return Err(self.faulty("puts noise on tokens and doesn't say so in its capabilities".to_owned()));
         }
@@ -171,8 +171,8 @@ impl Corruption for LoadedStrategy {
         let mut buffers = abi::Plan {
             head: Head::of::<abi::Plan>(),
             roles: roles.as_mut_ptr(),
-            gain: plan.gain.as_mut_ptr(),
-            noise: plan.noise.as_mut_ptr(),
+            gain: plan.signal.as_mut_ptr(),
+            noise: plan.sigma.as_mut_ptr(),
             source: source.as_mut_ptr(),
             flags: 0,
             reserved: 0,
@@ -212,8 +212,8 @@ impl Corruption for LoadedStrategy {
             head: Head::of::<abi::Plan>(),
             // To read: the contract says so, and these are no buffers that the host goes on with.
             roles: roles.as_ptr().cast_mut(),
-            gain: plan.gain.as_ptr().cast_mut(),
-            noise: plan.noise.as_ptr().cast_mut(),
+            gain: plan.signal.as_ptr().cast_mut(),
+            noise: plan.sigma.as_ptr().cast_mut(),
             source: plan.source.as_ref().map_or(std::ptr::null_mut(), |s| s.as_ptr().cast_mut()),
             flags: if plan.source.is_some() { abi::USES_SOURCE } else { 0 }
                 | if plan.substitutive { abi::SUBSTITUTIVE } else { 0 },

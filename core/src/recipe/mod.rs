@@ -17,7 +17,7 @@ pub use schema::{
 };
 
 use crate::corruption;
-use crate::corruption::noise::NoiseLawEntry;
+use crate::corruption::noise::NoiseScheduleEntry;
 use crate::encoder::EncoderEntry;
 use crate::error::unknown_name;
 use crate::objective::ObjectiveEntry;
@@ -357,7 +357,7 @@ fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
         }
     }
     if let Some(law) = inner(table, "noise").and_then(|noise| inner(noise, "law")) {
-        fill::<NoiseLawEntry>("noise law", law, "noise.law", sources)?;
+        fill::<NoiseScheduleEntry>("noise law", law, "noise.law", sources)?;
     }
     if let Some(decoder) = inner(table, "restoration").and_then(|restoration| inner(restoration, "decoder")) {
         fill::<DecoderEntry>("decoder", decoder, "restoration.decoder", sources)?;

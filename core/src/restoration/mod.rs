@@ -6,9 +6,9 @@
 //! DiffMAE, MaskDiT).
 
 pub mod decoder;
-mod level;
+mod timestep;
 
-pub use level::LevelEmbedder;
+pub use timestep::TimestepEmbedder;
 
 use crate::Result;
 use crate::geometry::Geometry;
@@ -46,8 +46,8 @@ pub struct Restorable<'a> {
     pub dropped: Option<&'a Dropped>,
     /// Noised patches [B, L, C*p*p], where the noise is substitutive and on pixels.
     pub noised_patches: Option<&'a Tensor>,
-    /// The embedded noise level [B, 1, W], where it is told to the decoder.
-    pub level: Option<&'a Tensor>,
+    /// The embedded timestep [B, 1, W], where it is told to the decoder.
+    pub timestep: Option<&'a Tensor>,
 }
 
 /// A restoration of all tokens.

@@ -188,7 +188,7 @@ impl RunFolder {
             "losses": losses,
             "batch": { "shape": batch.shape, "indices": batch.indices, "first_sample": batch.first_sample },
             "plan": {
-                "roles": roles, "gain": plan.gain, "noise": plan.noise, "level": plan.level,
+                "roles": roles, "gain": plan.signal, "noise": plan.sigma, "level": plan.timestep,
                 "injection": injection, "substitutive": plan.substitutive,
             },
         });

@@ -53,9 +53,9 @@ impl Recording {
         };
         put("batch", &batch.shape, batch.pixels.clone())?;
         put("roles", &[b, l], plan.roles.iter().map(|&role| f32::from(role as u8)).collect())?;
-        put("gain", &[b, l], plan.gain.clone())?;
-        put("noise", &[b, l], plan.noise.clone())?;
-        put("level", &[b], plan.level.clone())?;
+        put("gain", &[b, l], plan.signal.clone())?;
+        put("noise", &[b, l], plan.sigma.clone())?;
+        put("level", &[b], plan.timestep.clone())?;
         let prefix = plan.prefix.clone().unwrap_or_else(|| vec![(1.0, 0.0); b]);
         put("prefix", &[b, 2], prefix.into_iter().flat_map(|(gain, noise)| [gain, noise]).collect())?;
         let seed = recipe.run.seed;

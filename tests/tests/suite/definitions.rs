@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use palimpsest_core::corruption::noise::law::ddpm::Ddpm;
+use palimpsest_core::corruption::noise::schedule::ddpm::Ddpm;
 use palimpsest_core::corruption::{CorruptionPlan, NoiseSite, Role};
 use palimpsest_core::data::Batch;
 use palimpsest_core::encoder::{Probabilities, patchify, relative_index, sincos_2d};
@@ -10,7 +10,7 @@ use palimpsest_core::objective::{ObjectiveEntry, StepOutput, TokenWeights};
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::recipe::{OptimizerSettings, ScheduleKind, ScheduleSettings};
 use palimpsest_core::registry;
-use palimpsest_core::restoration::LevelEmbedder;
+use palimpsest_core::restoration::TimestepEmbedder;
 use palimpsest_core::settings::Section;
 use palimpsest_core::target::kind::hog::Hog;
 use palimpsest_core::target::kind::low_pass::LowPass;
@@ -45,7 +45,7 @@ fn plan(golden: &Named) -> CorruptionPlan {
     plan.roles = f64s(golden, "roles").into_iter().map(role).collect();
     for i in 0..32 {
         if plan.roles[i] == Role::Noised {
-            (plan.gain[i], plan.noise[i]) = (0.8, 0.6);
+            (plan.signal[i], plan.sigma[i]) = (0.8, 0.6);
         }
     }
     plan.check().unwrap();
@@ -71,7 +71,7 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
         device.upload(HostTensor::new([2, 16, 1], HostData::F64(exact)).unwrap()).unwrap()
     };
     let noised =
-        patches.mul(&factor(&plan.gain)).unwrap().add(&eps.mul(&factor(&plan.noise)).unwrap()).unwrap();
+        patches.mul(&factor(&plan.signal)).unwrap().add(&eps.mul(&factor(&plan.sigma)).unwrap()).unwrap();
     let prediction = upload(&device, golden, "prediction");
     let attention = attention
         .into_iter()
@@ -106,7 +106,7 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
     objective.loss(&step).unwrap().unwrap().item().unwrap()
 }
 
-/// Factors of 1 / (number of tokens) and gain and noise are kept in f32: 6e-8 of the value.
+/// Factors of 1 / (number of tokens) and signal and sigma are kept in f32: 6e-8 of the value.
 const F32_CONSTANTS: f64 = 2e-7;
 
 #[test]
@@ -223,7 +223,7 @@ fn low_pass_targets() {
 fn level_embedding() {
     let (golden, device) = (golden(), micro::device());
     let mut specs = ParamSpecs::default();
-    let embedder = LevelEmbedder::new(&mut specs, 256);
+    let embedder = TimestepEmbedder::new(&mut specs, 256);
     let unit: Vec<f32> = (0..256 * 256).map(|i| f32::from(u8::from(i / 256 == i % 256))).collect();
     let values = specs
         .specs()

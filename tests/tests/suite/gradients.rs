@@ -158,7 +158,7 @@ fn disruption_forms() {
     }
 }
 
-/// Every place x combination x law, in both styles where the style has it.
+/// Every place x combination x schedule, in both styles where the style has it.
 #[test]
 fn noise_places_combinations_and_laws() {
     let laws = [

@@ -56,7 +56,7 @@ impl Transparent {
 /// The same roles without any noise.
 fn quiet(plan: &CorruptionPlan) -> CorruptionPlan {
     let n = plan.roles.len();
-    CorruptionPlan { gain: vec![1.0; n], noise: vec![0.0; n], prefix: None, ..plan.clone() }
+    CorruptionPlan { signal: vec![1.0; n], sigma: vec![0.0; n], prefix: None, ..plan.clone() }
 }
 
 fn noise(at: &str, combination: &str, share: f64) -> String {
@@ -88,7 +88,7 @@ fn only_the_plans_tokens_are_noised() {
                         let masked = plan.roles[i] == Role::Masked;
                         // Before the blocks, the mask token replaces whatever was noised.
                         let covered = masked && combination != "substitutive" && !at_block;
-                        let want = plan.noise[i] != 0.0 && !covered;
+                        let want = plan.sigma[i] != 0.0 && !covered;
                         let differs = noisy[image][1 + token] != clean[image][1 + token];
                         assert_eq!(differs, want, "{at} {combination} {share}: image {image}, token {token}");
                         let meant = match combination {
@@ -97,10 +97,10 @@ fn only_the_plans_tokens_are_noised() {
                             _ => true,
                         };
                         assert!(
-                            share != 1.0 || (plan.noise[i] != 0.0) == meant,
+                            share != 1.0 || (plan.sigma[i] != 0.0) == meant,
                             "{at} {combination}: {token}"
                         );
-                        assert!(share != 0.0 || plan.noise[i] == 0.0);
+                        assert!(share != 0.0 || plan.sigma[i] == 0.0);
                     }
                 }
             }
@@ -124,7 +124,7 @@ fn mask_tokens_stand_where_nothing_is_substituted() {
     }
 }
 
-/// What is injected is gain * z + noise * eps, with eps of the documented stream.
+/// What is injected is signal * z + sigma * eps, with eps of the documented stream.
 #[test]
 fn the_values_are_those_of_the_stream() {
     let text = "at = \"block:1\"\ncombination = \"everything\"\nlaw = { kind = \"ddpm\" }";
@@ -137,7 +137,7 @@ fn the_values_are_those_of_the_stream() {
         let prefix = plan.prefix.as_ref().unwrap()[image];
         for token in 0..n {
             let i = image * plan.tokens + token.max(1) - 1;
-            let (gain, noise) = if token == 0 { prefix } else { (plan.gain[i], plan.noise[i]) };
+            let (gain, noise) = if token == 0 { prefix } else { (plan.signal[i], plan.sigma[i]) };
             for d in 0..16 {
                 let want = gain * clean[image][token][d] + noise * eps[(image * n + token) * 16 + d];
                 assert!((noisy[image][token][d] - want).abs() < 1e-5, "image {image}, token {token}");
@@ -165,7 +165,7 @@ fn a_dropping_encoder_noises_what_it_keeps() {
             assert_eq!(noisy[image].len(), 1 + kept.len());
             assert_eq!(noisy[image][0], clean[image][0], "{at}: class token");
             for (place, token) in kept.into_iter().enumerate() {
-                let want = plan.noise[image * plan.tokens + token] != 0.0;
+                let want = plan.sigma[image * plan.tokens + token] != 0.0;
                 assert_eq!(noisy[image][1 + place] != clean[image][1 + place], want, "{at}: token {token}");
             }
         }
@@ -188,13 +188,14 @@ fn the_encoder_of_diffmae_sees_clean_tokens() {
     assert_eq!(it.tokens(&plan), it.tokens(&quiet(&plan)));
 }
 
-/// The embedded level is told to every token at a block, and to mask tokens too before the blocks.
+/// The embedded timestep is told to every token at a block, and to mask tokens too before the blocks.
 #[test]
 fn the_level_shifts_all_tokens_of_an_image_alike() {
     let text = "at = \"block:1\"\nembedding = \"time\"\nlaw = { kind = \"ddpm\" }";
     let it = Transparent::new(&Parts { noise: text, objectives: OBJECTIVE, ..ENCODER_STYLE });
     let plan = quiet(&it.plan());
-    let other = CorruptionPlan { level: plan.level.iter().map(|t| t + 100.0).collect(), ..plan.clone() };
+    let other =
+        CorruptionPlan { timestep: plan.timestep.iter().map(|t| t + 100.0).collect(), ..plan.clone() };
     let (a, b) = (it.tokens(&plan), it.tokens(&other));
     for image in 0..IMAGES {
         let shift = |token: usize| -> Vec<f32> {

@@ -191,9 +191,9 @@ fn plans_do_not_depend_on_the_split_or_the_order() {
                 let plan = corruption::plan(&*strategy, Some(&noise), &request).unwrap();
                 let tokens = part.start * whole.tokens..part.end * whole.tokens;
                 assert_eq!(plan.roles, whole.roles[tokens.clone()], "{kind} {part:?}");
-                assert_eq!(plan.gain, whole.gain[tokens.clone()], "{kind} {part:?}");
-                assert_eq!(plan.noise, whole.noise[tokens], "{kind} {part:?}");
-                assert_eq!(plan.level, whole.level[part.clone()], "{kind} {part:?}");
+                assert_eq!(plan.signal, whole.signal[tokens.clone()], "{kind} {part:?}");
+                assert_eq!(plan.sigma, whole.sigma[tokens], "{kind} {part:?}");
+                assert_eq!(plan.timestep, whole.timestep[part.clone()], "{kind} {part:?}");
                 assert_eq!(
                     plan.prefix.unwrap(),
                     whole.prefix.as_ref().unwrap()[part.clone()],
@@ -222,8 +222,8 @@ fn plans_differ_by_seed_step_and_sample() {
             ("sample", PlanRequest { first_sample: 1000, ..base }),
         ] {
             let other = plan(other);
-            assert_ne!(first.level, other.level, "{kind}: {what}");
-            assert_ne!(first.noise, other.noise, "{kind}: {what}");
+            assert_ne!(first.timestep, other.timestep, "{kind}: {what}");
+            assert_ne!(first.sigma, other.sigma, "{kind}: {what}");
             assert!(kind == "none" || first.roles != other.roles, "{kind}: {what}");
         }
     }
@@ -235,13 +235,13 @@ type Change = fn(&mut CorruptionPlan);
 fn broken_plans_are_refused() {
     let broken: [(&str, Change); 9] = [
         ("roles too short", |p| p.roles.truncate(7)),
-        ("gain too long", |p| p.gain.push(1.0)),
-        ("level too short", |p| p.level.clear()),
-        ("gain not a number", |p| (p.roles[1], p.gain[1]) = (Role::Noised, f32::NAN)),
-        ("infinite noise", |p| (p.roles[1], p.noise[1]) = (Role::Noised, f32::INFINITY)),
-        ("negative noise", |p| (p.roles[1], p.noise[1]) = (Role::Noised, -0.1)),
-        ("noise on a visible token", |p| p.noise[2] = 0.1),
-        ("gain on a visible token", |p| p.gain[2] = 0.5),
+        ("gain too long", |p| p.signal.push(1.0)),
+        ("level too short", |p| p.timestep.clear()),
+        ("gain not a number", |p| (p.roles[1], p.signal[1]) = (Role::Noised, f32::NAN)),
+        ("infinite noise", |p| (p.roles[1], p.sigma[1]) = (Role::Noised, f32::INFINITY)),
+        ("negative noise", |p| (p.roles[1], p.sigma[1]) = (Role::Noised, -0.1)),
+        ("noise on a visible token", |p| p.sigma[2] = 0.1),
+        ("gain on a visible token", |p| p.signal[2] = 0.5),
         ("source outside", |p| p.source = Some(vec![8; 8])),
     ];
     for (what, change) in broken {
@@ -291,16 +291,16 @@ proptest! {
                     "substitutive" => was_masked,
                     _ => true,
                 };
-                let has = plan.noise[i] != 0.0;
+                let has = plan.sigma[i] != 0.0;
                 eligible += usize::from(may);
                 noised += usize::from(has);
-                prop_assert!(may || (plan.gain[i] == 1.0 && !has));
+                prop_assert!(may || (plan.signal[i] == 1.0 && !has));
                 prop_assert_eq!(plan.roles[i] == Role::Noised, has && !was_masked);
             }
             prop_assert_eq!(noised, (eligible as f64 * share).round() as usize);
             // One level an image, and the same for the prefix.
             let mut levels: Vec<(f32, f32)> =
-                (image * l..(image + 1) * l).filter(|&i| plan.noise[i] != 0.0).map(|i| (plan.gain[i], plan.noise[i])).collect();
+                (image * l..(image + 1) * l).filter(|&i| plan.sigma[i] != 0.0).map(|i| (plan.signal[i], plan.sigma[i])).collect();
             levels.extend(plan.prefix.as_ref().map(|prefix| prefix[image]));
             levels.dedup();
             prop_assert!(levels.len() <= 1);

@@ -1,6 +1,6 @@
-//! Noise on tokens: how strong (a law), where it enters, and on which tokens.
+//! Noise on tokens: how strong (a schedule), where it enters, and on which tokens.
 
-pub mod law;
+pub mod schedule;
 mod values;
 
 pub use values::normal_values;
@@ -12,21 +12,21 @@ use crate::restoration::Style;
 use crate::settings::Section;
 use crate::{Error, Result};
 
-/// A noise level: a token z becomes `gain * z + noise * eps`.
+/// A noise level: a token z becomes `signal * z + sigma * eps`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
+pub struct NoiseLevel {
     /// The factor of the signal.
-    pub gain: f32,
+    pub signal: f32,
     /// The standard deviation of the noise.
-    pub noise: f32,
-    /// The time step, for a law that has them.
-    pub time: Option<f32>,
+    pub sigma: f32,
+    /// The time step, for a schedule that has them.
+    pub timestep: Option<f32>,
 }
 
 /// The distribution of noise levels, one level drawn per image.
-pub trait NoiseLaw: Send + Sync {
+pub trait NoiseSchedule: Send + Sync {
     /// Draws a level.
-    fn draw(&self, random: &mut Philox) -> Level;
+    fn draw(&self, random: &mut Philox) -> NoiseLevel;
 
     /// Whether its levels are those of time steps.
     fn has_time(&self) -> bool {
@@ -34,10 +34,10 @@ pub trait NoiseLaw: Send + Sync {
     }
 }
 
-/// A noise law in the registry.
-pub type NoiseLawEntry = Entry<fn(&Section) -> Result<Box<dyn NoiseLaw>>>;
+/// A noise schedule in the registry.
+pub type NoiseScheduleEntry = Entry<fn(&Section) -> Result<Box<dyn NoiseSchedule>>>;
 
-inventory::collect!(NoiseLawEntry);
+inventory::collect!(NoiseScheduleEntry);
 
 /// How masks and noise share the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -54,7 +54,7 @@ pub enum Combination {
 /// How a level is told to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LevelEmbedding {
+pub enum TimestepEmbedding {
     /// Not at all.
     None,
     /// sinusoid -> Linear -> SiLU -> Linear of the time step.
@@ -83,8 +83,8 @@ crate::settings! {
         /// The share of the eligible tokens that is noised.
         share: f64 = 1.0, in 0.0..=1.0;
         /// How the level is told to the network: none, time or sigma.
-        embedding: LevelEmbedding = LevelEmbedding::None;
-        /// Where the embedded level is added: encoder (at the injection point) or decoder.
+        embedding: TimestepEmbedding = TimestepEmbedding::None;
+        /// Where the embedded timestep is added: encoder (at the injection point) or decoder.
         embedded_in: Style = Style::Encoder;
         /// Who draws the values: host (the same on every backend) or device.
         values: NoiseValues = NoiseValues::Host;
@@ -95,7 +95,7 @@ crate::settings! {
 pub struct Noise {
     /// Where, on which tokens, and how it is told.
     pub settings: NoiseSettings,
-    law: Box<dyn NoiseLaw>,
+    schedule: Box<dyn NoiseSchedule>,
 }
 
 impl Noise {
@@ -104,17 +104,17 @@ impl Noise {
     /// # Errors
     /// A mistake in either.
     pub fn build(section: &Section) -> Result<Self> {
-        let (kind, law) = section.section("law")?.kind()?;
-        let entry =
-            registry::find::<NoiseLawEntry>("noise law", &kind).map_err(|e| e.at(law.location("kind")))?;
+        let (kind, schedule) = section.section("law")?.kind()?;
+        let entry = registry::find::<NoiseScheduleEntry>("noise law", &kind)
+            .map_err(|e| e.at(schedule.location("kind")))?;
         let settings: NoiseSettings = section.clone().without(&["law"]).read()?;
-        let law = (entry.build)(&law)?;
-        if settings.embedding == LevelEmbedding::Time && !law.has_time() {
+        let schedule = (entry.build)(&schedule)?;
+        if settings.embedding == TimestepEmbedding::Time && !schedule.has_time() {
             return Err(Error::user(format!("the law `{kind}` has no time steps to tell"))
                 .at(section.location("embedding"))
                 .help("set noise.embedding = \"sigma\" or \"none\""));
         }
-        Ok(Self { settings, law })
+        Ok(Self { settings, schedule })
     }
 
     /// Adds noise levels to a plan of roles.
@@ -125,13 +125,13 @@ impl Noise {
         for image in 0..plan.batch {
             let sample = request.first_sample + image as u64;
             let mut random = Philox::new(request.seed, Stream::Level, request.step, sample);
-            let level = self.law.draw(&mut random);
+            let level = self.schedule.draw(&mut random);
             // Deviations are told on the scale of time steps, so that one sinusoid serves both.
-            plan.level[image] = match self.settings.embedding {
-                LevelEmbedding::Time => level.time.unwrap_or(0.0),
-                LevelEmbedding::Sigma | LevelEmbedding::None => 1000.0 * level.noise,
+            plan.timestep[image] = match self.settings.embedding {
+                TimestepEmbedding::Time => level.timestep.unwrap_or(0.0),
+                TimestepEmbedding::Sigma | TimestepEmbedding::None => 1000.0 * level.sigma,
             };
-            prefix.push((level.gain, level.noise));
+            prefix.push((level.signal, level.sigma));
             let mut eligible: Vec<usize> = (image * plan.tokens..(image + 1) * plan.tokens)
                 .filter(|&i| match combination {
                     Combination::Conjunctive => plan.roles[i] == Role::Visible,
@@ -144,8 +144,8 @@ impl Noise {
                 random.shuffle(&mut eligible);
             }
             for &token in &eligible[..count] {
-                plan.gain[token] = level.gain;
-                plan.noise[token] = level.noise;
+                plan.signal[token] = level.signal;
+                plan.sigma[token] = level.sigma;
                 if plan.roles[token] == Role::Visible {
                     plan.roles[token] = Role::Noised;
                 }

@@ -110,8 +110,8 @@ impl Decoder for CrossDecoder {
             None => params[self.mask_token].expand([b, missing, dim])?,
         };
         x = x.add(&rows_at(&positions, &order.dropped)?)?;
-        if let Some(level) = input.level {
-            x = x.add(level)?;
+        if let Some(timestep) = input.timestep {
+            x = x.add(timestep)?;
         }
         for block in &self.blocks {
             x = block.forward(params, &x, &memory)?;

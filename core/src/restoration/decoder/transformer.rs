@@ -73,8 +73,8 @@ impl Decoder for TransformerDecoder {
         let x = self.embed.forward(params, input.encoded)?;
         let [b, n, _] = x.shape().array()?;
         let mut patches = x.narrow(1, prefix, n - prefix)?;
-        if let Some(level) = input.level {
-            patches = patches.add(level)?;
+        if let Some(timestep) = input.timestep {
+            patches = patches.add(timestep)?;
         }
         if let (Some(order), Some(mask_token)) = (input.dropped, self.mask_token) {
             let missing = order.dropped.shape()[1];

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use palimpsest_core::corruption;
-use palimpsest_core::corruption::noise::NoiseLawEntry;
+use palimpsest_core::corruption::noise::NoiseScheduleEntry;
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::objective::ObjectiveEntry;
@@ -33,7 +33,7 @@ fn items(kind: PartKind) -> Vec<(String, String)> {
             .iter()
             .map(|kind| (kind.name().to_owned(), kind.summary().to_owned()))
             .collect(),
-        PartKind::Noise => entries::<NoiseLawEntry>(),
+        PartKind::Noise => entries::<NoiseScheduleEntry>(),
         PartKind::Decoder => entries::<DecoderEntry>(),
         PartKind::Target => entries::<TargetEntry>(),
         PartKind::Objective => entries::<ObjectiveEntry>(),

@@ -2,7 +2,7 @@
 
 use palimpsest_core::Result;
 use palimpsest_core::corruption;
-use palimpsest_core::corruption::noise::{NoiseLawEntry, NoiseSettings};
+use palimpsest_core::corruption::noise::{NoiseScheduleEntry, NoiseSettings};
 use palimpsest_core::encoder::EncoderEntry;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::finetune::{HeadKind, find_head};
@@ -33,7 +33,7 @@ pub(super) fn run(kind: PartKind, name: &str, as_json: bool) -> Result<()> {
             let kind = corruption::find(name)?;
             (kind.summary().to_owned(), kind.fields()?)
         }
-        PartKind::Noise => part::<NoiseLawEntry>("noise law", name)?,
+        PartKind::Noise => part::<NoiseScheduleEntry>("noise law", name)?,
         PartKind::Decoder => part::<DecoderEntry>("decoder", name)?,
         PartKind::Target => part::<TargetEntry>("target", name)?,
         PartKind::Objective => part::<ObjectiveEntry>("objective", name)?,

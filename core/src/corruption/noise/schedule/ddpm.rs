@@ -1,7 +1,7 @@
 //! The variance-preserving schedule of DDPM (Ho et al. 2020), each beta raised to an exponent.
 
 use crate::Error;
-use crate::corruption::noise::{Level, NoiseLaw, NoiseLawEntry};
+use crate::corruption::noise::{NoiseLevel, NoiseSchedule, NoiseScheduleEntry};
 use crate::random::Philox;
 use crate::settings::Settings;
 
@@ -44,11 +44,15 @@ impl Ddpm {
     }
 }
 
-impl NoiseLaw for Schedule {
-    fn draw(&self, random: &mut Philox) -> Level {
+impl NoiseSchedule for Schedule {
+    fn draw(&self, random: &mut Philox) -> NoiseLevel {
         let t = self.first + random.below(self.last - self.first + 1);
         let signal = self.signal[t];
-        Level { gain: signal.sqrt() as f32, noise: (1.0 - signal).sqrt() as f32, time: Some(t as f32) }
+        NoiseLevel {
+            signal: signal.sqrt() as f32,
+            sigma: (1.0 - signal).sqrt() as f32,
+            timestep: Some(t as f32),
+        }
     }
 
     fn has_time(&self) -> bool {
@@ -57,19 +61,19 @@ impl NoiseLaw for Schedule {
 }
 
 inventory::submit! {
-    NoiseLawEntry {
+    NoiseScheduleEntry {
         name: "ddpm",
         summary: "the DDPM schedule with a beta exponent, t uniform (the paper)",
         fields: Ddpm::fields,
         build: |section| {
-            let law: Ddpm = section.read()?;
-            let last = law.t_max.min(law.steps - 1);
-            if law.t_min > last {
-                return Err(Error::user(format!("t_min {} is above the last step {last}", law.t_min))
+            let schedule: Ddpm = section.read()?;
+            let last = schedule.t_max.min(schedule.steps - 1);
+            if schedule.t_min > last {
+                return Err(Error::user(format!("t_min {} is above the last step {last}", schedule.t_min))
                     .at(section.location("t_min"))
                     .help("lower it"));
             }
-            Ok(Box::new(Schedule { signal: law.signal(), first: law.t_min, last }))
+            Ok(Box::new(Schedule { signal: schedule.signal(), first: schedule.t_min, last }))
         },
     }
 }

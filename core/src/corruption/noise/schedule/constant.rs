@@ -1,6 +1,6 @@
 //! One standard deviation for all images.
 
-use crate::corruption::noise::{Level, NoiseLaw, NoiseLawEntry};
+use crate::corruption::noise::{NoiseLevel, NoiseSchedule, NoiseScheduleEntry};
 use crate::random::Philox;
 use crate::settings::Settings;
 
@@ -12,15 +12,15 @@ crate::settings! {
     }
 }
 
-impl NoiseLaw for Constant {
-    fn draw(&self, _: &mut Philox) -> Level {
+impl NoiseSchedule for Constant {
+    fn draw(&self, _: &mut Philox) -> NoiseLevel {
         let sigma = self.sigma as f32;
-        Level { gain: 1.0, noise: sigma, time: None }
+        NoiseLevel { signal: 1.0, sigma, timestep: None }
     }
 }
 
 inventory::submit! {
-    NoiseLawEntry {
+    NoiseScheduleEntry {
         name: "constant",
         summary: "one standard deviation for all images",
         fields: Constant::fields,

@@ -1,7 +1,7 @@
 //! A standard deviation uniform in an interval, one per image (CAN, Mishra et al. 2022).
 
 use crate::Error;
-use crate::corruption::noise::{Level, NoiseLaw, NoiseLawEntry};
+use crate::corruption::noise::{NoiseLevel, NoiseSchedule, NoiseScheduleEntry};
 use crate::random::Philox;
 use crate::settings::Settings;
 
@@ -15,26 +15,26 @@ crate::settings! {
     }
 }
 
-impl NoiseLaw for Uniform {
-    fn draw(&self, random: &mut Philox) -> Level {
+impl NoiseSchedule for Uniform {
+    fn draw(&self, random: &mut Philox) -> NoiseLevel {
         let sigma = (self.min + random.uniform_f64() * (self.max - self.min)) as f32;
-        Level { gain: 1.0, noise: sigma, time: None }
+        NoiseLevel { signal: 1.0, sigma, timestep: None }
     }
 }
 
 inventory::submit! {
-    NoiseLawEntry {
+    NoiseScheduleEntry {
         name: "uniform",
         summary: "a standard deviation uniform in an interval, one per image (CAN)",
         fields: Uniform::fields,
         build: |section| {
-            let law: Uniform = section.read()?;
-            if law.min > law.max {
-                return Err(Error::user(format!("min {} is above max {}", law.min, law.max))
+            let schedule: Uniform = section.read()?;
+            if schedule.min > schedule.max {
+                return Err(Error::user(format!("min {} is above max {}", schedule.min, schedule.max))
                     .at(section.location("min"))
                     .help("swap them"));
             }
-            Ok(Box::new(law))
+            Ok(Box::new(schedule))
         },
     }
 }

@@ -1,3 +1,0 @@
-//! The built-in noise laws. A new one is a new file here that registers itself.
-
-automod::dir!(pub "src/corruption/noise/law");
