@@ -1,6 +1,6 @@
 //! Anchors: reference boxes at every place of a pyramid.
 
-use super::Edges;
+use super::BoxXyxy;
 
 /// The extents of a level: rows, columns and pixels of the image for one of the map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,11 +30,11 @@ impl AnchorGenerator {
 
     /// The anchors of each level, place by place, row by row. They are centred where the map's pixels are, as
     /// aligned `RoIAlign` sees them (Detectron2's offset of 0.5; torchvision centres them on a pixel's corner).
-    pub fn generate(&self, levels: &[LevelExtents]) -> Vec<Vec<Edges>> {
+    pub fn generate(&self, levels: &[LevelExtents]) -> Vec<Vec<BoxXyxy>> {
         levels.iter().map(|level| self.of_level(level)).collect()
     }
 
-    fn of_level(&self, level: &LevelExtents) -> Vec<Edges> {
+    fn of_level(&self, level: &LevelExtents) -> Vec<BoxXyxy> {
         let size = self.scale * level.stride;
         let shapes: Vec<[f64; 2]> =
             self.ratios.iter().map(|ratio| [size / ratio.sqrt(), size * ratio.sqrt()]).collect();
@@ -43,7 +43,7 @@ impl AnchorGenerator {
             for column in 0..level.width {
                 let [x, y] = [column, row].map(|at| (at as f64 + 0.5) * level.stride);
                 anchors.extend(
-                    shapes.iter().map(|[w, h]| Edges([x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h])),
+                    shapes.iter().map(|[w, h]| BoxXyxy([x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h])),
                 );
             }
         }

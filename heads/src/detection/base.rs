@@ -6,7 +6,7 @@ use palimpsest_core::head::{Feature, HeadContext, HeadFeatures, Metric};
 use palimpsest_core::objective::NamedLoss;
 use palimpsest_targets::Objects;
 
-use super::{DetectionMetric, FoundObject, Reporting};
+use super::{DetectionMetric, FoundObject, PostProcess};
 use crate::pyramid::{FeatureMap, SimplePyramidSettings};
 
 /// How detectors are trained, as TOML: for small encoders and the embedded scenes;
@@ -31,7 +31,7 @@ warmup_lr = 1e-6
 /// A head's surroundings: the encoder whose last patch grid it looks at, and how it is scored.
 pub struct DetectionBase {
     /// What is reported of all that the detector considers.
-    pub reporting: Reporting,
+    pub post_process: PostProcess,
     /// The encoder's extents and the classes.
     pub context: HeadContext,
     /// Test images that are drawn with truth and prediction.

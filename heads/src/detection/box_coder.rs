@@ -1,6 +1,6 @@
 //! Boxes told as differences from reference boxes (Girshick et al., R-CNN, appendix C).
 
-use super::Edges;
+use super::BoxXyxy;
 
 /// Centre shifts in units of the reference's size and logarithms of size ratios, times weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,7 +18,7 @@ impl BoxCoder {
     const LARGEST: f64 = 1000.0 / 16.0;
 
     /// What turns `reference` into `truth`.
-    pub fn encode(&self, truth: &Edges, reference: &Edges) -> [f64; 4] {
+    pub fn encode(&self, truth: &BoxXyxy, reference: &BoxXyxy) -> [f64; 4] {
         let ([x, y], [from_x, from_y]) = (truth.centre(), reference.centre());
         let (width, height) = (reference.width(), reference.height());
         let [wx, wy, ww, wh] = self.weights;
@@ -31,13 +31,13 @@ impl BoxCoder {
     }
 
     /// `reference` with these differences.
-    pub fn decode(&self, code: [f64; 4], reference: &Edges) -> Edges {
+    pub fn decode(&self, code: [f64; 4], reference: &BoxXyxy) -> BoxXyxy {
         let [dx, dy, dw, dh] = std::array::from_fn(|i| code[i] / self.weights[i]);
         let [x, y] = reference.centre();
         let (x, y) = (x + dx * reference.width(), y + dy * reference.height());
         let limit = Self::LARGEST.ln();
         let (width, height) =
             (dw.min(limit).exp() * reference.width(), dh.min(limit).exp() * reference.height());
-        Edges([x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height])
+        BoxXyxy([x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height])
     }
 }

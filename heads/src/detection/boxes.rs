@@ -4,9 +4,9 @@ use palimpsest_targets::BoundingBox;
 
 /// Left, top, right and bottom of a box in pixels of the image that the encoder sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Edges(pub [f64; 4]);
+pub struct BoxXyxy(pub [f64; 4]);
 
-impl Edges {
+impl BoxXyxy {
     /// Of a target's box.
     pub fn of(bounds: &BoundingBox) -> Self {
         Self([bounds.left, bounds.top, bounds.right(), bounds.bottom()])

@@ -1,6 +1,6 @@
 //! Which object a box is trained to find.
 
-use super::Edges;
+use super::BoxXyxy;
 
 /// What a box is matched with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Matcher {
 impl Matcher {
     /// Matches boxes with objects. A box goes to the object that it overlaps most, of equals to the
     /// first.
-    pub fn match_boxes(&self, objects: &[Edges], boxes: &[Edges]) -> Vec<Match> {
+    pub fn match_boxes(&self, objects: &[BoxXyxy], boxes: &[BoxXyxy]) -> Vec<Match> {
         let mut best_of_object = vec![0.0f64; objects.len()];
         let best: Vec<(usize, f64)> = boxes
             .iter()

@@ -6,8 +6,8 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
 use palimpsest_targets::{Object, Objects};
 
-use super::{Edges, Found, FoundObject};
-use crate::metrics::{CocoEvaluator, CocoScores, Detection, IouKind};
+use super::{BoxXyxy, Detection, FoundObject};
+use crate::metrics::{CocoEvaluator, CocoScores, Detection as CocoDetection, IouKind};
 use crate::shown_image::shown_image;
 
 /// Boxes of a lower score are not drawn.
@@ -40,7 +40,7 @@ impl DetectionMetric {
 /// An image as the encoder sees it, with truth and what was found.
 fn row(image: Image, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
     let framed = truth.in_frame(image.width, image.height);
-    let object = |d: Detection| {
+    let object = |d: CocoDetection| {
         let object = match d.mask {
             Some(mask) => Object { bounds: d.bounds, ..Object::masked(d.class, mask) },
             None => Object::boxed(d.class, d.bounds),
@@ -95,17 +95,17 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
 }
 
 /// What was found, in the pixels that the objects are in.
-fn detections<F: FoundObject>(truth: &Objects, predicted: &[F]) -> Vec<Detection> {
+fn detections<F: FoundObject>(truth: &Objects, predicted: &[F]) -> Vec<CocoDetection> {
     let (width, height) = truth.image_size;
-    let restored = |found: &Found| {
+    let restored = |found: &Detection| {
         let [left, top, right, bottom] = found.edges.0;
         let (across, down) = truth.scale;
-        Edges([left / across, top / down, right / across, bottom / down]).clipped([height, width])
+        BoxXyxy([left / across, top / down, right / across, bottom / down]).clipped([height, width])
     };
     let detection = |object: &F| {
         let found = object.found();
         let edges = restored(found);
-        Detection {
+        CocoDetection {
             class: found.class as u32,
             score: found.score,
             bounds: edges.bounds(),

@@ -7,18 +7,18 @@ pub mod base;
 pub mod box_coder;
 pub mod boxes;
 pub mod fcos;
-pub mod found;
 pub mod head;
 pub mod loss;
 pub mod mask_rcnn;
 pub mod matcher;
 mod metric;
 pub mod nms;
+pub mod post_process;
 pub mod sampler;
 
-pub use boxes::Edges;
-pub use found::{Found, FoundObject, Reporting};
+pub use boxes::BoxXyxy;
 pub use metric::DetectionMetric;
+pub use post_process::{Detection, FoundObject, PostProcess};
 
 palimpsest_core::inventory::submit! {
     palimpsest_core::finetune::FormerHead { name: "detect", key: "detector", heads: &["fcos", "mask-rcnn"] }

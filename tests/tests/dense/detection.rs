@@ -4,11 +4,11 @@ use palimpsest_heads::detection::fcos::{FcosOutputs, fcos_losses, fcos_predict, 
 use palimpsest_heads::detection::loss::{FocalSettings, binary_cross_entropy, focal, giou_loss, smooth_l1};
 use palimpsest_heads::detection::matcher::{Match, Matcher};
 use palimpsest_heads::detection::nms::batched_nms;
-use palimpsest_heads::detection::{Edges, Reporting};
+use palimpsest_heads::detection::{BoxXyxy, PostProcess};
 
 use crate::reference::{each_case, leaf};
 
-pub(crate) fn flat(boxes: &[Edges]) -> Vec<f64> {
+pub(crate) fn flat(boxes: &[BoxXyxy]) -> Vec<f64> {
     boxes.iter().flat_map(|b| b.0).collect()
 }
 
@@ -63,8 +63,8 @@ fn matching_and_suppression_as_torchvision() {
 #[test]
 fn an_object_that_no_box_touches_takes_none() {
     let matcher = Matcher { foreground: 0.7, background: 0.3, best_for_each: true };
-    let boxes = [Edges([0.0, 0.0, 4.0, 4.0])];
-    let matches = matcher.match_boxes(&[Edges([50.0, 50.0, 60.0, 60.0])], &boxes);
+    let boxes = [BoxXyxy([0.0, 0.0, 4.0, 4.0])];
+    let matches = matcher.match_boxes(&[BoxXyxy([50.0, 50.0, 60.0, 60.0])], &boxes);
     assert_eq!(matches, [Match::Background]);
     assert_eq!(matcher.match_boxes(&[], &boxes), [Match::Background]);
 }
@@ -109,7 +109,7 @@ fn fcos_losses_as_torchvision() {
             centreness: leaves[2].1.clone(),
             points: points(&fcos_levels()),
         };
-        let objects: Vec<Vec<(Edges, usize)>> = (0..3)
+        let objects: Vec<Vec<(BoxXyxy, usize)>> = (0..3)
             .map(|i| {
                 let labels = case.numbers(&format!("fcos.labels.{i}"));
                 case.edges(&format!("fcos.boxes.{i}")).into_iter().zip(labels).collect()
@@ -139,8 +139,8 @@ fn fcos_finds_what_torchvision_finds() {
             centreness: case.tensor("fcos.bbox_ctrness"),
             points: points(&fcos_levels()),
         };
-        let reporting = Reporting { least_score: 0.3, nms: 0.5, most: 20 };
-        let images = fcos_predict(&outputs, IMAGE, &reporting).expect("predictions");
+        let post_process = PostProcess { score_threshold: 0.3, nms: 0.5, max_detections: 20 };
+        let images = fcos_predict(&outputs, IMAGE, &post_process).expect("predictions");
         for (i, found) in images.iter().enumerate() {
             // Outputs are read in f32.
             let near = |name: &str, have: Vec<f64>| {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use palimpsest_core::params::{ParamSpecs, Params, match_names};
 use palimpsest_core::{DType, DeviceHandle, Tensor};
-use palimpsest_heads::detection::Edges;
+use palimpsest_heads::detection::BoxXyxy;
 use palimpsest_tests::files::{Named, here, read};
 use palimpsest_tests::{micro, python};
 
@@ -56,8 +56,8 @@ impl Case {
         self.values(name).into_iter().map(|v| v as usize).collect()
     }
 
-    pub(crate) fn edges(&self, name: &str) -> Vec<Edges> {
-        self.values(name).chunks(4).map(|b| Edges([b[0], b[1], b[2], b[3]])).collect()
+    pub(crate) fn edges(&self, name: &str) -> Vec<BoxXyxy> {
+        self.values(name).chunks(4).map(|b| BoxXyxy([b[0], b[1], b[2], b[3]])).collect()
     }
 
     /// Weights under the Rust side's names: names and shapes must be the reference's.

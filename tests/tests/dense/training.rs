@@ -4,7 +4,7 @@ use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{AdamwRates, Op};
 use palimpsest_core::{DType, Result, Tensor};
-use palimpsest_heads::detection::Edges;
+use palimpsest_heads::detection::BoxXyxy;
 use palimpsest_heads::detection::anchors::AnchorGenerator;
 use palimpsest_heads::detection::fcos::{Fcos, FcosSettings};
 use palimpsest_heads::detection::mask_rcnn::{MaskRcnn, MaskRcnnSettings};
@@ -43,7 +43,7 @@ pub(crate) fn fcos(specs: &mut ParamSpecs) -> Detector {
     let settings = FcosSettings { width: 6, convs: 1, classes: 3 };
     let fcos = Fcos::new(specs, &PYRAMID, &settings).expect("builds");
     Box::new(move |params, grid, objects| {
-        let boxes = |o: &Object| (Edges::of(&o.bounds), o.class as usize);
+        let boxes = |o: &Object| (BoxXyxy::of(&o.bounds), o.class as usize);
         let objects: Vec<Vec<_>> = objects.iter().map(|o| o.iter().map(boxes).collect()).collect();
         total(fcos.losses(params, grid, &objects)?)
     })
@@ -68,10 +68,10 @@ pub(crate) fn mask_rcnn(specs: &mut ParamSpecs) -> Detector {
         let (levels, outputs) = detector.look(params, grid)?;
         let mut losses = detector.proposal_losses(&outputs, objects, &mut random)?;
         let near = |o: &Object| {
-            let [left, top, right, bottom] = Edges::of(&o.bounds).0;
+            let [left, top, right, bottom] = BoxXyxy::of(&o.bounds).0;
             [
-                Edges([left + 1.3, top - 0.7, right + 0.4, bottom + 1.9]),
-                Edges([left - 9.0, top, left + 3.1, bottom]),
+                BoxXyxy([left + 1.3, top - 0.7, right + 0.4, bottom + 1.9]),
+                BoxXyxy([left - 9.0, top, left + 3.1, bottom]),
             ]
         };
         let proposed = objects.iter().map(|o| o.iter().flat_map(near).collect()).collect();
@@ -148,7 +148,7 @@ fn detection_on_every_backend() {
 
 #[test]
 fn a_few_steps_learn_two_images_by_heart() {
-    use palimpsest_heads::detection::Reporting;
+    use palimpsest_heads::detection::PostProcess;
     for (name, device) in contenders() {
         let mut specs = ParamSpecs::default();
         let settings = FcosSettings { width: 6, convs: 1, classes: 3 };
@@ -156,7 +156,7 @@ fn a_few_steps_learn_two_images_by_heart() {
         let grid = maps(&device, 1, [2, 8, 4, 4], DType::F32).remove(0);
         let objects: Vec<Vec<_>> = objects()
             .iter()
-            .map(|o| o.iter().map(|o| (Edges::of(&o.bounds), o.class as usize)).collect())
+            .map(|o| o.iter().map(|o| (BoxXyxy::of(&o.bounds), o.class as usize)).collect())
             .collect();
         let mut params = drawn(&device, &specs, DType::F32);
         let zeros = |p: &Tensor| device.full(p.shape().clone(), 0.0, DType::F32).expect("zeros");
@@ -177,8 +177,8 @@ fn a_few_steps_learn_two_images_by_heart() {
             let stepped = params.tensors().iter().zip(gradients).zip(&mut moments).map(update).collect();
             params = Params::new(stepped, DType::F32);
         }
-        let reporting = Reporting { least_score: 0.3, nms: 0.5, most: 10 };
-        let found = fcos.predict(&params, &grid, IMAGE, &reporting).expect("predictions");
+        let post_process = PostProcess { score_threshold: 0.3, nms: 0.5, max_detections: 10 };
+        let found = fcos.predict(&params, &grid, IMAGE, &post_process).expect("predictions");
         for (found, objects) in found.iter().zip(&objects) {
             for (edges, class) in objects {
                 let hit = found.iter().any(|f| f.class == *class && f.edges.iou(edges) > 0.5);

@@ -4,7 +4,7 @@ use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::{Result, Tensor};
 
 use super::{FcosHead, FcosSettings, fcos_losses, fcos_predict};
-use crate::detection::{Edges, Found, Reporting};
+use crate::detection::{BoxXyxy, Detection, PostProcess};
 use crate::pyramid::{FeatureMap, SimplePyramid, SimplePyramidSettings};
 
 /// Places within this many strides of a box's centre are trained to find it.
@@ -38,7 +38,7 @@ impl Fcos {
         &self,
         params: &Params,
         grid: &FeatureMap,
-        objects: &[Vec<(Edges, usize)>],
+        objects: &[Vec<(BoxXyxy, usize)>],
     ) -> Result<Vec<(&'static str, Tensor)>> {
         let outputs = self.head.forward(params, &self.pyramid.forward(params, grid)?)?;
         let losses = fcos_losses(&outputs, objects, CENTRE)?;
@@ -51,9 +51,9 @@ impl Fcos {
         params: &Params,
         grid: &FeatureMap,
         image: [usize; 2],
-        reporting: &Reporting,
-    ) -> Result<Vec<Vec<Found>>> {
+        post_process: &PostProcess,
+    ) -> Result<Vec<Vec<Detection>>> {
         let outputs = self.head.forward(params, &self.pyramid.forward(params, grid)?)?;
-        fcos_predict(&outputs, image, reporting)
+        fcos_predict(&outputs, image, post_process)
     }
 }

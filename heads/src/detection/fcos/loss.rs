@@ -4,7 +4,7 @@ use palimpsest_core::{Error, Result, Tensor};
 
 use super::head::FcosOutputs;
 use super::targets::{assign, centreness};
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 use crate::detection::loss::{FocalSettings, binary_cross_entropy, focal, giou_loss};
 
 /// Scalars.
@@ -24,7 +24,7 @@ pub struct FcosLosses {
 /// Another number of images, a class out of range, or the backend's failure.
 pub fn fcos_losses(
     outputs: &FcosOutputs,
-    objects: &[Vec<(Edges, usize)>],
+    objects: &[Vec<(BoxXyxy, usize)>],
     radius: f64,
 ) -> Result<FcosLosses> {
     let [b, n, classes] = outputs.classes.shape().array()?;
@@ -35,7 +35,7 @@ pub fn fcos_losses(
     let (mut rows, mut truths, mut centres, mut scales, mut origins) =
         (vec![], vec![], vec![], vec![], vec![]);
     for (i, objects) in objects.iter().enumerate() {
-        let edges: Vec<Edges> = objects.iter().map(|o| o.0).collect();
+        let edges: Vec<BoxXyxy> = objects.iter().map(|o| o.0).collect();
         for (at, object) in assign(&outputs.points, &edges, radius).into_iter().enumerate() {
             let Some((edges, class)) = object.map(|object| objects[object]) else { continue };
             if class >= classes {

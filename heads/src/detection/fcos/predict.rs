@@ -3,7 +3,7 @@
 use palimpsest_core::{DType, Result};
 
 use super::head::FcosOutputs;
-use crate::detection::found::{Found, Reporting};
+use crate::detection::post_process::{Detection, PostProcess};
 
 /// Boxes that are considered on each level before suppression.
 const CANDIDATES: usize = 1000;
@@ -13,8 +13,8 @@ const CANDIDATES: usize = 1000;
 pub fn fcos_predict(
     outputs: &FcosOutputs,
     image: [usize; 2],
-    reporting: &Reporting,
-) -> Result<Vec<Vec<Found>>> {
+    post_process: &PostProcess,
+) -> Result<Vec<Vec<Detection>>> {
     let [b, n, classes] = outputs.classes.shape().array()?;
     let host = |x: &palimpsest_core::Tensor| Ok(x.cast(DType::F32)?.download()?.into_f32());
     let logits = host(&outputs.classes)?;
@@ -23,7 +23,7 @@ pub fn fcos_predict(
     let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp());
     let mut images = Vec::with_capacity(b);
     for image_index in 0..b {
-        let mut levels: Vec<Vec<Found>> = vec![];
+        let mut levels: Vec<Vec<Detection>> = vec![];
         for (at, point) in outputs.points.iter().enumerate() {
             if at == 0 || outputs.points[at - 1].stride != point.stride {
                 levels.push(vec![]);
@@ -33,10 +33,10 @@ pub fn fcos_predict(
             let edges = point.decode(std::array::from_fn(|i| f64::from(distances[row * 4 + i])));
             for class in 0..classes {
                 let score = (sigmoid(logits[row * classes + class]) * centre).sqrt();
-                if score > reporting.least_score
+                if score > post_process.score_threshold
                     && let Some(level) = levels.last_mut()
                 {
-                    level.push(Found { edges, class, score });
+                    level.push(Detection { edges, class, score });
                 }
             }
         }
@@ -45,7 +45,7 @@ pub fn fcos_predict(
             level.truncate(CANDIDATES);
             level
         });
-        images.push(reporting.select(best.collect(), image));
+        images.push(post_process.select(best.collect(), image));
     }
     Ok(images)
 }

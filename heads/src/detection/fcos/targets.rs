@@ -1,6 +1,6 @@
 //! Which object each place is trained to find.
 
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 use crate::detection::anchors::LevelExtents;
 
 /// A place of a level.
@@ -37,23 +37,23 @@ pub fn points(levels: &[LevelExtents]) -> Vec<Point> {
 
 impl Point {
     /// Distances to the left, top, right and bottom edge of a box.
-    pub fn distances(&self, edges: &Edges) -> [f64; 4] {
+    pub fn distances(&self, edges: &BoxXyxy) -> [f64; 4] {
         let ([x, y], [left, top, right, bottom]) = (self.at, edges.0);
         [x - left, y - top, right - x, bottom - y]
     }
 
     /// The box of distances in strides.
-    pub fn decode(&self, distances: [f64; 4]) -> Edges {
+    pub fn decode(&self, distances: [f64; 4]) -> BoxXyxy {
         let [left, top, right, bottom] = distances.map(|d| d * self.stride);
         let [x, y] = self.at;
-        Edges([x - left, y - top, x + right, y + bottom])
+        BoxXyxy([x - left, y - top, x + right, y + bottom])
     }
 }
 
 /// The object of each point, none for background: the smallest of those that the point lies in, within
 /// `radius` strides of the centre, and whose farthest edge is in the point's range.
-pub fn assign(points: &[Point], objects: &[Edges], radius: f64) -> Vec<Option<usize>> {
-    let finds = |point: &Point, object: &Edges| {
+pub fn assign(points: &[Point], objects: &[BoxXyxy], radius: f64) -> Vec<Option<usize>> {
+    let finds = |point: &Point, object: &BoxXyxy| {
         let (centre, distances) = (object.centre(), point.distances(object));
         let off = (0..2).map(|i| (point.at[i] - centre[i]).abs()).fold(0.0, f64::max);
         let least = distances.iter().copied().fold(f64::INFINITY, f64::min);

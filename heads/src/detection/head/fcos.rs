@@ -9,7 +9,7 @@ use palimpsest_targets::{Object, Objects};
 
 use crate::detection::base::{DetectionBase, TRAINING, equally_weighted};
 use crate::detection::fcos::{Fcos, FcosSettings};
-use crate::detection::{Edges, Found, Reporting};
+use crate::detection::{BoxXyxy, Detection, PostProcess};
 
 settings! {
     /// FCOS on a simple feature pyramid.
@@ -41,7 +41,7 @@ impl TaskHead for FcosTask {
     type Settings = FcosTaskSettings;
     type Target = Objects;
     /// The boxes of an image, in the encoder's pixels.
-    type Prediction = Vec<Found>;
+    type Prediction = Vec<Detection>;
 
     const TRAINING: &'static str = TRAINING;
 
@@ -50,10 +50,10 @@ impl TaskHead for FcosTask {
         let classes = context.class_count(1)?;
         let pyramid = DetectionBase::pyramid(context, width, &settings.strides);
         let head = FcosSettings { width: pyramid.width, convs, classes };
-        let reporting = Reporting { least_score, nms, most };
+        let post_process = PostProcess { least_score, nms, most };
         Ok(Self {
             detector: Fcos::new(specs, &pyramid, &head).map_err(|e| e.about("strides"))?,
-            base: DetectionBase { reporting, context: context.clone(), overlays },
+            base: DetectionBase { post_process, context: context.clone(), overlays },
         })
     }
 
@@ -69,19 +69,19 @@ impl TaskHead for FcosTask {
         _: Draws,
     ) -> Result<Vec<NamedLoss>> {
         let of_image = |objects: &Objects| {
-            let boxed = |object: Object| (Edges::of(&object.bounds), object.class as usize);
+            let boxed = |object: Object| (BoxXyxy::of(&object.bounds), object.class as usize);
             objects.wanted().into_iter().map(boxed).collect()
         };
-        let objects: Vec<Vec<(Edges, usize)>> = targets.iter().map(of_image).collect();
+        let objects: Vec<Vec<(BoxXyxy, usize)>> = targets.iter().map(of_image).collect();
         self.detector.losses(params, &self.base.grid(features)?, &objects).map(equally_weighted)
     }
 
-    fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Vec<Found>>> {
+    fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Vec<Detection>>> {
         let base = &self.base;
-        self.detector.predict(params, &base.grid(features)?, base.image(), &base.reporting)
+        self.detector.predict(params, &base.grid(features)?, base.image(), &base.post_process)
     }
 
-    fn metric(&self) -> Box<dyn Metric<Objects, Vec<Found>>> {
+    fn metric(&self) -> Box<dyn Metric<Objects, Vec<Detection>>> {
         self.base.metric()
     }
 }

@@ -7,10 +7,10 @@ use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::{Result, settings};
 use palimpsest_targets::{Object, Objects};
 
-use crate::detection::Reporting;
+use crate::detection::PostProcess;
 use crate::detection::anchors::AnchorGenerator;
 use crate::detection::base::{DetectionBase, TRAINING, equally_weighted};
-use crate::detection::mask_rcnn::{FoundMask, MaskRcnn, MaskRcnnSettings};
+use crate::detection::mask_rcnn::{DetectionWithMask, MaskRcnn, MaskRcnnSettings};
 
 settings! {
     /// Mask R-CNN on a simple feature pyramid.
@@ -54,7 +54,7 @@ impl TaskHead for MaskRcnnTask {
     type Settings = MaskRcnnTaskSettings;
     type Target = Objects;
     /// The boxes of an image with their masks, in the encoder's pixels.
-    type Prediction = Vec<FoundMask>;
+    type Prediction = Vec<DetectionWithMask>;
 
     const TRAINING: &'static str = TRAINING;
 
@@ -73,10 +73,10 @@ impl TaskHead for MaskRcnnTask {
             sampled_regions: settings.sampled_regions,
             proposals: settings.proposals,
         };
-        let reporting = Reporting { least_score, nms, most };
+        let post_process = PostProcess { least_score, nms, most };
         Ok(Self {
             detector: MaskRcnn::new(specs, &pyramid, head).map_err(|e| e.about("strides"))?,
-            base: DetectionBase { reporting, context: context.clone(), overlays },
+            base: DetectionBase { post_process, context: context.clone(), overlays },
         })
     }
 
@@ -98,12 +98,12 @@ impl TaskHead for MaskRcnnTask {
         Ok(equally_weighted(losses))
     }
 
-    fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Vec<FoundMask>>> {
+    fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Vec<DetectionWithMask>>> {
         let base = &self.base;
-        self.detector.predict(params, &base.grid(features)?, base.image(), &base.reporting)
+        self.detector.predict(params, &base.grid(features)?, base.image(), &base.post_process)
     }
 
-    fn metric(&self) -> Box<dyn Metric<Objects, Vec<FoundMask>>> {
+    fn metric(&self) -> Box<dyn Metric<Objects, Vec<DetectionWithMask>>> {
         self.base.metric()
     }
 }

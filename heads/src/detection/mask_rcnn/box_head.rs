@@ -10,7 +10,7 @@ use crate::activation::relu;
 use crate::convolution::{ConvBlock, ConvBlockSettings, ConvExtents, NormKind, he_normal};
 use crate::detection::box_coder::BoxCoder;
 use crate::detection::loss::smooth_l1;
-use crate::detection::{Edges, Found};
+use crate::detection::{BoxXyxy, Detection};
 
 /// How a box head is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub struct BoxLosses {
 pub fn box_losses(
     outputs: &BoxOutputs,
     regions: &[Region],
-    targets: &[Option<(Edges, usize)>],
+    targets: &[Option<(BoxXyxy, usize)>],
 ) -> Result<BoxLosses> {
     let [r, classes, _] = outputs.deltas.shape().array()?;
     if r == 0 || regions.len() != r || targets.len() != r {
@@ -130,7 +130,7 @@ pub fn box_losses(
 
 impl BoxOutputs {
     /// Every class of every region as a box with its probability, image by image of `images`.
-    pub fn found(&self, regions: &[Region], images: usize) -> Result<Vec<Vec<Found>>> {
+    pub fn found(&self, regions: &[Region], images: usize) -> Result<Vec<Vec<Detection>>> {
         let [r, classes, _] = self.deltas.shape().array()?;
         let mut found = vec![vec![]; images];
         if r == 0 {
@@ -141,7 +141,7 @@ impl BoxOutputs {
         for (i, region) in regions.iter().enumerate() {
             for class in 0..classes {
                 let code = std::array::from_fn(|k| f64::from(deltas[(i * classes + class) * 4 + k]));
-                found[region.image].push(Found {
+                found[region.image].push(Detection {
                     edges: BoxCoder::BOXES.decode(code, &region.edges),
                     class,
                     score: f64::from(probabilities[i * (classes + 1) + class + 1]),

@@ -6,14 +6,14 @@ use palimpsest_core::{Result, Tensor};
 use palimpsest_targets::Object;
 
 use super::{
-    AnchorChoice, BoxHead, BoxHeadSettings, FoundMask, MASK, MaskHead, MaskHeadSettings, ProposalSettings,
-    Region, RoiAlign, RpnHead, RpnOutputs, box_losses, mask_loss, mask_probabilities, mask_target, propose,
-    rpn_losses,
+    AnchorChoice, BoxHead, BoxHeadSettings, DetectionWithMask, MASK, MaskHead, MaskHeadSettings,
+    ProposalSettings, Region, RoiAlign, RpnHead, RpnOutputs, box_losses, mask_loss, mask_probabilities,
+    mask_target, propose, rpn_losses,
 };
 use crate::detection::anchors::AnchorGenerator;
 use crate::detection::matcher::{Match, Matcher};
 use crate::detection::sampler::Sampler;
-use crate::detection::{Edges, Found, Reporting};
+use crate::detection::{BoxXyxy, Detection, PostProcess};
 use crate::pyramid::{FeatureMap, SimplePyramid, SimplePyramidSettings};
 
 /// How regions are cut out for the box head.
@@ -65,7 +65,7 @@ pub struct SampledRegions {
     /// The regions, image by image.
     pub regions: Vec<Region>,
     /// For each, the object's box and class; none for background.
-    pub targets: Vec<Option<(Edges, usize)>>,
+    pub targets: Vec<Option<(BoxXyxy, usize)>>,
     /// Those on objects that have a mask.
     pub masks: Vec<SampledMask>,
 }
@@ -136,15 +136,15 @@ impl MaskRcnn {
         objects: &[Vec<Object>],
         random: &mut dyn FnMut(usize) -> Philox,
     ) -> Result<Vec<(&'static str, Tensor)>> {
-        let edges: Vec<Vec<Edges>> =
-            objects.iter().map(|o| o.iter().map(|o| Edges::of(&o.bounds)).collect()).collect();
+        let edges: Vec<Vec<BoxXyxy>> =
+            objects.iter().map(|o| o.iter().map(|o| BoxXyxy::of(&o.bounds)).collect()).collect();
         let sampler = Sampler { count: self.settings.sampled_anchors, foreground: 0.5 };
         let losses = rpn_losses(outputs, &edges, &AnchorChoice { matcher: ANCHORS, sampler }, random)?;
         Ok(vec![("objectness", losses.objectness), ("proposals", losses.boxes)])
     }
 
     /// Regions of each image.
-    pub fn propose(&self, outputs: &RpnOutputs, image: [usize; 2]) -> Result<Vec<Vec<Edges>>> {
+    pub fn propose(&self, outputs: &RpnOutputs, image: [usize; 2]) -> Result<Vec<Vec<BoxXyxy>>> {
         let after = self.settings.proposals;
         propose(outputs, image, &ProposalSettings { before: 2 * after, after, nms: 0.7 })
     }
@@ -152,14 +152,14 @@ impl MaskRcnn {
     /// Which of the proposed regions, and of the true boxes, a step trains on.
     pub fn sample(
         &self,
-        proposed: Vec<Vec<Edges>>,
+        proposed: Vec<Vec<BoxXyxy>>,
         objects: &[Vec<Object>],
         random: &mut dyn FnMut(usize) -> Philox,
     ) -> SampledRegions {
         let sampler = Sampler { count: self.settings.sampled_regions, foreground: 0.25 };
         let mut sampled = SampledRegions::default();
         for (image, (mut boxes, objects)) in proposed.into_iter().zip(objects).enumerate() {
-            let truths: Vec<Edges> = objects.iter().map(|o| Edges::of(&o.bounds)).collect();
+            let truths: Vec<BoxXyxy> = objects.iter().map(|o| BoxXyxy::of(&o.bounds)).collect();
             // So that there is something to learn masks of, however bad the proposals are.
             boxes.extend(&truths);
             let matches = REGIONS.match_boxes(&truths, &boxes);
@@ -211,8 +211,8 @@ impl MaskRcnn {
         params: &Params,
         grid: &FeatureMap,
         image: [usize; 2],
-        reporting: &Reporting,
-    ) -> Result<Vec<Vec<FoundMask>>> {
+        post_process: &PostProcess,
+    ) -> Result<Vec<Vec<DetectionWithMask>>> {
         let (levels, outputs) = self.look(params, grid)?;
         let proposed = self.propose(&outputs, image)?;
         let images = proposed.len();
@@ -226,7 +226,7 @@ impl MaskRcnn {
         }
         let outputs = self.boxes.forward(params, &BOX_ALIGN.forward(&levels, &regions)?)?;
         let found = outputs.found(&regions, images)?;
-        let found: Vec<Vec<Found>> = found.into_iter().map(|f| reporting.select(f, image)).collect();
+        let found: Vec<Vec<Detection>> = found.into_iter().map(|f| post_process.select(f, image)).collect();
         let masked: Vec<Region> = found
             .iter()
             .enumerate()
@@ -239,8 +239,10 @@ impl MaskRcnn {
         let logits = self.masks.forward(params, &MASK_ALIGN.forward(&levels, &masked)?)?;
         let probabilities = mask_probabilities(&logits, &classes)?;
         let mut masks = probabilities.chunks_exact(MASK * MASK);
-        let mut with_mask =
-            |found: Found| FoundMask { found, mask: masks.next().map(<[f32]>::to_vec).unwrap_or_default() };
+        let mut with_mask = |found: Detection| DetectionWithMask {
+            found,
+            mask: masks.next().map(<[f32]>::to_vec).unwrap_or_default(),
+        };
         Ok(found.into_iter().map(|f| f.into_iter().map(&mut with_mask).collect()).collect())
     }
 }

@@ -3,11 +3,11 @@
 use palimpsest_targets::Rle;
 
 use super::roi_align::corners;
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 
 /// `size` x `size` values 0 and 1: the mean of samples about a pixel apart is at least a half, as
 /// Detectron2's `BitMasks.crop_and_resize` decides.
-pub fn mask_target(mask: &Rle, edges: &Edges, size: usize) -> Vec<f64> {
+pub fn mask_target(mask: &Rle, edges: &BoxXyxy, size: usize) -> Vec<f64> {
     let (width, height, pixels) = (mask.width(), mask.height(), mask.decode());
     let [left, top, _, _] = edges.0.map(|v| v - 0.5);
     let step = |extent: f64| extent / size as f64;

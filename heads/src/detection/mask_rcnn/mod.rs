@@ -2,8 +2,8 @@
 //! pyramid, classified, refined and masked.
 
 mod box_head;
+mod detection_with_mask;
 mod detector;
-mod found_mask;
 mod mask_head;
 mod mask_target;
 mod paste;
@@ -12,8 +12,8 @@ mod roi_align;
 mod rpn;
 
 pub use box_head::{BoxHead, BoxHeadSettings, BoxLosses, BoxOutputs, box_losses};
+pub use detection_with_mask::{DetectionWithMask, MASK};
 pub use detector::{MaskRcnn, MaskRcnnSettings, SampledMask, SampledRegions};
-pub use found_mask::{FoundMask, MASK};
 pub use mask_head::{MaskHead, MaskHeadSettings, mask_loss, mask_probabilities};
 pub use mask_target::mask_target;
 pub use paste::paste_mask;

@@ -2,12 +2,17 @@
 
 use palimpsest_targets::Rle;
 
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 
 /// The pixels of an image of `width` x `height` whose centre has a probability of at least a half in the
 /// mask (`size` x `size` probabilities) stretched over the box, bilinearly, with zeros around it: Detectron2's
 /// `paste_masks_in_image`, that is PyTorch's `grid_sample` without aligned corners.
-pub fn paste_mask(probabilities: &[f32], size: usize, edges: &Edges, (width, height): (usize, usize)) -> Rle {
+pub fn paste_mask(
+    probabilities: &[f32],
+    size: usize,
+    edges: &BoxXyxy,
+    (width, height): (usize, usize),
+) -> Rle {
     let [left, top, _, _] = edges.0;
     let (wide, high) = (edges.width(), edges.height());
     let at = |row: i64, column: i64| -> f64 {

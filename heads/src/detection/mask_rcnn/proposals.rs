@@ -3,7 +3,7 @@
 use palimpsest_core::{DType, Result};
 
 use super::rpn::RpnOutputs;
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 use crate::detection::box_coder::BoxCoder;
 use crate::detection::nms::batched_nms;
 
@@ -23,7 +23,7 @@ pub fn propose(
     outputs: &RpnOutputs,
     image: [usize; 2],
     settings: &ProposalSettings,
-) -> Result<Vec<Vec<Edges>>> {
+) -> Result<Vec<Vec<BoxXyxy>>> {
     let [b, n] = outputs.objectness.shape().array()?;
     let objectness = outputs.objectness.cast(DType::F32)?.download()?.into_f32();
     let deltas = outputs.deltas.cast(DType::F32)?.download()?.into_f32();

@@ -3,7 +3,7 @@
 
 use palimpsest_core::{Error, Result, Tensor};
 
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 use crate::pyramid::FeatureMap;
 
 /// A box of an image of the batch.
@@ -12,7 +12,7 @@ pub struct Region {
     /// The image.
     pub image: usize,
     /// The box in pixels of the image.
-    pub edges: Edges,
+    pub edges: BoxXyxy,
 }
 
 /// The size that regions are brought to.
@@ -80,13 +80,13 @@ impl RoiAlign {
 
     /// The number of the level that a box is cut out of, by FPN's rule: one of 224 x 224 pixels out of
     /// that of stride 16, one of half the side out of that of half the stride.
-    pub fn level(&self, levels: &[FeatureMap], edges: &Edges) -> usize {
+    pub fn level(&self, levels: &[FeatureMap], edges: &BoxXyxy) -> usize {
         let ideal = edges.area().max(0.0).sqrt() * 16.0 / 224.0;
         levels.iter().rposition(|level| level.stride <= ideal * (1.0 + 1e-6)).unwrap_or(0)
     }
 
     /// Calls `take` with every sample of a box on a map, bin by bin.
-    fn sample(&self, edges: &Edges, stride: f64, map: [usize; 2], mut take: impl FnMut(Corners)) {
+    fn sample(&self, edges: &BoxXyxy, stride: f64, map: [usize; 2], mut take: impl FnMut(Corners)) {
         let [left, top, _, _] = edges.0.map(|v| v / stride - 0.5);
         let step = |extent: f64| extent / stride / self.size as f64;
         let (across, down) = (step(edges.width()), step(edges.height()));

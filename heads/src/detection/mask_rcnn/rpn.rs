@@ -6,7 +6,7 @@ use palimpsest_core::{Error, Result, Tensor};
 
 use crate::activation::relu;
 use crate::convolution::{Conv2d, ConvExtents};
-use crate::detection::Edges;
+use crate::detection::BoxXyxy;
 use crate::detection::anchors::{AnchorGenerator, LevelExtents};
 use crate::detection::box_coder::BoxCoder;
 use crate::detection::loss::{binary_cross_entropy, smooth_l1};
@@ -34,7 +34,7 @@ pub struct RpnOutputs {
     /// [B, N, 4] differences from the anchors.
     pub deltas: Tensor,
     /// The anchors of each level.
-    pub anchors: Vec<Vec<Edges>>,
+    pub anchors: Vec<Vec<BoxXyxy>>,
 }
 
 impl RpnHead {
@@ -107,12 +107,12 @@ pub struct AnchorChoice {
 /// The losses on sampled anchors for the boxes of each image; `random` draws the samples of an image.
 pub fn rpn_losses(
     outputs: &RpnOutputs,
-    objects: &[Vec<Edges>],
+    objects: &[Vec<BoxXyxy>],
     choice: &AnchorChoice,
     random: &mut dyn FnMut(usize) -> Philox,
 ) -> Result<RpnLosses> {
     let [b, n] = outputs.objectness.shape().array()?;
-    let anchors: Vec<Edges> = outputs.anchors.iter().flatten().copied().collect();
+    let anchors: Vec<BoxXyxy> = outputs.anchors.iter().flatten().copied().collect();
     let (mut found, mut background, mut codes) = (vec![], vec![], vec![]);
     for (i, objects) in objects.iter().enumerate() {
         let matches = choice.matcher.match_boxes(objects, &anchors);

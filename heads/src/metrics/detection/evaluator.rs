@@ -6,7 +6,7 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::{BoundingBox, Object, Rle};
 
 use super::accumulate::{ImageOfClass, Precision, accumulate};
-use super::matching::{Found, Wanted, best_first, match_up};
+use super::matching::{GroundTruth, ScoredArea, best_first, match_up};
 use super::scores::CocoScores;
 use super::settings::Area;
 
@@ -114,10 +114,10 @@ impl CocoEvaluator {
     fn compare(&self, objects: &[&Object], detections: &[&Detection]) -> ImageOfClass {
         let scores: Vec<f64> = detections.iter().map(|d| d.score).collect();
         let order = best_first(&scores);
-        let wanted: Vec<Wanted> =
-            objects.iter().map(|o| Wanted { area: o.area, crowd: o.crowd, ignore: o.ignore }).collect();
-        let found: Vec<Found> =
-            order.iter().map(|&d| Found { score: scores[d], area: self.area(detections[d]) }).collect();
+        let wanted: Vec<GroundTruth> =
+            objects.iter().map(|o| GroundTruth { area: o.area, crowd: o.crowd, ignore: o.ignore }).collect();
+        let found: Vec<ScoredArea> =
+            order.iter().map(|&d| ScoredArea { score: scores[d], area: self.area(detections[d]) }).collect();
         let mut ious = Vec::with_capacity(found.len() * wanted.len());
         for &d in &order {
             ious.extend(objects.iter().map(|object| self.iou(detections[d], object)));

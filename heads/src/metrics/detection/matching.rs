@@ -6,7 +6,7 @@ use super::settings::{Area, MOST, THRESHOLDS, iou_thresholds};
 
 /// An object as matching sees it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct GroundTruth {
     pub(super) area: f64,
     pub(super) crowd: bool,
     pub(super) ignore: bool,
@@ -14,7 +14,7 @@ pub(super) struct Wanted {
 
 /// A detection as matching sees it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct ScoredArea {
     pub(super) score: f64,
     pub(super) area: f64,
 }
@@ -53,7 +53,7 @@ pub(super) fn best_first(scores: &[f64]) -> Vec<usize> {
 /// Matches greedily: each detection, the best first, takes the free object of the highest IoU (of
 /// equal ones the last). Objects to ignore are taken only where no other will do; crowds can be taken
 /// again and again. `ious` is [detections, objects], detections the best first.
-pub(super) fn match_up(found: &[Found], wanted: &[Wanted], ious: &[f64], area: Area) -> Matches {
+pub(super) fn match_up(found: &[ScoredArea], wanted: &[GroundTruth], ious: &[f64], area: Area) -> Matches {
     let ignored: Vec<bool> = wanted.iter().map(|w| w.crowd || w.ignore || !area.has(w.area)).collect();
     // Those to ignore last, else in their order.
     let mut order: Vec<usize> = (0..wanted.len()).collect();

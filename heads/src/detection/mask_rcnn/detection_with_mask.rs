@@ -3,28 +3,28 @@
 use palimpsest_targets::Rle;
 
 use super::paste_mask;
-use crate::detection::{Edges, Found, FoundObject};
+use crate::detection::{BoxXyxy, Detection, FoundObject};
 
 /// The side of a predicted mask.
 pub const MASK: usize = 28;
 
 /// A box with its mask.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FoundMask {
+pub struct DetectionWithMask {
     /// The box.
-    pub found: Found,
+    pub found: Detection,
     /// `MASK` x `MASK` probabilities within it.
     pub mask: Vec<f32>,
 }
 
-impl FoundObject for FoundMask {
+impl FoundObject for DetectionWithMask {
     const MASKED: bool = true;
 
-    fn found(&self) -> &Found {
+    fn found(&self) -> &Detection {
         &self.found
     }
 
-    fn mask(&self, edges: &Edges, image_size: (usize, usize)) -> Option<Rle> {
+    fn mask(&self, edges: &BoxXyxy, image_size: (usize, usize)) -> Option<Rle> {
         Some(paste_mask(&self.mask, MASK, edges, image))
     }
 }

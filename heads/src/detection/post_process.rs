@@ -2,7 +2,7 @@
 
 use palimpsest_targets::Rle;
 
-use super::Edges;
+use super::BoxXyxy;
 use super::nms::batched_nms;
 
 /// An object that a detector found, with whatever it says of it.
@@ -11,55 +11,55 @@ pub trait FoundObject {
     const MASKED: bool;
 
     /// Box, class and score.
-    fn found(&self) -> &Found;
+    fn found(&self) -> &Detection;
 
     /// The mask in an image of this width and height, where its box is `edges`.
-    fn mask(&self, edges: &Edges, image_size: (usize, usize)) -> Option<Rle>;
+    fn mask(&self, edges: &BoxXyxy, image_size: (usize, usize)) -> Option<Rle>;
 }
 
 /// A box with its class.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
+pub struct Detection {
     /// Where.
-    pub edges: Edges,
+    pub edges: BoxXyxy,
     /// The class, an index into the data set's.
     pub class: usize,
     /// How sure the detector is, 0..=1.
     pub score: f64,
 }
 
-impl FoundObject for Found {
+impl FoundObject for Detection {
     const MASKED: bool = false;
 
-    fn found(&self) -> &Found {
+    fn found(&self) -> &Detection {
         self
     }
 
-    fn mask(&self, _: &Edges, _: (usize, usize)) -> Option<Rle> {
+    fn mask(&self, _: &BoxXyxy, _: (usize, usize)) -> Option<Rle> {
         None
     }
 }
 
 /// What is reported of all that a detector considers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reporting {
+pub struct PostProcess {
     /// Boxes of a lower or equal score are left out.
-    pub least_score: f64,
+    pub score_threshold: f64,
     /// Of two boxes of a class, the worse is left out where their IoU is above this.
     pub nms: f64,
     /// The most boxes of an image.
-    pub most: usize,
+    pub max_detections: usize,
 }
 
-impl Reporting {
+impl PostProcess {
     /// Cut to the image, large enough to be seen, suppressed class by class; the best first.
-    pub fn select(&self, mut found: Vec<Found>, image: [usize; 2]) -> Vec<Found> {
+    pub fn select(&self, mut found: Vec<Detection>, image: [usize; 2]) -> Vec<Detection> {
         found.iter_mut().for_each(|f| f.edges = f.edges.clipped(image));
-        found.retain(|f| f.score > self.least_score && f.edges.width() > 0.01 && f.edges.height() > 0.01);
-        let edges: Vec<Edges> = found.iter().map(|f| f.edges).collect();
+        found.retain(|f| f.score > self.score_threshold && f.edges.width() > 0.01 && f.edges.height() > 0.01);
+        let edges: Vec<BoxXyxy> = found.iter().map(|f| f.edges).collect();
         let scores: Vec<f64> = found.iter().map(|f| f.score).collect();
         let classes: Vec<usize> = found.iter().map(|f| f.class).collect();
         let kept = batched_nms(&edges, &scores, &classes, self.nms);
-        kept.into_iter().take(self.most).map(|i| found[i]).collect()
+        kept.into_iter().take(self.max_detections).map(|i| found[i]).collect()
     }
 }
