@@ -27,7 +27,7 @@ pub(crate) fn to_host(tensor: &FlexTensor) -> Result<HostTensor> {
         BurnType::F64 => HostData::F64(elements(tensor)),
         BurnType::BF16 => HostData::Bf16(elements::<bf16>(tensor)),
         BurnType::I64 => HostData::I64(elements(tensor)),
-        BurnType::Bool(BoolStore::Native | BoolStore::U8) => HostData::Bool(truths(tensor)),
+        BurnType::Bool(BoolStore::Native | BoolStore::U8) => HostData::Bool(bools(tensor)),
         other => return Err(Error::failure(format!("burn returned elements of type {other:?}"))),
     };
     HostTensor::new(extents(tensor), data)
@@ -43,7 +43,7 @@ fn elements<E: Element + bytemuck::Pod>(tensor: &FlexTensor) -> Vec<E> {
     }
 }
 
-fn truths(tensor: &FlexTensor) -> Vec<bool> {
+fn bools(tensor: &FlexTensor) -> Vec<bool> {
     let dense = tensor.to_contiguous();
     let (start, end) = dense.layout().contiguous_offsets().unwrap_or((0, 0));
     dense.bytes()[start..end].iter().map(|&byte| byte != 0).collect()

@@ -43,14 +43,14 @@ fn expand<E: Engine>(tensor: Tensor<E>, shape: &[usize], kind: Kind) -> Tensor<E
     }
 }
 
-/// Runs a primitive whose first input holds integers (or truth values, then `truths`).
+/// Runs a primitive whose first input holds integers (or truth values, then `bools`).
 pub(crate) fn run<E: Engine>(
     op: &Op,
     mut inputs: Vec<Tensor<E>>,
-    truths: bool,
+    bools: bool,
     seat: &Seat<E>,
 ) -> Result<Tensor<E>> {
-    let kind = if truths { Kind::Bool } else { Kind::Int };
+    let kind = if bools { Kind::Bool } else { Kind::Int };
     let rest = inputs.split_off(1.min(inputs.len()));
     let Some(x) = inputs.pop() else {
         return Err(Error::failure(format!("{}: no input", op.kind().name())));
@@ -61,24 +61,24 @@ pub(crate) fn run<E: Engine>(
     Ok(match op {
         Op::Equal | Op::Less => {
             let [a, b] = broadcast::<E, 2>([x, next()?], kind);
-            match (op, truths) {
+            match (op, bools) {
                 (Op::Equal, true) => E::bool_equal(a, b),
-                (Op::Equal, false) => E::int_equal(a, b, seat.truths),
+                (Op::Equal, false) => E::int_equal(a, b, seat.bools),
                 (_, true) => E::bool_and(E::bool_not(a), b),
-                (_, false) => E::int_lower(a, b, seat.truths),
+                (_, false) => E::int_lower(a, b, seat.bools),
             }
         }
-        Op::Cast { dtype } => cast(x, *dtype, truths, seat),
-        Op::Reshape { shape } if truths => E::bool_reshape(x, burn_shape(shape)),
+        Op::Cast { dtype } => cast(x, *dtype, bools, seat),
+        Op::Reshape { shape } if bools => E::bool_reshape(x, burn_shape(shape)),
         Op::Reshape { shape } => E::int_reshape(x, burn_shape(shape)),
-        Op::Permute { axes } if truths => E::bool_permute(x, axes),
+        Op::Permute { axes } if bools => E::bool_permute(x, axes),
         Op::Permute { axes } => E::int_permute(x, axes),
         Op::Narrow { axis, start, len } => {
             let part = slices(&extents(&x), *axis, *start, *len);
-            if truths { E::bool_slice(x, &part) } else { E::int_slice(x, &part) }
+            if bools { E::bool_slice(x, &part) } else { E::int_slice(x, &part) }
         }
         Op::Expand { shape } => expand::<E>(x, shape, kind),
-        Op::Concat { .. } | Op::Pad { .. } if truths => {
+        Op::Concat { .. } | Op::Pad { .. } if bools => {
             // Through integers: burn lacks the boolean form, and masks are small.
             let ints = std::iter::once(x).chain(rest).map(|t| cast(t, DType::I64, true, seat)).collect();
             cast(run(op, ints, false, seat)?, DType::Bool, false, seat)
@@ -98,23 +98,23 @@ pub(crate) fn run<E: Engine>(
                 E::int_slice_assign(border, &slices(&outer, *axis, *before, inner[*axis]), x)
             }
         }
-        Op::Gather { axis } if truths => E::as_truths(E::bool_gather(*axis, x, next()?)),
+        Op::Gather { axis } if bools => E::as_bools(E::bool_gather(*axis, x, next()?)),
         Op::Gather { axis } => E::int_gather(*axis, x, next()?),
-        Op::IndexSelect { axis } if truths => E::as_truths(E::bool_select(x, *axis, next()?)),
+        Op::IndexSelect { axis } if bools => E::as_bools(E::bool_select(x, *axis, next()?)),
         Op::IndexSelect { axis } => E::int_select(x, *axis, next()?),
-        Op::ScatterAdd { axis } if !truths => {
+        Op::ScatterAdd { axis } if !bools => {
             let (indices, source) = (next()?, next()?);
             E::int_scatter(*axis, x, indices, source, IndexingUpdateOp::Add)
         }
         _ => {
-            let kind = if truths { "truth values" } else { "integers" };
+            let kind = if bools { "truth values" } else { "integers" };
             return Err(Error::failure(format!("{} is not defined on {kind}", op.kind().name())));
         }
     })
 }
 
 /// `a` where `condition` holds, else `b`; `kind` is theirs.
-pub(crate) fn choose<E: Engine>(condition: Tensor<E>, a: Tensor<E>, b: Tensor<E>, kind: Kind) -> Tensor<E> {
+pub(crate) fn where_<E: Engine>(condition: Tensor<E>, a: Tensor<E>, b: Tensor<E>, kind: Kind) -> Tensor<E> {
     let all = [condition, a, b];
     let shape = common_shape::<E>(&all);
     let [condition, a, b] = all;
@@ -123,10 +123,10 @@ pub(crate) fn choose<E: Engine>(condition: Tensor<E>, a: Tensor<E>, b: Tensor<E>
     if kind == Kind::Bool { E::bool_mask_where(b, condition, a) } else { E::int_mask_where(b, condition, a) }
 }
 
-fn cast<E: Engine>(x: Tensor<E>, dtype: DType, truths: bool, seat: &Seat<E>) -> Tensor<E> {
-    match (dtype, truths) {
+fn cast<E: Engine>(x: Tensor<E>, dtype: DType, bools: bool, seat: &Seat<E>) -> Tensor<E> {
+    match (dtype, bools) {
         (DType::Bool, true) | (DType::I64, false) => x,
-        (DType::Bool, false) => E::int_not_equal_elem(x, Scalar::Int(0), seat.truths),
+        (DType::Bool, false) => E::int_not_equal_elem(x, Scalar::Int(0), seat.bools),
         (DType::I64, true) => E::bool_into_int(x, seat.ints),
         (_, true) => E::bool_into_float(x, FloatDType::from(burn_type(dtype))),
         (_, false) => E::int_into_float(x, FloatDType::from(burn_type(dtype))),

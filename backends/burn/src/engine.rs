@@ -55,7 +55,7 @@ pub(crate) trait Engine:
     }
 
     /// Selected truth values as truth values.
-    fn as_truths(selected: Tensor<Self>) -> Tensor<Self>;
+    fn as_bools(selected: Tensor<Self>) -> Tensor<Self>;
 
     /// Runs a fused operation that the backend said it supports.
     ///
@@ -69,5 +69,5 @@ pub(crate) trait Engine:
 pub(crate) struct Seat<E: BackendTypes> {
     pub(crate) device: E::Device,
     pub(crate) ints: IntDType,
-    pub(crate) truths: BoolDType,
+    pub(crate) bools: BoolDType,
 }

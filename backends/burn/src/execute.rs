@@ -23,7 +23,7 @@ pub(crate) fn execute<E: Engine>(op: &Op, inputs: Vec<Value<E>>, seat: &Seat<E>)
             Value::plain(without_gradient(op, inputs, seat)?)
         }
         Op::Cast { dtype } if !dtype.is_float() => Value::plain(without_gradient(op, inputs, seat)?),
-        Op::Where => choose(op, inputs, seat)?,
+        Op::Where => where_(op, inputs, seat)?,
         _ => match inputs.first() {
             None => return Err(Error::failure(format!("{}: no input", op.kind().name()))),
             Some(Value::Int(_)) => discrete_run(op, inputs, false, seat)?,
@@ -38,8 +38,8 @@ fn full<E: Engine>(shape: &Shape, value: f64, dtype: DType, seat: &Seat<E>) -> T
     let extents = burn_shape(shape);
     match dtype {
         DType::I64 => E::int_full(extents, Scalar::Int(value as i64), &seat.device, seat.ints),
-        DType::Bool if value != 0.0 => E::bool_ones(extents, &seat.device, seat.truths),
-        DType::Bool => E::bool_zeros(extents, &seat.device, seat.truths),
+        DType::Bool if value != 0.0 => E::bool_ones(extents, &seat.device, seat.bools),
+        DType::Bool => E::bool_zeros(extents, &seat.device, seat.bools),
         _ => {
             let dtype = FloatDType::from(burn_type(dtype));
             E::float_full(extents, Scalar::Float(value), &seat.device, dtype)
@@ -58,9 +58,9 @@ fn random<E: Engine>(shape: &Shape, dtype: DType, distribution: Distribution, se
     Value::Plain(drawn)
 }
 
-fn discrete_run<E: Engine>(op: &Op, inputs: Vec<Value<E>>, truths: bool, seat: &Seat<E>) -> Result<Value<E>> {
+fn discrete_run<E: Engine>(op: &Op, inputs: Vec<Value<E>>, bools: bool, seat: &Seat<E>) -> Result<Value<E>> {
     let inputs = inputs.into_iter().map(Value::into_inner).collect();
-    discrete::run::<E>(op, inputs, truths, seat).map(Value::plain)
+    discrete::run::<E>(op, inputs, bools, seat).map(Value::plain)
 }
 
 /// Operations on whose result no gradient can depend.
@@ -78,26 +78,26 @@ fn without_gradient<E: Engine>(op: &Op, inputs: Vec<Value<E>>, seat: &Seat<E>) -
     Ok(match op {
         Op::Equal => {
             let [a, b] = pair(x)?;
-            E::float_equal(a, b, seat.truths)
+            E::float_equal(a, b, seat.bools)
         }
         Op::Less => {
             let [a, b] = pair(x)?;
-            E::float_lower(a, b, seat.truths)
+            E::float_lower(a, b, seat.bools)
         }
         Op::Argmax { axis } => E::float_argmax(x, *axis, seat.ints),
         Op::Argsort { axis, descending } => E::argsort(x, *axis, *descending, seat)?,
         Op::Cast { dtype: DType::I64 } => E::float_into_int(x, seat.ints),
-        _ => E::float_not_equal_elem(x, Scalar::Float(0.0), seat.truths),
+        _ => E::float_not_equal_elem(x, Scalar::Float(0.0), seat.bools),
     })
 }
 
-fn choose<E: Engine>(op: &Op, inputs: Vec<Value<E>>, seat: &Seat<E>) -> Result<Value<E>> {
+fn where_<E: Engine>(op: &Op, inputs: Vec<Value<E>>, seat: &Seat<E>) -> Result<Value<E>> {
     match <[Value<E>; 3]>::try_from(inputs) {
         Ok([Value::Bool(condition), Value::Int(a), Value::Int(b)]) => {
-            Ok(Value::Int(discrete::choose::<E>(condition, a, b, Kind::Int)))
+            Ok(Value::Int(discrete::where_::<E>(condition, a, b, Kind::Int)))
         }
         Ok([Value::Bool(condition), Value::Bool(a), Value::Bool(b)]) => {
-            Ok(Value::Bool(discrete::choose::<E>(condition, a, b, Kind::Bool)))
+            Ok(Value::Bool(discrete::where_::<E>(condition, a, b, Kind::Bool)))
         }
         Ok(inputs) => differentiable(op, inputs.into(), seat),
         Err(_) => Err(Error::failure("where: wrong number of inputs")),

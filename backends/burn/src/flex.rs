@@ -11,7 +11,7 @@ use crate::{argsort, convert, fused};
 
 /// The processor.
 pub(crate) const HOST: Seat<Flex> =
-    Seat { device: FlexDevice, ints: IntDType::I64, truths: BoolDType::Native };
+    Seat { device: FlexDevice, ints: IntDType::I64, bools: BoolDType::Native };
 
 impl Engine for Flex {
     const HAS_SCALARS: bool = true;
@@ -29,7 +29,7 @@ impl Engine for Flex {
     }
 
     // Flex types selected truth values as bytes.
-    fn as_truths(selected: FlexTensor) -> FlexTensor {
+    fn as_bools(selected: FlexTensor) -> FlexTensor {
         let layout = selected.layout().clone();
         FlexTensor::from_arc(selected.data_arc(), layout, burn_type(DType::Bool))
     }

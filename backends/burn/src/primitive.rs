@@ -70,7 +70,7 @@ pub(crate) fn run<B: Primitives>(
             let (a, b) = same_rank::<B>(x, float()?);
             B::float_div(a, b)
         }
-        Op::Where => choose::<B>(other()?, x, float()?)?,
+        Op::Where => where_::<B>(other()?, x, float()?)?,
         Op::Cast { dtype } => B::float_cast(x, FloatDType::from(burn_type(*dtype))),
         Op::Sum { axes } => sum::<B>(x, axes),
         Op::Mean { axes } => {
@@ -150,7 +150,7 @@ fn matmul<B: Primitives>(a: B::FloatTensorPrimitive, b: B::FloatTensorPrimitive)
     B::float_reshape(product, burn_shape(&shape))
 }
 
-fn choose<B: Primitives>(
+fn where_<B: Primitives>(
     condition: B::BoolTensorPrimitive,
     a: B::FloatTensorPrimitive,
     b: B::FloatTensorPrimitive,

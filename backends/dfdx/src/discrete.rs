@@ -130,7 +130,7 @@ pub(crate) fn compare<T: PartialOrd + Copy>(
 }
 
 /// The elements of `a` where the condition holds, else those of `b`, broadcast.
-pub(crate) fn choose<T: Copy>(
+pub(crate) fn where_<T: Copy>(
     condition: &Discrete<bool>,
     a: Elements<'_, T>,
     b: Elements<'_, T>,

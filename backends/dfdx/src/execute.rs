@@ -47,7 +47,7 @@ pub(crate) fn execute<H: Fused>(
         Some(DType::F32) => floats::<f32, H>(op, inputs),
         Some(DType::F64) => floats::<f64, H>(op, inputs),
         Some(DType::I64) => Ok(vec![whole(op, inputs)?]),
-        Some(DType::Bool) => Ok(vec![truths(op, inputs)?]),
+        Some(DType::Bool) => Ok(vec![bools(op, inputs)?]),
         _ => Err(Error::failure(format!("{name}: an input is missing"))),
     }
 }
@@ -82,8 +82,8 @@ fn floats<E: Real, H: Engine<E> + Fused>(op: &Op, mut inputs: Inputs<H>) -> Resu
     }
     let y = match op {
         Op::Where => {
-            let condition = inputs.truths()?;
-            choose(&condition, inputs.float()?, inputs.float()?)
+            let condition = inputs.bools()?;
+            where_(&condition, inputs.float()?, inputs.float()?)
         }
         Op::Equal | Op::Less => {
             let (a, b): (Var<E, H>, Var<E, H>) = (inputs.float()?, inputs.float()?);
@@ -136,9 +136,9 @@ fn unknown(name: &str) -> Error {
     Error::failure(format!("{name} is not known to the dfdx backend"))
 }
 
-fn choose<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Var<E, H>) -> Var<E, H> {
+fn where_<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Var<E, H>) -> Var<E, H> {
     let (left, right) = (a.dense.shape().clone(), b.dense.shape().clone());
-    let (elements, out) = discrete::choose(
+    let (elements, out) = discrete::where_(
         condition,
         Elements { data: &a.dense.to_vec(), shape: &left },
         Elements { data: &b.dense.to_vec(), shape: &right },
@@ -148,7 +148,7 @@ fn choose<E: Real, H: Engine<E>>(condition: &Discrete<bool>, a: Var<E, H>, b: Va
     Var::recorded([a.node, b.node], y, move |dy, wanted| {
         let dense = Elements { data: &dy.to_vec(), shape: &out };
         let zero = Elements { data: &[E::ZERO], shape: &Shape::default() };
-        let part = |a, b, shape| dy.beside(discrete::choose(&condition, a, b).0, out.clone()).sum_to(shape);
+        let part = |a, b, shape| dy.beside(discrete::where_(&condition, a, b).0, out.clone()).sum_to(shape);
         [wanted[0].then(|| part(dense, zero, &left)), wanted[1].then(|| part(zero, dense, &right))]
     })
 }
@@ -184,9 +184,9 @@ fn concat<E: Real, H: Engine<E>>(parts: Vec<Var<E, H>>, axis: usize) -> Result<V
 
 fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     if matches!(op, Op::Where) {
-        let condition = inputs.truths()?;
+        let condition = inputs.bools()?;
         let (a, b) = (inputs.integers()?, inputs.integers()?);
-        let (data, shape) = discrete::choose(&condition, a.elements(), b.elements());
+        let (data, shape) = discrete::where_(&condition, a.elements(), b.elements());
         return Ok(Value::Int(Discrete::new(data, shape)));
     }
     let x = inputs.integers()?;
@@ -208,16 +208,16 @@ fn whole<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
     })
 }
 
-fn truths<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
-    let x = inputs.truths()?;
+fn bools<H: Hardware>(op: &Op, mut inputs: Inputs<H>) -> Result<Value<H>> {
+    let x = inputs.bools()?;
     Ok(Value::Bool(match op {
         Op::Where => {
-            let (a, b) = (inputs.truths()?, inputs.truths()?);
-            let (data, shape) = discrete::choose(&x, a.elements(), b.elements());
+            let (a, b) = (inputs.bools()?, inputs.bools()?);
+            let (data, shape) = discrete::where_(&x, a.elements(), b.elements());
             Discrete::new(data, shape)
         }
         Op::Equal | Op::Less => {
-            let y = inputs.truths()?;
+            let y = inputs.bools()?;
             discrete::compare(op, x.elements(), y.elements())
         }
         Op::Gather { .. } | Op::IndexSelect { .. } => {

@@ -51,7 +51,7 @@ impl<H: Hardware> Inputs<H> {
     }
 
     /// The next input, which must hold truth values.
-    pub(crate) fn truths(&mut self) -> Result<Discrete<bool>> {
+    pub(crate) fn bools(&mut self) -> Result<Discrete<bool>> {
         match self.next() {
             Some(Value::Bool(x)) => Ok(x),
             _ => Err(Error::failure(format!("{}: needs truth values", self.name))),

@@ -66,7 +66,7 @@ impl Model {
             z = self.inject(params, z, prepared)?;
         }
         if let (Some(masked), Some(mask_token)) = (&prepared.masked, self.mask_token) {
-            z = masked.choose(&params[mask_token], &z)?; // [B, L, 1], [1, 1, D], [B, L, D]
+            z = masked.where_(&params[mask_token], &z)?; // [B, L, 1], [1, 1, D], [B, L, D]
         }
         if self.site.on_pixels()
             && let Some(timestep) = self.timestep(params, prepared.plan, Style::Encoder)?

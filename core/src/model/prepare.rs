@@ -95,7 +95,7 @@ impl Model {
             .transpose()?;
         let dropped = (self.style == Style::Decoder).then(|| dropped(plan, device)).transpose()?;
         let masked = (mask_tokens && !plan.substitutive)
-            .then(|| device.truths([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
+            .then(|| device.bools([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
             .transpose()?;
         let token_noise = match self.site {
             NoiseSite::Embedding | NoiseSite::Block(_) if plan.has_noise() => {

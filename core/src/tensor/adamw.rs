@@ -47,6 +47,6 @@ impl AdamwRates {
     /// # Errors
     /// No memory.
     pub fn upload(&self, device: &DeviceHandle, parameter: DType) -> Result<Tensor> {
-        device.doubles([Self::COUNT], self.elements().to_vec(), Self::dtype(parameter))
+        device.f64s([Self::COUNT], self.elements().to_vec(), Self::dtype(parameter))
     }
 }

@@ -34,12 +34,12 @@ impl DeviceHandle {
         self.upload(HostTensor::f32(shape, data)?.to_float(dtype)?)
     }
 
-    /// Copies doubles there, in the given float type: for values that are computed on the host and
+    /// Copies f64 values there, in the given float type: for values that are computed on the host and
     /// must not lose digits where a model runs in f64.
     ///
     /// # Errors
     /// As [`DeviceHandle::upload`], or the shape doesn't fit.
-    pub fn doubles(&self, shape: impl Into<Shape>, data: Vec<f64>, dtype: DType) -> Result<Tensor> {
+    pub fn f64s(&self, shape: impl Into<Shape>, data: Vec<f64>, dtype: DType) -> Result<Tensor> {
         self.upload(HostTensor::new(shape, HostData::F64(data))?.to_float(dtype)?)
     }
 
@@ -51,11 +51,11 @@ impl DeviceHandle {
         self.upload(HostTensor::i64(shape, data)?)
     }
 
-    /// Copies truth values there.
+    /// Copies booleans there.
     ///
     /// # Errors
     /// As [`DeviceHandle::upload`], or the shape doesn't fit.
-    pub fn truths(&self, shape: impl Into<Shape>, data: Vec<bool>) -> Result<Tensor> {
+    pub fn bools(&self, shape: impl Into<Shape>, data: Vec<bool>) -> Result<Tensor> {
         self.upload(HostTensor::new(shape, HostData::Bool(data))?)
     }
 

@@ -163,10 +163,10 @@ fn adamw(op: &Op, x: &Tensor, rest: &[Tensor]) -> Result<Vec<Tensor>> {
     };
     let parameter = shrunk.sub(&update)?;
     let done = skip.less(&skip.mul_scalar(0.0)?.add_scalar(0.5)?)?;
-    let mut out = vec![done.choose(&parameter, x)?, done.choose(&first, m)?, done.choose(&second, v)?];
+    let mut out = vec![done.where_(&parameter, x)?, done.where_(&first, m)?, done.where_(&second, v)?];
     if let [average] = average {
         let moved = average.add(&parameter.sub(average)?.mul(&like(rate(4)?)?)?)?;
-        out.push(done.choose(&moved, average)?);
+        out.push(done.where_(&moved, average)?);
     }
     Ok(out)
 }

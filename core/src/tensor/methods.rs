@@ -86,7 +86,7 @@ impl Tensor {
         Self::one(&Op::Less, &[self, other])
     }
     /// `a` where this truth value holds, else `b`; broadcast.
-    pub fn choose(&self, a: &Self, b: &Self) -> Result<Self> {
+    pub fn where_(&self, a: &Self, b: &Self) -> Result<Self> {
         Self::one(&Op::Where, &[self, a, b])
     }
     /// The same values in another type.

@@ -380,7 +380,7 @@ impl Rules {
             1.0,
             0.0,
         ];
-        let all = device.doubles([values.len()], values, self.wide)?;
+        let all = device.f64s([values.len()], values, self.wide)?;
         let one = |i: usize| all.narrow(0, i, 1);
         Ok(Numbers {
             rates: all.narrow(0, 0, 2)?,
@@ -397,7 +397,7 @@ impl Rules {
         let Numbers { rates, average, micro_batches, clip, one, zero } = numbers;
         let scale = match self.settings.optimizer.clip > 0.0 {
             // The 1e-6 is PyTorch's clip_grad_norm_.
-            true => clip.less(norm)?.choose(&clip.div(&norm.add_scalar(1e-6)?)?, one)?,
+            true => clip.less(norm)?.where_(&clip.div(&norm.add_scalar(1e-6)?)?, one)?,
             false => one.clone(),
         };
         let skip = finite.choose(zero, one)?;
@@ -448,7 +448,7 @@ impl Trained {
         let Some(average) = &mut self.average else { return Ok(()) };
         let moved = Tensor::apply(&Op::Lerp { weight }, &[average.clone(), value.clone()])?.remove(0);
         let finite = finite.reshape(vec![1; average.rank()])?;
-        *average = finite.choose(&moved, average)?;
+        *average = finite.where_(&moved, average)?;
         Ok(())
     }
 }

@@ -89,8 +89,8 @@ impl ProbeUpdate {
         let zero = weight.device().full([], 0.0, weight.dtype())?;
         let one = weight.device().full([], 1.0, weight.dtype())?;
         // MAE: 1 where either norm vanishes.
-        let scale = weight.mul_scalar(TRUST)?.div(&zero.less(&due)?.choose(&due, &one)?)?;
-        let scale = zero.less(&weight)?.choose(&zero.less(&due)?.choose(&scale, &one)?, &one)?;
+        let scale = weight.mul_scalar(TRUST)?.div(&zero.less(&due)?.where_(&due, &one)?)?;
+        let scale = zero.less(&weight)?.where_(&zero.less(&due)?.where_(&scale, &one)?, &one)?;
         update.mul(&scale)
     }
 }

@@ -39,6 +39,6 @@ pub fn adaptive_average_pool(x: &Tensor, size: usize) -> Result<Tensor> {
             }
         }
     }
-    let weights = x.device().doubles([h * w, size * size], weights, x.dtype())?;
+    let weights = x.device().f64s([h * w, size * size], weights, x.dtype())?;
     x.reshape([b * c, h * w])?.matmul(&weights)?.reshape([b, c, size, size])
 }

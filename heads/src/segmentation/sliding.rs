@@ -124,7 +124,7 @@ impl SlidingWindow {
             }
         }
         let shares = counts.into_iter().map(|n: f64| n.recip()).collect();
-        let shares = image.device().doubles([1, 1, full_h, full_w], shares, image.dtype())?;
+        let shares = image.device().f64s([1, 1, full_h, full_w], shares, image.dtype())?;
         sum.ok_or_else(|| Error::failure("no window"))?.mul(&shares)?.narrow(2, 0, h)?.narrow(3, 0, w)
     }
 }

@@ -37,7 +37,7 @@ pub fn failures_are_errors(device: &DeviceHandle) {
     for op in [Op::Exp, Op::Add, Op::Concat { axis: 0 }, Op::Linear, Op::SumSquares] {
         one_sentence(&device.backend.execute(&op, vec![], Device::Cpu).unwrap_err(), op.kind().name());
     }
-    assert!(device.truths([1], vec![true]).unwrap().exp().is_err());
+    assert!(device.bools([1], vec![true]).unwrap().exp().is_err());
     assert!(device.indices([1], vec![1]).unwrap().track().is_err());
 }
 

@@ -95,7 +95,7 @@ impl Case {
         for (name, output) in outputs {
             self.close(&format!("{case}.{name}"), &host(output));
             let weights = (0..output.shape().count()).map(|i| (i as f64).cos()).collect();
-            let weights = self.device.doubles(output.shape().clone(), weights, DType::F64).expect("uploads");
+            let weights = self.device.f64s(output.shape().clone(), weights, DType::F64).expect("uploads");
             let term = output.mul(&weights).and_then(|t| t.sum_all()).expect("a sum");
             total = Some(total.map_or_else(|| term.clone(), |sum| sum.add(&term).expect("a sum")));
         }

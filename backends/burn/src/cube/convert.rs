@@ -23,8 +23,8 @@ pub(super) fn from_host(host: HostTensor, seat: &Seat<Cube>) -> Result<Tensor<Cu
         }
         HostData::I64(values) => Cube::int_from_data(TensorData::new(narrowed(values)?, shape), device),
         HostData::Bool(values) => {
-            let truths = TensorData::new(values, shape).convert_dtype(BurnType::Bool(seat.truths));
-            Cube::bool_from_data(truths, device)
+            let bools = TensorData::new(values, shape).convert_dtype(BurnType::Bool(seat.bools));
+            Cube::bool_from_data(bools, device)
         }
     })
 }

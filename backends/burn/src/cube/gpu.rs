@@ -27,8 +27,8 @@ impl Gpu {
         let wide = has(BurnType::F64) && !matches!(device, cubecl::Device::Wgpu(_));
         let brain = has(BurnType::BF16);
         let ints = if has(BurnType::I64) { IntDType::I64 } else { IntDType::I32 };
-        let truths: BoolDType = get_device_settings::<Cube>(&device).bool_dtype;
-        Self { seat: Seat { device, ints, truths }, name, wide, brain }
+        let bools: BoolDType = get_device_settings::<Cube>(&device).bool_dtype;
+        Self { seat: Seat { device, ints, bools }, name, wide, brain }
     }
 
     fn holds(&self, dtype: DType) -> bool {

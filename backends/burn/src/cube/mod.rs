@@ -57,7 +57,7 @@ impl Engine for Cube {
         }
     }
 
-    fn as_truths(selected: Tensor<Self>) -> Tensor<Self> {
+    fn as_bools(selected: Tensor<Self>) -> Tensor<Self> {
         selected
     }
 

@@ -44,18 +44,18 @@ fn a_graph_serves_one_pass() {
 fn wrong_inputs_are_refused() {
     let device = device();
     let (backend, cpu) = (&device.backend, Device::Cpu);
-    let truths =
+    let bools =
         backend.upload(HostTensor::new([2], HostData::Bool(vec![true, false])).unwrap(), cpu).unwrap();
     for op in [Op::Exp, Op::Add, Op::Concat { axis: 0 }, Op::Linear, Op::SumSquares] {
         let error = backend.execute(&op, vec![], cpu).unwrap_err();
         assert_eq!(error.to_string(), format!("{}: wrong number of inputs", op.kind().name()));
     }
-    let error = backend.execute(&Op::Exp, vec![truths.clone()], cpu).unwrap_err();
+    let error = backend.execute(&Op::Exp, vec![bools.clone()], cpu).unwrap_err();
     assert_eq!(error.to_string(), "exp is not defined on bool");
-    assert!(device.truths([1], vec![true]).unwrap().exp().is_err());
+    assert!(device.bools([1], vec![true]).unwrap().exp().is_err());
     let random = Op::RandomNormal { shape: [2].into(), dtype: DType::I64 };
     assert!(backend.execute(&random, vec![], cpu).is_err());
-    one_sentence(&backend.track(&truths).unwrap_err(), "track");
+    one_sentence(&backend.track(&bools).unwrap_err(), "track");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn fcos_losses(
     }
     let (device, dtype) = (outputs.classes.device(), outputs.classes.dtype());
     let share = 1.0 / rows.len().max(1) as f64;
-    let one_hot = device.doubles([b, n, classes], one_hot, dtype)?;
+    let one_hot = device.f64s([b, n, classes], one_hot, dtype)?;
     let class_loss = focal(&outputs.classes, &one_hot, FocalSettings::default())?;
     let class_loss = class_loss.sum_all()?.mul_scalar(share)?;
     if rows.is_empty() {
@@ -66,7 +66,7 @@ pub fn fcos_losses(
     }
     let found = rows.len();
     let rows = device.indices([found], rows)?;
-    let double = |values: Vec<f64>, columns: usize| device.doubles([found, columns], values, dtype);
+    let double = |values: Vec<f64>, columns: usize| device.f64s([found, columns], values, dtype);
     let distances = outputs.distances.reshape([b * n, 4])?.index_select(0, &rows)?;
     let boxes = distances.mul(&double(scales, 4)?)?.add(&double(origins, 4)?)?;
     let boxes = giou_loss(&boxes, &double(truths, 4)?)?;

@@ -47,9 +47,9 @@ fn edges(boxes: &Tensor) -> Result<[Tensor; 4]> {
 }
 
 fn smaller(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.less(b)?.choose(a, b)
+    a.less(b)?.where_(a, b)
 }
 
 fn larger(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.less(b)?.choose(b, a)
+    a.less(b)?.where_(b, a)
 }

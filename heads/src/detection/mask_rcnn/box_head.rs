@@ -123,7 +123,7 @@ pub fn box_losses(
     let count = rows.len();
     let deltas =
         outputs.deltas.reshape([r * classes, 4])?.index_select(0, &device.indices([count], rows)?)?;
-    let codes = device.doubles([count, 4], codes, deltas.dtype())?;
+    let codes = device.f64s([count, 4], codes, deltas.dtype())?;
     let boxes = smooth_l1(&deltas, &codes, BETA)?.sum_all()?.mul_scalar(1.0 / r as f64)?;
     Ok(BoxLosses { classes: class_loss, boxes })
 }

@@ -65,7 +65,7 @@ pub fn mask_loss(logits: &Tensor, classes: &[usize], targets: Vec<f64>) -> Resul
     if r == 0 {
         return logits.sum_all();
     }
-    let targets = logits.device().doubles([r, m * m], targets, logits.dtype())?;
+    let targets = logits.device().f64s([r, m * m], targets, logits.dtype())?;
     binary_cross_entropy(&of_class(logits, classes)?, &targets)?.mean_all()
 }
 

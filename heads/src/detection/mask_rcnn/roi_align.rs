@@ -71,7 +71,7 @@ impl RoiAlign {
             return device.full([0, channels, self.size, self.size], 0.0, dtype);
         }
         let sampled = rows.index_select(0, &device.indices([count], indices)?)?;
-        let weights = device.doubles([regions.len() * bins, 1, each], weights, dtype)?;
+        let weights = device.f64s([regions.len() * bins, 1, each], weights, dtype)?;
         weights
             .matmul(&sampled.reshape([regions.len() * bins, each, channels])?)?
             .reshape([regions.len(), self.size, self.size, channels])?

@@ -136,12 +136,12 @@ pub fn rpn_losses(
     } else {
         let deltas = outputs.deltas.reshape([b * n, 4])?;
         let deltas = deltas.index_select(0, &device.indices([positive], found.clone())?)?;
-        let loss = smooth_l1(&deltas, &device.doubles([positive, 4], codes, dtype)?, BETA)?;
+        let loss = smooth_l1(&deltas, &device.f64s([positive, 4], codes, dtype)?, BETA)?;
         loss.sum_all()?.mul_scalar(1.0 / sampled as f64)?
     };
     let labels = (0..sampled).map(|i| f64::from(u8::from(i < positive))).collect();
     found.extend(background);
     let logits = outputs.objectness.reshape([b * n])?.index_select(0, &device.indices([sampled], found)?)?;
-    let objectness = binary_cross_entropy(&logits, &device.doubles([sampled], labels, dtype)?)?.mean_all()?;
+    let objectness = binary_cross_entropy(&logits, &device.f64s([sampled], labels, dtype)?)?.mean_all()?;
     Ok(RpnLosses { objectness, boxes })
 }

@@ -3,7 +3,7 @@
 use palimpsest_core::DType;
 use palimpsest_core::tensor::Op;
 
-use super::make::{Make, truths};
+use super::make::{Make, bools};
 use crate::array::Array;
 use crate::case::{Case, Input};
 
@@ -102,7 +102,7 @@ pub(super) fn choices(make: Make) -> Vec<Case> {
     let cases = shapes.iter();
     cases
         .map(|(name, [condition, a, b])| {
-            let inputs = vec![truths(condition, 8), make.values(a, 6), make.values(b, 7)];
+            let inputs = vec![bools(condition, 8), make.values(a, 6), make.values(b, 7)];
             make.smooth(name, &Op::Where, inputs)
         })
         .collect()

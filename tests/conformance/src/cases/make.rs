@@ -72,6 +72,6 @@ pub(super) fn places(shape: &[usize], extent: usize, seed: u64) -> Input {
 }
 
 /// Truth values.
-pub(super) fn truths(shape: &[usize], seed: u64) -> Input {
+pub(super) fn bools(shape: &[usize], seed: u64) -> Input {
     Input { array: Array::random(shape, seed).map(|v| f64::from(u8::from(v > 0.0))), dtype: DType::Bool }
 }

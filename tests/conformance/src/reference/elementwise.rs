@@ -44,7 +44,7 @@ pub(super) fn binary(op: &Op) -> impl Fn(f64, f64) -> f64 {
     }
 }
 
-pub(super) fn choose(condition: &Array, a: &Array, b: &Array) -> Array {
+pub(super) fn where_(condition: &Array, a: &Array, b: &Array) -> Array {
     let shape = broadcast(&[condition, a, b]);
     Array::build(&shape, |i| if condition.at(i) == 0.0 { b.at(i) } else { a.at(i) })
 }

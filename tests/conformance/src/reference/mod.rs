@@ -43,7 +43,7 @@ pub fn evaluate(op: &Op, inputs: &[Array]) -> Option<Vec<Array>> {
         Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Equal | Op::Less | Op::Lerp { .. } => {
             inputs[0].zip(&inputs[1], elementwise::binary(op))
         }
-        Op::Where => elementwise::choose(&inputs[0], &inputs[1], &inputs[2]),
+        Op::Where => elementwise::where_(&inputs[0], &inputs[1], &inputs[2]),
         Op::Cast { dtype } => inputs[0].rounded(*dtype),
 
         Op::Sum { axes } => inputs[0].sum(axes),
