@@ -64,9 +64,9 @@ pub fn gradients<H: TaskHead>(
 /// If the backend fails.
 pub fn loss<H: TaskHead>(fine_tuner: &FineTuner<H>, params: &Params, examples: &Examples<H::Target>) -> f64 {
     let pass = fine_tuner.pass(examples, 3, true).unwrap();
-    let tokens = pass.enter(params).unwrap();
-    let (tokens, side) = pass.blocks(params, tokens, 0..pass.depth()).unwrap();
-    pass.leave(params, &tokens, side).unwrap().0.item().unwrap()
+    let tokens = pass.embed(params).unwrap();
+    let (tokens, taps) = pass.blocks(params, tokens, 0..pass.depth()).unwrap();
+    pass.losses(params, &tokens, taps).unwrap().0.item().unwrap()
 }
 
 /// Values with noise for a head's parameters, so that no derivative is small by construction.

@@ -17,7 +17,7 @@ pub(crate) struct Step {
     pub(crate) grad_norm: f64,
     /// By the clock, data included.
     pub(crate) seconds: f64,
-    pub(crate) phases: Phases,
+    pub(crate) phases: StepTimes,
     /// Bytes of resident host memory at most so far.
     pub(crate) host_peak: Option<u64>,
     /// Bytes of device memory at most so far, as the backend tells.
@@ -32,7 +32,7 @@ pub(crate) struct Step {
 
 /// Seconds by phase.
 #[derive(Debug, Clone, Copy, serde::Deserialize)]
-pub(crate) struct Phases {
+pub(crate) struct StepTimes {
     pub(crate) data: f64,
     pub(crate) corruption: f64,
     pub(crate) forward: f64,
@@ -40,7 +40,7 @@ pub(crate) struct Phases {
     pub(crate) optimiser: f64,
 }
 
-impl Phases {
+impl StepTimes {
     /// Names and seconds.
     pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
         [

@@ -175,7 +175,7 @@ pub(crate) fn remaining(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use palimpsest_core::train::Phases;
+    use palimpsest_core::train::StepTimes;
 
     use super::*;
 
@@ -186,7 +186,7 @@ mod tests {
             scalars: vec![("loss".to_owned(), loss)],
             grad_norm: 1.0,
             images: 64,
-            phases: Phases { data: 0.1, forward: 0.2, backward: 0.2, ..Phases::default() },
+            phases: StepTimes { data: 0.1, forward: 0.2, backward: 0.2, ..StepTimes::default() },
         }
     }
 

@@ -6,7 +6,7 @@ use crate::encoder::{BlockContext, DropPath, Encoder, patchify};
 use crate::head::{Draws, Examples, Feature, TaskHead, collect_features, run_blocks};
 use crate::params::Params;
 use crate::tensor::{DType, DeviceHandle, Tensor};
-use crate::train::{Pass, Scalars, Side};
+use crate::train::{Pass, Scalars, Taps};
 use crate::{Error, Result};
 
 /// An encoder with a head on it.
@@ -90,17 +90,17 @@ impl<H: TaskHead> Pass for FinetunePass<'_, H> {
         self.frozen
     }
 
-    fn enter(&self, params: &Params) -> Result<Tensor> {
+    fn embed(&self, params: &Params) -> Result<Tensor> {
         self.encoder.assemble(params, &self.encoder.embed(params, &self.patches)?, None)
     }
 
-    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)> {
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)> {
         let context = BlockContext { drop_path: self.drop_path.as_ref(), ..BlockContext::default() };
         run_blocks(self.encoder, params, tokens, range, self.features, &context)
     }
 
-    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)> {
-        let features = collect_features(self.encoder, params, tokens, &side, self.features)?;
+    fn losses(&self, params: &Params, tokens: &Tensor, taps: Taps) -> Result<(Tensor, Scalars)> {
+        let features = collect_features(self.encoder, params, tokens, &taps, self.features)?;
         let losses = self.head.losses(params, &features, self.targets, self.draws)?;
         let mut total: Option<Tensor> = None;
         for loss in losses.iter().filter(|loss| loss.weight != 0.0) {

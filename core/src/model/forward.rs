@@ -43,16 +43,16 @@ impl Model {
     /// # Errors
     /// The backend's failure.
     pub fn forward(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Forward> {
-        let tokens = self.enter(params, prepared)?;
+        let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
-        self.leave(params, &tokens, attention, prepared)
+        self.losses(params, &tokens, attention, prepared)
     }
 
     /// From patches to the tokens that enter block 0, [B, P + K, D].
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn enter(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Tensor> {
+    pub fn embed(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Tensor> {
         let patches = match &prepared.noised {
             Some(noised) if self.site.encoder_sees_patches(prepared.plan) => &noised.patches,
             _ => &prepared.patches,
@@ -205,7 +205,7 @@ impl Model {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn leave(
+    pub fn losses(
         &self,
         params: &Params,
         tokens: &Tensor,
@@ -229,7 +229,7 @@ impl Model {
     /// # Errors
     /// The backend's failure.
     pub fn restored_pixels(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Option<Tensor>> {
-        let tokens = self.enter(params, prepared)?;
+        let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
         let step = self.step_output(params, &tokens, attention, prepared)?;
         for (_, objective) in &self.objectives {

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use super::gradient::{Pass, Scalars, accumulate, gradients_of};
 use super::graph::Stepper;
-use super::{Collective, Phases, Schedule, Single, StepReport};
+use super::{Collective, Schedule, Single, StepReport, StepTimes};
 use crate::backend::Backend;
 use crate::params::{ParamSpec, Params};
 use crate::recipe::{GraphMode, OptimizerSettings};
@@ -102,7 +102,7 @@ pub(super) struct Outcome {
     pub(super) report: Tensor,
     /// The scalars' names.
     names: Vec<String>,
-    pub(super) phases: Phases,
+    pub(super) phases: StepTimes,
 }
 
 /// What an engine goes on from.
@@ -335,9 +335,9 @@ impl Rules {
         device: &DeviceHandle,
         state: &State,
         input: &StepInput<'_>,
-    ) -> Result<(Vec<Option<Tensor>>, Scalars, Phases)> {
+    ) -> Result<(Vec<Option<Tensor>>, Scalars, StepTimes)> {
         let mut total: Option<Vec<Option<Tensor>>> = None;
-        let (mut scalars, mut phases) = (vec![], Phases::default());
+        let (mut scalars, mut phases) = (vec![], StepTimes::default());
         for i in 0..input.micro_batches {
             let started = Instant::now();
             let pass = (input.pass)(device, i)?;

@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 pub type Scalars = Vec<(String, Tensor)>;
 
 /// What blocks give beside their tokens and the losses read: (number, tensor).
-pub type Side = Vec<(usize, Tensor)>;
+pub type Taps = Vec<(usize, Tensor)>;
 
 /// What a step's forward and backward pass gave.
 pub struct Gradients {
@@ -39,11 +39,11 @@ pub trait Pass {
     ///
     /// # Errors
     /// The backend's failure; so for all that follow.
-    fn enter(&self, params: &Params) -> Result<Tensor>;
+    fn embed(&self, params: &Params) -> Result<Tensor>;
     /// Runs some of the blocks.
-    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)>;
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)>;
     /// The total loss, and what is logged: `loss` first.
-    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)>;
+    fn losses(&self, params: &Params, tokens: &Tensor, taps: Taps) -> Result<(Tensor, Scalars)>;
 }
 
 /// The forward pass of pre-training.
@@ -57,18 +57,18 @@ impl<'a, P: Borrow<Prepared<'a>>> Pass for Restoration<'a, P> {
         self.model.geometry().depth
     }
 
-    fn enter(&self, params: &Params) -> Result<Tensor> {
-        self.model.enter(params, self.prepared.borrow())
+    fn embed(&self, params: &Params) -> Result<Tensor> {
+        self.model.embed(params, self.prepared.borrow())
     }
 
-    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Side)> {
+    fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)> {
         let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.prepared.borrow())?;
         Ok((tokens, attention.into_iter().map(|probs| (probs.block, probs.values)).collect()))
     }
 
-    fn leave(&self, params: &Params, tokens: &Tensor, side: Side) -> Result<(Tensor, Scalars)> {
-        let attention = side.into_iter().map(|(block, values)| Probabilities { block, values }).collect();
-        scalars(self.model.leave(params, tokens, attention, self.prepared.borrow())?)
+    fn losses(&self, params: &Params, tokens: &Tensor, taps: Taps) -> Result<(Tensor, Scalars)> {
+        let attention = taps.into_iter().map(|(block, values)| Probabilities { block, values }).collect();
+        scalars(self.model.losses(params, tokens, attention, self.prepared.borrow())?)
     }
 }
 
@@ -106,9 +106,9 @@ pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) 
     }
     let start = std::time::Instant::now();
     let tracked = params.track()?;
-    let tokens = pass.enter(&tracked)?;
-    let (tokens, side) = pass.blocks(&tracked, tokens, 0..pass.depth())?;
-    let (total, scalars) = pass.leave(&tracked, &tokens, side)?;
+    let tokens = pass.embed(&tracked)?;
+    let (tokens, taps) = pass.blocks(&tracked, tokens, 0..pass.depth())?;
+    let (total, scalars) = pass.losses(&tracked, &tokens, taps)?;
     let forward_seconds = start.elapsed().as_secs_f64();
     let (gradients, _) = backward(total, &tracked, &[])?;
     let seconds = [forward_seconds, start.elapsed().as_secs_f64() - forward_seconds];
@@ -116,10 +116,10 @@ pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) 
 }
 
 /// Gradients, `None` where there is none.
-type Slopes = Vec<Option<Tensor>>;
+type GradientList = Vec<Option<Tensor>>;
 
 /// The gradients of every parameter (`None` for one that isn't trained) and of further leaves.
-fn backward(total: Tensor, tracked: &Params, further: &[&Tensor]) -> Result<(Slopes, Slopes)> {
+fn backward(total: Tensor, tracked: &Params, further: &[&Tensor]) -> Result<(GradientList, GradientList)> {
     let trained: Vec<usize> = (0..tracked.tensors().len()).filter(|&i| tracked.is_trained(i)).collect();
     let mut leaves: Vec<&Tensor> = trained.iter().map(|&i| &tracked.tensors()[i]).collect();
     leaves.extend(further);
@@ -139,30 +139,30 @@ fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradien
     // Forward without history: only the tokens between segments stay, and what the losses read.
     let device = params.device();
     let mut inputs = vec![];
-    let mut side = vec![];
+    let mut taps = vec![];
     let last = {
         let _quiet = NoGrad::new(&*device.backend);
-        let mut tokens = pass.enter(params)?;
+        let mut tokens = pass.embed(params)?;
         for segment in &segments {
             inputs.push(tokens.clone());
             let (next, beside) = pass.blocks(params, tokens, segment.clone())?;
             tokens = next;
-            side.extend(beside);
+            taps.extend(beside);
         }
         tokens
     };
     let tracked = params.track()?;
     let last = last.track()?;
-    let side: Side =
-        side.into_iter().map(|(number, values)| Ok((number, values.track()?))).collect::<Result<_>>()?;
-    let (total, scalars) = pass.leave(&tracked, &last, side.clone())?;
+    let taps: Taps =
+        taps.into_iter().map(|(number, values)| Ok((number, values.track()?))).collect::<Result<_>>()?;
+    let (total, scalars) = pass.losses(&tracked, &last, taps.clone())?;
     let forward_seconds = start.elapsed().as_secs_f64();
 
     let mut further = vec![&last];
-    further.extend(side.iter().map(|(_, values)| values));
+    further.extend(taps.iter().map(|(_, values)| values));
     let (mut gradients, mut found) = backward(total, &tracked, &further)?;
     let mut upstream_side: Vec<(usize, Option<Tensor>)> =
-        side.iter().map(|(number, _)| *number).zip(found.split_off(1)).collect();
+        taps.iter().map(|(number, _)| *number).zip(found.split_off(1)).collect();
     let mut upstream = found.pop().flatten();
 
     for (segment, input) in segments.iter().zip(inputs).rev().filter(|(s, _)| s.end > pass.frozen()) {
@@ -178,7 +178,7 @@ fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradien
     }
     if pass.frozen() == 0 {
         let tracked = params.track()?;
-        let entered = pass.enter(&tracked)?;
+        let entered = pass.embed(&tracked)?;
         pull_back(&tracked, None, vec![(entered, upstream)], &mut gradients)?;
     }
     let seconds = [forward_seconds, start.elapsed().as_secs_f64() - forward_seconds];

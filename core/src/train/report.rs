@@ -2,7 +2,7 @@
 
 /// Seconds of a step by phase.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-pub struct Phases {
+pub struct StepTimes {
     /// Waiting for the loader.
     pub data: f64,
     /// Planning and preparing the corruption: roles, noise, uploads.
@@ -15,7 +15,7 @@ pub struct Phases {
     pub optimiser: f64,
 }
 
-impl Phases {
+impl StepTimes {
     /// The whole step.
     pub fn total(&self) -> f64 {
         self.data + self.corruption + self.forward + self.backward + self.optimiser
@@ -36,7 +36,7 @@ pub struct StepReport {
     /// Images in the step.
     pub images: usize,
     /// Where the time went.
-    pub phases: Phases,
+    pub phases: StepTimes,
 }
 
 impl StepReport {

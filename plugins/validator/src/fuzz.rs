@@ -38,7 +38,7 @@ pub struct Limits {
 
 /// What came of it.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub struct Done {
+pub struct FuzzCounts {
     /// Plans that came and were right.
     pub plans: u64,
     /// Requests and parameters that were refused in words.
@@ -78,8 +78,8 @@ impl Fuzz {
     }
 
     /// Runs many. `at` is told each seed before its call, for the case that the call is the last one.
-    pub fn run(&self, number: u64, limits: &Limits, at: impl Fn(u64)) -> Done {
-        let (mut done, start, mut plan) = (Done::default(), Instant::now(), Plan::default());
+    pub fn run(&self, number: u64, limits: &Limits, at: impl Fn(u64)) -> FuzzCounts {
+        let (mut done, start, mut plan) = (FuzzCounts::default(), Instant::now(), Plan::default());
         let (mut seed, mut requests) = (Self::first(number), 0);
         while done.plans < limits.calls
             && requests < limits.calls.saturating_mul(REFUSALS)
@@ -121,7 +121,7 @@ impl Fuzz {
             tell(&format!("{} = {}", parameter.name, value.to_toml()));
         }
         tell("create");
-        let instance = match self.strategy(seed, &mut Done::default()) {
+        let instance = match self.strategy(seed, &mut FuzzCounts::default()) {
             Ok(Some(instance)) => instance,
             Ok(None) => {
                 tell("no strategy was made, and that is right");
@@ -137,7 +137,7 @@ impl Fuzz {
         ));
         tell("check, plan");
         let mut plan = Plan::default();
-        let found = self.one(&instance, seed, &mut plan, &mut Done::default()).err();
+        let found = self.one(&instance, seed, &mut plan, &mut FuzzCounts::default()).err();
         tell(&format!("roles {:?}", &plan.roles[..plan.roles.len().min(64)]));
         tell(&format!("gain {:?}", &plan.gain[..plan.gain.len().min(16)]));
         tell(&format!("noise {:?}", &plan.noise[..plan.noise.len().min(16)]));
@@ -151,7 +151,7 @@ impl Fuzz {
     }
 
     /// The strategy of a seed; `None` where the parameters were refused.
-    fn strategy(&self, seed: u64, done: &mut Done) -> Result<Option<Instance>, Finding> {
+    fn strategy(&self, seed: u64, done: &mut FuzzCounts) -> Result<Option<Instance>, Finding> {
         let (values, wild) = match self.values(seed) {
             Values::Tame(values) => (values, false),
             Values::Wild(values) => (values, true),
@@ -187,7 +187,13 @@ impl Fuzz {
         }
     }
 
-    fn one(&self, instance: &Instance, seed: u64, plan: &mut Plan, done: &mut Done) -> Result<(), Finding> {
+    fn one(
+        &self,
+        instance: &Instance,
+        seed: u64,
+        plan: &mut Plan,
+        done: &mut FuzzCounts,
+    ) -> Result<(), Finding> {
         let request = self.request(seed);
         let answered = |refusal: &Refusal, function: &str| {
             refusal.finding(

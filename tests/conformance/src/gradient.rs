@@ -99,7 +99,7 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
             if lacks_target(subject, &case.op) {
                 continue;
             }
-            let slopes = differences(&case, dtype);
+            let numeric = differences(&case, dtype);
             let mut note = |how: &str, result: Result<f64>| {
                 let (error, failure) = match result {
                     Ok(error) => (error, None),
@@ -110,11 +110,11 @@ pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
                 outcomes.push(Outcome { operation: kind.name(), dtype, case, error, limit, failure });
             };
             for passing in [Passing::Kept, Passing::Permuted] {
-                note(passing.name(), subject.guard(|device| compare(device, &case, &slopes, passing)));
+                note(passing.name(), subject.guard(|device| compare(device, &case, &numeric, passing)));
             }
             if both {
                 let result =
-                    subject.guard(|device| compare(&taken_apart(device), &case, &slopes, Passing::Kept));
+                    subject.guard(|device| compare(&taken_apart(device), &case, &numeric, Passing::Kept));
                 note("taken apart", result);
             }
         }
@@ -148,7 +148,7 @@ fn varies(input: &Input) -> bool {
 /// The gradient of the weighted sum by central differences, for each input that varies.
 fn differences(case: &Case, dtype: DType) -> Vec<Option<Array>> {
     let arrays = case.arrays();
-    let slope = |which: usize, element: usize| {
+    let numeric_gradient = |which: usize, element: usize| {
         let value = |delta: f64| {
             let mut moved = arrays.clone();
             moved[which].data[element] += delta;
@@ -159,35 +159,36 @@ fn differences(case: &Case, dtype: DType) -> Vec<Option<Array>> {
     let gradient = |(which, input): (usize, &Input)| {
         varies(input).then(|| Array {
             shape: input.array.shape.clone(),
-            data: (0..input.array.data.len()).map(|element| slope(which, element)).collect(),
+            data: (0..input.array.data.len()).map(|element| numeric_gradient(which, element)).collect(),
         })
     };
     case.inputs.iter().enumerate().map(gradient).collect()
 }
 
 /// The largest error of the gradients of all inputs that vary.
-fn compare(device: &DeviceHandle, case: &Case, slopes: &[Option<Array>], passing: Passing) -> Result<f64> {
+fn compare(device: &DeviceHandle, case: &Case, numeric: &[Option<Array>], passing: Passing) -> Result<f64> {
     let mut leaves = Vec::new();
-    for (i, (input, slope)) in case.inputs.iter().zip(slopes).enumerate() {
+    for (i, (input, numeric_gradient)) in case.inputs.iter().zip(numeric).enumerate() {
         let tensor = lay(device, input, passing.of_input(i))?.tensor;
-        leaves.push(if slope.is_some() { tensor.track()? } else { tensor });
+        leaves.push(if numeric_gradient.is_some() { tensor.track()? } else { tensor });
     }
-    let first = gradients(&case.op, &leaves, slopes)?;
-    let again = gradients(&case.op, &leaves, slopes)?;
+    let first = gradients(&case.op, &leaves, numeric)?;
+    let again = gradients(&case.op, &leaves, numeric)?;
     let mut worst = 0.0f64;
-    let due = slopes.iter().enumerate().filter_map(|(i, slope)| Some((i, slope.as_ref()?)));
-    for ((i, slope), (got, again)) in due.zip(first.iter().zip(&again)) {
-        if got.shape != slope.shape {
+    let due =
+        numeric.iter().enumerate().filter_map(|(i, numeric_gradient)| Some((i, numeric_gradient.as_ref()?)));
+    for ((i, numeric_gradient), (got, again)) in due.zip(first.iter().zip(&again)) {
+        if got.shape != numeric_gradient.shape {
             return Err(Error::failure(format!(
                 "the gradient of input {i} has shape {:?} where {:?} is due",
-                got.shape, slope.shape
+                got.shape, numeric_gradient.shape
             )));
         }
         // Sums may be added in another order where threads race, no more.
         if error(again, got) > gradient_limit(case.inputs[i].dtype) / 100.0 {
             return Err(Error::failure(format!("the gradient of input {i} changes in a second pass")));
         }
-        worst = worst.max(gradient_error(got, slope, case.inputs[i].dtype));
+        worst = worst.max(gradient_error(got, numeric_gradient, case.inputs[i].dtype));
     }
     Ok(worst)
 }
@@ -196,27 +197,27 @@ fn compare(device: &DeviceHandle, case: &Case, slopes: &[Option<Array>], passing
 /// all keys: differences leave a rounding of 1e-12 of them, so their error is measured against a thousandth. In
 /// narrower types terms near 1 cancel but for their roundings: 1e-6 in f32 and some hundredths in bfloat16 are
 /// within the limits then.
-fn gradient_error(got: &Array, slope: &Array, dtype: DType) -> f64 {
+fn gradient_error(got: &Array, numeric_gradient: &Array, dtype: DType) -> f64 {
     let zero = match dtype {
         DType::Bf16 => 1.0,
         DType::F32 => 0.1,
         _ => 1e-3,
     };
-    let size = slope.data.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let size = numeric_gradient.data.iter().map(|v| v * v).sum::<f64>().sqrt();
     match size {
-        0.0 => error(got, slope) / zero,
-        size if size < zero => error(got, slope) * size / zero,
-        _ => error(got, slope),
+        0.0 => error(got, numeric_gradient) / zero,
+        size if size < zero => error(got, numeric_gradient) * size / zero,
+        _ => error(got, numeric_gradient),
     }
 }
 
 /// The gradients of the tracked leaves, those with a slope.
-fn gradients(op: &Op, leaves: &[Tensor], slopes: &[Option<Array>]) -> Result<Vec<Array>> {
+fn gradients(op: &Op, leaves: &[Tensor], numeric: &[Option<Array>]) -> Result<Vec<Array>> {
     let out = Tensor::apply(op, leaves)?.remove(0);
     let weights = out.device().upload(weights(out.shape(), out.dtype()).host(out.dtype())?)?;
     let loss = out.mul(&weights)?.sum_all()?;
     let tracked: Vec<(usize, &Tensor)> =
-        leaves.iter().enumerate().filter(|(i, _)| slopes[*i].is_some()).collect();
+        leaves.iter().enumerate().filter(|(i, _)| numeric[*i].is_some()).collect();
     let found = loss.backward(&tracked.iter().map(|(_, leaf)| *leaf).collect::<Vec<_>>())?;
     let gradient = |((i, _), found): (&(usize, &Tensor), Option<Tensor>)| match found {
         Some(gradient) if gradient.dtype() != leaves[*i].dtype() => Err(Error::failure(format!(

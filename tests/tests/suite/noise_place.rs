@@ -41,7 +41,7 @@ impl Transparent {
         let batch = batches::noise(IMAGES, SHAPE, 5, 10);
         let mode = Mode::evaluation(STEP);
         let prepared = self.model.prepare(&self.device, DType::F32, &batch, plan, mode).unwrap();
-        let entered = self.model.enter(&self.params, &prepared).unwrap();
+        let entered = self.model.embed(&self.params, &prepared).unwrap();
         let (out, _) = self.model.run_blocks(&self.params, entered, 0..3, &prepared).unwrap();
         let n = out.shape()[1];
         let flat = out.download().unwrap().into_f32();

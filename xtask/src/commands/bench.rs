@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use palimpsest_core::data::BatchSource;
-use palimpsest_core::train::{Phases, Trainer};
+use palimpsest_core::train::{StepTimes, Trainer};
 use palimpsest_core::{DeviceHandle, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
         loss = report.loss();
         let backend = timed.take();
         if i >= WARM_UP {
-            steps.push(Step { wall, phases: Phases { data, ..report.phases }, backend });
+            steps.push(Step { wall, phases: StepTimes { data, ..report.phases }, backend });
         }
     }
     let memory = trainer.device.backend.memory(trainer.device.id);
@@ -64,7 +64,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 struct Step {
     /// Seconds by the clock.
     wall: f64,
-    phases: Phases,
+    phases: StepTimes,
     backend: Spent,
 }
 

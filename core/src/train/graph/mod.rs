@@ -16,7 +16,7 @@ use std::time::Instant;
 use staged::{Staged, Watch, Watched};
 use trace::Trace;
 
-use super::Phases;
+use super::StepTimes;
 use super::engine::{Outcome, State};
 use crate::backend::{Backend, Handle};
 use crate::graphs::Graphs;
@@ -31,7 +31,7 @@ const MISSES: u32 = 3;
 pub(super) type Advance<'a> = dyn FnMut(&DeviceHandle, &mut State) -> Result<Outcome> + 'a;
 
 /// What a step left, and what was read back of it.
-pub(super) type Done = (Outcome, Vec<f64>);
+pub(super) type StepResult = (Outcome, Vec<f64>);
 
 /// The graphs of a run.
 pub(super) struct Stepper {
@@ -104,7 +104,7 @@ impl Stepper {
         state: &mut State,
         observe: bool,
         advance: &mut Advance<'_>,
-    ) -> Result<Done> {
+    ) -> Result<StepResult> {
         let which = usize::from(observe);
         let mut at = Run { device, state, advance, which };
         let Some(graphs) = device.backend.graphs(device.id) else { return at.eager() };
@@ -121,7 +121,13 @@ impl Stepper {
     }
 
     /// A step that is done, on the queue that graphs are captured on.
-    fn warm_up(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, watch: Watch, trace: Trace) -> Result<Done> {
+    fn warm_up(
+        &mut self,
+        at: &mut Run<'_>,
+        graphs: &dyn Graphs,
+        watch: Watch,
+        trace: Trace,
+    ) -> Result<StepResult> {
         let started = Instant::now();
         if let Err(error) = graphs.begin(at.device.id, false) {
             self.give_up(&error.to_string());
@@ -162,7 +168,7 @@ impl Stepper {
     }
 
     /// Captures a step, and launches what was captured.
-    fn capture(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, trace: Trace) -> Result<Done> {
+    fn capture(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, trace: Trace) -> Result<StepResult> {
         let started = Instant::now();
         match at.capture(graphs, trace) {
             Ok((captured, outcome)) => self.launch(at, graphs, captured, outcome, started),
@@ -174,7 +180,12 @@ impl Stepper {
     }
 
     /// Goes through a step and launches the graph, if it is the one that was captured.
-    fn follow(&mut self, at: &mut Run<'_>, graphs: &dyn Graphs, mut captured: Captured) -> Result<Done> {
+    fn follow(
+        &mut self,
+        at: &mut Run<'_>,
+        graphs: &dyn Graphs,
+        mut captured: Captured,
+    ) -> Result<StepResult> {
         let started = Instant::now();
         let (outcome, watched) = at.watched(Watch::Follow, captured.trace);
         captured.trace = watched.trace;
@@ -207,7 +218,7 @@ impl Stepper {
         captured: Captured,
         mut outcome: Outcome,
         started: Instant,
-    ) -> Result<Done> {
+    ) -> Result<StepResult> {
         if let Err(error) = graphs.replay(&captured.graph) {
             self.give_up(&error.to_string());
             return at.eager();
@@ -215,7 +226,7 @@ impl Stepper {
         let values = at.read(&captured.report)?;
         let corruption = outcome.phases.corruption;
         let forward = started.elapsed().as_secs_f64() - corruption;
-        outcome.phases = Phases { corruption, forward, ..Phases::default() };
+        outcome.phases = StepTimes { corruption, forward, ..StepTimes::default() };
         self.stages[at.which] = Stage::Captured(captured);
         Ok((outcome, values))
     }
@@ -240,14 +251,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// The step call by call.
-    fn eager(&mut self) -> Result<Done> {
+    fn eager(&mut self) -> Result<StepResult> {
         let outcome = (self.advance)(self.device, self.state)?;
         let values = outcome.report.download()?.into_f64();
         Ok((outcome, values))
     }
 
     /// The step call by call, in the memory that a captured graph reads.
-    fn in_place(&mut self, graphs: &dyn Graphs) -> Result<Done> {
+    fn in_place(&mut self, graphs: &dyn Graphs) -> Result<StepResult> {
         graphs.begin(self.device.id, false)?;
         let outcome = (self.advance)(self.device, &mut self.state.clone());
         let done = outcome.and_then(|outcome| {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use palimpsest_core::plugin::StrategyLibrary;
 use palimpsest_core::{Error, Result};
-use palimpsest_validator::fuzz::{Done, Fuzz, Limits};
+use palimpsest_validator::fuzz::{Fuzz, FuzzCounts, Limits};
 use palimpsest_validator::{Finding, Progress, confine};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub(super) fn run(args: &FuzzPlugin) -> Result<()> {
         since.elapsed() > STUCK
     })?;
     let seconds = start.elapsed().as_secs_f64();
-    let mut done: Done = child::answer(&answer).unwrap_or_default();
+    let mut done: FuzzCounts = child::answer(&answer).unwrap_or_default();
     if !answer.is_file() {
         // An open that failed is told in the driver's own words.
         if Progress::read(&progress).is_none() {
