@@ -1,6 +1,6 @@
 //! Gradients against central differences.
 
-use palimpsest_core::model::{Model, Prepared};
+use palimpsest_core::model::{Model, StepInputs};
 use palimpsest_core::params::{ParamSpecs, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::tensor::{HostData, HostTensor};
@@ -39,7 +39,7 @@ pub fn check(
     model: &Model,
     values: &[HostTensor],
     device: &DeviceHandle,
-    prepared: &Prepared<'_>,
+    prepared: &StepInputs<'_>,
     most: usize,
 ) -> Worst {
     let params = Params::upload(device, values.to_vec(), DType::F64, DType::F64).unwrap();

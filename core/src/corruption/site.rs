@@ -1,7 +1,7 @@
 //! Where noise enters a model.
 
 use super::{Combination, Corruption, CorruptionPlan, Injection, NoiseSettings};
-use crate::restoration::Style;
+use crate::restoration::MaskTokens;
 use crate::{Error, Result};
 
 /// Where noise, or a strategy's operations, enter: resolved once, when a model is built, from `[noise]`, the
@@ -11,7 +11,7 @@ pub enum NoiseSite {
     /// Nowhere: the recipe has no noise, and its strategy changes no token.
     Nowhere,
     /// On the pixels of the patches, for encoder, decoder or both, as the style says.
-    Pixels(Style),
+    Pixels(MaskTokens),
     /// On the embedded patches, before positions are added.
     Embedding,
     /// On the tokens that enter block k, counted from 0.
@@ -27,7 +27,7 @@ impl NoiseSite {
     pub fn resolve(
         strategy: &dyn Corruption,
         noise: Option<&NoiseSettings>,
-        style: Style,
+        style: MaskTokens,
         depth: usize,
     ) -> Result<Self> {
         let at = noise.map(|noise| noise.at);
@@ -40,7 +40,7 @@ impl NoiseSite {
                     .about("at")
                     .help(format!("choose block:0 to block:{}", depth - 1)))
             }
-            Some(_) if style == Style::Decoder && substitutive => {
+            Some(_) if style == MaskTokens::InDecoder && substitutive => {
                 Err(Error::user("an encoder that drops masked tokens can't noise them")
                     .about("at")
                     .help("set noise.at = \"pixels\" or restoration.style = \"encoder\""))
@@ -72,7 +72,7 @@ impl NoiseSite {
     /// decoder alone where the encoder drops masked tokens (DiffMAE).
     pub fn encoder_sees_patches(self, plan: &CorruptionPlan) -> bool {
         match self {
-            Self::Pixels(style) => style == Style::Encoder || !plan.substitutive,
+            Self::Pixels(style) => style == MaskTokens::InEncoder || !plan.substitutive,
             Self::Nowhere | Self::Embedding | Self::Block(_) => false,
         }
     }

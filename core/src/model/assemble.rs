@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Model;
+use crate::corruption::noise::EmbeddedIn;
 use crate::corruption::noise::TimestepEmbedding;
 use crate::corruption::{self, Noise, NoiseSite};
 use crate::encoder::{EncoderEntry, ImageShape};
@@ -10,14 +11,14 @@ use crate::layer::Linear;
 use crate::objective::{Needs, ObjectiveEntry};
 use crate::params::{Init, ParamSpecs};
 use crate::recipe::Recipe;
-use crate::restoration::{DecoderEntry, Style, TimestepEmbedder};
+use crate::restoration::{DecoderEntry, MaskTokens, TimestepEmbedder};
 use crate::{Error, Result, registry};
 
 crate::settings! {
     /// `[restoration]`; its decoder is the table `[restoration.decoder]`.
     pub struct RestorationSettings {
         /// encoder: mask tokens go through the encoder; decoder: the encoder sees visible tokens only.
-        style: Style = Style::Encoder;
+        style: MaskTokens = MaskTokens::InEncoder;
     }
 }
 
@@ -82,8 +83,8 @@ impl Model {
                 .help("set train.accumulate = 1 and train.batch to what fits"));
         }
         match self.style {
-            Style::Encoder => Ok(()),
-            Style::Decoder => {
+            MaskTokens::InEncoder => Ok(()),
+            MaskTokens::InDecoder => {
                 self.encoder.check_drop().map_err(|e| e.locate(|key| recipe.encoder.location(key)))
             }
         }
@@ -94,12 +95,14 @@ impl Model {
         let mut all = Needs::default();
         for (name, objective) in &self.objectives {
             let within = |key: &str| recipe.objective.location(&format!("{name}.{key}"));
-            objective.check(self.geometry(), self.style == Style::Encoder).map_err(|e| e.locate(within))?;
+            objective
+                .check(self.geometry(), self.style == MaskTokens::InEncoder)
+                .map_err(|e| e.locate(within))?;
             let needs = objective.needs(self.geometry(), self.site);
             self.check_needs(&needs).map_err(|e| e.at(recipe.objective.location(name)))?;
             all.merge(needs).map_err(|e| e.locate(within))?;
         }
-        if self.style == Style::Decoder {
+        if self.style == MaskTokens::InDecoder {
             // An encoder that drops masked tokens has no attention between them and others.
             (all.attention, all.separate) = (None, None);
         }
@@ -127,15 +130,15 @@ impl Model {
     fn declare_rest(&mut self) {
         let dim = self.geometry().dim;
         let init = Init::TruncatedNormal(0.02);
-        if self.style == Style::Encoder {
+        if self.style == MaskTokens::InEncoder {
             self.mask_token = Some(self.specs.declare("mask_token", [1, 1, dim], init.clone(), false));
         }
         if let Some(noise) = &self.noise
             && noise.settings.embedding != TimestepEmbedding::None
         {
             let width = match noise.settings.embedded_in {
-                Style::Encoder => dim,
-                Style::Decoder => self.decoder.width(),
+                EmbeddedIn::Encoder => dim,
+                EmbeddedIn::Decoder => self.decoder.width(),
             };
             self.timestep = Some(TimestepEmbedder::new(&mut self.specs, width));
         }

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Model, Prepared};
+use super::{Model, StepInputs};
+use crate::corruption::noise::EmbeddedIn;
 use crate::corruption::{Application, CorruptionPlan, NoiseSite};
 use crate::encoder::{AttentionTap, BlockContext, Probabilities};
 use crate::objective::{NamedLoss, StepOutput};
 use crate::params::Params;
-use crate::restoration::{Restorable, Style};
+use crate::restoration::{MaskTokens, Restorable};
 use crate::target::TargetInput;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ impl Model {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn forward(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Forward> {
+    pub fn forward(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Forward> {
         let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
         self.losses(params, &tokens, attention, prepared)
@@ -52,7 +53,7 @@ impl Model {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn embed(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Tensor> {
+    pub fn embed(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Tensor> {
         let patches = match &prepared.noised {
             Some(noised) if self.site.encoder_sees_patches(prepared.plan) => &noised.patches,
             _ => &prepared.patches,
@@ -69,7 +70,7 @@ impl Model {
             z = masked.where_(&params[mask_token], &z)?; // [B, L, 1], [1, 1, D], [B, L, D]
         }
         if self.site.on_pixels()
-            && let Some(timestep) = self.timestep(params, prepared.plan, Style::Encoder)?
+            && let Some(timestep) = self.timestep(params, prepared.plan, EmbeddedIn::Encoder)?
         {
             z = z.add(&timestep)?; // [B, 1, D]
         }
@@ -77,17 +78,17 @@ impl Model {
         self.encoder.assemble(params, &z, keep)
     }
 
-    /// The embedded timestep [B, 1, W], if it is told to `side`.
-    fn timestep(&self, params: &Params, plan: &CorruptionPlan, side: Style) -> Result<Option<Tensor>> {
+    /// The embedded timestep [B, 1, W], if it is told to that part.
+    fn timestep(&self, params: &Params, plan: &CorruptionPlan, part: EmbeddedIn) -> Result<Option<Tensor>> {
         let (Some(embedder), Some(noise)) = (&self.timestep, &self.noise) else { return Ok(None) };
-        if noise.settings.embedded_in != side {
+        if noise.settings.embedded_in != part {
             return Ok(None);
         }
         embedder.forward(params, &plan.timestep).map(Some)
     }
 
     /// Noise and its embedded level on the tokens of the site, [B, N, D].
-    fn inject(&self, params: &Params, tokens: Tensor, prepared: &Prepared<'_>) -> Result<Tensor> {
+    fn inject(&self, params: &Params, tokens: Tensor, prepared: &StepInputs<'_>) -> Result<Tensor> {
         let at_block = self.site.block().is_some();
         let application = Application {
             request: prepared.request,
@@ -103,7 +104,7 @@ impl Model {
             (None, Some(noise)) => noise.on(&tokens)?,
             (None, None) => tokens,
         };
-        match self.timestep(params, prepared.plan, Style::Encoder)? {
+        match self.timestep(params, prepared.plan, EmbeddedIn::Encoder)? {
             Some(timestep) => tokens.add(&timestep),
             None => Ok(tokens),
         }
@@ -118,7 +119,7 @@ impl Model {
         params: &Params,
         mut tokens: Tensor,
         range: Range<usize>,
-        prepared: &Prepared<'_>,
+        prepared: &StepInputs<'_>,
     ) -> Result<(Tensor, Vec<Probabilities>)> {
         let tap = self.tap(prepared.observe);
         let noised = self.site.block().filter(|k| range.contains(k));
@@ -163,11 +164,11 @@ impl Model {
         params: &Params,
         tokens: &Tensor,
         attention: Vec<Probabilities>,
-        prepared: &'a Prepared<'_>,
+        prepared: &'a StepInputs<'_>,
     ) -> Result<StepOutput<'a>> {
         let plan = prepared.plan;
         let encoded = self.encoder.norm(params, tokens)?; // [B, P + K, D]
-        let timestep = self.timestep(params, plan, Style::Decoder)?; // [B, 1, W]
+        let timestep = self.timestep(params, plan, EmbeddedIn::Decoder)?; // [B, 1, W]
         let noised = prepared.noised.as_ref();
         let restorable = Restorable {
             encoded: &encoded,
@@ -196,7 +197,7 @@ impl Model {
             weights: &prepared.weights,
             predictions,
             attention,
-            mask_tokens_encoded: self.style == Style::Encoder,
+            mask_tokens_encoded: self.style == MaskTokens::InEncoder,
             shared: RefCell::default(),
         })
     }
@@ -210,7 +211,7 @@ impl Model {
         params: &Params,
         tokens: &Tensor,
         attention: Vec<Probabilities>,
-        prepared: &Prepared<'_>,
+        prepared: &StepInputs<'_>,
     ) -> Result<Forward> {
         let step = self.step_output(params, tokens, attention, prepared)?;
         let mut losses = vec![];
@@ -228,7 +229,7 @@ impl Model {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn restored_pixels(&self, params: &Params, prepared: &Prepared<'_>) -> Result<Option<Tensor>> {
+    pub fn restored_pixels(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Option<Tensor>> {
         let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
         let step = self.step_output(params, &tokens, attention, prepared)?;

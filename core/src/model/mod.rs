@@ -11,7 +11,7 @@ mod teacher;
 
 pub use assemble::RestorationSettings;
 pub use forward::Forward;
-pub use prepare::{Mode, Prepared};
+pub use prepare::{Mode, StepInputs};
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::geometry::Geometry;
 use crate::layer::Linear;
 use crate::objective::{Needs, Objective};
 use crate::params::{ParamId, ParamSpecs};
-use crate::restoration::{Decoder, Style, TimestepEmbedder};
+use crate::restoration::{Decoder, MaskTokens, TimestepEmbedder};
 
 /// A recipe's parts, put together.
 pub struct Model {
@@ -34,7 +34,7 @@ pub struct Model {
     /// Noise, if the recipe has any.
     pub noise: Option<Noise>,
     site: NoiseSite,
-    style: Style,
+    style: MaskTokens,
     mask_token: Option<ParamId>,
     timestep: Option<TimestepEmbedder>,
     decoder: Box<dyn Decoder>,

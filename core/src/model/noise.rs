@@ -5,7 +5,7 @@ use crate::Result;
 use crate::corruption::noise::{NoiseValues, normal_values};
 use crate::corruption::{Application, CorruptionPlan, PlanRequest, TokenNoise};
 use crate::draws::Draws;
-use crate::restoration::Style;
+use crate::restoration::MaskTokens;
 use crate::tensor::{DType, DeviceHandle, Tensor};
 
 /// What is drawn at random for a tensor of noise; each draws from its own stream.
@@ -58,7 +58,7 @@ impl Model {
         let geometry = self.geometry();
         let (mut signal, mut sigma) = (vec![], vec![]);
         let at_block = self.site.block().is_some();
-        let kept = (at_block && self.style == Style::Decoder).then(|| plan.kept()).transpose()?;
+        let kept = (at_block && self.style == MaskTokens::InDecoder).then(|| plan.kept()).transpose()?;
         for image in 0..plan.batch {
             if at_block {
                 let (a, s) = plan.prefix.as_ref().map_or((1.0, 0.0), |prefix| prefix[image]);

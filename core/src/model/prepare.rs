@@ -11,7 +11,7 @@ use crate::draws::Draws;
 use crate::encoder::{DropPath, patchify};
 use crate::geometry::Geometry;
 use crate::objective::TokenWeights;
-use crate::restoration::{Dropped, Style};
+use crate::restoration::{KeptTokens, MaskTokens};
 use crate::tensor::{DType, DeviceHandle, Tensor};
 use crate::{Error, Result};
 
@@ -34,7 +34,7 @@ impl Mode {
 }
 
 /// What a step computes before anything is differentiated: the batch and plan as tensors.
-pub struct Prepared<'a> {
+pub struct StepInputs<'a> {
     /// The plan.
     pub plan: &'a CorruptionPlan,
     /// Clean patches [B, L, C*p*p].
@@ -50,7 +50,7 @@ pub struct Prepared<'a> {
     pub(super) masked: Option<Tensor>,
     /// [B * L], the token that each is taken from.
     pub(super) source: Option<Tensor>,
-    pub(super) dropped: Option<Dropped>,
+    pub(super) dropped: Option<KeptTokens>,
     /// Some blocks, and a bias [B, 1, P + L, P + L] on their attention.
     pub(super) separation: Option<(Range<usize>, Tensor)>,
     pub(super) drop_path: Option<DropPath>,
@@ -73,7 +73,7 @@ impl Model {
         batch: &'a Batch,
         plan: &'a CorruptionPlan,
         mode: Mode,
-    ) -> Result<Prepared<'a>> {
+    ) -> Result<StepInputs<'a>> {
         let geometry = *self.geometry();
         let [b, l] = [batch.len(), geometry.tokens()];
         if batch.shape[1..] != [geometry.channels, geometry.height, geometry.width] {
@@ -86,14 +86,14 @@ impl Model {
         let draws = Draws { seed: self.seed, step: mode.step, first_sample: batch.first_sample };
         let noise = NoiseDraws { device, dtype, draws };
         let request = PlanRequest { progress: plan.progress, ..self.request(batch, mode.step) };
-        let mask_tokens = self.style == Style::Encoder && plan.has_masked();
+        let mask_tokens = self.style == MaskTokens::InEncoder && plan.has_masked();
 
         let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
         let patches = patchify(&images, &geometry)?;
         let noised = (self.site.on_pixels() || self.needs.target.pixel_noise)
             .then(|| self.noised_patches(&noise, &patches, request, plan))
             .transpose()?;
-        let dropped = (self.style == Style::Decoder).then(|| dropped(plan, device)).transpose()?;
+        let dropped = (self.style == MaskTokens::InDecoder).then(|| dropped(plan, device)).transpose()?;
         let masked = (mask_tokens && !plan.substitutive)
             .then(|| device.bools([b, l, 1], plan.roles.iter().map(|&role| role == Role::Masked).collect()))
             .transpose()?;
@@ -118,7 +118,7 @@ impl Model {
         let drop_path = (mode.training && rate > 0.0)
             .then(|| DropPath::draw(device, draws, b, geometry.depth, rate, dtype))
             .transpose()?;
-        Ok(Prepared {
+        Ok(StepInputs {
             plan,
             patches,
             batch,
@@ -138,7 +138,7 @@ impl Model {
 }
 
 /// The kept, dropped and restoring positions of a plan.
-fn dropped(plan: &CorruptionPlan, device: &DeviceHandle) -> Result<Dropped> {
+fn dropped(plan: &CorruptionPlan, device: &DeviceHandle) -> Result<KeptTokens> {
     let kept = plan.kept()?;
     let keeps = kept.first().map_or(0, Vec::len);
     let (mut keep, mut drop, mut restore) = (vec![], vec![], vec![]);
@@ -156,7 +156,7 @@ fn dropped(plan: &CorruptionPlan, device: &DeviceHandle) -> Result<Dropped> {
             *next += 1;
         }
     }
-    Ok(Dropped {
+    Ok(KeptTokens {
         keep: device.indices([plan.batch, keeps], keep)?,
         dropped: device.indices([plan.batch, plan.tokens - keeps], drop)?,
         restore: device.indices([plan.batch, plan.tokens], restore)?,

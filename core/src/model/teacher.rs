@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Model, Prepared};
+use super::{Model, StepInputs};
 use crate::Result;
 use crate::backend::NoGrad;
 use crate::encoder::BlockContext;
@@ -15,7 +15,7 @@ impl Model {
     ///
     /// # Errors
     /// The backend's failure.
-    pub fn with_teacher<'a>(&self, mut prepared: Prepared<'a>, teacher: &Params) -> Result<Prepared<'a>> {
+    pub fn with_teacher<'a>(&self, mut prepared: StepInputs<'a>, teacher: &Params) -> Result<StepInputs<'a>> {
         let device = prepared.patches.device();
         let _quiet = NoGrad::new(&*device.backend);
         let embedded = self.encoder.embed(teacher, &prepared.patches)?; // [B, L, D]

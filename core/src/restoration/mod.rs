@@ -20,16 +20,18 @@ use crate::tensor::Tensor;
 /// Where corruption and restoration sit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Style {
+pub enum MaskTokens {
     /// Mask tokens go through the encoder.
-    Encoder,
+    #[serde(rename = "encoder")]
+    InEncoder,
     /// The encoder sees visible tokens only.
-    Decoder,
+    #[serde(rename = "decoder")]
+    InDecoder,
 }
 
 /// The positions that the encoder kept and those that it dropped.
 #[derive(Debug, Clone)]
-pub struct Dropped {
+pub struct KeptTokens {
     /// Kept positions, [B, K].
     pub keep: Tensor,
     /// Dropped positions, [B, M].
@@ -43,7 +45,7 @@ pub struct Restorable<'a> {
     /// Encoded tokens after the encoder's norm, [B, P + K, D]; K = L in encoder style.
     pub encoded: &'a Tensor,
     /// In decoder style, which tokens the encoder dropped.
-    pub dropped: Option<&'a Dropped>,
+    pub dropped: Option<&'a KeptTokens>,
     /// Noised patches [B, L, C*p*p], where the noise is substitutive and on pixels.
     pub noised_patches: Option<&'a Tensor>,
     /// The embedded timestep [B, 1, W], where it is told to the decoder.
@@ -68,7 +70,7 @@ pub trait Decoder: Send + Sync {
 }
 
 /// Builds a decoder from its table, declaring its parameters.
-pub type BuildDecoder = fn(&Section, &Geometry, Style, &mut ParamSpecs) -> Result<Box<dyn Decoder>>;
+pub type BuildDecoder = fn(&Section, &Geometry, MaskTokens, &mut ParamSpecs) -> Result<Box<dyn Decoder>>;
 
 /// A decoder in the registry.
 pub type DecoderEntry = Entry<BuildDecoder>;
@@ -76,7 +78,7 @@ pub type DecoderEntry = Entry<BuildDecoder>;
 inventory::collect!(DecoderEntry);
 
 /// Kept tokens [B, K, W] and dropped ones [B, M, W] back in their places, [B, L, W].
-fn put_back(kept: &Tensor, dropped: &Tensor, order: &Dropped) -> Result<Tensor> {
+fn put_back(kept: &Tensor, dropped: &Tensor, order: &KeptTokens) -> Result<Tensor> {
     let [b, l] = order.restore.shape().array()?;
     let width = kept.shape()[2];
     let index = order.restore.reshape([b, l, 1])?.expand([b, l, width])?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::Result;
 use crate::backend::NoGrad;
 use crate::encoder::Probabilities;
-use crate::model::{Forward, Model, Prepared};
+use crate::model::{Forward, Model, StepInputs};
 use crate::params::Params;
 use crate::tensor::Tensor;
 
@@ -49,26 +49,26 @@ pub trait Pass {
 /// The forward pass of pre-training.
 pub(super) struct Restoration<'a, P> {
     pub(super) model: &'a Model,
-    pub(super) prepared: P,
+    pub(super) inputs: P,
 }
 
-impl<'a, P: Borrow<Prepared<'a>>> Pass for Restoration<'a, P> {
+impl<'a, P: Borrow<StepInputs<'a>>> Pass for Restoration<'a, P> {
     fn depth(&self) -> usize {
         self.model.geometry().depth
     }
 
     fn embed(&self, params: &Params) -> Result<Tensor> {
-        self.model.embed(params, self.prepared.borrow())
+        self.model.embed(params, self.inputs.borrow())
     }
 
     fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)> {
-        let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.prepared.borrow())?;
+        let (tokens, attention) = self.model.run_blocks(params, tokens, range, self.inputs.borrow())?;
         Ok((tokens, attention.into_iter().map(|probs| (probs.block, probs.values)).collect()))
     }
 
     fn losses(&self, params: &Params, tokens: &Tensor, taps: Taps) -> Result<(Tensor, Scalars)> {
         let attention = taps.into_iter().map(|(block, values)| Probabilities { block, values }).collect();
-        scalars(self.model.losses(params, tokens, attention, self.prepared.borrow())?)
+        scalars(self.model.losses(params, tokens, attention, self.inputs.borrow())?)
     }
 }
 
@@ -89,10 +89,10 @@ fn scalars(forward: Forward) -> Result<(Tensor, Scalars)> {
 pub fn gradients(
     model: &Model,
     params: &Params,
-    prepared: &Prepared<'_>,
+    inputs: &StepInputs<'_>,
     checkpoint_blocks: usize,
 ) -> Result<Gradients> {
-    gradients_of(&Restoration { model, prepared }, params, checkpoint_blocks)
+    gradients_of(&Restoration { model, inputs }, params, checkpoint_blocks)
 }
 
 /// Forward and backward pass. With `checkpoint_blocks` of n > 0 only the inputs of every n blocks

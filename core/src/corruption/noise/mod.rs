@@ -8,7 +8,6 @@ pub use values::normal_values;
 use super::{CorruptionPlan, Injection, PlanRequest, Role};
 use crate::random::{Philox, Stream};
 use crate::registry::{self, Entry};
-use crate::restoration::Style;
 use crate::settings::Section;
 use crate::{Error, Result};
 
@@ -63,6 +62,16 @@ pub enum TimestepEmbedding {
     Sigma,
 }
 
+/// Which part of the network is told the timestep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddedIn {
+    /// The encoder, at the injection point.
+    Encoder,
+    /// The decoder.
+    Decoder,
+}
+
 /// Who draws the noise values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -85,7 +94,7 @@ crate::settings! {
         /// How the level is told to the network: none, time or sigma.
         embedding: TimestepEmbedding = TimestepEmbedding::None;
         /// Where the embedded timestep is added: encoder (at the injection point) or decoder.
-        embedded_in: Style = Style::Encoder;
+        embedded_in: EmbeddedIn = EmbeddedIn::Encoder;
         /// Who draws the values: host (the same on every backend) or device.
         values: NoiseValues = NoiseValues::Host;
     }

@@ -6,7 +6,7 @@ use crate::geometry::Geometry;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::restoration::decoder::transformer::TransformerSettings;
-use crate::restoration::{Decoder, DecoderEntry, Restorable, Style, put_back, rows_at};
+use crate::restoration::{Decoder, DecoderEntry, MaskTokens, Restorable, put_back, rows_at};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -130,7 +130,7 @@ inventory::submit! {
         build: |section, geometry, style, specs| {
             let settings: TransformerSettings = section.read()?;
             settings.check().map_err(|e| e.at(section.location("dim")))?;
-            if style == Style::Encoder {
+            if style == MaskTokens::InEncoder {
                 return Err(Error::user("cross-attention restores tokens that the encoder dropped")
                     .at(section.location("kind"))
                     .help("set restoration.style = \"decoder\" or kind = \"linear\""));

@@ -2,7 +2,7 @@
 //! a pixel shuffle, which is a linear layer on each token).
 
 use crate::params::Params;
-use crate::restoration::{Decoder, DecoderEntry, Restorable, Style};
+use crate::restoration::{Decoder, DecoderEntry, MaskTokens, Restorable};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ inventory::submit! {
         fields: LinearSettings::fields,
         build: |section, geometry, style, _| {
             section.read::<LinearSettings>()?;
-            if style == Style::Decoder {
+            if style == MaskTokens::InDecoder {
                 return Err(Error::user("a linear head can't restore tokens that the encoder dropped")
                     .at(section.location("kind"))
                     .help("set restoration.style = \"encoder\" or kind = \"transformer\""));

@@ -4,7 +4,7 @@ use crate::encoder::{Block, BlockContext, BlockSettings, sincos_2d};
 use crate::geometry::Geometry;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
-use crate::restoration::{Decoder, DecoderEntry, Restorable, Style, put_back};
+use crate::restoration::{Decoder, DecoderEntry, MaskTokens, Restorable, put_back};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -43,14 +43,19 @@ struct TransformerDecoder {
 }
 
 impl TransformerDecoder {
-    fn new(settings: TransformerSettings, geometry: Geometry, style: Style, specs: &mut ParamSpecs) -> Self {
+    fn new(
+        settings: TransformerSettings,
+        geometry: Geometry,
+        style: MaskTokens,
+        specs: &mut ParamSpecs,
+    ) -> Self {
         let TransformerSettings { dim, depth, heads } = settings;
         let grid = (geometry.grid_h(), geometry.grid_w());
         let init = Init::XavierUniform;
         let block = BlockSettings { dim, heads, hidden: 4 * dim, layer_scale: 0.0, init: init.clone() };
         specs.scope("decoder", |specs| Self {
             embed: Linear::new(specs, "embed", geometry.dim, dim, init),
-            mask_token: (style == Style::Decoder)
+            mask_token: (style == MaskTokens::InDecoder)
                 .then(|| specs.declare("mask_token", [1, 1, dim], Init::TruncatedNormal(0.02), false)),
             positions: sincos_2d(dim, grid, geometry.prefix),
             blocks: (0..depth)
