@@ -9,6 +9,7 @@ mod commands;
 mod comparison;
 mod energy;
 mod environment;
+mod finite_check;
 mod flops;
 mod frozen;
 mod gpu;
@@ -24,7 +25,6 @@ mod shapes;
 mod synthetic;
 mod tensorboard;
 mod timed;
-mod watched;
 
 use std::process::ExitCode;
 

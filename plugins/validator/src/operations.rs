@@ -42,7 +42,7 @@ pub(crate) struct Record {
 }
 
 /// The operations of one call.
-pub(crate) struct Watched<'a> {
+pub(crate) struct RecordingOperations<'a> {
     operations: &'a Operations,
     inner: Ops,
     script: Script,
@@ -50,7 +50,7 @@ pub(crate) struct Watched<'a> {
     record: RefCell<Record>,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> RecordingOperations<'a> {
     pub(crate) fn new(operations: &'a Operations, script: Script) -> Self {
         let thread = std::thread::current().id();
         Self { operations, inner: operations.table(), script, thread, record: RefCell::default() }
@@ -93,10 +93,10 @@ impl<'a> Watched<'a> {
 }
 
 /// # Safety
-/// `context` is that of [`Watched::table`], whose call is not over.
-unsafe fn watched<'a>(context: Opaque) -> &'a Watched<'a> {
+/// `context` is that of [`RecordingOperations::table`], whose call is not over.
+unsafe fn recording<'a>(context: Opaque) -> &'a RecordingOperations<'a> {
     // SAFETY: the caller's promise.
-    unsafe { &*context.cast_const().cast::<Watched<'a>>() }
+    unsafe { &*context.cast_const().cast::<RecordingOperations<'a>>() }
 }
 
 unsafe extern "C" fn execute(
@@ -109,7 +109,7 @@ unsafe extern "C" fn execute(
     error: *mut CError,
 ) -> u32 {
     // SAFETY: the plug-in passes what it was given.
-    let host = unsafe { watched(context) };
+    let host = unsafe { recording(context) };
     if let Some(code) = host.count(error) {
         return code;
     }
@@ -137,7 +137,7 @@ unsafe extern "C" fn upload(
     error: *mut CError,
 ) -> u32 {
     // SAFETY: the plug-in passes what it was given.
-    let host = unsafe { watched(context) };
+    let host = unsafe { recording(context) };
     match host.count(error) {
         Some(code) => code,
         // SAFETY: as above.
@@ -153,7 +153,7 @@ unsafe extern "C" fn download(
     error: *mut CError,
 ) -> u32 {
     // SAFETY: the plug-in passes what it was given.
-    let host = unsafe { watched(context) };
+    let host = unsafe { recording(context) };
     if let Some(code) = host.count(error) {
         return code;
     }
@@ -176,7 +176,7 @@ unsafe extern "C" fn download(
 
 unsafe extern "C" fn detach(context: Opaque, tensor: Opaque, plain: *mut CTensor, error: *mut CError) -> u32 {
     // SAFETY: the plug-in passes what it was given.
-    let host = unsafe { watched(context) };
+    let host = unsafe { recording(context) };
     if let Some(code) = host.count(error) {
         return code;
     }

@@ -11,7 +11,7 @@ use palimpsest_core::{DType, DeviceHandle, HostTensor, Tensor};
 
 use crate::buffers::Plan;
 use crate::instance::{Instance, Refusal};
-use crate::operations::{INJECTED, Record, Script, Watched};
+use crate::operations::{INJECTED, Record, RecordingOperations, Script};
 use crate::outcome::{Checked, Stop, fail, skip};
 use crate::request::{Request, geometry};
 use crate::subject::{request, says};
@@ -160,7 +160,7 @@ impl Scene {
         let Some(apply) = instance.library.table().apply else { return skip("it has no `apply`") };
         let geometry = self.request.core_geometry();
         let operations = Operations::new(tokens.device(), &self.request.core(&geometry));
-        let watched = Watched::new(&operations, script);
+        let recording = RecordingOperations::new(&operations, script);
         let device = tokens.device();
         let [gain, noise] = match self.noise(&device, tokens.dtype())? {
             Some(pair) => {
@@ -195,7 +195,7 @@ impl Scene {
             gain,
             noise,
         };
-        let (mut result, mut error, ops) = (CTensor::none(), CError::new(), watched.table());
+        let (mut result, mut error, ops) = (CTensor::none(), CError::new(), recording.table());
         // SAFETY: an instance of this library; everything else is lent for the call, and handles are checked.
         let code = unsafe {
             apply(instance.pointer(), &raw const ops, &raw const application, &raw mut result, &raw mut error)
@@ -206,7 +206,7 @@ impl Scene {
         }
         let result =
             operations.leave(result.handle).or_else(|e| fail(self.location(), e.message(), HANDLES))?;
-        Ok(Applied { result, record: watched.record() })
+        Ok(Applied { result, record: recording.record() })
     }
 
     fn answered(answer: Result<(), Refusal>, location: &str) -> Checked<()> {
@@ -272,9 +272,9 @@ impl Scene {
         let observed = self.observed(instance, device, dtype)?;
         let geometry = self.request.core_geometry();
         let operations = Operations::new(device.clone(), &self.request.core(&geometry));
-        let watched = Watched::new(&operations, script);
+        let recording = RecordingOperations::new(&operations, script);
         let seen = operations.enter(observed)?;
-        let (mut result, mut error, ops) = (CTensor::none(), CError::new(), watched.table());
+        let (mut result, mut error, ops) = (CTensor::none(), CError::new(), recording.table());
         // SAFETY: as in `apply_to`.
         let code = unsafe {
             score(
@@ -288,7 +288,7 @@ impl Scene {
         };
         Self::answered(Refusal::read(code, &error), &format!("`score` for {}", self.request))?;
         let result = operations.leave(result.handle).or_else(|e| fail("`score`", e.message(), HANDLES))?;
-        Ok(Applied { result, record: watched.record() })
+        Ok(Applied { result, record: recording.record() })
     }
 
     /// The plan with these scores.

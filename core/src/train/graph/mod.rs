@@ -1,20 +1,20 @@
 //! Training whose step on the device is one graph.
 //!
-//! A step is watched at the only door to the tensor library (see `staged`). The first is done and written
+//! A step is watched at the only door to the tensor library (see `tracing`). The first is done and written
 //! down call by call, the second is done again and held against it, the third is captured. From then on the
 //! host goes through the same model code without doing any of it: each call is held against the one that was
 //! captured, what it uploads is written where the graph reads it, and the graph is launched. So a graph is
 //! never launched for a step that is another one: where shapes vary from step to step, or random values are
 //! drawn on the device, the calls differ, and the step is done call by call.
 
-mod staged;
 mod trace;
+mod tracing;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use staged::{Staged, Watch, Watched};
 use trace::Trace;
+use tracing::{TraceMode, TraceOutcome, TracingBackend};
 
 use super::StepTimes;
 use super::engine::{Outcome, State};
@@ -113,8 +113,8 @@ impl Stepper {
                 self.stages[which] = Stage::Off;
                 at.eager()
             }
-            Stage::Cold => self.warm_up(&mut at, graphs, Watch::Record, Trace::default()),
-            Stage::Recorded(trace) => self.warm_up(&mut at, graphs, Watch::Check, trace),
+            Stage::Cold => self.warm_up(&mut at, graphs, TraceMode::Record, Trace::default()),
+            Stage::Recorded(trace) => self.warm_up(&mut at, graphs, TraceMode::Check, trace),
             Stage::Checked(trace) => self.capture(&mut at, graphs, trace),
             Stage::Captured(captured) => self.follow(&mut at, graphs, captured),
         }
@@ -125,7 +125,7 @@ impl Stepper {
         &mut self,
         at: &mut Run<'_>,
         graphs: &dyn Graphs,
-        watch: Watch,
+        mode: TraceMode,
         trace: Trace,
     ) -> Result<StepResult> {
         let started = Instant::now();
@@ -133,18 +133,18 @@ impl Stepper {
             self.give_up(&error.to_string());
             return at.eager();
         }
-        let (outcome, watched) = at.watched(watch, trace);
+        let (outcome, traced) = at.traced(mode, trace);
         let issued = started.elapsed().as_secs_f64();
-        let values = match &watched.report {
+        let values = match &traced.report {
             Some(report) => at.read(report),
             None => Err(Error::failure("a step without a result")),
         };
         let ended = graphs.end(at.device.id);
         let whole = started.elapsed().as_secs_f64();
-        if let Some(why) = watched.obstacle {
+        if let Some(why) = traced.obstacle {
             self.give_up(&why);
             // Done all the same, unless it stopped before anything had changed.
-            if outcome.is_err() && !watched.updated {
+            if outcome.is_err() && !traced.updated {
                 return at.eager();
             }
         }
@@ -154,15 +154,15 @@ impl Stepper {
             return Ok(done);
         }
         let bound = self.mode == GraphMode::On || launch_bound(issued, whole);
-        if watch == Watch::Check && !bound {
+        if mode == TraceMode::Check && !bound {
             self.give_up(&format!(
                 "launching takes {:.0} ms of a step's {:.0} ms, so a graph would gain nothing",
                 1e3 * issued,
                 1e3 * whole
             ));
         } else {
-            let next = if watch == Watch::Record { Stage::Recorded } else { Stage::Checked };
-            self.stages[at.which] = next(watched.trace);
+            let next = if mode == TraceMode::Record { Stage::Recorded } else { Stage::Checked };
+            self.stages[at.which] = next(traced.trace);
         }
         Ok(done)
     }
@@ -187,9 +187,9 @@ impl Stepper {
         mut captured: Captured,
     ) -> Result<StepResult> {
         let started = Instant::now();
-        let (outcome, watched) = at.watched(Watch::Follow, captured.trace);
-        captured.trace = watched.trace;
-        match (watched.obstacle, outcome) {
+        let (outcome, traced) = at.traced(TraceMode::Follow, captured.trace);
+        captured.trace = traced.trace;
+        match (traced.obstacle, outcome) {
             (None, Ok(outcome)) => {
                 self.misses = 0;
                 self.launch(at, graphs, captured, outcome, started)
@@ -271,31 +271,31 @@ impl Run<'_> {
 
     /// The step on a backend that watches it. What changes is written where it lies, so the state's own
     /// tensors stay the ones that count.
-    fn watched(&mut self, watch: Watch, trace: Trace) -> (Result<Outcome>, Watched) {
-        let staged = Staged::new(&self.device.backend, self.device.id, watch, trace);
-        let backend: Arc<dyn Backend> = staged.clone();
+    fn traced(&mut self, mode: TraceMode, trace: Trace) -> (Result<Outcome>, TraceOutcome) {
+        let tracing = TracingBackend::new(&self.device.backend, self.device.id, mode, trace);
+        let backend: Arc<dyn Backend> = tracing.clone();
         let device = DeviceHandle { backend: backend.clone(), id: self.device.id };
         let outcome = (self.advance)(&device, &mut self.state.with_backend(&backend));
-        let watched = staged.finish(outcome.as_ref().ok().map(|outcome| &outcome.report));
-        (outcome, watched)
+        let traced = tracing.finish(outcome.as_ref().ok().map(|outcome| &outcome.report));
+        (outcome, traced)
     }
 
     /// Captures the step, and writes what it uploads where the graph reads it.
     fn capture(&mut self, graphs: &dyn Graphs, trace: Trace) -> Result<(Captured, Outcome)> {
         graphs.begin(self.device.id, true)?;
-        let (outcome, mut watched) = self.watched(Watch::Capture, trace);
+        let (outcome, mut traced) = self.traced(TraceMode::Capture, trace);
         let graph = graphs.end(self.device.id);
-        if let Some(why) = watched.obstacle {
+        if let Some(why) = traced.obstacle {
             return Err(Error::failure(why));
         }
         let (outcome, graph) = (outcome?, graph?);
-        let (Some(graph), Some(report)) = (graph, watched.report) else {
+        let (Some(graph), Some(report)) = (graph, traced.report) else {
             return Err(Error::failure("the backend captured no graph"));
         };
-        for (slot, data) in watched.pending {
-            watched.trace.slots[slot].fill(graphs, data)?;
+        for (slot, data) in traced.pending {
+            traced.trace.slots[slot].fill(graphs, data)?;
         }
-        Ok((Captured { trace: watched.trace, graph, report }, outcome))
+        Ok((Captured { trace: traced.trace, graph, report }, outcome))
     }
 
     fn read(&self, report: &Handle) -> Result<Vec<f64>> {

@@ -9,7 +9,7 @@ use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::cli::Replay;
-use crate::watched::Watched;
+use crate::finite_check::FiniteCheck;
 use crate::{backends, output};
 
 pub(super) fn run(args: &Replay) -> Result<()> {
@@ -24,12 +24,12 @@ pub(super) fn run(args: &Replay) -> Result<()> {
     let mut device = backends::device(&args.on.backend, args.on.device)?;
     // Schedules and plans follow the run's length, which the data set decides.
     let steps_per_epoch = RecipeData::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
-    let watched = Arc::new(Watched::new(device.backend));
-    device.backend = watched.clone();
+    let checked = Arc::new(FiniteCheck::new(device.backend));
+    device.backend = checked.clone();
     let mut trainer = Trainer::new(recipe, device, steps_per_epoch)?;
     trainer.restore(checkpoint)?;
     let report = trainer.train_step(&batch, true)?;
-    let culprit = watched.culprit();
+    let culprit = checked.culprit();
     if args.result.json {
         let losses: serde_json::Map<String, serde_json::Value> =
             report.scalars.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();

@@ -9,7 +9,7 @@ use palimpsest_core::{Backend, Device, Result};
 use serde::Serialize;
 
 /// Passes every call on; slow, as each result is copied to the host.
-pub(crate) struct Watched {
+pub(crate) struct FiniteCheck {
     inner: Arc<dyn Backend>,
     operations: AtomicU64,
     first: Mutex<Option<Culprit>>,
@@ -30,7 +30,7 @@ pub(crate) struct Culprit {
     pub(crate) inputs: Vec<String>,
 }
 
-impl Watched {
+impl FiniteCheck {
     pub(crate) fn new(inner: Arc<dyn Backend>) -> Self {
         Self { inner, operations: AtomicU64::new(0), first: Mutex::new(None) }
     }
@@ -77,7 +77,7 @@ fn describe(tensor: &HostTensor) -> String {
     format!("{shape:?} up to {largest:.3e}")
 }
 
-impl Wrapper for Watched {
+impl Wrapper for FiniteCheck {
     fn inner(&self) -> &dyn Backend {
         &*self.inner
     }
@@ -111,8 +111,8 @@ mod tests {
     fn a_watched_step_goes_as_the_run_s_does_and_its_first_bad_value_is_found() {
         let inner = micro::device();
         let recorder = Arc::new(Recorder::new(inner.backend));
-        let watched = Arc::new(Watched::new(recorder.clone()));
-        let device = DeviceHandle { backend: watched.clone(), id: inner.id };
+        let checked = Arc::new(FiniteCheck::new(recorder.clone()));
+        let device = DeviceHandle { backend: checked.clone(), id: inner.id };
         let recipe = micro::preset("paper", &["train.graph=on"]);
         let mut trainer = Trainer::new(recipe, device, 5).expect("a trainer");
         let mut steps = batches::series(5, 4, micro::SHAPE, 11);
@@ -121,10 +121,10 @@ mod tests {
         }
         assert_eq!(trainer.take_notices(), Vec::<String>::new());
         assert_eq!(recorder.replays(), 2);
-        assert!(watched.culprit().is_none());
+        assert!(checked.culprit().is_none());
         // A step with a look at attention has not been captured yet, so that every call is made.
         steps[4].pixels.fill(f32::NAN);
         trainer.train_step(&steps[4], true).expect("a step");
-        assert!(watched.culprit().is_some_and(|culprit| culprit.not_finite > 0));
+        assert!(checked.culprit().is_some_and(|culprit| culprit.not_finite > 0));
     }
 }

@@ -16,7 +16,7 @@ const SMALL: usize = 1 << 18;
 
 /// What is done beside watching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
+pub(super) enum TraceMode {
     /// Every call is done and written down.
     Record,
     /// Every call is done, if it is the one written down.
@@ -28,10 +28,10 @@ pub(super) enum Watch {
 }
 
 /// The backend of one step.
-pub(super) struct Staged {
+pub(super) struct TracingBackend {
     inner: Arc<dyn Backend>,
     device: Device,
-    watch: Watch,
+    mode: TraceMode,
     number: u64,
     tape: Mutex<Tape>,
 }
@@ -52,7 +52,7 @@ struct Tape {
 
 /// A result of the step.
 struct Node {
-    /// The number of its [`Staged`].
+    /// The number of its [`TracingBackend`].
     of: u64,
     number: usize,
     handle: Option<Handle>,
@@ -60,7 +60,7 @@ struct Node {
 }
 
 /// What came of watching a step.
-pub(super) struct Watched {
+pub(super) struct TraceOutcome {
     pub(super) trace: Trace,
     /// The tensor that is read back, where there is one.
     pub(super) report: Option<Handle>,
@@ -70,8 +70,8 @@ pub(super) struct Watched {
     pub(super) updated: bool,
 }
 
-impl Staged {
-    pub(super) fn new(inner: &Arc<dyn Backend>, device: Device, watch: Watch, trace: Trace) -> Arc<Self> {
+impl TracingBackend {
+    pub(super) fn new(inner: &Arc<dyn Backend>, device: Device, mode: TraceMode, trace: Trace) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let addresses = trace.given.iter().enumerate().map(|(i, handle)| (handle.address(), i)).collect();
         let tape = Tape {
@@ -87,24 +87,24 @@ impl Staged {
         Arc::new(Self {
             inner: inner.clone(),
             device,
-            watch,
+            mode,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             tape: Mutex::new(tape),
         })
     }
 
     /// Ends the watch. `report` is what the step would have read back, if it came that far.
-    pub(super) fn finish(&self, report: Option<&Tensor>) -> Watched {
+    pub(super) fn finish(&self, report: Option<&Tensor>) -> TraceOutcome {
         let mut tape = self.tape();
         let node = report.and_then(|report| report.handle().get::<Node>());
         if let Some(node) = node {
-            if self.watch == Watch::Record {
+            if self.mode == TraceMode::Record {
                 tape.trace.report = Some(node.number);
             } else if tape.at != tape.trace.entries.len() || tape.trace.report != Some(node.number) {
                 tape.obstacle.get_or_insert_with(|| "it ended earlier".to_owned());
             }
         }
-        Watched {
+        TraceOutcome {
             trace: std::mem::take(&mut tape.trace),
             report: node.and_then(|node| node.handle.clone()),
             pending: std::mem::take(&mut tape.pending),
@@ -118,7 +118,7 @@ impl Staged {
     }
 
     fn acts(&self) -> bool {
-        self.watch != Watch::Follow
+        self.mode != TraceMode::Follow
     }
 
     fn graphs(&self) -> Result<&dyn Graphs> {
@@ -142,7 +142,7 @@ impl Staged {
         let known = tape.addresses.get(&handle.address()).copied();
         let index = match known {
             Some(index) => index,
-            None if self.watch == Watch::Record => {
+            None if self.mode == TraceMode::Record => {
                 tape.trace.given.push(handle.clone());
                 tape.addresses.insert(handle.address(), tape.trace.given.len() - 1);
                 tape.trace.given.len() - 1
@@ -165,7 +165,7 @@ impl Staged {
     ) -> Result<Vec<Option<Handle>>> {
         let at = tape.at;
         tape.at += 1;
-        if self.watch == Watch::Record {
+        if self.mode == TraceMode::Record {
             let signature = |result: &Option<Handle>| {
                 result.as_ref().map(|handle| self.inner.signature(handle)).transpose()
             };
@@ -197,8 +197,8 @@ impl Staged {
 
 impl Tape {
     /// Holds a call against the one that is due.
-    fn meet(&mut self, watch: Watch, call: &Call) -> Result<()> {
-        if watch == Watch::Record {
+    fn meet(&mut self, mode: TraceMode, call: &Call) -> Result<()> {
+        if mode == TraceMode::Record {
             return Ok(());
         }
         let why = match self.trace.entries.get(self.at) {
@@ -216,7 +216,7 @@ impl Tape {
     }
 }
 
-impl Wrapper for Staged {
+impl Wrapper for TracingBackend {
     fn inner(&self) -> &dyn Backend {
         &*self.inner
     }
@@ -224,17 +224,17 @@ impl Wrapper for Staged {
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         let mut tape = self.tape();
         let call = Call::Upload(data.shape().clone(), data.dtype());
-        tape.meet(self.watch, &call)?;
+        tape.meet(self.mode, &call)?;
         let at = tape.slots;
         tape.slots += 1;
-        match self.watch {
-            Watch::Record => {
+        match self.mode {
+            TraceMode::Record => {
                 let last = small(&data).then(|| data.clone());
                 let handle = self.inner.upload(data, device)?;
                 tape.trace.slots.push(Slot { handle, last });
             }
-            Watch::Capture => tape.pending.push((at, data)),
-            Watch::Check | Watch::Follow => tape.trace.slots[at].fill(self.graphs()?, data)?,
+            TraceMode::Capture => tape.pending.push((at, data)),
+            TraceMode::Check | TraceMode::Follow => tape.trace.slots[at].fill(self.graphs()?, data)?,
         }
         let handle = tape.trace.slots[at].handle.clone();
         self.one(&mut tape, call, Some(handle))
@@ -251,11 +251,11 @@ impl Wrapper for Staged {
         let mut tape = self.tape();
         let error = tape.stop("it reads a value back in its middle".to_owned());
         // The step that is written down is done all the same.
-        match (self.watch, tensor.get::<Node>()) {
-            (Watch::Record | Watch::Check, Some(Node { handle: Some(handle), .. })) => {
+        match (self.mode, tensor.get::<Node>()) {
+            (TraceMode::Record | TraceMode::Check, Some(Node { handle: Some(handle), .. })) => {
                 self.inner.download(handle)
             }
-            (Watch::Record | Watch::Check, None) => self.inner.download(tensor),
+            (TraceMode::Record | TraceMode::Check, None) => self.inner.download(tensor),
             _ => Err(error),
         }
     }
@@ -264,16 +264,16 @@ impl Wrapper for Staged {
         let mut tape = self.tape();
         if matches!(op, Op::RandomNormal { .. } | Op::RandomUniform { .. }) {
             let error = tape.stop("it draws random values on the device".to_owned());
-            if self.watch != Watch::Record {
+            if self.mode != TraceMode::Record {
                 return Err(error);
             }
         }
         let (sources, inputs) = self.sources(&mut tape, inputs)?;
         let call = Call::Execute(op.clone(), sources);
-        tape.meet(self.watch, &call)?;
+        tape.meet(self.mode, &call)?;
         if matches!(op, Op::Adamw { .. }) && self.acts() {
             // Nothing has changed yet while a graph is captured.
-            tape.updated |= self.watch != Watch::Capture;
+            tape.updated |= self.mode != TraceMode::Capture;
         }
         let results = match self.acts() {
             true => Some(self.inner.execute(op, inputs, device)?.into_iter().map(Some).collect()),
@@ -286,7 +286,7 @@ impl Wrapper for Staged {
         let mut tape = self.tape();
         let (source, inner) = self.source(&mut tape, tensor.clone())?;
         let call = Call::Track(source);
-        tape.meet(self.watch, &call)?;
+        tape.meet(self.mode, &call)?;
         let result = self.acts().then(|| self.inner.track(&inner)).transpose()?;
         self.one(&mut tape, call, result)
     }
@@ -295,7 +295,7 @@ impl Wrapper for Staged {
         let mut tape = self.tape();
         let (source, inner) = self.source(&mut tape, tensor.clone())?;
         let call = Call::Detach(source);
-        tape.meet(self.watch, &call)?;
+        tape.meet(self.mode, &call)?;
         let result = self.acts().then(|| self.inner.detach(&inner)).transpose()?;
         self.one(&mut tape, call, result)
     }
@@ -305,7 +305,7 @@ impl Wrapper for Staged {
         let (loss, inner_loss) = self.source(&mut tape, loss)?;
         let (sources, inner) = self.sources(&mut tape, leaves.iter().map(|&leaf| leaf.clone()).collect())?;
         let call = Call::Backward(loss, sources);
-        tape.meet(self.watch, &call)?;
+        tape.meet(self.mode, &call)?;
         let results = match self.acts() {
             true => Some(self.inner.backward(inner_loss, &inner.iter().collect::<Vec<_>>())?),
             false => None,
@@ -317,7 +317,7 @@ impl Wrapper for Staged {
         let mut tape = self.tape();
         let call = Call::Recording(enabled);
         // A step that is not the one before is told at its next call.
-        if tape.meet(self.watch, &call).is_ok() && tape.obstacle.is_none() {
+        if tape.meet(self.mode, &call).is_ok() && tape.obstacle.is_none() {
             let results = self.acts().then(Vec::new);
             let _ = self.nodes(&mut tape, call, results);
         }
@@ -329,7 +329,7 @@ impl Wrapper for Staged {
     }
 }
 
-impl Graphs for Staged {
+impl Graphs for TracingBackend {
     fn begin(&self, _device: Device, _capture: bool) -> Result<()> {
         Err(nested())
     }
