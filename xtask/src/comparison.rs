@@ -6,7 +6,7 @@ use palimpsest_core::recipe::{Precision, Recipe};
 use serde_json::Value;
 
 use crate::energy::Joules;
-use crate::shapes::Flops;
+use crate::meta_backend::Flops;
 
 /// What a step of a contender told.
 #[derive(Debug, Clone, serde::Deserialize)]

@@ -11,7 +11,7 @@ use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{Device, DeviceHandle, Result};
 
-use crate::shapes::{Flops, Shapes};
+use crate::meta_backend::{Flops, MetaBackend};
 use crate::synthetic::Synthetic;
 
 /// What a step of a recipe takes, whatever runs it.
@@ -30,15 +30,15 @@ fn count(recipe: &Recipe, fused: bool) -> Result<Flops> {
     recipe.train.batch /= parts;
     recipe.train.accumulate = 1;
     recipe.train.checkpoint_blocks = 0;
-    let shapes = Arc::new(Shapes::new(fused));
-    let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
+    let meta = Arc::new(MetaBackend::new(fused));
+    let device = DeviceHandle { backend: meta.clone(), id: Device::Cpu };
     let mut source = Synthetic::new(&recipe);
     let steps = source.steps_per_epoch();
     let batch = source.next_batch()?;
     let mut trainer = Trainer::new(recipe, device, steps)?;
-    shapes.take();
+    meta.take();
     trainer.train_step(&batch, false)?;
-    let part = shapes.take();
+    let part = meta.take();
     Ok(Flops { forward: part.forward * parts as u64, backward: part.backward * parts as u64 })
 }
 
@@ -61,19 +61,19 @@ mod tests {
         let recipe = recipe(VIT_B, &["train.batch=1", "train.accumulate=1"]);
         assert_eq!((recipe.data.image_size, recipe.data.channels), (224, 3));
         let model = Model::build(&recipe).expect("a model");
-        let shapes = Arc::new(Shapes::new(true));
-        let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
+        let meta = Arc::new(MetaBackend::new(true));
+        let device = DeviceHandle { backend: meta.clone(), id: Device::Cpu };
         let batch = Synthetic::new(&recipe).next_batch().expect("a batch");
         let values = model.specs.initial(0).expect("weights");
         let dtype = palimpsest_core::DType::F32;
         let params = Params::upload(&device, values, dtype, dtype).expect("weights");
-        shapes.take();
+        meta.take();
         let images = device.floats(batch.shape, batch.pixels, dtype).expect("images");
         let patches = patchify(&images, model.geometry()).expect("patches");
         model.encoder.features(&params, &patches, model.geometry().depth).expect("features");
         // torchvision's table of weights gives vit_b_16 17.56 GFLOPS, each a multiplication with its addition, the
         // classifier of 768 x 1000 among them; papers round it to 17.6.
-        let macs = shapes.take().forward as f64 / 2.0 + 768.0 * 1000.0;
+        let macs = meta.take().forward as f64 / 2.0 + 768.0 * 1000.0;
         assert!((macs / 17.56e9 - 1.0).abs() < 2e-3, "{macs:e}");
     }
 

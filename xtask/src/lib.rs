@@ -21,7 +21,7 @@ mod progress;
 mod report;
 mod sample_sheet;
 mod session;
-mod shapes;
+mod meta_backend;
 mod synthetic;
 mod tensorboard;
 mod timed;

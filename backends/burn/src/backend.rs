@@ -99,7 +99,7 @@ impl Backend for Burn {
             _ => {
                 let gpu = self.gpus.open(device)?;
                 gpu.has(data.dtype())?;
-                caught("upload", || operations::upload::<Cube>(data, &gpu.seat))
+                caught("upload", || operations::upload::<Cube>(data, &gpu.types))
             }
             #[cfg(not(feature = "cube"))]
             _ => Err(without(device)),
@@ -121,7 +121,7 @@ impl Backend for Burn {
             #[cfg(feature = "cube")]
             _ => {
                 let gpu = self.gpus.open(device)?;
-                caught(name, || operations::execute::<Cube>(op, inputs, &gpu.seat))
+                caught(name, || operations::execute::<Cube>(op, inputs, &gpu.types))
             }
             #[cfg(not(feature = "cube"))]
             _ => Err(without(device)),

@@ -5,7 +5,7 @@ use burn_backend::{FloatDType, Scalar};
 use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{Error, Result, Shape};
 
-use crate::engine::{Engine, Seat, Tensor};
+use crate::engine::{DeviceTypes, Engine, Tensor};
 use crate::primitive::slices;
 use crate::value::{burn_shape, burn_type, extents};
 
@@ -48,7 +48,7 @@ pub(crate) fn run<E: Engine>(
     op: &Op,
     mut inputs: Vec<Tensor<E>>,
     bools: bool,
-    seat: &Seat<E>,
+    types: &DeviceTypes<E>,
 ) -> Result<Tensor<E>> {
     let kind = if bools { Kind::Bool } else { Kind::Int };
     let rest = inputs.split_off(1.min(inputs.len()));
@@ -63,12 +63,12 @@ pub(crate) fn run<E: Engine>(
             let [a, b] = broadcast::<E, 2>([x, next()?], kind);
             match (op, bools) {
                 (Op::Equal, true) => E::bool_equal(a, b),
-                (Op::Equal, false) => E::int_equal(a, b, seat.bools),
+                (Op::Equal, false) => E::int_equal(a, b, types.bools),
                 (_, true) => E::bool_and(E::bool_not(a), b),
-                (_, false) => E::int_lower(a, b, seat.bools),
+                (_, false) => E::int_lower(a, b, types.bools),
             }
         }
-        Op::Cast { dtype } => cast(x, *dtype, bools, seat),
+        Op::Cast { dtype } => cast(x, *dtype, bools, types),
         Op::Reshape { shape } if bools => E::bool_reshape(x, burn_shape(shape)),
         Op::Reshape { shape } => E::int_reshape(x, burn_shape(shape)),
         Op::Permute { axes } if bools => E::bool_permute(x, axes),
@@ -80,8 +80,8 @@ pub(crate) fn run<E: Engine>(
         Op::Expand { shape } => expand::<E>(x, shape, kind),
         Op::Concat { .. } | Op::Pad { .. } if bools => {
             // Through integers: burn lacks the boolean form, and masks are small.
-            let ints = std::iter::once(x).chain(rest).map(|t| cast(t, DType::I64, true, seat)).collect();
-            cast(run(op, ints, false, seat)?, DType::Bool, false, seat)
+            let ints = std::iter::once(x).chain(rest).map(|t| cast(t, DType::I64, true, types)).collect();
+            cast(run(op, ints, false, types)?, DType::Bool, false, types)
         }
         Op::Concat { axis } => {
             let all = std::iter::once(x).chain(rest).collect();
@@ -91,7 +91,8 @@ pub(crate) fn run<E: Engine>(
             let inner = extents(&x);
             let mut outer = inner.clone();
             outer[*axis] += before + after;
-            let border = E::int_full(burn_shape(&outer), Scalar::Int(*value as i64), &seat.device, seat.ints);
+            let border =
+                E::int_full(burn_shape(&outer), Scalar::Int(*value as i64), &types.device, types.ints);
             if inner.contains(&0) {
                 border
             } else {
@@ -123,11 +124,11 @@ pub(crate) fn where_<E: Engine>(condition: Tensor<E>, a: Tensor<E>, b: Tensor<E>
     if kind == Kind::Bool { E::bool_mask_where(b, condition, a) } else { E::int_mask_where(b, condition, a) }
 }
 
-fn cast<E: Engine>(x: Tensor<E>, dtype: DType, bools: bool, seat: &Seat<E>) -> Tensor<E> {
+fn cast<E: Engine>(x: Tensor<E>, dtype: DType, bools: bool, types: &DeviceTypes<E>) -> Tensor<E> {
     match (dtype, bools) {
         (DType::Bool, true) | (DType::I64, false) => x,
-        (DType::Bool, false) => E::int_not_equal_elem(x, Scalar::Int(0), seat.bools),
-        (DType::I64, true) => E::bool_into_int(x, seat.ints),
+        (DType::Bool, false) => E::int_not_equal_elem(x, Scalar::Int(0), types.bools),
+        (DType::I64, true) => E::bool_into_int(x, types.ints),
         (_, true) => E::bool_into_float(x, FloatDType::from(burn_type(dtype))),
         (_, false) => E::int_into_float(x, FloatDType::from(burn_type(dtype))),
     }

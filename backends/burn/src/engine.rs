@@ -35,7 +35,7 @@ pub(crate) trait Engine:
     ///
     /// # Errors
     /// A type or a value that the device has no room for.
-    fn upload(host: HostTensor, seat: &Seat<Self>) -> Result<Tensor<Self>>;
+    fn upload(host: HostTensor, types: &DeviceTypes<Self>) -> Result<Tensor<Self>>;
 
     /// A copy in host memory. A tracked value is given without its history.
     ///
@@ -47,7 +47,12 @@ pub(crate) trait Engine:
     ///
     /// # Errors
     /// The engine's own failure.
-    fn argsort(x: Tensor<Self>, axis: usize, descending: bool, seat: &Seat<Self>) -> Result<Tensor<Self>>;
+    fn argsort(
+        x: Tensor<Self>,
+        axis: usize,
+        descending: bool,
+        types: &DeviceTypes<Self>,
+    ) -> Result<Tensor<Self>>;
 
     /// Integers repeated along axes of extent 1, which need not be copied.
     fn expand_integers(x: Tensor<Self>, shape: &[usize]) -> Tensor<Self> {
@@ -66,7 +71,7 @@ pub(crate) trait Engine:
 
 /// A device, and how it holds core's types.
 #[derive(Debug)]
-pub(crate) struct Seat<E: BackendTypes> {
+pub(crate) struct DeviceTypes<E: BackendTypes> {
     pub(crate) device: E::Device,
     pub(crate) ints: IntDType,
     pub(crate) bools: BoolDType,

@@ -5,18 +5,18 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 use palimpsest_core::tensor::{DType, Op};
 use palimpsest_core::{HostTensor, Result};
 
-use crate::engine::{Engine, Seat};
+use crate::engine::{DeviceTypes, Engine};
 use crate::value::{Value, burn_type};
 use crate::{argsort, convert, fused};
 
 /// The processor.
-pub(crate) const HOST: Seat<Flex> =
-    Seat { device: FlexDevice, ints: IntDType::I64, bools: BoolDType::Native };
+pub(crate) const HOST: DeviceTypes<Flex> =
+    DeviceTypes { device: FlexDevice, ints: IntDType::I64, bools: BoolDType::Native };
 
 impl Engine for Flex {
     const HAS_SCALARS: bool = true;
 
-    fn upload(host: HostTensor, _: &Seat<Self>) -> Result<FlexTensor> {
+    fn upload(host: HostTensor, _: &DeviceTypes<Self>) -> Result<FlexTensor> {
         Ok(convert::from_host(host))
     }
 
@@ -24,7 +24,7 @@ impl Engine for Flex {
         convert::to_host(value.inner())
     }
 
-    fn argsort(x: FlexTensor, axis: usize, descending: bool, _: &Seat<Self>) -> Result<FlexTensor> {
+    fn argsort(x: FlexTensor, axis: usize, descending: bool, _: &DeviceTypes<Self>) -> Result<FlexTensor> {
         Ok(argsort::argsort(&x, axis, descending))
     }
 

@@ -6,15 +6,15 @@ use palimpsest_core::{DType, Error, Result};
 
 use burn_backend::TensorMetadata;
 
-use crate::engine::{Engine, Recorded, Seat};
+use crate::engine::{DeviceTypes, Engine, Recorded};
 use crate::execute;
 use crate::scalar::{handle, held, is_scalar};
 use crate::value::{Value, core_type};
 
-pub(crate) fn upload<E: Engine>(data: HostTensor, seat: &Seat<E>) -> Result<Handle> {
+pub(crate) fn upload<E: Engine>(data: HostTensor, types: &DeviceTypes<E>) -> Result<Handle> {
     let scalar = !E::HAS_SCALARS && data.shape().is_empty();
     let data = if scalar { HostTensor::new([1], data.into_data())? } else { data };
-    Ok(handle(Value::<E>::plain(E::upload(data, seat)?), scalar))
+    Ok(handle(Value::<E>::plain(E::upload(data, types)?), scalar))
 }
 
 pub(crate) fn signature<E: Engine>(tensor: &Handle) -> Result<(Shape, DType)> {
@@ -29,15 +29,19 @@ pub(crate) fn download<E: Engine>(tensor: &Handle) -> Result<HostTensor> {
     if is_scalar::<E>(tensor) { HostTensor::new([], data.into_data()) } else { Ok(data) }
 }
 
-pub(crate) fn execute<E: Engine>(op: &Op, inputs: Vec<Handle>, seat: &Seat<E>) -> Result<Vec<Handle>> {
+pub(crate) fn execute<E: Engine>(
+    op: &Op,
+    inputs: Vec<Handle>,
+    types: &DeviceTypes<E>,
+) -> Result<Vec<Handle>> {
     let scalars = !E::HAS_SCALARS && !inputs.is_empty() && inputs.iter().all(is_scalar::<E>);
     let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>>>()?;
     if E::HAS_SCALARS {
-        let outputs = execute::execute(op, inputs, seat)?;
+        let outputs = execute::execute(op, inputs, types)?;
         return Ok(outputs.into_iter().map(Handle::new).collect());
     }
     let (op, scalars) = held(op, scalars);
-    let outputs = execute::execute(&op, inputs, seat)?;
+    let outputs = execute::execute(&op, inputs, types)?;
     Ok(outputs.into_iter().map(|value| handle(value, scalars)).collect())
 }
 

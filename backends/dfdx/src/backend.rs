@@ -7,15 +7,15 @@ use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
 
+use crate::front::{DeviceFront, Front};
 use crate::recording;
 use crate::sampler::Sampler;
-use crate::seat::{Seat, Seated};
 use crate::session::Session;
 
 /// dfdx on all devices that it has here.
 pub struct Dfdx {
     /// The processor is the first.
-    seats: Vec<Box<dyn Seated>>,
+    fronts: Vec<Box<dyn Front>>,
     sampler: Sampler,
     /// Why there is no GPU among them.
     no_cuda: Option<Error>,
@@ -33,20 +33,21 @@ impl Dfdx {
     pub fn new() -> Self {
         let sampler = Sampler::new();
         let cpu = Session::new(Cpu::seed_from_u64(0), sampler.clone());
-        let mut seats: Vec<Box<dyn Seated>> = vec![Box::new(Seat::new(Device::Cpu, cpu, sampler.clone()))];
+        let mut fronts: Vec<Box<dyn Front>> =
+            vec![Box::new(DeviceFront::new(Device::Cpu, cpu, sampler.clone()))];
         let no_cuda = match gpu(&sampler) {
-            Ok(seat) => {
-                seats.push(seat);
+            Ok(front) => {
+                fronts.push(front);
                 None
             }
             Err(reason) => Some(reason),
         };
-        Self { seats, sampler, no_cuda }
+        Self { fronts, sampler, no_cuda }
     }
 
-    fn on(&self, device: Device) -> Result<&dyn Seated> {
-        if let Some(seat) = self.seats.iter().find(|seat| seat.device() == device) {
-            return Ok(&**seat);
+    fn on(&self, device: Device) -> Result<&dyn Front> {
+        if let Some(front) = self.fronts.iter().find(|front| front.device() == device) {
+            return Ok(&**front);
         }
         match (&self.no_cuda, device) {
             (Some(reason), Device::Cuda(_)) => Err(reason.clone()),
@@ -59,18 +60,18 @@ impl Dfdx {
     }
 
     /// Where a tensor is. One of another backend is refused there.
-    fn of(&self, tensor: &Handle) -> &dyn Seated {
-        &**self.seats.iter().find(|seat| seat.owns(tensor)).unwrap_or(&self.seats[0])
+    fn of(&self, tensor: &Handle) -> &dyn Front {
+        &**self.fronts.iter().find(|front| front.owns(tensor)).unwrap_or(&self.fronts[0])
     }
 }
 
 #[cfg(feature = "cuda")]
-fn gpu(sampler: &Sampler) -> Result<Box<dyn Seated>> {
-    crate::cuda::seat(sampler)
+fn gpu(sampler: &Sampler) -> Result<Box<dyn Front>> {
+    crate::cuda::front(sampler)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn gpu(_sampler: &Sampler) -> Result<Box<dyn Seated>> {
+fn gpu(_sampler: &Sampler) -> Result<Box<dyn Front>> {
     // The help depends on who built it.
     Err(Error::user("this library of the dfdx backend was built without CUDA"))
 }
@@ -83,19 +84,19 @@ impl Default for Dfdx {
 
 impl Backend for Dfdx {
     fn info(&self) -> BackendInfo {
-        let description = match self.seats.len() {
+        let description = match self.fronts.len() {
             1 => "dfdx on the processor below a tape and fused operations",
             _ => "dfdx on the processor and CUDA below a tape; fused operations on the processor",
         };
-        BackendInfo { description: description.to_owned(), ..self.seats[0].info() }
+        BackendInfo { description: description.to_owned(), ..self.fronts[0].info() }
     }
 
     fn devices(&self) -> Vec<Device> {
-        self.seats.iter().map(|seat| seat.device()).collect()
+        self.fronts.iter().map(|front| front.device()).collect()
     }
 
     fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
-        self.on(device).is_ok_and(|seat| seat.supports(op, dtype, device))
+        self.on(device).is_ok_and(|front| front.supports(op, dtype, device))
     }
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
@@ -139,6 +140,6 @@ impl Backend for Dfdx {
     }
 
     fn memory(&self, device: Device) -> MemoryStats {
-        self.on(device).map_or_else(|_| MemoryStats::default(), |seat| seat.memory(device))
+        self.on(device).map_or_else(|_| MemoryStats::default(), |front| front.memory(device))
     }
 }

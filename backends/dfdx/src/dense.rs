@@ -20,7 +20,7 @@ pub(crate) type Flat<E, H> = Tensor<(usize,), E, H>;
 /// A tensor without history. A clone shares the elements.
 #[derive(Clone)]
 pub(crate) struct Dense<E: Real, H: Engine<E>> {
-    kept: H::Kept<E>,
+    stored: H::Stored<E>,
     shape: Shape,
 }
 
@@ -28,7 +28,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     /// A tensor of elements on a device.
     pub(crate) fn new(flat: Flat<E, H>, shape: Shape) -> Self {
         debug_assert_eq!(flat.shape().0, shape.count());
-        Self { kept: H::keep(flat), shape }
+        Self { stored: H::store(flat), shape }
     }
 
     /// A tensor of host elements.
@@ -57,7 +57,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
     pub(crate) fn reshape(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         debug_assert_eq!(self.count(), shape.count());
-        Self { kept: self.kept, shape }
+        Self { stored: self.stored, shape }
     }
 
     /// The extents.
@@ -77,28 +77,28 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
 
     /// Where the elements are.
     pub(crate) fn device(&self) -> H {
-        H::lend(&self.kept).device().clone()
+        H::view(&self.stored).device().clone()
     }
 
     /// The elements in host memory.
     pub(crate) fn to_vec(&self) -> Vec<E> {
         let mut elements = vec![E::ZERO; self.count()];
         if !elements.is_empty() {
-            H::lend(&self.kept).copy_into(&mut elements);
+            H::view(&self.stored).copy_into(&mut elements);
         }
         elements
     }
 
     /// The elements, as dfdx has them.
     pub(crate) fn into_flat(self) -> Flat<E, H> {
-        H::give(self.kept)
+        H::take(self.stored)
     }
 
     /// All but the last axis as rows.
     pub(crate) fn matrix(&self) -> Matrix<E, H> {
         let width = self.width();
         let rows = self.shape.iter().rev().skip(1).product::<usize>();
-        H::lend(&self.kept).reshape_like(&(rows, width))
+        H::view(&self.stored).reshape_like(&(rows, width))
     }
 
     /// Rewrites the elements in host memory, whole rows of `width` at a time and in parallel; `f`
@@ -116,7 +116,7 @@ impl<E: Real, H: Engine<E>> Dense<E, H> {
         if self.count() == 0 {
             return self;
         }
-        Self::new(f(H::give(self.kept)), self.shape)
+        Self::new(f(H::take(self.stored)), self.shape)
     }
 
     /// self + other of one shape, in this one's memory where no one else holds it.

@@ -23,22 +23,22 @@ pub(crate) trait Hardware: Device<f32> + Device<f64> + Synchronize {
     const HOST: bool;
 
     /// How a tensor is held where any thread may come by. A clone shares the elements.
-    type Kept<E: Real>: Clone + Send + Sync + 'static
+    type Stored<E: Real>: Clone + Send + Sync + 'static
     where
         Self: Device<E>;
 
     /// Holds a tensor.
-    fn keep<E: Real>(flat: Flat<E, Self>) -> Self::Kept<E>
+    fn store<E: Real>(flat: Flat<E, Self>) -> Self::Stored<E>
     where
         Self: Device<E>;
 
     /// The tensor; it shares the elements.
-    fn lend<E: Real>(kept: &Self::Kept<E>) -> Flat<E, Self>
+    fn view<E: Real>(stored: &Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>;
 
     /// The tensor; the elements are its own where nobody else holds them.
-    fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
+    fn take<E: Real>(stored: Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>;
 }
@@ -46,29 +46,29 @@ pub(crate) trait Hardware: Device<f32> + Device<f64> + Synchronize {
 impl Hardware for Cpu {
     const HOST: bool = true;
 
-    type Kept<E: Real>
+    type Stored<E: Real>
         = Flat<E, Self>
     where
         Self: Device<E>;
 
-    fn keep<E: Real>(flat: Flat<E, Self>) -> Self::Kept<E>
+    fn store<E: Real>(flat: Flat<E, Self>) -> Self::Stored<E>
     where
         Self: Device<E>,
     {
         flat
     }
 
-    fn lend<E: Real>(kept: &Self::Kept<E>) -> Flat<E, Self>
+    fn view<E: Real>(stored: &Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>,
     {
-        kept.clone()
+        stored.clone()
     }
 
-    fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
+    fn take<E: Real>(stored: Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>,
     {
-        kept
+        stored
     }
 }

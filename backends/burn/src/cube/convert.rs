@@ -7,23 +7,23 @@ use palimpsest_core::{Error, Result};
 
 use super::Cube;
 use super::gpu::failure;
-use crate::engine::{Seat, Tensor};
+use crate::engine::{DeviceTypes, Tensor};
 use crate::value::{Value, burn_shape, extents};
 
 /// A tensor of host data.
-pub(super) fn from_host(host: HostTensor, seat: &Seat<Cube>) -> Result<Tensor<Cube>> {
+pub(super) fn from_host(host: HostTensor, types: &DeviceTypes<Cube>) -> Result<Tensor<Cube>> {
     let shape = burn_shape(host.shape());
-    let device = &seat.device;
+    let device = &types.device;
     Ok(match host.into_data() {
         HostData::F32(values) => Cube::float_from_data(TensorData::new(values, shape), device),
         HostData::F64(values) => Cube::float_from_data(TensorData::new(values, shape), device),
         HostData::Bf16(values) => Cube::float_from_data(TensorData::new(values, shape), device),
-        HostData::I64(values) if seat.ints == IntDType::I64 => {
+        HostData::I64(values) if types.ints == IntDType::I64 => {
             Cube::int_from_data(TensorData::new(values, shape), device)
         }
         HostData::I64(values) => Cube::int_from_data(TensorData::new(narrowed(values)?, shape), device),
         HostData::Bool(values) => {
-            let bools = TensorData::new(values, shape).convert_dtype(BurnType::Bool(seat.bools));
+            let bools = TensorData::new(values, shape).convert_dtype(BurnType::Bool(types.bools));
             Cube::bool_from_data(bools, device)
         }
     })

@@ -53,7 +53,7 @@ impl Devices {
     pub(crate) fn seed(&self, seed: u64) {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         for (_, gpu) in opened.iter() {
-            Cube::seed(&gpu.seat.device, seed);
+            Cube::seed(&gpu.types.device, seed);
         }
         if opened.is_empty() {
             // The device is only named: the generator belongs to the process.

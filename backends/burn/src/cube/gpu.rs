@@ -7,12 +7,12 @@ use palimpsest_core::tensor::{DType, OpKind};
 use palimpsest_core::{Error, Result};
 
 use super::{Cube, fused};
-use crate::engine::Seat;
+use crate::engine::DeviceTypes;
 
 /// A device that was opened, and what it can do.
 #[derive(Debug)]
 pub(crate) struct Gpu {
-    pub(crate) seat: Seat<Cube>,
+    pub(crate) types: DeviceTypes<Cube>,
     name: Device,
     wide: bool,
     brain: bool,
@@ -28,7 +28,7 @@ impl Gpu {
         let brain = has(BurnType::BF16);
         let ints = if has(BurnType::I64) { IntDType::I64 } else { IntDType::I32 };
         let bools: BoolDType = get_device_settings::<Cube>(&device).bool_dtype;
-        Self { seat: Seat { device, ints, bools }, name, wide, brain }
+        Self { types: DeviceTypes { device, ints, bools }, name, wide, brain }
     }
 
     fn holds(&self, dtype: DType) -> bool {
@@ -55,13 +55,13 @@ impl Gpu {
 
     /// Waits until all that was asked is done.
     pub(crate) fn synchronize(&self) -> Result<()> {
-        Cube::sync(&self.seat.device).map_err(|error| failure(&error))
+        Cube::sync(&self.types.device).map_err(|error| failure(&error))
     }
 
     /// What tensors take up, and what has been taken from the device for them: burn keeps memory that it
     /// took, so that is the most there was.
     pub(crate) fn memory(&self) -> MemoryStats {
-        let usage = Cube::memory_pool_usage(&self.seat.device);
+        let usage = Cube::memory_pool_usage(&self.types.device);
         MemoryStats {
             in_use: usage.as_ref().map(|usage| usage.bytes_in_use),
             peak: usage.map(|usage| usage.bytes_reserved),

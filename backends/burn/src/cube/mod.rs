@@ -17,7 +17,7 @@ pub(crate) use burn_cubecl::Cube;
 use palimpsest_core::tensor::Op;
 use palimpsest_core::{HostTensor, Result};
 
-use crate::engine::{Engine, Seat, Tensor};
+use crate::engine::{DeviceTypes, Engine, Tensor};
 use crate::total::Total;
 use crate::value::{Value, burn_shape, extents};
 
@@ -33,16 +33,21 @@ impl Total for Cube {
 impl Engine for Cube {
     const HAS_SCALARS: bool = false;
 
-    fn upload(host: HostTensor, seat: &Seat<Self>) -> Result<Tensor<Self>> {
-        convert::from_host(host, seat)
+    fn upload(host: HostTensor, types: &DeviceTypes<Self>) -> Result<Tensor<Self>> {
+        convert::from_host(host, types)
     }
 
     fn download(value: &Value<Self>) -> Result<HostTensor> {
         convert::to_host(value)
     }
 
-    fn argsort(x: Tensor<Self>, axis: usize, descending: bool, seat: &Seat<Self>) -> Result<Tensor<Self>> {
-        argsort::argsort(x, axis, descending, seat)
+    fn argsort(
+        x: Tensor<Self>,
+        axis: usize,
+        descending: bool,
+        types: &DeviceTypes<Self>,
+    ) -> Result<Tensor<Self>> {
+        argsort::argsort(x, axis, descending, types)
     }
 
     // CubeCL 0.11.3 reads indices past the end where they are one entry that was expanded: its `select` takes any

@@ -1,9 +1,10 @@
 //! dfdx on one GPU.
 //!
 //! dfdx's `Cuda` may not leave its thread, so one thread owns the device and all its tensors
-//! ([`thread`]); what other threads hold are numbers ([`room`]). NVIDIA's libraries are loaded when
+//! ([`thread`]); what other threads hold are numbers ([`arena`]). NVIDIA's libraries are loaded when
 //! they are first called ([`library`]), so that this library also loads where there are none.
 
+mod arena;
 mod blas;
 mod compiler;
 mod driver;
@@ -11,7 +12,6 @@ mod forward;
 mod library;
 mod memory;
 mod message;
-mod room;
 mod status;
 mod thread;
 
@@ -22,13 +22,13 @@ use palimpsest_core::{Error, Result, backend};
 
 use crate::dense::Flat;
 use crate::engine::Hardware;
+use crate::front::{DeviceFront, Front};
 use crate::fused::Fused;
 use crate::inputs::Inputs;
 use crate::real::Real;
 use crate::sampler::Sampler;
-use crate::seat::{Seat, Seated};
 use crate::value::Var;
-use room::Kept;
+use arena::Stored;
 
 /// dfdx's `Cuda` is built for one device of a process.
 const DEVICE: backend::Device = backend::Device::Cuda(0);
@@ -37,39 +37,39 @@ const DEVICE: backend::Device = backend::Device::Cuda(0);
 ///
 /// # Errors
 /// Its driver is missing or sees none.
-pub(crate) fn seat(sampler: &Sampler) -> Result<Box<dyn Seated>> {
+pub(crate) fn front(sampler: &Sampler) -> Result<Box<dyn Front>> {
     driver::look()?;
-    let workplace = thread::Gpu::new(sampler.clone());
-    Ok(Box::new(Seat::<Cuda, _>::new(DEVICE, workplace, sampler.clone())))
+    let executor = thread::Gpu::new(sampler.clone());
+    Ok(Box::new(DeviceFront::<Cuda, _>::new(DEVICE, executor, sampler.clone())))
 }
 
 impl Hardware for Cuda {
     const HOST: bool = false;
 
-    type Kept<E: Real>
-        = Kept<E>
+    type Stored<E: Real>
+        = Stored<E>
     where
         Self: Device<E>;
 
-    fn keep<E: Real>(flat: Flat<E, Self>) -> Self::Kept<E>
+    fn store<E: Real>(flat: Flat<E, Self>) -> Self::Stored<E>
     where
         Self: Device<E>,
     {
-        room::keep(flat)
+        arena::store(flat)
     }
 
-    fn lend<E: Real>(kept: &Self::Kept<E>) -> Flat<E, Self>
+    fn view<E: Real>(stored: &Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>,
     {
-        room::lend(kept)
+        arena::view(stored)
     }
 
-    fn give<E: Real>(kept: Self::Kept<E>) -> Flat<E, Self>
+    fn take<E: Real>(stored: Self::Stored<E>) -> Flat<E, Self>
     where
         Self: Device<E>,
     {
-        room::give(kept)
+        arena::take(stored)
     }
 }
 

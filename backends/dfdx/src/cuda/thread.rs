@@ -11,11 +11,11 @@ use palimpsest_core::backend::MemoryStats;
 use palimpsest_core::{Error, Result};
 
 use super::message::Message;
-use super::{blas, compiler, driver, memory, room};
+use super::{arena, blas, compiler, driver, memory};
+use crate::front::Executor;
 use crate::panics::caught;
 use crate::recording;
 use crate::sampler::Sampler;
-use crate::seat::Workplace;
 use crate::session::Session;
 
 /// How long either side looks for the other's word before it sleeps: waking costs 10 us and more,
@@ -39,7 +39,7 @@ impl Gpu {
     }
 }
 
-impl Workplace<Cuda> for Gpu {
+impl Executor<Cuda> for Gpu {
     fn run<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Session<Cuda>) -> Result<R> + Send + 'static,
@@ -91,12 +91,12 @@ impl Owner {
                 match device {
                     Ok(device) => {
                         driver::keep_freed_memory();
-                        room::open(door);
+                        arena::open(door);
                         drop(ready.send(Ok(())));
                         let session = Session::new(device, sampler);
                         serve(&session, &inbox);
                         // cudarc panics where a failing driver takes things back; nobody is left to tell.
-                        drop(catch_unwind(room::close));
+                        drop(catch_unwind(arena::close));
                         drop(catch_unwind(AssertUnwindSafe(|| drop(session))));
                     }
                     Err(error) => drop(ready.send(Err(error))),
@@ -126,7 +126,7 @@ fn serve(session: &Session<Cuda>, inbox: &Receiver<Message>) {
                 true
             }
             Message::Release(number) => {
-                room::release(number);
+                arena::release(number);
                 true
             }
             Message::Stop => false,

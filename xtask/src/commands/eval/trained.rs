@@ -15,9 +15,9 @@ use super::encoder::Measurable;
 use super::measured::{Compared, Measured};
 use super::saved;
 use crate::cli::Eval;
+use crate::meta_backend::MetaBackend;
 use crate::output;
 use crate::progress::{Progress, remaining};
-use crate::shapes::Shapes;
 
 /// A head on a data set.
 pub(super) struct HeadRun<'a> {
@@ -66,8 +66,8 @@ impl HeadRun<'_> {
     /// Tells what fitting would take: by counting the operations of one step, and by the time of the
     /// second of two steps on the backend (the first one allocates and tunes).
     fn plan(&self, recipe: &FinetuneRecipe, start: &EncoderStart, interrupted: &AtomicBool) -> Result<Value> {
-        let shapes = Arc::new(Shapes::new(true));
-        let device = DeviceHandle { backend: shapes.clone(), id: Device::Cpu };
+        let meta = Arc::new(MetaBackend::new(true));
+        let device = DeviceHandle { backend: meta.clone(), id: Device::Cpu };
         // Recomputed blocks would be counted twice.
         let mut counted = recipe.clone();
         counted.train.checkpoint_blocks = 0;
@@ -75,7 +75,7 @@ impl HeadRun<'_> {
         let device = self.run.trainer.device.clone();
         let timed = format!("{} {}", device.backend.info().name, device.id);
         let plan = (self.trained.plan)(&self.request(recipe, start, device, interrupted), 2)?;
-        let step = shapes.take().total() as f64 * recipe.train.accumulate as f64;
+        let step = meta.take().total() as f64 * recipe.train.accumulate as f64;
         let fits = if self.args.no_baseline { 1 } else { 2 } * self.args.seeds.len().max(1);
         let total = step * plan.steps as f64 * fits as f64;
         let seconds = plan.seconds_per_step * plan.steps as f64;

@@ -29,7 +29,7 @@ impl Flops {
 }
 
 /// See the module. It has every type.
-pub(crate) struct Shapes {
+pub(crate) struct MetaBackend {
     fused: bool,
     recording: AtomicBool,
     forward: AtomicU64,
@@ -49,7 +49,7 @@ struct Node {
     parents: Vec<Arc<Node>>,
 }
 
-impl Shapes {
+impl MetaBackend {
     /// `fused`: whether it takes fused operations whole.
     pub(crate) fn new(fused: bool) -> Self {
         let (recording, forward, backward) = (AtomicBool::new(true), AtomicU64::new(0), AtomicU64::new(0));
@@ -86,7 +86,7 @@ fn ancestors(root: &Arc<Node>) -> (HashSet<*const Node>, u64) {
     (seen, flops)
 }
 
-impl Backend for Shapes {
+impl Backend for MetaBackend {
     fn info(&self) -> BackendInfo {
         BackendInfo {
             name: "shapes".to_owned(),

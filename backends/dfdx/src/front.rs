@@ -14,8 +14,8 @@ use crate::session::Session;
 use crate::tape::Node;
 use crate::value::Value;
 
-/// The place where a device's work is done.
-pub(crate) trait Workplace<H>: Send + Sync {
+/// What does a device's work.
+pub(crate) trait Executor<H>: Send + Sync {
     /// Does it, and waits for the result.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ pub(crate) trait Workplace<H>: Send + Sync {
 }
 
 /// The host's processor works on the thread that asks.
-impl Workplace<Cpu> for Session<Cpu> {
+impl Executor<Cpu> for Session<Cpu> {
     fn run<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Session<Cpu>) -> Result<R> + Send + 'static,
@@ -44,7 +44,7 @@ impl Workplace<Cpu> for Session<Cpu> {
 }
 
 /// A backend of one device.
-pub(crate) trait Seated: Backend {
+pub(crate) trait Front: Backend {
     /// The device.
     fn device(&self) -> Device;
 
@@ -52,22 +52,22 @@ pub(crate) trait Seated: Backend {
     fn owns(&self, tensor: &Handle) -> bool;
 }
 
-/// A device of type `H`, whose work is done at `workplace`.
-pub(crate) struct Seat<H, W> {
+/// A device of type `H`, whose work is done at `executor`.
+pub(crate) struct DeviceFront<H, W> {
     device: Device,
-    workplace: W,
+    executor: W,
     sampler: Sampler,
     hardware: PhantomData<fn() -> H>,
 }
 
-impl<H: Fused, W: Workplace<H>> Seat<H, W> {
+impl<H: Fused, W: Executor<H>> DeviceFront<H, W> {
     /// A device.
-    pub(crate) fn new(device: Device, workplace: W, sampler: Sampler) -> Self {
-        Self { device, workplace, sampler, hardware: PhantomData }
+    pub(crate) fn new(device: Device, executor: W, sampler: Sampler) -> Self {
+        Self { device, executor, sampler, hardware: PhantomData }
     }
 }
 
-impl<H: Fused, W: Workplace<H>> Seated for Seat<H, W> {
+impl<H: Fused, W: Executor<H>> Front for DeviceFront<H, W> {
     fn device(&self) -> Device {
         self.device
     }
@@ -77,7 +77,7 @@ impl<H: Fused, W: Workplace<H>> Seated for Seat<H, W> {
     }
 }
 
-impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
+impl<H: Fused, W: Executor<H>> Backend for DeviceFront<H, W> {
     fn info(&self) -> BackendInfo {
         let description = format!("dfdx on {} below a tape and fused operations", self.device);
         BackendInfo { name: "dfdx".to_owned(), version: "0.13.0".to_owned(), description }
@@ -96,7 +96,7 @@ impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
     }
 
     fn upload(&self, data: HostTensor, _device: Device) -> Result<Handle> {
-        self.workplace.run(move |session| session.upload(data)).map(Handle::new)
+        self.executor.run(move |session| session.upload(data)).map(Handle::new)
     }
 
     fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
@@ -106,13 +106,13 @@ impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
         let value = Value::<H>::of(tensor)?.clone();
-        self.workplace.run(move |_| Session::download(&value))
+        self.executor.run(move |_| Session::download(&value))
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, _device: Device) -> Result<Vec<Handle>> {
         let inputs = inputs.into_iter().map(Value::take).collect::<Result<Vec<_>>>()?;
         let op = op.clone();
-        let outputs = self.workplace.run(move |session| session.execute(&op, inputs))?;
+        let outputs = self.executor.run(move |session| session.execute(&op, inputs))?;
         Ok(outputs.into_iter().map(Handle::new).collect())
     }
 
@@ -135,7 +135,7 @@ impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
     fn backward(&self, loss: Handle, leaves: &[&Handle]) -> Result<Vec<Option<Handle>>> {
         let loss = Value::<H>::take(loss)?;
         let leaves = leaves.iter().map(|leaf| Value::<H>::of(leaf).cloned()).collect::<Result<Vec<_>>>()?;
-        let found = self.workplace.run(move |session| session.backward(loss, &leaves))?;
+        let found = self.executor.run(move |session| session.backward(loss, &leaves))?;
         Ok(found.into_iter().map(|gradient| gradient.map(Handle::new)).collect())
     }
 
@@ -148,10 +148,10 @@ impl<H: Fused, W: Workplace<H>> Backend for Seat<H, W> {
     }
 
     fn synchronize(&self, _device: Device) -> Result<()> {
-        self.workplace.run(Session::synchronize)
+        self.executor.run(Session::synchronize)
     }
 
     fn memory(&self, _device: Device) -> MemoryStats {
-        self.workplace.memory()
+        self.executor.memory()
     }
 }
