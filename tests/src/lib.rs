@@ -4,7 +4,7 @@
 //! values that these made in `golden`.
 
 pub mod batches;
-pub mod contenders;
+pub mod candidates;
 pub mod differences;
 pub mod files;
 pub mod finetuning;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::energy::Joules;
 use crate::meta_backend::Flops;
 
-/// What a step of a contender told.
+/// What a step of a candidate told.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub(crate) struct Step {
     /// From 1.
@@ -52,13 +52,13 @@ impl StepTimes {
         ]
     }
 
-    /// What is timed of every contender alike: the step without data and corruption.
+    /// What is timed of every candidate alike: the step without data and corruption.
     pub(crate) fn computing(&self) -> f64 {
         self.forward + self.backward + self.optimiser
     }
 }
 
-/// A contender's whole run.
+/// A candidate's whole run.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) name: String,

@@ -246,10 +246,10 @@ impl Recipe {
         Ok(())
     }
 
-    /// SHA-256 of what decides the weights: the resolved recipe without the keys of [`cosmetic`].
+    /// SHA-256 of what decides the weights: the resolved recipe without the keys of [`ignored_by_hash`].
     pub fn hash(&self) -> String {
         let decisive: Vec<(String, String)> =
-            flatten(&self.table).into_iter().filter(|(key, _)| !cosmetic(key)).collect();
+            flatten(&self.table).into_iter().filter(|(key, _)| !ignored_by_hash(key)).collect();
         let mut sha = Sha256::new();
         for (key, value) in decisive {
             sha.update(format!("{key} = {value}\n"));
@@ -268,7 +268,7 @@ impl Recipe {
         keys.sort_unstable();
         keys.dedup();
         keys.into_iter()
-            .filter(|key| !cosmetic(key))
+            .filter(|key| !ignored_by_hash(key))
             .map(|key| (key, find(&before, key), find(&after, key)))
             .filter(|(_, a, b)| a != b)
             .map(|(key, a, b)| format!("{key}: {a} -> {b}"))
@@ -277,7 +277,7 @@ impl Recipe {
 }
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
-pub fn cosmetic(key: &str) -> bool {
+pub fn ignored_by_hash(key: &str) -> bool {
     const KEYS: [&str; 11] = [
         "name",
         // Its SHA-256 counts.

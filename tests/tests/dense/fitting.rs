@@ -10,7 +10,7 @@ use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
 use palimpsest_core::{DType, DeviceHandle, Result};
-use palimpsest_tests::contenders::contenders;
+use palimpsest_tests::candidates::candidates;
 use palimpsest_tests::micro;
 
 struct Silent;
@@ -107,7 +107,7 @@ fn every_backend_fits_every_head_alike() {
         };
         let due = loss(micro::device(), &[]);
         let near = |loss: f64, tolerance: f64| (loss - due).abs() <= tolerance * due.abs();
-        for (name, device) in contenders() {
+        for (name, device) in candidates() {
             let found = loss(device.clone(), &[]);
             assert!(near(found, BACKENDS), "{name}: {head} {settings:?}: {found} instead of {due}");
             if device.backend.supports(OpKind::Matmul, DType::Bf16, device.id) {

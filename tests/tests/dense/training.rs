@@ -11,7 +11,7 @@ use palimpsest_heads::detection::mask_rcnn::{MaskRcnn, MaskRcnnSettings};
 use palimpsest_heads::pyramid::{FeatureMap, SimplePyramidSettings};
 use palimpsest_heads::segmentation::{DecoderKind, SegmentationDecoder, segmentation_loss};
 use palimpsest_targets::{LabelMap, Object, Rle};
-use palimpsest_tests::contenders::{apart, contenders};
+use palimpsest_tests::candidates::{apart, candidates};
 use palimpsest_tests::micro;
 
 use crate::differences::{drawn, maps};
@@ -108,7 +108,7 @@ fn agree(build: &dyn Fn(&mut ParamSpecs) -> Loss) {
     let mut specs = ParamSpecs::default();
     let loss = build(&mut specs);
     let precise = outcome(&drawn(&micro::device(), &specs, DType::F64), &*loss).expect("runs");
-    for (name, device) in contenders() {
+    for (name, device) in candidates() {
         let found =
             outcome(&drawn(&device, &specs, DType::F32), &*loss).unwrap_or_else(|e| panic!("{name}: {e}"));
         let error = (found.0 - precise.0).abs() / precise.0.abs();
@@ -149,7 +149,7 @@ fn detection_on_every_backend() {
 #[test]
 fn a_few_steps_learn_two_images_by_heart() {
     use palimpsest_heads::detection::PostProcess;
-    for (name, device) in contenders() {
+    for (name, device) in candidates() {
         let mut specs = ParamSpecs::default();
         let settings = FcosSettings { width: 6, convs: 1, classes: 3 };
         let fcos = Fcos::new(&mut specs, &PYRAMID, &settings).expect("builds");

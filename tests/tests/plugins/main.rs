@@ -12,7 +12,7 @@ use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
-use palimpsest_tests::contenders::{apart, contenders};
+use palimpsest_tests::candidates::{apart, candidates};
 use palimpsest_tests::differences::check;
 use palimpsest_tests::libraries::library;
 use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
@@ -86,7 +86,7 @@ fn curve(recipe: &Recipe, device: &DeviceHandle, steps: usize) -> Vec<f64> {
 
 #[test]
 fn one_library_runs_on_every_backend() {
-    let (own, others) = (micro::device(), contenders());
+    let (own, others) = (micro::device(), candidates());
     for (name, recipe) in all() {
         let due = curve(&recipe, &own, 10);
         assert!(due.iter().all(|loss| loss.is_finite()), "{name}: {due:?}");

@@ -12,7 +12,7 @@ use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
-use palimpsest_tests::contenders::{apart, contenders};
+use palimpsest_tests::candidates::{apart, candidates};
 use palimpsest_tests::micro::{self, SHAPE};
 
 /// Tokens after three blocks: a few hundred sums in a row.
@@ -86,7 +86,7 @@ fn blocks_and_encoder() {
     for preset in ["paper", "mae"] {
         let recipe = recipe(preset);
         let due = tokens(&recipe, &burn);
-        for (name, device) in contenders() {
+        for (name, device) in candidates() {
             for (blocks, (due, found)) in due.iter().zip(tokens(&recipe, &device)).enumerate() {
                 let gap = apart(due, &found);
                 assert!(gap <= FORWARD, "{name}, {preset}, after {} blocks: {gap:e}", blocks + 1);
@@ -98,11 +98,11 @@ fn blocks_and_encoder() {
 #[test]
 fn objectives_and_gradients() {
     let burn = micro::device();
-    let contenders = contenders();
+    let candidates = candidates();
     for preset in presets() {
         let recipe = recipe(preset.name);
         let (losses, gradients) = one_pass(&recipe, &burn);
-        for (name, device) in &contenders {
+        for (name, device) in &candidates {
             let (found, found_gradients) = one_pass(&recipe, device);
             for ((what, due), (_, loss)) in losses.iter().zip(&found) {
                 // Entropies are differences from ln T, which is about 3: their own size is no scale.
@@ -129,11 +129,11 @@ fn objectives_and_gradients() {
 #[test]
 fn one_step_and_a_hundred() {
     let burn = micro::device();
-    let contenders = contenders();
+    let candidates = candidates();
     for preset in ["paper", "mae", "maskdit"] {
         let recipe = recipe(preset);
         let due = curve(&recipe, &burn);
-        for (name, device) in &contenders {
+        for (name, device) in &candidates {
             let found = curve(&recipe, device);
             let gaps: Vec<f64> = due.iter().zip(&found).map(|(a, b)| (a - b).abs() / a.abs()).collect();
             let worst = gaps.iter().copied().fold(0.0, f64::max);

@@ -40,8 +40,8 @@ pub(crate) struct Compare {
     #[arg(long, default_value_t = 100)]
     pub(crate) steps: usize,
     /// Steps before it is the next one's turn
-    #[arg(long, default_value_t = 5)]
-    pub(crate) turn: usize,
+    #[arg(long = "turn", default_value_t = 5)]
+    pub(crate) round: usize,
     /// First steps that are not timed
     #[arg(long, default_value_t = 10)]
     pub(crate) warm_up: usize,

@@ -2,7 +2,7 @@
 
 use super::{Comparison, Outcome, Step};
 
-/// What a contender's steps amount to.
+/// What a candidate's steps amount to.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Figures {
     pub(crate) name: String,
@@ -20,7 +20,7 @@ pub(crate) struct Figures {
     pub(crate) startup_s: f64,
     pub(crate) host_peak_mib: Option<f64>,
     pub(crate) device_peak_mib: Option<f64>,
-    /// The largest relative difference of the loss from the first contender's at the same step.
+    /// The largest relative difference of the loss from the first candidate's at the same step.
     pub(crate) loss_difference: f64,
     pub(crate) last_loss: f64,
     /// A step's floating-point operations over its median time.
@@ -54,7 +54,7 @@ fn joules_per_image(steps: &[Step], batch: usize, pick: impl Fn(&Step) -> Option
     Some(joules.iter().sum::<f64>() / (joules.len() * batch) as f64)
 }
 
-/// Figures of each contender; ratios and differences are to the first.
+/// Figures of each candidate; ratios and differences are to the first.
 pub(crate) fn summary(comparison: &Comparison) -> Vec<Figures> {
     let Comparison { outcomes, work, .. } = comparison;
     let warm = |outcome: &Outcome| comparison.warm_up.min(outcome.steps.len().saturating_sub(1));
@@ -115,7 +115,7 @@ fn three_digits(value: f64) -> String {
 pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
     let first = comparison.outcomes.first().map_or("", |o| o.name.as_str());
     let heads = [
-        "contender",
+        "candidate",
         "step ms",
         "quartiles",
         &format!("x {first}"),
@@ -159,10 +159,10 @@ pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
 }
 
 /// How the figures are to be read.
-pub(crate) const EXPLANATION: &str = "Every contender starts from the same weights and does the same steps on the same batches, masks \
+pub(crate) const EXPLANATION: &str = "Every candidate starts from the same weights and does the same steps on the same batches, masks \
 and noise values. They take turns of a few steps on the same machine. Step times are medians, after the warm-up, of \
 forward, backward and optimiser together; data and corruption are told apart. The loss difference is the largest \
-relative difference from the first contender's loss at the same step. TFLOP/s are the products of a step, two operations \
+relative difference from the first candidate's loss at the same step. TFLOP/s are the products of a step, two operations \
 for each multiplication and addition, over its time; backward counts one product for each factor's gradient, and blocks that are run again \
 count once. MFU is their share of the device's peak, dense, and for f32 without TF32. Joules are those of whole turns \
 after the warm-up, data and corruption included, as RAPL (processors and their memory) and NVML (the CUDA device) count them. \

@@ -24,7 +24,7 @@ pub(crate) fn page(findings: &Findings<'_>) -> String {
     let names: Vec<&str> = findings.observations.iter().map(|o| o.name.as_str()).collect();
     let images = findings.observations.first().map_or(0, |o| o.images);
     let mut body = format!(
-        "<header>\n<p class=\"eyebrow\">Palimpsest analysis</p>\n<h1>{}</h1>\n<p class=\"gist\">{images} test images, \
+        "<header>\n<p class=\"eyebrow\">Palimpsest analysis</p>\n<h1>{}</h1>\n<p class=\"title\">{images} test images, \
          never corrupted; features after each block and after the final norm.</p>\n</header>\n",
         esc(names.join(" and "))
     );

@@ -15,7 +15,7 @@ pub(super) fn report(comparison: &Comparison) -> String {
     let title =
         format!("Comparison of {}", outcomes.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", "));
     let mut body = format!(
-        "<header>\n<p class=\"eyebrow\">Palimpsest backends</p>\n<h1>{}</h1>\n<p class=\"gist\">{}</p>\n</header>\n",
+        "<header>\n<p class=\"eyebrow\">Palimpsest backends</p>\n<h1>{}</h1>\n<p class=\"title\">{}</p>\n</header>\n",
         esc(&title),
         esc(comparison.subject())
     );
@@ -34,8 +34,8 @@ pub(super) fn report(comparison: &Comparison) -> String {
     body.push_str(&section("Agreement", &(losses(outcomes).figure() + &gaps(outcomes).figure())));
     body.push_str(&section("Speed", &(times(outcomes, recipe).figure() + &split(comparison))));
     let told: Vec<Vec<String>> = outcomes.iter().map(|o| vec![esc(&o.name), esc(&o.description)]).collect();
-    let heads = ["contender", "what it is"].map(str::to_owned);
-    body.push_str(&section("Contenders", &table("results", &heads, &told)));
+    let heads = ["candidate", "what it is"].map(str::to_owned);
+    body.push_str(&section("Candidates", &table("results", &heads, &told)));
     body.push_str(&details("Environment", &format!("<pre>{}</pre>\n", esc(format!("{environment:#}")))));
     body.push_str(&details("Recipe", &format!("<pre>{}</pre>\n", esc(recipe.to_toml()))));
     page(&title, &body)

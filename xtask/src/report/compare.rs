@@ -15,7 +15,7 @@ pub(super) fn report(runs: &[Run]) -> String {
         .collect();
     let title = format!("Comparison of {} runs", runs.len());
     let mut body = format!(
-        "<header>\n<p class=\"eyebrow\">Palimpsest runs</p>\n<h1>{title}</h1>\n<p class=\"gist\">{}</p>\n{}</header>\n",
+        "<header>\n<p class=\"eyebrow\">Palimpsest runs</p>\n<h1>{title}</h1>\n<p class=\"title\">{}</p>\n{}</header>\n",
         esc(names.join(" · ")),
         overview(runs, &heads)
     );
@@ -30,7 +30,7 @@ pub(super) fn report(runs: &[Run]) -> String {
     body.push_str(&section("Training", &(wide + &grid(&small))));
     for (run, head) in runs.iter().zip(&heads) {
         let parts = [
-            format!("<p class=\"gist\">{}</p>\n", esc(recipe::gist(&run.recipe))),
+            format!("<p class=\"title\">{}</p>\n", esc(recipe::recipe_title(&run.recipe))),
             phases::bar(run),
             samples::show(&run.samples),
             "<h3>Warnings</h3>\n".to_owned(),

@@ -87,7 +87,7 @@ impl Overview {
         let step =
             |path: &std::path::PathBuf| path.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok();
         Self {
-            recipe: recipe::gist(&run.recipe),
+            recipe: recipe::recipe_title(&run.recipe),
             state: run.state(),
             finished,
             steps,

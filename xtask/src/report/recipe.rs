@@ -1,6 +1,6 @@
 //! The recipe in one line, in full, and compared with others.
 
-use palimpsest_core::recipe::cosmetic;
+use palimpsest_core::recipe::ignored_by_hash;
 use toml::{Table, Value};
 
 /// A value by its dotted key.
@@ -16,8 +16,8 @@ pub(super) fn number(recipe: &Table, key: &str) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|i| i as f64))
 }
 
-/// A recipe's gist for people.
-pub(super) fn gist(recipe: &Table) -> String {
+/// A recipe's title for people.
+pub(super) fn recipe_title(recipe: &Table) -> String {
     let text = |key: &str| find(recipe, key).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     let mut parts: Vec<String> = vec![];
     if let Some(kind) = text("encoder.kind") {
@@ -59,7 +59,7 @@ pub(super) fn differences(recipes: &[&Table]) -> Vec<(String, Vec<String>)> {
     keys.sort_unstable();
     keys.dedup();
     keys.into_iter()
-        .filter(|key| !cosmetic(key) || key.starts_with("eval."))
+        .filter(|key| !ignored_by_hash(key) || key.starts_with("eval."))
         .map(|key| {
             let of = |recipe: &Vec<(String, String)>| {
                 let found = recipe.iter().find(|(k, _)| k == key);

@@ -21,11 +21,11 @@ pub(super) fn report(run: &Run) -> String {
 
 fn header(run: &Run) -> String {
     let mut out = format!("<header>\n<p class=\"eyebrow\">Palimpsest run</p>\n<h1>{}</h1>\n", esc(&run.name));
-    let gist = recipe::gist(&run.recipe);
-    out.push_str(&match (&run.config, gist.is_empty()) {
+    let title = recipe::recipe_title(&run.recipe);
+    out.push_str(&match (&run.config, title.is_empty()) {
         (Err(why), _) => note(why),
         (Ok(_), true) => note("config.toml is half-written or no recipe."),
-        (Ok(_), false) => format!("<p class=\"gist\">{}</p>\n", esc(gist)),
+        (Ok(_), false) => format!("<p class=\"title\">{}</p>\n", esc(title)),
     });
     out.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts(run) {

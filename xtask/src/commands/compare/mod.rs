@@ -1,6 +1,6 @@
 //! `compare`: one recipe on several backends, in turn on the same machine.
 
-mod contender;
+mod candidate;
 pub(crate) mod inputs;
 mod tables;
 mod worker;
@@ -12,7 +12,7 @@ use palimpsest_core::recipe::Precision;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
-use self::contender::Contender;
+use self::candidate::Candidate;
 pub(crate) use self::worker::run as run_worker;
 use crate::cli::Compare;
 use crate::comparison::figures::{overview, summary};
@@ -26,7 +26,7 @@ use crate::{environment, output, report};
 pub(crate) fn run(args: Compare) -> Result<()> {
     let (path, mut overrides) = args.recipe.parts()?;
     overrides.push(format!("train.steps={}", args.steps));
-    // Values that every contender can be given.
+    // Values that every candidate can be given.
     overrides.push("eval.heads=[]".to_owned());
     let mut recipe = session::recipe(path.as_deref(), &overrides)?;
     if recipe.noise.is_some() {
@@ -34,7 +34,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         recipe = session::recipe(path.as_deref(), &overrides)?;
     }
     if !recipe.run.init_from.is_empty() {
-        return Err(Error::user("every contender starts from the recipe's seed")
+        return Err(Error::user("every candidate starts from the recipe's seed")
             .at("`init_from`")
             .help("drop it for the comparison"));
     }
@@ -52,9 +52,9 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         flops: flops::of_step(&recipe)?,
         peak: gpu.as_ref().and_then(Gpu::name).and_then(|name| gpu::peak(&name, bf16)),
     };
-    let mut contenders = vec![];
+    let mut candidates = vec![];
     for backend in &args.backends {
-        contenders.push(Contender::backend(backend, &config, args.device)?);
+        candidates.push(Candidate::backend(backend, &config, args.device)?);
     }
     let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
     if args.pytorch {
@@ -62,14 +62,14 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         let data = palimpsest_datasets::RecipeData::open(&recipe)?;
         let file = inputs::write(&recipe, &data, args.steps as u64, scratch.path())?;
         for mode in ["eager", "compile"] {
-            contenders.push(Contender::pytorch(mode, &file, args.device)?);
+            candidates.push(Candidate::pytorch(mode, &file, args.device)?);
         }
     }
-    if contenders.len() < 2 {
-        output::note("note: one contender alone is compared with nothing; give more --backends or --pytorch");
+    if candidates.len() < 2 {
+        output::note("note: one candidate alone is compared with nothing; give more --backends or --pytorch");
     }
-    interleave(&mut contenders, args.steps as u64, args.turn as u64, gpu.as_ref())?;
-    let outcomes: Vec<Outcome> = contenders.into_iter().map(Contender::finish).collect::<Result<_>>()?;
+    interleave(&mut candidates, args.steps as u64, args.round as u64, gpu.as_ref())?;
+    let outcomes: Vec<Outcome> = candidates.into_iter().map(Candidate::finish).collect::<Result<_>>()?;
     let mut environment = environment::of_comparison(&recipe, args.device, gpu.as_ref());
     environment["work"] = json!(work);
     let model = Model::build(&recipe)?;
@@ -86,17 +86,17 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     Ok(())
 }
 
-/// Every contender does `turn` steps, then the next; so all see the same machine.
-fn interleave(contenders: &mut [Contender], steps: u64, turn: u64, gpu: Option<&Gpu>) -> Result<()> {
+/// Every candidate does `round` steps, then the next; so all see the same machine.
+fn interleave(candidates: &mut [Candidate], steps: u64, round: u64, gpu: Option<&Gpu>) -> Result<()> {
     let meter = Meter::new(gpu);
     let mut done = 0;
     while done < steps {
-        let count = turn.clamp(1, steps - done);
-        for contender in contenders.iter_mut() {
-            contender.advance(count, &meter, gpu)?;
+        let count = round.clamp(1, steps - done);
+        for candidate in candidates.iter_mut() {
+            candidate.advance(count, &meter, gpu)?;
         }
         done += count;
-        let losses: Vec<String> = contenders.iter().map(Contender::tell).collect();
+        let losses: Vec<String> = candidates.iter().map(Candidate::tell).collect();
         output::note(&format!("step {done}/{steps}: {}", losses.join(" · ")));
     }
     Ok(())

@@ -54,13 +54,13 @@ impl HeadRun<'_> {
 
     /// The scores of an encoder with these weights; with images and features they are saved where a folder was
     /// named.
-    fn measured(&self, side: &str, seed: u64, params: &Params) -> Result<Measured> {
+    fn measured(&self, weights: &str, seed: u64, params: &Params) -> Result<Measured> {
         let data = self.data.labelled(&self.draw(seed))?;
         let task = frozen::task(&self.run.trainer, params, &*data, seed)?;
         let evaluation = self.head.evaluate(&task)?;
         let sizes = task.sizes()?;
         if let Some(out) = &self.args.out {
-            let folder = saved::folder(out, self.name, self.set, side, seed)?;
+            let folder = saved::folder(out, self.name, self.set, weights, seed)?;
             saved::artifacts(&folder, &evaluation.artifacts)?;
             saved::artifacts(&folder, &[task.stored_features()?])?;
             saved::scores(&folder, &evaluation.scores, sizes, None)?;

@@ -32,14 +32,14 @@ impl Compared {
         let mut out: Vec<_> = sides
             .into_iter()
             .filter(|(_, measured)| !measured.is_empty())
-            .map(|(side, measured)| (side, side_json(measured)))
+            .map(|(weights, measured)| (weights, weights_json(measured)))
             .collect();
         out.extend(self.plan.clone().map(|plan| ("plan", plan)));
         out
     }
 }
 
-fn side_json(measured: &[Measured]) -> Value {
+fn weights_json(measured: &[Measured]) -> Value {
     let figures = |m: &Measured| -> Map<String, Value> {
         m.scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect()
     };

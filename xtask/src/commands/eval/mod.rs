@@ -103,9 +103,9 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
 fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
     let mut eval = Map::new();
     for (name, compared) in heads {
-        for (side, json) in compared.to_json() {
-            let of_side = eval.entry(side).or_insert_with(|| json!({}));
-            of_side[*name] = json;
+        for (weights, json) in compared.to_json() {
+            let of_weights = eval.entry(weights).or_insert_with(|| json!({}));
+            of_weights[*name] = json;
         }
     }
     Value::Object(eval)

@@ -9,8 +9,8 @@ use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 /// ROOT/HEAD-DATA/SIDE-seedN, made.
-pub(super) fn folder(root: &Path, head: &str, set: &str, side: &str, seed: u64) -> Result<PathBuf> {
-    let folder = root.join(format!("{head}-{set}")).join(format!("{side}-seed{seed}"));
+pub(super) fn folder(root: &Path, head: &str, set: &str, weights: &str, seed: u64) -> Result<PathBuf> {
+    let folder = root.join(format!("{head}-{set}")).join(format!("{weights}-seed{seed}"));
     fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
     Ok(folder)
 }

@@ -108,15 +108,15 @@ impl HeadRun<'_> {
         &self,
         recipe: &FinetuneRecipe,
         start: &EncoderStart,
-        side: &'static str,
+        weights: &'static str,
         interrupted: &AtomicBool,
     ) -> Result<Measured> {
         let seed = recipe.train.seed;
         let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
-        let folder = saved::folder(&root, self.head.name, self.set, side, seed)?;
+        let folder = saved::folder(&root, self.head.name, self.set, weights, seed)?;
         let device = self.run.trainer.device.clone();
         let request = self.request(recipe, start, device, interrupted);
-        let title = format!("{} on {}, {side}, seed {seed}", self.head.name, self.set);
+        let title = format!("{} on {}, {weights}, seed {seed}", self.head.name, self.set);
         let mut watcher = Watcher { title, progress: None, lines: String::new() };
         let fitted = (self.trained.fit)(&request, &mut watcher);
         watcher.finish();

@@ -1,4 +1,4 @@
-//! A contender: a process of its own, which does steps when it is told to.
+//! A candidate: a process of its own, which does steps when it is told to.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::energy::Meter;
 use crate::gpu::Gpu;
 use crate::output;
 
-/// A running contender.
-pub(super) struct Contender {
+/// A running candidate.
+pub(super) struct Candidate {
     child: Child,
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
     outcome: Outcome,
 }
 
-impl Contender {
+impl Candidate {
     /// A backend, in a process of this driver.
     pub(super) fn backend(name: &str, config: &Path, device: Device) -> Result<Self> {
         // Built here, so that compiling is no part of its start.
@@ -64,12 +64,12 @@ impl Contender {
         let from = child.stdout.take().ok_or_else(|| Error::failure("no pipe"))?;
         let outcome =
             Outcome { name: name.to_owned(), description: String::new(), startup: 0.0, steps: vec![] };
-        let mut contender = Self { child, to, from: BufReader::new(from), outcome };
-        let ready: Value = contender.read()?;
-        contender.outcome.startup = started.elapsed().as_secs_f64();
+        let mut candidate = Self { child, to, from: BufReader::new(from), outcome };
+        let ready: Value = candidate.read()?;
+        candidate.outcome.startup = started.elapsed().as_secs_f64();
         let text = |key: &str| ready["info"][key].as_str().unwrap_or_default().to_owned();
-        contender.outcome.description = format!("{} ({})", text("description"), text("version"));
-        Ok(contender)
+        candidate.outcome.description = format!("{} ({})", text("description"), text("version"));
+        Ok(candidate)
     }
 
     fn read<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
@@ -89,7 +89,7 @@ impl Contender {
         let first = self.outcome.steps.len();
         let before = meter.read();
         if let Some(to) = &mut self.to {
-            // A contender that has ended is told by `read`.
+            // A candidate that has ended is told by `read`.
             drop(writeln!(to, "{count}").and_then(|()| to.flush()));
         }
         for _ in 0..count {

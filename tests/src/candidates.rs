@@ -18,7 +18,7 @@ fn libtorch() -> Option<PathBuf> {
 }
 
 /// The backends that are climbed with: burn through the C table must be there, and dfdx; tch where it was built.
-pub fn contenders() -> Vec<(&'static str, DeviceHandle)> {
+pub fn candidates() -> Vec<(&'static str, DeviceHandle)> {
     let mut found = vec![];
     for name in ["burn", "dfdx", "tch"] {
         let path = match library(name) {
