@@ -71,7 +71,7 @@ pub struct FinetunePass<'a, H: TaskHead> {
     pub features: &'a [Feature],
     /// Clean patches [B, L, C*p*p].
     pub patches: Tensor,
-    /// What is true of the images.
+    /// Their annotations.
     pub targets: &'a [H::Target],
     /// What the head draws from.
     pub draws: Draws,

@@ -10,7 +10,7 @@ use crate::recipe::DataSettings;
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
 
-/// A batch with what is true of its images, in their order.
+/// A batch with the annotation of each of its images, in their order.
 #[derive(Debug, Clone)]
 pub struct Examples<T> {
     /// The images.

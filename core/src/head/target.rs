@@ -1,6 +1,6 @@
-//! What is true of an image, by type.
+//! The annotation of an image, by type.
 
-/// What is true of an image: what a head learns to tell.
+/// The annotation of an image: what a head learns to tell.
 pub trait Target: Clone + Send + Sync + 'static {
     /// What the data have to give, for messages: `a class for each image`.
     const NAME: &'static str;

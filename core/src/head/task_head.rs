@@ -79,7 +79,7 @@ pub struct Artifact {
 
 /// Scores that are gathered batch by batch.
 pub trait Metric<T, P> {
-    /// Adds images with what is true of them and what was predicted.
+    /// Adds images with their annotations and what was predicted.
     ///
     /// # Errors
     /// Predictions that don't fit the targets.

@@ -1,4 +1,4 @@
-//! Targets that are made from the images themselves: what a head of one's own needs least for.
+//! Targets that are made from the images themselves: the simplest source of targets for a custom head.
 
 use std::sync::Arc;
 

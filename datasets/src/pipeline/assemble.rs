@@ -33,7 +33,7 @@ pub struct Assembler<S> {
 
 /// What one slot of a batch got.
 struct Slot<T> {
-    /// The sample and what is true of it, or none if none could be had.
+    /// The sample and its annotation, or none if none could be had.
     found: Option<(usize, T)>,
     broken: Vec<(usize, Error)>,
 }
@@ -42,7 +42,7 @@ struct Slot<T> {
 pub(crate) struct Assembled<T> {
     /// The images; slots that got none are left out.
     pub(crate) batch: Batch,
-    /// What is true of them.
+    /// Their annotations.
     pub(crate) targets: Vec<T>,
     /// How many slots got none.
     pub(crate) empty: usize,

@@ -65,7 +65,7 @@ impl<S: SampleSource> EvalLoader<S> {
         &self.broken
     }
 
-    /// The next batch with what is true of its images.
+    /// The next batch with the annotation of each of its images.
     pub fn next_examples(&mut self) -> Option<Result<Examples<S::Target>>> {
         while !self.done {
             let made = match &mut self.source {

@@ -202,7 +202,7 @@ impl<S: SampleSource> Loader<S> {
         Ok(Examples { batch: made.batch, targets: made.targets })
     }
 
-    /// The next batch with what is true of its images.
+    /// The next batch with the annotation of each of its images.
     ///
     /// # Errors
     /// More broken files than are forgiven.

@@ -8,9 +8,9 @@ use palimpsest_core::random::Philox;
 
 use crate::transform::{Scratch, Transform};
 
-/// Makes the images of batches one by one, each with what is true of it.
+/// Makes the images of batches one by one, each with its annotation.
 pub trait SampleSource: Send + Sync + 'static {
-    /// What is true of an image.
+    /// The annotation of an image.
     type Target: Send + 'static;
 
     /// How many samples there are.

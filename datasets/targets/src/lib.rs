@@ -1,4 +1,4 @@
-//! What is true of an image beyond its class: which class each pixel has, where objects are.
+//! The annotation of an image beyond its class: which class each pixel has, where objects are.
 //!
 //! Readers (`datasets`) make these types, heads and metrics (`heads`) use them; neither depends on
 //! the other. What both draw is here too: overlays and sheets of images.

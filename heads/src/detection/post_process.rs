@@ -24,7 +24,7 @@ pub struct Detection {
     pub edges: BoxXyxy,
     /// The class, an index into the data set's.
     pub class: usize,
-    /// How sure the detector is, 0..=1.
+    /// The score, 0..=1.
     pub score: f64,
 }
 
@@ -52,7 +52,7 @@ pub struct PostProcess {
 }
 
 impl PostProcess {
-    /// Cut to the image, large enough to be seen, suppressed class by class; the best first.
+    /// Clips boxes to the image, drops those too small to be seen, suppresses class by class; the best first.
     pub fn select(&self, mut found: Vec<Detection>, image: [usize; 2]) -> Vec<Detection> {
         found.iter_mut().for_each(|f| f.edges = f.edges.clipped(image));
         found.retain(|f| f.score > self.score_threshold && f.edges.width() > 0.01 && f.edges.height() > 0.01);

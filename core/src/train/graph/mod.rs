@@ -143,7 +143,7 @@ impl Stepper {
         let whole = started.elapsed().as_secs_f64();
         if let Some(why) = traced.obstacle {
             self.give_up(&why);
-            // Done all the same, unless it stopped before anything had changed.
+            // The step was executed; it is retried only if no weight was updated.
             if outcome.is_err() && !traced.updated {
                 return at.eager();
             }

@@ -81,7 +81,7 @@ impl HeadRun<'_> {
         let seconds = plan.seconds_per_step * plan.steps as f64;
         let [train, test] = plan.images;
         output::line(&format!(
-            "{} on {}: {:.2} M parameters, {:.2} M of them trained; {train} training and {test} test images in {} \
+            "{} on {}: {:.2} M parameters, {:.2} M trainable; {train} training and {test} test images in {} \
              classes; {} steps of {}, {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all; about {} of training \
              each, {} in all on {timed}",
             self.head.name,
