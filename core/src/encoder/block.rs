@@ -1,5 +1,7 @@
 //! A pre-norm transformer block with LayerScale (Touvron et al., CaiT, 2021) and drop path (Huang
 //! et al., stochastic depth, 2016).
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use super::attention::Tapped;
 use super::{BlockContext, Probabilities};
@@ -61,9 +63,6 @@ impl Block {
     }
 
     /// x [B, N, D] -> the same shape. `index` is the block's number for drop path and taps.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(
         &self,
         params: &Params,
@@ -119,9 +118,6 @@ pub struct DropPath {
 
 impl DropPath {
     /// Draws the branches of `depth` blocks; the rate of block i is `rate * i / (depth - 1)`.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn draw(
         device: &DeviceHandle,
         draws: Draws,

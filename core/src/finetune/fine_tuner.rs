@@ -1,4 +1,6 @@
 //! Fine-tuning: an encoder with a head on it, stepped by an engine.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -182,9 +184,6 @@ impl<H: TaskHead> FineTuner<H> {
     }
 
     /// The forward pass of a batch at a step, with drop path in training.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn pass<'a>(
         &'a self,
         examples: &'a Examples<H::Target>,
@@ -198,9 +197,6 @@ impl<H: TaskHead> FineTuner<H> {
 
     /// One optimiser step. Nothing changes where a loss or gradient is not finite: the report then tells
     /// it, and the caller stops.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn train_step(&mut self, examples: &Examples<H::Target>) -> Result<StepReport> {
         let FinetuneSettings { accumulate, seed, drop_path, .. } = self.recipe.train;
         let part = examples.batch.len() / accumulate;
@@ -218,9 +214,6 @@ impl<H: TaskHead> FineTuner<H> {
     }
 
     /// What the head predicts of a batch.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn predict(&self, params: &Params, batch: &crate::data::Batch) -> Result<Vec<H::Prediction>> {
         let _quiet = NoGrad::new(&*self.device.backend);
         let Network { encoder, head, features, .. } = &self.network;
@@ -229,9 +222,6 @@ impl<H: TaskHead> FineTuner<H> {
     }
 
     /// Encoder and head as they are scored, as a checkpoint whose recipe is this fine-tuning's.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn checkpoint(&self, start: &EncoderStart) -> Result<Checkpoint> {
         let scored = self.scored_params();
         let named = self.specs.specs().iter().zip(scored.tensors());

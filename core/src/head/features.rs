@@ -1,4 +1,6 @@
 //! What a head is shown of the encoder.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::ops::Range;
 
@@ -84,9 +86,6 @@ impl HeadFeatures {
     }
 
     /// The patch tokens as an image, [B, D, H / p, W / p].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn grid(&self, feature: usize) -> Result<Tensor> {
         let g = &self.geometry;
         let [batch, _, dim] = self.tokens[feature].shape().array()?;
@@ -146,9 +145,6 @@ pub(crate) fn collect(
 }
 
 /// The features of clean patches [B, L, C*p*p], without drop path.
-///
-/// # Errors
-/// The backend's failure.
 pub fn encode(
     encoder: &dyn Encoder,
     params: &Params,

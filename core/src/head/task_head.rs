@@ -1,4 +1,6 @@
 //! The trait of a head that is trained with the encoder in the loop.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use super::{Feature, HeadFeatures, Scores, Target, encode};
 use crate::data::Batch;
@@ -132,16 +134,10 @@ pub trait TaskHead: Sized + Send + Sync + 'static {
     ) -> Result<Vec<NamedLoss>>;
 
     /// What it predicts of each image.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn predict(&self, params: &Params, features: &HeadFeatures) -> Result<Vec<Self::Prediction>>;
 
     /// What it predicts of a batch as the data give it for testing: where images are larger than the
     /// encoder's, a head slides a window here.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn infer(&self, inference: &Inference<'_>, batch: &Batch) -> Result<Vec<Self::Prediction>> {
         self.predict(inference.params, &inference.encode(batch)?)
     }

@@ -1,4 +1,6 @@
 //! A step's forward pass: from patches to losses.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -40,9 +42,6 @@ impl Forward {
 
 impl Model {
     /// The whole forward pass.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn forward(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Forward> {
         let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;
@@ -50,9 +49,6 @@ impl Model {
     }
 
     /// From patches to the tokens that enter block 0, [B, P + K, D].
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn embed(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Tensor> {
         let patches = match &prepared.noised {
             Some(noised) if self.site.encoder_sees_patches(prepared.plan) => &noised.patches,
@@ -111,9 +107,6 @@ impl Model {
     }
 
     /// Runs some of the blocks on tokens [B, P + K, D], with the noise before its block.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn run_blocks(
         &self,
         params: &Params,
@@ -203,9 +196,6 @@ impl Model {
     }
 
     /// From the last block's tokens to losses.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn losses(
         &self,
         params: &Params,
@@ -226,9 +216,6 @@ impl Model {
 
     /// The restored patches [B, L, C*p*p] as pixels, where an objective restores something that can
     /// be shown.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn restored_pixels(&self, params: &Params, prepared: &StepInputs<'_>) -> Result<Option<Tensor>> {
         let tokens = self.embed(params, prepared)?;
         let (tokens, attention) = self.run_blocks(params, tokens, 0..self.geometry().depth, prepared)?;

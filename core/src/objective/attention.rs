@@ -1,4 +1,6 @@
 //! What attention does between masked and noised tokens.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use crate::Result;
 use crate::corruption::{CorruptionPlan, Role};
@@ -24,9 +26,6 @@ pub struct AttentionStatistics {
 impl AttentionStatistics {
     /// The weights of a plan for an encoder with `prefix` tokens in front; `None` where M or V is
     /// empty.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn new(
         plan: &CorruptionPlan,
         prefix: usize,
@@ -63,9 +62,6 @@ impl AttentionStatistics {
     }
 
     /// mean over blocks, heads and masked rows of log N - H(row): 0 for uniform rows.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn row_entropy_gap(&self, blocks: &[&Probabilities]) -> Result<Tensor> {
         let entropy =
             mean_over_blocks(blocks, |probs| probs.row_entropy()?.mul(&self.masked_rows)?.sum_all())?;
@@ -73,17 +69,11 @@ impl AttentionStatistics {
     }
 
     /// mean over blocks, heads and masked rows of the attention that goes to noised tokens.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn masked_to_noised(&self, blocks: &[&Probabilities]) -> Result<Tensor> {
         mean_over_blocks(blocks, |probs| mass(probs, &self.masked_rows, &self.noised))
     }
 
     /// mean over blocks, heads and noised rows of the attention that goes to masked tokens.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn noised_to_masked(&self, blocks: &[&Probabilities]) -> Result<Tensor> {
         mean_over_blocks(blocks, |probs| mass(probs, &self.noised_rows, &self.masked))
     }

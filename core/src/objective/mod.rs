@@ -1,4 +1,6 @@
 //! What is minimised. One file an objective; each returns named losses that are logged one by one.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 mod attention;
 pub mod kind;
@@ -34,15 +36,9 @@ pub trait Objective: Send + Sync {
     }
 
     /// The loss, a scalar, before its weight.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn loss(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>>;
 
     /// The restored patches [B, L, C*p*p] as pixels, if it restores something that can be shown.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn restored_pixels(&self, step: &StepOutput<'_>) -> Result<Option<Tensor>> {
         let _ = step;
         Ok(None)

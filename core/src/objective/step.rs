@@ -1,4 +1,6 @@
 //! What a training step produced, for objectives to read.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,9 +25,6 @@ pub struct TokenWeights {
 
 impl TokenWeights {
     /// The weights of a plan.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn new(plan: &CorruptionPlan, device: &DeviceHandle, dtype: DType) -> Result<Self> {
         let mean_over = |wanted: &dyn Fn(Role) -> bool| -> Result<Option<Tensor>> {
             let count = plan.roles.iter().filter(|&&role| wanted(role)).count();
@@ -75,9 +74,6 @@ impl StepOutput<'_> {
     }
 
     /// What attention between masked and noised tokens is weighted with; `None` where there are none of either.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn attention_statistics(&self) -> Result<Option<AttentionStatistics>> {
         let TargetInput { geometry, patches, .. } = self.input;
         AttentionStatistics::new(self.plan, geometry.prefix, &patches.device(), patches.dtype())

@@ -1,4 +1,6 @@
 //! What tokens are restored to. A target is made apart from the loss that compares with it.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 pub mod kind;
 mod needs;
@@ -64,15 +66,9 @@ pub trait Target: Send + Sync {
     }
 
     /// Targets [B, L, width]; no gradient flows through them.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor>;
 
     /// A prediction of this target as pixels, for images; `None` where it is no image.
-    ///
-    /// # Errors
-    /// The backend's failure.
     fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
         let _ = (prediction, input);
         Ok(None)

@@ -1,4 +1,6 @@
 //! The gradients of a step, all at once or with blocks recomputed in the backward pass.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::borrow::Borrow;
 use std::ops::Range;
@@ -36,9 +38,6 @@ pub trait Pass {
         0
     }
     /// The tokens that enter block 0.
-    ///
-    /// # Errors
-    /// The backend's failure; so for all that follow.
     fn embed(&self, params: &Params) -> Result<Tensor>;
     /// Runs some of the blocks.
     fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)>;
@@ -83,9 +82,6 @@ fn scalars(forward: Forward) -> Result<(Tensor, Scalars)> {
 }
 
 /// Forward and backward pass of a pre-training step; see [`gradients_of`].
-///
-/// # Errors
-/// The backend's failure.
 pub fn gradients(
     model: &Model,
     params: &Params,
@@ -97,9 +93,6 @@ pub fn gradients(
 
 /// Forward and backward pass. With `checkpoint_blocks` of n > 0 only the inputs of every n blocks
 /// are kept, and the blocks are run again in the backward pass (Chen et al. 2016).
-///
-/// # Errors
-/// The backend's failure.
 pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) -> Result<Gradients> {
     if checkpoint_blocks > 0 {
         return recomputed(pass, params, checkpoint_blocks);

@@ -1,4 +1,6 @@
 //! Pre-training: the model with its plans, stepped by an engine.
+//!
+//! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -129,9 +131,6 @@ impl Trainer {
 
     /// One optimiser step on a batch. Nothing changes where a loss or gradient is not finite: the
     /// report then tells it, and the caller stops. `observe` also measures attention.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn train_step(&mut self, batch: &Batch, observe: bool) -> Result<StepReport> {
         let started = Instant::now();
         let parts = self.parts(batch)?;
@@ -172,9 +171,6 @@ impl Trainer {
     }
 
     /// The state as a checkpoint.
-    ///
-    /// # Errors
-    /// The backend's failure.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let names = || self.model.specs.specs().iter().map(|spec| spec.name.as_str());
         let mut tensors = vec![];
