@@ -2,6 +2,45 @@
 //!
 //! This crate holds what a recipe is made of. It names no tensor library, no data format and no
 //! user interface: backends, data sets, heads and the driver depend on it, never the reverse.
+//! To read it, begin with [`model`], which walks a step of a masked autoencoder with shapes.
+//!
+//! A masked autoencoder, pre-trained on made-up images with any [`Backend`]:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use palimpsest_core::data::Batch;
+//! use palimpsest_core::recipe::Recipe;
+//! use palimpsest_core::train::Trainer;
+//! use palimpsest_core::{Backend, Device, DeviceHandle, Result};
+//!
+//! const RECIPE: &str = r#"
+//! preset = "mae"
+//! train = { batch = 32, steps = 100 }
+//! data = { image_size = 32, channels = 1, mean = [0.5], std = [0.25] }
+//! encoder = { size = "micro", patch = 4 }
+//! "#;
+//!
+//! fn pretrain(backend: Arc<dyn Backend>) -> Result<()> {
+//!     let recipe = Recipe::parse("example", RECIPE, &[])?;
+//!     let device = DeviceHandle { backend, id: Device::Cpu };
+//!     let mut trainer = Trainer::new(recipe, device, 10)?; // ten steps are an epoch
+//!     while trainer.step_count() < trainer.total_steps {
+//!         let batch = Batch {
+//!             pixels: vec![0.5; 32 * 32 * 32], // normalised, [B, C, H, W]
+//!             shape: [32, 1, 32, 32],
+//!             labels: vec![-1; 32],
+//!             indices: (0..32).collect(),
+//!             first_sample: 32 * trainer.step_count(), // what masks and noise are keyed by
+//!         };
+//!         let report = trainer.train_step(&batch, false)?;
+//!         println!("step {} loss {:.4}", report.step, report.loss());
+//!     }
+//!     trainer.checkpoint()?.write("mae.safetensors".as_ref())
+//! }
+//! # let _ = pretrain;
+//! # Recipe::parse("example", RECIPE, &[]).unwrap();
+//! ```
 
 pub mod backend;
 pub mod corruption;

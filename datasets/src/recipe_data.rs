@@ -214,7 +214,7 @@ impl RecipeData {
             filter: Filter::Bilinear,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
-        let options = self.source.feed(recipe.train.batch, recipe.run.seed);
+        let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
         let images = Images { dataset: self.parts.train.clone(), transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }
@@ -225,7 +225,7 @@ impl RecipeData {
     /// A number out of range.
     pub fn test_images(&self, batch: usize) -> Result<EvalLoader> {
         let images = Images { dataset: self.parts.test.clone(), transform: self.middle()? };
-        EvalLoader::over(images, &self.source.feed(batch, 0))
+        EvalLoader::over(images, &self.source.loader_options(batch, 0))
     }
 
     /// The first images of the test part, to be looked at.
@@ -251,7 +251,7 @@ impl RecipeData {
                     .help("give every image a class, or set eval.heads = []"));
             }
         }
-        let options = self.source.feed(BATCH, draw.seed);
+        let options = self.source.loader_options(BATCH, draw.seed);
         Ok(Box::new(ClassExamples::plain(&self.parts, draw, &self.middle()?, options)?))
     }
 

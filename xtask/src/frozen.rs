@@ -1,7 +1,7 @@
 //! Heads on frozen features of a run's encoder.
 
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
-use palimpsest_core::head::{Class, LabelledSplits, Task};
+use palimpsest_core::head::{Class, FrozenEval, LabelledSplits};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
@@ -50,10 +50,10 @@ pub(crate) fn task<'a>(
     params: &'a Params,
     data: &'a dyn LabelledSplits<Class>,
     seed: u64,
-) -> Result<Task<'a>> {
+) -> Result<FrozenEval<'a>> {
     let pooling: Pooling =
         trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
-    Task::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
+    FrozenEval::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
 }
 
 /// The weights that a seed starts from.

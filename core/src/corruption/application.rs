@@ -23,10 +23,10 @@ pub struct Application<'a> {
     pub noise: Option<&'a TokenNoise>,
 }
 
-/// A plan's noise on tokens [B, N, D], drawn: a token z becomes `gain * z + noise`.
+/// A plan's noise on tokens [B, N, D], drawn: a token z becomes `signal * z + noise`.
 pub struct TokenNoise {
     /// The factor of the signal, [B, N, 1].
-    pub gain: Tensor,
+    pub signal: Tensor,
     /// Standard deviation times eps, [B, N, D].
     pub noise: Tensor,
 }
@@ -37,6 +37,6 @@ impl TokenNoise {
     /// # Errors
     /// The backend's failure.
     pub fn on(&self, tokens: &Tensor) -> Result<Tensor> {
-        tokens.mul(&self.gain)?.add(&self.noise)
+        tokens.mul(&self.signal)?.add(&self.noise)
     }
 }

@@ -75,16 +75,16 @@ impl Model {
                 None => (0..plan.tokens).for_each(&mut push),
             }
         }
-        Ok(self.drawn(draws, plan.batch, [signal, noise], geometry.dim, TOKEN_DRAW)?.0)
+        Ok(self.drawn(draws, plan.batch, [signal, sigma], geometry.dim, TOKEN_DRAW)?.0)
     }
 
-    /// Noise of a gain and a standard deviation for each of [B, N] tokens of `width` values, and the
+    /// Noise of a signal's factor and a standard deviation for each of [B, N] tokens of `width` values, and the
     /// standard normal eps [B, N, width] in it.
     fn drawn(
         &self,
         NoiseDraws { device, dtype, draws }: &NoiseDraws<'_>,
         b: usize,
-        [gain, deviation]: [Vec<f32>; 2],
+        [signal, sigma]: [Vec<f32>; 2],
         width: usize,
         draw: u64,
     ) -> Result<(TokenNoise, Tensor)> {
@@ -98,7 +98,7 @@ impl Model {
             }
         };
         let signal = device.floats([b, n, 1], signal, *dtype)?;
-        let noise = eps.mul(&device.floats([b, n, 1], deviation, *dtype)?)?;
-        Ok((TokenNoise { gain, noise }, eps))
+        let noise = eps.mul(&device.floats([b, n, 1], sigma, *dtype)?)?;
+        Ok((TokenNoise { signal, noise }, eps))
     }
 }

@@ -238,7 +238,7 @@ impl Corruption for LoadedStrategy {
                 Injection::Block(_) => 2,
             },
             kept: enter(application.kept)?,
-            gain: enter(noise.map(|noise| &noise.gain))?,
+            gain: enter(noise.map(|noise| &noise.signal))?,
             noise: enter(noise.map(|noise| &noise.noise))?,
         };
         let mut result = palimpsest_abi::backend::Tensor::none();

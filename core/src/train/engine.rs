@@ -400,7 +400,7 @@ impl Rules {
             true => clip.less(norm)?.where_(&clip.div(&norm.add_scalar(1e-6)?)?, one)?,
             false => one.clone(),
         };
-        let skip = finite.choose(zero, one)?;
+        let skip = finite.where_(zero, one)?;
         Tensor::concat(&[rates, &scale.div(micro_batches)?, &skip, average], 0)
     }
 

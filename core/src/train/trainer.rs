@@ -138,9 +138,8 @@ impl Trainer {
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
         let pass = |device: &DeviceHandle, i: usize| {
             let (batch, plan) = &parts[i];
-            let prepared =
-                model.prepare(device, dtype, batch, plan, Mode { step, training: true, observe })?;
-            Ok(Box::new(Restoration { model, prepared }) as Box<dyn Pass>)
+            let inputs = model.prepare(device, dtype, batch, plan, Mode { step, training: true, observe })?;
+            Ok(Box::new(Restoration { model, inputs }) as Box<dyn Pass>)
         };
         let (micro_batches, images) = (parts.len(), batch.len());
         let input = StepInput { micro_batches, images, observe, pass: &pass };

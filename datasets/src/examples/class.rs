@@ -203,7 +203,7 @@ impl ClassExamples {
         };
         let parts = [part(train, Split::Train)?, part(test, Split::Test)?];
         let sizes = [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset));
-        Ok(Self { parts, sizes, notes: notes.clone(), training, testing, settings, feed })
+        Ok(Self { parts, sizes, notes: notes.clone(), training, testing, settings, options })
     }
 }
 
@@ -285,7 +285,7 @@ impl OpenLabelled for OpenClasses {
         let resize = (settings.test_resize * size as f64).round() as usize;
         let middle = Augment { filter: Filter::Bicubic, ..Augment::centre(resize) };
         let transforms = [source.transform(size, augment)?, source.transform(size, middle)?];
-        let options = source.feed(1, request.seed);
+        let options = source.loader_options(1, request.seed);
         let draw = Draw::from(request);
         Ok(Box::new(ClassExamples::new(&parts, &draw, transforms, settings.clone(), options)?))
     }

@@ -38,7 +38,7 @@ pub fn derived<T: Target>(
         notes,
         transform: source.transform(request.image[1], Augment::centre(request.image[1]))?,
         derive: Arc::new(derive),
-        feed: source.feed(1, request.seed),
+        options: source.loader_options(1, request.seed),
     }))
 }
 

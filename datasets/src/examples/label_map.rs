@@ -214,7 +214,7 @@ impl OpenLabelled for OpenLabelMaps {
             crop: settings.crop(request.image)?,
             image: request.image,
             normalisation: source.normalisation(),
-            feed: source.feed(1, request.seed),
+            options: source.loader_options(1, request.seed),
         }))
     }
 }

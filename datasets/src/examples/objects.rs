@@ -169,7 +169,7 @@ impl OpenLabelled for OpenObjects {
         Ok(Box::new(ObjectExamples {
             parts: [part(train, Split::Train)?, part(test, Split::Test)?],
             notes,
-            feed: source.feed(1, request.seed),
+            options: source.loader_options(1, request.seed),
         }))
     }
 }

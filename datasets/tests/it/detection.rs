@@ -238,6 +238,6 @@ fn yolo_text() {
 fn data_without_objects() {
     assert_error(
         open_detection(&DataSpec::new("ade20k"), Split::Train).map(|_| ()),
-        &["`ade20k` has no objects; use one of: coco, voc, yolo, scenes"],
+        &["`ade20k` has no objects; use one of: coco, scenes, voc, yolo"],
     );
 }

@@ -40,7 +40,7 @@ fn a_draw_is_exact_spread_and_the_seeds() {
         let draw = Draw { seed, limits: [limit, 0], ..Draw::default() };
         draw.by_class(&*data, Split::Train).expect("is drawn")
     };
-    let positions = |positions: &Positions| (0..positions.len()).map(|i| positions.at(i)).collect::<Vec<_>>();
+    let listed = |positions: &Positions| (0..positions.len()).map(|i| positions.at(i)).collect::<Vec<_>>();
     for limit in [1, 19, 20, 21, 50, 64, 65, 100, 230] {
         let positions = draw(limit, 7);
         let counts = by_class(&*data, &positions);
@@ -50,12 +50,12 @@ fn a_draw_is_exact_spread_and_the_seeds() {
             counts.iter().filter(|(class, _)| **class != 0).map(|(_, n)| *n).collect();
         let (least, most) = (without_small.iter().min(), without_small.iter().max());
         assert!(limit < 20 || most <= least.map(|least| least + 1).as_ref(), "{limit}: {counts:?}");
-        assert!(positions(&positions).is_sorted_by(|a, b| a < b), "none twice");
-        assert_eq!(positions(&positions), positions(&draw(limit, 7)));
+        assert!(listed(&positions).is_sorted_by(|a, b| a < b), "none twice");
+        assert_eq!(listed(&positions), listed(&draw(limit, 7)));
         let size = positions.size(&*data);
         assert_eq!((size.images, size.classes), (limit, limit.min(20)));
         if limit < 230 {
-            assert_ne!(positions(&positions), positions(&draw(limit, 8)), "{limit}");
+            assert_ne!(listed(&positions), listed(&draw(limit, 8)), "{limit}");
         }
     }
     assert_eq!(draw(100, 0).len(), 100);

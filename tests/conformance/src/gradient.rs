@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 use crate::reference;
 use crate::subject::{Subject, Support};
 use crate::taken_apart::taken_apart;
-use crate::tolerance::{error, gradient_limit};
+use crate::tolerance::{error, gradient_limit, rounding};
 use crate::training;
 
 /// The step of the differences: they are of fourth order, so that it may be wide and rounding small.
@@ -184,8 +184,10 @@ fn compare(device: &DeviceHandle, case: &Case, numeric: &[Option<Array>], passin
                 got.shape, numeric_gradient.shape
             )));
         }
-        // Sums may be added in another order where threads race, no more.
-        if error(again, got) > gradient_limit(case.inputs[i].dtype) / 100.0 {
+        // Sums may be added in another order where threads race, no more: libtorch's gradient of a bilinear
+        // interpolation on CUDA is added up by atomics. In bf16 a sum so changed is rounded to a neighbour.
+        let dtype = case.inputs[i].dtype;
+        if error(again, got) > (gradient_limit(dtype) / 100.0).max(2.0 * rounding(dtype)) {
             return Err(Error::failure(format!("the gradient of input {i} changes in a second pass")));
         }
         worst = worst.max(gradient_error(got, numeric_gradient, case.inputs[i].dtype));

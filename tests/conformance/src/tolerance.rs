@@ -27,7 +27,7 @@ pub fn error(got: &Array, want: &Array) -> f64 {
 }
 
 /// Half the distance of 1 and the next larger number: what one rounding can do.
-fn rounding(dtype: DType) -> f64 {
+pub(crate) fn rounding(dtype: DType) -> f64 {
     match dtype {
         DType::F32 => 2f64.powi(-24),
         DType::F64 => 2f64.powi(-53),

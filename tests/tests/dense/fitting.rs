@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::finetune::{
-    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, Fitted, HeadKind, find_head, former_tables,
+    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, Fitted, HeadKind, check_heads, find_head,
+    former_tables,
 };
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::tensor::OpKind;
@@ -176,7 +177,9 @@ fn the_former_name_of_the_detectors_goes_on_working() {
 
     let misspelt = "detector = \"mask-rcnn\"\nanchor_scal = 4.0";
     for (table, part) in [("detector = \"yolo\"", "yolo"), (misspelt, "did you mean `anchor_scale`?")] {
-        let text = parse(&format!("[head.detect]\n{table}\n")).expect_err(table).to_string();
+        let recipe =
+            parse(&format!("[head.detect]\n{table}\n")).expect("is read without looking at its heads");
+        let text = check_heads(&recipe).expect_err(table).to_string();
         assert!(text.contains("micro:") && text.contains(part), "{text}");
     }
 }

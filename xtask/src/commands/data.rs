@@ -69,7 +69,7 @@ fn list(as_json: bool) {
         .map(|reader| [reader.name, reader.summary, reader.layout].map(str::to_owned).to_vec())
         .collect();
     output::table(&rows);
-    output::line("\nTheir keys, for [data.reader]: cargo xtask show dataset NAME");
+    output::line("\nTheir keys, for [data.reader]: cargo xtask part show reader NAME");
     output::line("\nPublic data sets (cargo xtask data fetch NAME):");
     let rows: Vec<_> = sets
         .iter()

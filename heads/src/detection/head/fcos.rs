@@ -50,7 +50,7 @@ impl TaskHead for FcosTask {
         let classes = context.class_count(1)?;
         let pyramid = DetectionBase::pyramid(context, width, &settings.strides);
         let head = FcosSettings { width: pyramid.width, convs, classes };
-        let post_process = PostProcess { least_score, nms, most };
+        let post_process = PostProcess { score_threshold: least_score, nms, max_detections: most };
         Ok(Self {
             detector: Fcos::new(specs, &pyramid, &head).map_err(|e| e.about("strides"))?,
             base: DetectionBase { post_process, context: context.clone(), overlays },

@@ -73,7 +73,7 @@ impl TaskHead for MaskRcnnTask {
             sampled_regions: settings.sampled_regions,
             proposals: settings.proposals,
         };
-        let post_process = PostProcess { least_score, nms, most };
+        let post_process = PostProcess { score_threshold: least_score, nms, max_detections: most };
         Ok(Self {
             detector: MaskRcnn::new(specs, &pyramid, head).map_err(|e| e.about("strides"))?,
             base: DetectionBase { post_process, context: context.clone(), overlays },

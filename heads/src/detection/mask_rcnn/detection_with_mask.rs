@@ -25,6 +25,6 @@ impl FoundObject for DetectionWithMask {
     }
 
     fn mask(&self, edges: &BoxXyxy, image_size: (usize, usize)) -> Option<Rle> {
-        Some(paste_mask(&self.mask, MASK, edges, image))
+        Some(paste_mask(&self.mask, MASK, edges, image_size))
     }
 }
