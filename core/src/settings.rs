@@ -21,7 +21,7 @@ pub struct Field {
     pub range: Option<String>,
 }
 
-/// A recipe table with described fields. Implemented by [`settings!`](crate::settings).
+/// A recipe table with described fields. Implemented by [`settings!`](crate::settings!).
 pub trait Settings: DeserializeOwned {
     /// The fields in order.
     fn fields() -> Vec<Field>;

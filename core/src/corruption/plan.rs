@@ -77,9 +77,9 @@ pub struct CorruptionPlan {
     pub signal: Vec<f32>,
     /// The standard deviation of the noise, [B, L]; 0 without noise.
     pub sigma: Vec<f32>,
-    /// What the timestep embedding is told, [B]: a time step, or 1000 times the standard deviation.
+    /// What the timestep embedding is told, \[B\]: a time step, or 1000 times the standard deviation.
     pub timestep: Vec<f32>,
-    /// Gain and noise for prefix tokens, [B]; only the `released` variant noises these.
+    /// Gain and noise for prefix tokens, \[B\]; only the `released` variant noises these.
     pub prefix: Option<Vec<(f32, f32)>>,
     /// Masked tokens are noised instead of being replaced by the mask token.
     pub substitutive: bool,

@@ -132,7 +132,7 @@ impl<'a> FrozenEval<'a> {
     }
 
     /// The features of both splits as `features.safetensors`: `train.features` [count, width] in f32,
-    /// `train.labels` and `train.indices` [count] in i64 (positions in the part of the data set), `test.…` likewise.
+    /// `train.labels` and `train.indices` \[count\] in i64 (positions in the part of the data set), `test.…` likewise.
     ///
     /// # Errors
     /// As [`FrozenEval::features`].

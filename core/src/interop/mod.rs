@@ -2,7 +2,7 @@
 //! checkpoints are read from.
 //!
 //! A [`Layout`] says how a library calls each parameter and how it stores it. Both directions use the
-//! same list ([`names`]), so that what is written is what is read. Both are strict: a name that is
+//! same list (`names.rs`), so that what is written is what is read. Both are strict: a name that is
 //! missing, unknown or of another shape is an error, and so is a part that the layout has no place for.
 
 mod architecture;

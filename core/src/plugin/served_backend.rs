@@ -25,7 +25,7 @@ pub trait ServedBackend {
 
 /// Exports a backend from a dynamic library.
 ///
-/// ```ignore
+/// ```text
 /// struct Served;
 /// impl palimpsest_core::plugin::ServedBackend for Served { … }
 /// palimpsest_core::export_backend!(Served);

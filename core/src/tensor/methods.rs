@@ -168,7 +168,7 @@ impl Tensor {
     pub fn gather(&self, axis: usize, indices: &Self) -> Result<Self> {
         Self::one(&Op::Gather { axis }, &[self, indices])
     }
-    /// Slices at `indices` [k] along an axis.
+    /// Slices at `indices` \[k\] along an axis.
     pub fn index_select(&self, axis: usize, indices: &Self) -> Result<Self> {
         Self::one(&Op::IndexSelect { axis }, &[self, indices])
     }
@@ -242,7 +242,7 @@ impl Tensor {
     pub fn attention_apply(&self, qkv: &Self, heads: usize) -> Result<Self> {
         Self::one(&Op::AttentionApply { heads }, &[self, qkv])
     }
-    /// This tensor [b, n, d] plus a branch, scaled by a gain [d] and kept by [b, 1, 1].
+    /// This tensor [b, n, d] plus a branch, scaled by a gain \[d\] and kept by [b, 1, 1].
     pub fn residual(&self, branch: &Self, gain: Option<&Self>, keep: Option<&Self>) -> Result<Self> {
         let op = Op::Residual { gain: gain.is_some(), keep: keep.is_some() };
         let mut inputs = vec![self, branch];
@@ -254,7 +254,7 @@ impl Tensor {
     pub fn row_entropy(&self) -> Result<Self> {
         Self::one(&Op::RowEntropy, &[self])
     }
-    /// Mean cross-entropy of logits [b, c] against labels [b].
+    /// Mean cross-entropy of logits [b, c] against labels \[b\].
     pub fn cross_entropy(&self, labels: &Self, smoothing: f64) -> Result<Self> {
         Self::one(&Op::CrossEntropy { smoothing }, &[self, labels])
     }

@@ -228,7 +228,7 @@ ops! {
         /// The axis.
         axis: usize,
     } = 56 "gather",
-    /// (x, indices i64 [k]) -> k slices of x along `axis`.
+    /// (x, indices i64 \[k\]) -> k slices of x along `axis`.
     IndexSelect {
         /// The axis.
         axis: usize,
@@ -258,11 +258,11 @@ ops! {
         mode: Interpolation,
     } = 62 "interpolate",
     // Fused operations.
-    /// (x [.., in], weight [out, in], bias [out]?) -> x weight^T + bias.
+    /// (x [.., in], weight [out, in], bias \[out\]?) -> x weight^T + bias.
     Linear = 100 "linear",
     /// Softmax over the last axis.
     Softmax = 101 "softmax",
-    /// (x [.., d], gain [d], bias [d]) -> normalised over the last axis with the biased variance.
+    /// (x [.., d], gain \[d\], bias \[d\]) -> normalised over the last axis with the biased variance.
     LayerNorm {
         /// Added to the variance.
         eps: f64,
@@ -292,7 +292,7 @@ ops! {
         /// Heads.
         heads: usize,
     } = 108 "attention-apply",
-    /// (x [b, n, d], y [b, n, d], gain [d]?, keep [b, 1, 1]?) -> x + y * gain * keep: a residual
+    /// (x [b, n, d], y [b, n, d], gain \[d\]?, keep [b, 1, 1]?) -> x + y * gain * keep: a residual
     /// branch with LayerScale and drop path.
     Residual {
         /// Whether a gain is given.
@@ -302,7 +302,7 @@ ops! {
     } = 109 "residual",
     /// (p [.., n]) -> -sum p ln p over the last axis, kept with extent 1; 0 ln 0 = 0.
     RowEntropy = 110 "row-entropy",
-    /// (logits [b, c], labels i64 [b]) -> mean cross-entropy, a scalar.
+    /// (logits [b, c], labels i64 \[b\]) -> mean cross-entropy, a scalar.
     CrossEntropy {
         /// Label smoothing.
         smoothing: f64,
@@ -315,7 +315,7 @@ ops! {
         weight: f64,
     } = 113 "lerp",
     // 114 was a step of AdamW whose every number was an attribute, until ABI 1.2.
-    /// (parameter, gradient, first moment, second moment, rates [5], average?) -> the first, third, fourth
+    /// (parameter, gradient, first moment, second moment, rates \[5\], average?) -> the first, third, fourth
     /// and last after a step of AdamW with decoupled decay (Loshchilov & Hutter, 2019), as PyTorch computes
     /// it. What changes from step to step is read from the rates, which are f64 where the parameter is, else
     /// f32: the learning rate, the number of the step from 1, the factor on the gradient, 1 to leave
