@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use palimpsest_core::geometry::Geometry;
 use palimpsest_core::model::{Mode, Model};
@@ -10,7 +11,7 @@ use palimpsest_core::params::Params;
 use palimpsest_core::settings::Settings;
 use palimpsest_core::target::{Target, TargetEntry, TargetInput, TargetNeeds};
 use palimpsest_core::train::gradients;
-use palimpsest_core::{DType, Error, Result, Tensor, inventory, settings};
+use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor, inventory, settings};
 use palimpsest_tests::batches;
 use palimpsest_tests::differences::check;
 use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
@@ -64,10 +65,16 @@ fn model(style: Parts<'_>, objectives: &str) -> Result<Model> {
     Model::build(&Parts { objectives, ..style }.recipe())
 }
 
+/// One handle for all: tensors of two backends don't meet.
+fn device() -> DeviceHandle {
+    static DEVICE: OnceLock<DeviceHandle> = OnceLock::new();
+    DEVICE.get_or_init(micro::device).clone()
+}
+
 /// A student, and a teacher with other weights.
 fn weights(model: &Model) -> [Params; 2] {
     [3, 4].map(|seed| {
-        Params::upload(&micro::device(), micro::lively(model, seed), DType::F64, DType::F64).unwrap()
+        Params::upload(&device(), micro::lively(model, seed), DType::F64, DType::F64).unwrap()
     })
 }
 
@@ -86,7 +93,7 @@ fn a_target_sees_the_same_encoder_under_the_teachers_parameters() {
             let [student, teacher] = weights(&model);
             let batch = batches::noise(3, SHAPE, 21, 40);
             let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-            let device = micro::device();
+            let device = device();
             let prepared = model.prepare(&device, DType::F64, &batch, &plan, MODE).unwrap();
             let prepared = model.with_teacher(prepared, &teacher).unwrap();
             model.forward(&student, &prepared).unwrap();
@@ -106,7 +113,7 @@ fn targets_share_a_teacher() {
     let [student, teacher] = weights(&model);
     let batch = batches::noise(2, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-    let prepared = model.prepare(&micro::device(), DType::F64, &batch, &plan, MODE).unwrap();
+    let prepared = model.prepare(&device(), DType::F64, &batch, &plan, MODE).unwrap();
     let prepared = model.with_teacher(prepared, &teacher).unwrap();
     assert_eq!(model.forward(&student, &prepared).unwrap().losses.len(), 2);
     // The objectives' order is the recipe's: the second target was made last.
@@ -123,7 +130,7 @@ fn no_gradient_flows_to_the_teacher() {
     let (student, teacher) = (student.track().unwrap(), teacher.track().unwrap());
     let batch = batches::noise(3, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();
-    let device = micro::device();
+    let device = device();
     let prepare = |teacher: &Params| {
         let prepared = model.prepare(&device, DType::F64, &batch, &plan, MODE).unwrap();
         model.with_teacher(prepared, teacher).unwrap()
@@ -157,7 +164,7 @@ fn a_missing_teacher_or_block_is_told() {
     let [student, _] = weights(&built);
     let batch = batches::noise(2, SHAPE, 21, 40);
     let plan = built.plan(&batch, 7, 0.5, None).unwrap();
-    let prepared = built.prepare(&micro::device(), DType::F64, &batch, &plan, MODE).unwrap();
+    let prepared = built.prepare(&device(), DType::F64, &batch, &plan, MODE).unwrap();
     assert_eq!(
         built.forward(&student, &prepared).map(drop).map_err(message),
         Err("the step has no teacher's tokens after 2 blocks".to_owned())
