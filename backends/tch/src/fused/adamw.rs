@@ -30,7 +30,8 @@ fn scaled(gradient: Tensor, scale: &Tensor) -> Result<Tensor> {
         let _ = gradient.f_mul_(scale)?;
         return Ok(gradient);
     }
-    Ok(gradient.f_mul(scale)?.f_contiguous()?)
+    // A scalar times the scale would be of the scale's type.
+    Ok(gradient.f_mul(scale)?.f_to_kind(gradient.kind())?.f_contiguous()?)
 }
 
 /// The tensor without history, dense, in memory that may be written: in the midst of a graph its own, whoever

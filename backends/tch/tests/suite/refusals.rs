@@ -62,14 +62,14 @@ fn wrong_inputs_are_refused() {
 fn devices_that_are_not_there_are_refused() {
     let device = device();
     assert_eq!(device.backend.devices()[0], Device::Cpu);
-    for device in [Device::Cuda(99), Device::Wgpu(0)] {
+    for absent in [Device::Cuda(99), Device::Wgpu(0)] {
         let full = Op::Full { shape: [2].into(), value: 0.0, dtype: DType::F32 };
-        let error = device.backend.execute(&full, vec![], device).unwrap_err();
-        assert!(error.to_string().contains(&format!("no device `{device}`")), "{error}");
+        let error = device.backend.execute(&full, vec![], absent).unwrap_err();
+        assert!(error.to_string().contains(&format!("no device `{absent}`")), "{error}");
         assert_eq!(error.exit_status(), 2);
-        assert!(device.backend.upload(HostTensor::f32([1], vec![0.0]).unwrap(), device).is_err());
-        assert!(device.backend.synchronize(device).is_err());
-        assert_eq!(device.backend.memory(device).in_use, None);
+        assert!(device.backend.upload(HostTensor::f32([1], vec![0.0]).unwrap(), absent).is_err());
+        assert!(device.backend.synchronize(absent).is_err());
+        assert_eq!(device.backend.memory(absent).in_use, None);
     }
     assert!(device.backend.synchronize(Device::Cpu).is_ok());
 }
