@@ -73,9 +73,7 @@ fn device() -> DeviceHandle {
 
 /// A student, and a teacher with other weights.
 fn weights(model: &Model) -> [Params; 2] {
-    [3, 4].map(|seed| {
-        Params::upload(&device(), micro::lively(model, seed), DType::F64, DType::F64).unwrap()
-    })
+    [3, 4].map(|seed| Params::upload(&device(), micro::lively(model, seed), DType::F64, DType::F64).unwrap())
 }
 
 fn f64s(tensor: &Tensor) -> Vec<f64> {
