@@ -50,7 +50,7 @@ pub enum GraphMode {
 crate::settings! {
     /// `[data]`: which images, and what the loader does with them.
     pub struct DataSettings {
-        /// The data set, by its reader's name: see `list datasets`; `show dataset NAME` tells the keys of
+        /// The data set, by its reader's name: see `part list readers`; `part show reader NAME` tells the keys of
         /// [data.reader].
         name: String = "fashion-mnist".to_owned();
         /// The file or folder, for data that aren't embedded.

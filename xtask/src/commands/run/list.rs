@@ -49,8 +49,10 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     }
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
         let entry = entry.map_err(|e| Error::io(folder, &e))?;
-        // Links are not followed: they may lead round in a circle.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // Hidden folders (`.cargo` has a config.toml too) are no runs. Links are not followed: they may lead round in a
+        // circle.
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             find(&entry.path(), found)?;
         }
     }
