@@ -16,8 +16,7 @@ const SIDE: usize = 256;
 /// A map of another size than its image.
 pub fn label_sheet(rows: &[(Image, LabelMap, Option<LabelMap>)]) -> Result<ContactSheet> {
     let predicted = rows.iter().any(|(_, _, predicted)| predicted.is_some());
-    let captions: &[&str] =
-        if predicted { &["picture", "truth", "predicted"] } else { &["picture", "truth"] };
+    let captions: &[&str] = if predicted { &["image", "truth", "predicted"] } else { &["image", "truth"] };
     let mut sheet = ContactSheet::new(captions.len(), captions.iter().copied());
     for (image, truth, predicted) in rows {
         let mut row = vec![Tile::from_image(image)?, Tile::from_image(&over_labels(image, truth, 0.6)?)?];
@@ -38,7 +37,7 @@ pub type ObjectRow = (Image, Vec<Object>, Option<Vec<(Object, f64)>>);
 /// A mask of another size than its image, a class without a name.
 pub fn object_sheet(rows: &[ObjectRow], classes: &[String]) -> Result<ContactSheet> {
     let predicted = rows.iter().any(|(_, _, found)| found.is_some());
-    let captions: &[&str] = if predicted { &["picture", "truth", "found"] } else { &["picture", "truth"] };
+    let captions: &[&str] = if predicted { &["image", "truth", "found"] } else { &["image", "truth"] };
     let name = |object: &Object| {
         classes.get(object.class as usize).cloned().ok_or_else(|| {
             Error::user(format!("class {} of {}", object.class, classes.len())).help("name every class")

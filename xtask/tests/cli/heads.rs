@@ -148,8 +148,8 @@ fn an_interrupt_ends_a_fit() {
 fn fine_grained_sets_make_one_table() {
     let folder = trained();
     let path = folder.path();
-    succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", "picture.png"]);
-    let image = fs::read(path.join("picture.png")).expect("an image");
+    succeed(path, &["data", "show", "tiny.toml", "--images", "1", "--out", "image.png"]);
+    let image = fs::read(path.join("image.png")).expect("an image");
     let put = |name: &str, bytes: &[u8]| {
         let at = path.join(name);
         fs::create_dir_all(at.parent().expect("a folder")).expect("made");

@@ -13,7 +13,7 @@ impl Framing {
     /// # Errors
     /// An image that the source doesn't lie in, or of other than 1 or 3 channels.
     pub fn image(&self, image: &Image, fill: u8, filter: Filter, scratch: &mut Scratch) -> Result<Image> {
-        self.check("picture", image.width, image.height)?;
+        self.check("image", image.width, image.height)?;
         let channels = image.channels;
         if channels != 1 && channels != 3 {
             return Err(Error::user(format!("an image of {channels} channels")).help("decode it to 1 or 3"));
