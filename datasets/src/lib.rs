@@ -8,6 +8,7 @@ pub mod draw;
 pub mod examples;
 mod formats;
 pub mod open;
+pub mod part_names;
 mod pipeline;
 pub mod reader;
 mod readers;

@@ -16,12 +16,27 @@ pub struct Opened<D: ?Sized = dyn Dataset> {
     pub dataset: Arc<D>,
     /// What the user may want to know, one sentence each: files passed over, a part held out.
     pub notes: Vec<String>,
+    /// What the part is called in the data (`valid`), or how it was made; empty where the data name none.
+    pub part: String,
 }
 
 impl<D: ?Sized> Opened<D> {
     /// With nothing to tell.
     pub fn new(dataset: Arc<D>) -> Self {
-        Self { dataset, notes: Vec::new() }
+        Self { dataset, notes: Vec::new(), part: String::new() }
+    }
+
+    /// The same, of the part that the data call so.
+    #[must_use]
+    pub fn part(self, name: impl Into<String>) -> Self {
+        Self { part: name.into(), ..self }
+    }
+
+    /// The same, with what the user may want to know.
+    #[must_use]
+    pub fn notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 }
 
@@ -129,13 +144,13 @@ impl ReaderEntry {
             return open(&spec.reader, spec, split);
         }
         if let Some(open) = self.detection {
-            let Opened { dataset, notes } = open(&spec.reader, spec, split)?;
-            return Ok(Opened { dataset, notes });
+            let Opened { dataset, notes, part } = open(&spec.reader, spec, split)?;
+            return Ok(Opened { dataset, notes, part });
         }
         match self.segmentation {
             Some(open) => {
-                let Opened { dataset, notes } = open(&spec.reader, spec, split)?;
-                Ok(Opened { dataset, notes })
+                let Opened { dataset, notes, part } = open(&spec.reader, spec, split)?;
+                Ok(Opened { dataset, notes, part })
             }
             None => Err(Error::failure(format!("the reader `{}` opens nothing", self.name))),
         }

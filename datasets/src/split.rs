@@ -87,11 +87,10 @@ pub fn hold_out<D: Dataset + 'static>(
         return Ok(Opened::new(data));
     }
     let subset = Subset::held_out(data.clone(), split, spec.holdout, |i| key(&data, i))?;
-    let note = format!(
-        "no test part: `{split}` is without or of the held-out {:.0} %, by hash of the path",
-        100.0 * spec.holdout
-    );
-    Ok(Opened { dataset: Arc::new(subset), notes: vec![note] })
+    let held_out = format!("held-out {:.0} %", 100.0 * spec.holdout);
+    let note = format!("no test part: `{split}` is without or of the {held_out}, by hash of the path");
+    let part = if split == Split::Test { held_out } else { format!("all but the {held_out}") };
+    Ok(Opened::new(Arc::new(subset) as Arc<dyn Dataset>).notes([note]).part(part))
 }
 
 impl Dataset for Subset {

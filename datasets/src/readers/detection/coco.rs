@@ -135,7 +135,7 @@ impl Reader<dyn DetectionData> for Coco {
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
         let (list, notes) = open(spec.path()?, split, spec.decode(keys.max_pixels))?;
-        Ok(Opened { dataset: Arc::new(list), notes })
+        Ok(Opened::new(Arc::new(list) as Arc<dyn DetectionData>).notes(notes))
     }
 }
 

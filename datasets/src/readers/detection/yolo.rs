@@ -122,7 +122,7 @@ impl Reader<dyn DetectionData> for Yolo {
     fn open(keys: &NamedImageFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
         let options = spec.decode(keys.max_pixels);
         let (list, notes) = open(spec.path()?, &keys.classes, split, options)?;
-        Ok(Opened { dataset: Arc::new(list), notes })
+        Ok(Opened::new(Arc::new(list) as Arc<dyn DetectionData>).notes(notes))
     }
 }
 
