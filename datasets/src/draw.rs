@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
-use palimpsest_core::head::{ExamplesRequest, PartSize};
+use palimpsest_core::head::{ClassSize, ExamplesRequest, PartSize};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result};
 
@@ -53,31 +53,58 @@ impl Positions {
         self.0[i] as usize
     }
 
-    /// How many images of how many classes they are.
-    pub fn size(&self, dataset: &dyn Dataset) -> PartSize {
-        let mut seen = vec![false; dataset.classes().len()];
+    /// How many images of how many classes they are, and what of the part they are not.
+    pub fn size(&self, dataset: &dyn Dataset, rule: Unlabelled) -> PartSize {
+        let class = |class: &String| ClassSize { class: class.clone(), images: 0, broken: 0 };
+        let mut by_class: Vec<ClassSize> = dataset.classes().iter().map(class).collect();
         for &index in &*self.0 {
-            if let Some(seen) = dataset.label(index as usize).and_then(|class| seen.get_mut(class as usize)) {
-                *seen = true;
+            if let Some(size) =
+                dataset.label(index as usize).and_then(|class| by_class.get_mut(class as usize))
+            {
+                size.images += 1;
             }
         }
-        PartSize { images: self.len(), classes: seen.into_iter().filter(|seen| *seen).count() }
+        let unlabelled = match rule {
+            Unlabelled::LeftOut => (0..dataset.len()).filter(|&index| dataset.label(index).is_none()).count(),
+            Unlabelled::AsAClass => 0,
+        };
+        PartSize {
+            images: self.len(),
+            classes: by_class.iter().filter(|size| size.images > 0).count(),
+            of: dataset.len(),
+            unlabelled,
+            not_drawn: dataset.len() - unlabelled - self.len(),
+            by_class,
+            ..PartSize::default()
+        }
     }
+}
+
+/// What becomes of images without a class, where others have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlabelled {
+    /// They are not drawn.
+    LeftOut,
+    /// They are drawn as if they were of one more class.
+    AsAClass,
 }
 
 impl Draw {
     /// Of images that have a class: [`Draw::shots`] of each, then up to the limit, spread over the classes as
     /// evenly as their sizes allow: as many of each, all of a class that has fewer, and one more of some classes
-    /// that the seed draws where it doesn't come out even. Images without a class count as a class of their own.
+    /// that the seed draws where it doesn't come out even.
     ///
     /// # Errors
     /// A class with fewer images than shots: the result would not be what was asked for.
-    pub fn by_class(&self, dataset: &dyn Dataset, split: Split) -> Result<Positions> {
+    pub fn by_class(&self, dataset: &dyn Dataset, split: Split, rule: Unlabelled) -> Result<Positions> {
         let names = dataset.classes();
         let mut classes: Vec<Vec<u32>> = vec![vec![]; names.len() + 1];
         for index in 0..dataset.len() {
             let class = dataset.label(index).map_or(names.len(), |class| class as usize);
             classes[class.min(names.len())].push(index as u32);
+        }
+        if rule == Unlabelled::LeftOut {
+            classes[names.len()].clear();
         }
         if split == Split::Train && self.shots > 0 {
             // A class's draw depends on the seed and its own samples alone.

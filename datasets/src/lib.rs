@@ -4,6 +4,7 @@
 //! finds it by its name in a recipe. [`RecipeData`] is what a recipe's `[data]` names, opened. [`Loader`] turns a data set into training batches: which images a step holds and how
 //! they are augmented are functions of the seed and the step alone, whatever the number of workers.
 
+pub mod class_agreement;
 pub mod draw;
 pub mod examples;
 mod formats;

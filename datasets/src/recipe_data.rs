@@ -1,17 +1,19 @@
 //! A recipe's data, opened in one place: for pre-training, for heads on frozen features, and for heads that are
 //! trained with the encoder.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset, Split};
-use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits};
+use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
 use palimpsest_targets::{DetectionData, SegmentationData};
 
 use crate::augment::{Augment, Border, Crop, Filter};
+use crate::class_agreement::{Relabel, agreed, listed};
 use crate::draw::Draw;
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
@@ -35,7 +37,7 @@ pub struct Parts<D: ?Sized = dyn Dataset> {
     pub train: Arc<D>,
     /// What is evaluated on.
     pub test: Arc<D>,
-    /// What the user may want to know, one sentence each.
+    /// What the user may want to know, one sentence each: first what was opened.
     pub notes: Vec<String>,
 }
 
@@ -80,7 +82,7 @@ impl DataSource {
             workers: self.settings.workers,
             seed,
             shuffle: true,
-            bad_files_limit: Some(self.settings.bad_files),
+            bad_files: Some(self.settings.bad_files),
             prefetch: self.settings.prefetch,
         }
     }
@@ -126,11 +128,14 @@ impl DataSource {
         self.parts(open_detection)
     }
 
-    fn parts<D: ?Sized>(&self, open: fn(&DataSpec, Split) -> Result<Opened<D>>) -> Result<Parts<D>> {
+    fn parts<D: ?Sized + Relabel>(
+        &self,
+        open: fn(&DataSpec, Split) -> Result<Opened<D>>,
+    ) -> Result<Parts<D>> {
         let spec = self.checked_spec()?;
         let train = self.part(&spec, Split::Train, open)?;
         let test = self.part(&spec, Split::Test, open)?;
-        Ok(Parts::of(train, test))
+        Parts::of(&spec, train, test).map_err(|e| e.at(self.location()))
     }
 
     /// A mistake in the reader's keys is told with its own place.
@@ -152,13 +157,42 @@ impl DataSource {
     }
 }
 
-impl<D: ?Sized> Parts<D> {
-    fn of(train: Opened<D>, test: Opened<D>) -> Self {
-        let mut notes = train.notes;
-        let more: Vec<String> = test.notes.into_iter().filter(|note| !notes.contains(note)).collect();
-        notes.extend(more);
-        Self { train: train.dataset, test: test.dataset, notes }
+impl<D: ?Sized + Relabel> Parts<D> {
+    /// # Errors
+    /// Parts that don't agree on their classes.
+    fn of(spec: &DataSpec, train: Opened<D>, test: Opened<D>) -> Result<Self> {
+        let opening = opening_line(spec, &train, &test);
+        let (dataset, note) = agreed(&*train.dataset, test.dataset)?;
+        let mut notes = vec![opening];
+        for more in train.notes.into_iter().chain(test.notes).chain(note) {
+            if !notes.contains(&more) {
+                notes.push(more);
+            }
+        }
+        Ok(Self { train: train.dataset, test: dataset, notes })
     }
+}
+
+/// Which reader found which parts and classes where: what shows at a glance that data aren't read as meant.
+fn opening_line<D: ?Sized + Dataset>(spec: &DataSpec, train: &Opened<D>, test: &Opened<D>) -> String {
+    let path = spec.path.as_ref().map_or_else(String::new, |path| format!(" at {}", path.display()));
+    let part = |part: &Opened<D>, split: Split| {
+        let name = if part.part.is_empty() { split.to_string() } else { part.part.clone() };
+        format!("{name} ({})", counted(part.dataset.len(), "image", "images"))
+    };
+    let classes = train.dataset.classes();
+    let classes = match classes.len() {
+        0 => "no classes".to_owned(),
+        count => {
+            format!("{}: {}", counted(count, "class", "classes"), listed(&classes.iter().collect::<Vec<_>>()))
+        }
+    };
+    format!(
+        "data `{}`{path}: trained on {}, measured on {}; {classes}",
+        spec.name,
+        part(train, Split::Train),
+        part(test, Split::Test)
+    )
 }
 
 /// A recipe's images, opened: pre-training's batches, and what frozen features are made of.
@@ -181,10 +215,11 @@ impl RecipeData {
         let train = source.part(&spec, Split::Train, open_with_notes)?;
         let test = match source.part(&spec, Split::Test, open_with_notes) {
             // Without heads the test part only serves the sample images.
-            Err(_) if recipe.eval.heads.is_empty() => Opened::new(train.dataset.clone()),
+            Err(_) if recipe.eval.heads.is_empty() => Opened::new(train.dataset.clone()).part("no test part"),
             test => test?,
         };
-        Ok(Self { source, parts: Parts::of(train, test) })
+        let parts = Parts::of(&spec, train, test).map_err(|e| e.at(source.location()))?;
+        Ok(Self { source, parts })
     }
 
     /// What the user may want to know, one sentence each.
@@ -238,21 +273,32 @@ impl RecipeData {
             .ok_or_else(|| Error::user("there are no test images").help("raise data.holdout"))?
     }
 
+    /// Why no head on classes can be measured on these data; none if one can. Images without a class are left
+    /// out, so that it takes two classes to fit and one to score.
+    pub fn without_classes(&self) -> Option<String> {
+        let Parts { train, test, .. } = &self.parts;
+        let has = |part: &dyn Dataset, count: usize| {
+            let mut seen = BTreeSet::new();
+            (0..part.len()).any(|index| {
+                seen.extend(part.label(index));
+                seen.len() >= count
+            })
+        };
+        let classes = train.classes().len();
+        if classes < 2 || !has(&**train, 2) {
+            return Some(format!("the training part has images of {} classes", classes.min(1)));
+        }
+        (!has(&**test, 1)).then(|| "no image of the test part has a class".to_owned())
+    }
+
     /// What frozen features are made of: the middle squares of the images that are drawn, with their classes.
     ///
     /// # Errors
-    /// Too few images of a class, or an image without.
+    /// Too few images of a class.
     pub fn labelled(&self, draw: &Draw) -> Result<Box<dyn LabelledSplits<Class>>> {
-        let Parts { train, test, .. } = &self.parts;
-        for part in [train, test].into_iter().filter(|part| !part.classes().is_empty()) {
-            if let Some(index) = (0..part.len()).find(|&index| part.label(index).is_none()) {
-                return Err(Error::user(format!("image {index} of the evaluation data has no label"))
-                    .at(part.location(index))
-                    .help("give every image a class, or set eval.heads = []"));
-            }
-        }
         let options = self.source.loader_options(BATCH, draw.seed);
-        Ok(Box::new(ClassExamples::plain(&self.parts, draw, &self.middle()?, options)?))
+        let examples = ClassExamples::plain(&self.parts, draw, &self.middle()?, options);
+        Ok(Box::new(examples.map_err(|e| e.at(self.source.location()))?))
     }
 
     fn middle(&self) -> Result<Transform> {

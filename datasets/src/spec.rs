@@ -59,6 +59,22 @@ impl DataSpec {
         })
     }
 
+    /// For data that are part of the program.
+    ///
+    /// # Errors
+    /// A path was given, which would not be read.
+    pub fn no_path(&self) -> Result<()> {
+        match &self.path {
+            None => Ok(()),
+            Some(path) => Err(Error::user(format!(
+                "the data set `{}` is part of the program, and nothing is read from {}",
+                self.name,
+                path.display()
+            ))
+            .help("name the reader of these files too, as data.name=folder")),
+        }
+    }
+
     /// How image files of at most `max_pixels` are decoded.
     pub fn decode(&self, max_pixels: u64) -> DecodeOptions {
         DecodeOptions { channels: self.channels, max_pixels }

@@ -88,7 +88,8 @@ pub fn hold_out<D: Dataset + 'static>(
     }
     let subset = Subset::held_out(data.clone(), split, spec.holdout, |i| key(&data, i))?;
     let held_out = format!("held-out {:.0} %", 100.0 * spec.holdout);
-    let note = format!("no test part: `{split}` is without or of the {held_out}, by hash of the path");
+    let note =
+        format!("there is no test part: {:.0} % are held out, by hash of the path", 100.0 * spec.holdout);
     let part = if split == Split::Test { held_out } else { format!("all but the {held_out}") };
     Ok(Opened::new(Arc::new(subset) as Arc<dyn Dataset>).notes([note]).part(part))
 }

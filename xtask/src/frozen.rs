@@ -1,12 +1,14 @@
 //! Heads on frozen features of a run's encoder.
 
+use palimpsest_core::data::Split;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
-use palimpsest_core::head::{Class, FrozenEval, LabelledSplits};
+use palimpsest_core::head::{Class, FrozenEval, LabelledSplits, broken_messages};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{DeviceHandle, Error, Result, registry};
+use palimpsest_datasets::{Draw, RecipeData};
 use serde_json::{Map, Value, json};
 
 /// Refuses heads of a recipe's list that can't be measured while it trains.
@@ -22,12 +24,42 @@ pub(crate) fn check_heads(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Scores of every head on frozen features, as {head: {figure: value, train: size, test: size}}.
+/// The images that a recipe's heads are fitted and scored on; none where it has no heads, or where the data have
+/// no classes: then with a sentence that says so.
+///
+/// # Errors
+/// Heads that can't be measured so: features or blocks that the encoder hasn't, too few images.
+pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled> {
+    let eval = &trainer.recipe.eval;
+    check_heads(&eval.heads)?;
+    if eval.heads.is_empty() {
+        return Ok(Labelled { splits: None, note: None });
+    }
+    if let Some(why) = data.without_classes() {
+        let note = format!("{why}: eval.heads ({}) are skipped", eval.heads.join(", "));
+        return Ok(Labelled { splits: None, note: Some(note) });
+    }
+    let seed = trainer.recipe.run.seed;
+    let draw = Draw { seed, limits: [eval.train_images, eval.test_images], ..Draw::default() };
+    let splits = data.labelled(&draw)?;
+    task(trainer, &trainer.evaluated_params(), &*splits, seed)?;
+    Ok(Labelled { splits: Some(splits), note: None })
+}
+
+/// See [`labelled`].
+pub(crate) struct Labelled {
+    pub(crate) splits: Option<Box<dyn LabelledSplits<Class>>>,
+    pub(crate) note: Option<String>,
+}
+
+/// Scores of every head on frozen features, as {head: {figure: value, train: size, test: size}}; `warn` is told of
+/// broken files.
 pub(crate) fn evaluate(
     trainer: &Trainer,
     params: &Params,
     data: &dyn LabelledSplits<Class>,
     heads: &[(String, Section)],
+    mut warn: impl FnMut(&str),
 ) -> Result<Value> {
     let task = task(trainer, params, data, trainer.recipe.run.seed)?;
     let mut results = Map::new();
@@ -41,6 +73,7 @@ pub(crate) fn evaluate(
         scores.extend([("train".to_owned(), json!(train)), ("test".to_owned(), json!(test))]);
         results.insert(name.clone(), Value::Object(scores));
     }
+    broken_messages_of(&task)?.iter().for_each(|message| warn(message));
     Ok(Value::Object(results))
 }
 
@@ -54,6 +87,15 @@ pub(crate) fn task<'a>(
     let pooling: Pooling =
         trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
     FrozenEval::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
+}
+
+/// What is told of the broken files that were met.
+pub(crate) fn broken_messages_of(task: &FrozenEval<'_>) -> Result<Vec<String>> {
+    let mut messages = vec![];
+    for (split, part) in [(Split::Train, "training"), (Split::Test, "test")] {
+        messages.extend(broken_messages(&task.features(split)?.broken, part));
+    }
+    Ok(messages)
 }
 
 /// The weights that a seed starts from.

@@ -8,13 +8,13 @@ use palimpsest_core::params::Params;
 use palimpsest_core::settings::Section;
 use palimpsest_core::train::{Observer, RunFolder, StepReport, Trainer};
 use palimpsest_core::{Error, Result};
-use palimpsest_datasets::{Draw, RecipeData};
+use palimpsest_datasets::RecipeData;
 use serde_json::{Value, json};
 
-use crate::frozen;
 use crate::progress::Progress;
 use crate::sample_sheet::Painter;
 use crate::tensorboard::EventWriter;
+use crate::{frozen, output};
 
 /// Images in a sample image.
 const SAMPLES: usize = 6;
@@ -39,18 +39,12 @@ impl Watcher {
     pub(crate) fn new(data: &RecipeData, trainer: &Trainer, folder: &RunFolder) -> Result<Self> {
         let [mean, std] = data.normalisation();
         let eval = &trainer.recipe.eval;
-        frozen::check_heads(&eval.heads)?;
         let heads = eval
             .heads
             .iter()
             .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
             .collect::<Result<_>>()?;
-        let draw = Draw {
-            seed: trainer.recipe.run.seed,
-            limits: [eval.train_images, eval.test_images],
-            ..Draw::default()
-        };
-        let labelled = (!eval.heads.is_empty()).then(|| data.labelled(&draw)).transpose()?;
+        let labelled = frozen::labelled(trainer, data)?.splits;
         // The images show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;
         samples.first_sample = 1 << 40;
@@ -93,7 +87,7 @@ fn open_events(trainer: &Trainer, folder: &RunFolder) -> Result<EventWriter> {
 /// A step for `train.log`: every figure of `metrics.jsonl` that a reader looks at first.
 fn log_line(trainer: &Trainer, report: &StepReport) -> String {
     let losses: Vec<String> =
-        report.scalars.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        report.scalars.iter().map(|(name, value)| format!("{name} {}", output::figure(*value))).collect();
     format!(
         "step {}/{} epoch {:.2} lr {:.2e} grad_norm {:.3} {:.0} ms {}",
         report.step,
@@ -141,14 +135,18 @@ impl Observer for Watcher {
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
         let Some(labelled) = self.labelled.as_deref() else { return Ok(Value::Null) };
         self.progress.message("evaluating on frozen features");
-        let pretrained = frozen::evaluate(trainer, &trainer.evaluated_params(), labelled, &self.heads)?;
+        let mut warnings = vec![];
+        let warn = |text: &str| warnings.push(text.to_owned());
+        let pretrained = frozen::evaluate(trainer, &trainer.evaluated_params(), labelled, &self.heads, warn)?;
         let mut results = json!({ "pretrained": pretrained });
         if let Some(random) = &self.random {
             if self.baseline.is_none() {
-                self.baseline = Some(frozen::evaluate(trainer, random, labelled, &self.heads)?);
+                // The same files are broken.
+                self.baseline = Some(frozen::evaluate(trainer, random, labelled, &self.heads, |_| ())?);
             }
             results["random"] = self.baseline.clone().unwrap_or_default();
         }
+        warnings.iter().for_each(|text| self.warn(text));
         for (name, _) in &self.heads {
             if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
                 self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;

@@ -47,3 +47,9 @@ pub(crate) fn named(items: &[(String, String)], as_json: bool) {
         table(&items.iter().map(|(name, summary)| vec![name.clone(), summary.clone()]).collect::<Vec<_>>());
     }
 }
+
+/// A figure with four decimals; what rounds to zero has no sign.
+pub(crate) fn figure(value: f64) -> String {
+    let text = format!("{value:.4}");
+    if text == "-0.0000" { "0.0000".to_owned() } else { text }
+}

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use palimpsest_core::train::StepReport;
 
+use crate::output::figure;
+
 /// Plain lines come this often, or at every twentieth of the run.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Steps that the shown numbers are smoothed over.
@@ -153,8 +155,8 @@ impl Recent {
             _ => format!("{} left", remaining(steps as f64 * seconds / self.steps.max(1.0))),
         };
         format!(
-            "{left} · loss {:.4} · {rate} images/s · lr {:.2e} · data {:.0} %",
-            self.loss / self.weight,
+            "{left} · loss {} · {rate} images/s · lr {:.2e} · data {:.0} %",
+            figure(self.loss / self.weight),
             self.lr,
             100.0 * self.waited / seconds,
         )

@@ -7,7 +7,7 @@ use super::{EncoderStart, FineTuner, FinetuneRecipe};
 use crate::encoder::ImageShape;
 use crate::head::{
     Artifact, Examples, ExamplesRequest, LabelledLoader, LabelledSplits, PartSize, Scores, TaskHead,
-    examples_of,
+    broken_messages, examples_of,
 };
 use crate::tensor::{DType, DeviceHandle};
 use crate::train::steps::{self, Steps};
@@ -167,16 +167,23 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     let interrupted = request.interrupted;
     let pace =
         steps::take(&mut Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, interrupted })?;
+    let broken_in_training = source.broken().clone();
     drop(source);
     let started = Instant::now();
     let params = fine_tuner.scored_params();
     let mut metric = fine_tuner.network.head.metric();
-    for examples in data.test()? {
+    let mut pass = data.test()?;
+    for examples in pass.by_ref() {
         let examples = examples?;
         let predictions = fine_tuner.predict(&params, &examples.batch)?;
         metric.add(&examples.batch, &examples.targets, &predictions)?;
         stop_if(request.interrupted, fine_tuner.step_count())?;
     }
+    for message in broken_messages(pass.broken(), "test") {
+        observer.message(&format!("warning: {message}"));
+    }
+    let [train, test] = data.sizes();
+    let sizes = [train.without(&broken_in_training), test.without(pass.broken())];
     let summary = FitSummary {
         steps: fine_tuner.step_count(),
         loss: pace.loss(),
@@ -187,7 +194,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     Ok(Fitted {
         scores: metric.scores()?,
         artifacts: metric.artifacts(),
-        sizes: data.sizes(),
+        sizes,
         summary,
         checkpoint: fine_tuner.checkpoint(request.start)?,
     })

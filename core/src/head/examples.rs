@@ -1,9 +1,8 @@
 //! Images with targets, as a head is trained and tested on them.
 
 use std::any::{Any, TypeId};
-use std::fmt;
 
-use super::Target;
+use super::{Broken, PartSize, Target};
 use crate::data::{Batch, Split};
 use crate::encoder::ImageShape;
 use crate::recipe::DataSettings;
@@ -45,31 +44,15 @@ pub trait LabelledLoader<T> {
     fn take_warnings(&mut self) -> Vec<String> {
         vec![]
     }
-}
-
-/// How much of a part of the data is used: what a score stands on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct PartSize {
-    /// Images.
-    pub images: usize,
-    /// Classes that occur among them; where an image has no class of its own, those that the data name.
-    pub classes: usize,
-}
-
-impl fmt::Display for PartSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.classes {
-            0 => write!(f, "{} images", self.images),
-            classes => write!(f, "{} images of {classes} classes", self.images),
-        }
-    }
+    /// The broken samples that were met so far.
+    fn broken(&self) -> &Broken;
 }
 
 /// A task's data.
 pub trait LabelledSplits<T> {
     /// The class names; empty where the data have none.
     fn classes(&self) -> &[String];
-    /// How much there is to train on and to test on.
+    /// How much there is to train on and to test on, as far as can be told before files are read.
     fn sizes(&self) -> [PartSize; 2];
     /// How many images there are to train on and to test on.
     fn counts(&self) -> [usize; 2] {
@@ -98,8 +81,14 @@ pub trait LabelledSplits<T> {
     }
 }
 
-/// Batches of one pass over a part of the data.
-pub type Pass<'a, T> = Box<dyn Iterator<Item = Result<Examples<T>>> + 'a>;
+/// One pass over a part of the data. Broken samples are left out.
+pub trait ExamplePass<T>: Iterator<Item = Result<Examples<T>>> {
+    /// The broken samples that were met so far.
+    fn broken(&self) -> &Broken;
+}
+
+/// One pass over a part of the data.
+pub type Pass<'a, T> = Box<dyn ExamplePass<T> + 'a>;
 
 /// Which data are to be opened, and how.
 pub struct ExamplesRequest<'a> {

@@ -1,9 +1,9 @@
 //! Heads on frozen features: the encoder looks at every image once, and the head is fitted on what it saw.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use super::{Artifact, Class, LabelledSplits, PartSize, Scores};
+use super::{Artifact, Broken, Class, LabelledSplits, PartSize, Scores};
 use crate::backend::NoGrad;
 use crate::data::Split;
 use crate::encoder::{Encoder, patchify};
@@ -24,18 +24,14 @@ pub struct Features {
     pub labels: Vec<i64>,
     /// The index of each image in its part of the data set.
     pub indices: Vec<usize>,
+    /// The images that could not be read, by their index.
+    pub broken: Broken,
 }
 
 impl Features {
     /// The number of images.
     pub fn count(&self) -> usize {
         self.labels.len()
-    }
-
-    /// How many images of how many classes they are of.
-    pub fn size(&self) -> PartSize {
-        let classes: BTreeSet<i64> = self.labels.iter().copied().collect();
-        PartSize { images: self.count(), classes: classes.len() }
     }
 
     /// The rows at these positions.
@@ -47,7 +43,7 @@ impl Features {
             .collect();
         let labels = rows.iter().map(|&r| self.labels[r]).collect();
         let indices = rows.iter().map(|&r| self.indices[r]).collect();
-        Self { values, width: self.width, labels, indices }
+        Self { values, width: self.width, labels, indices, broken: self.broken.clone() }
     }
 }
 
@@ -128,7 +124,9 @@ impl<'a> FrozenEval<'a> {
     /// # Errors
     /// As [`FrozenEval::features`].
     pub fn sizes(&self) -> Result<[PartSize; 2]> {
-        Ok([self.features(Split::Train)?.size(), self.features(Split::Test)?.size()])
+        let [train, test] = self.data.sizes();
+        let left = |size: PartSize, split| Ok(size.without(&self.features(split)?.broken));
+        Ok([left(train, Split::Train)?, left(test, Split::Test)?])
     }
 
     /// The features of both splits as `features.safetensors`: `train.features` [count, width] in f32,
@@ -158,8 +156,10 @@ impl<'a> FrozenEval<'a> {
         let geometry = self.encoder.geometry();
         let device = self.device();
         let _quiet = NoGrad::new(&*device.backend);
-        let mut features = Features { values: vec![], width: 0, labels: vec![], indices: vec![] };
-        for examples in self.data.pass(split)? {
+        let mut features =
+            Features { values: vec![], width: 0, labels: vec![], indices: vec![], broken: Broken::new() };
+        let mut pass = self.data.pass(split)?;
+        for examples in pass.by_ref() {
             let batch = examples?.batch;
             let images = device.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
@@ -170,6 +170,7 @@ impl<'a> FrozenEval<'a> {
             features.labels.extend(&batch.labels);
             features.indices.extend(&batch.indices);
         }
+        features.broken = pass.broken().clone();
         if let Some(row) = features.labels.iter().position(|&label| label < 0) {
             return Err(Error::user(format!("image {row} of the evaluation data has no label"))
                 .help("give every image a class, or set eval.heads = []"));

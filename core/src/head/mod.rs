@@ -13,17 +13,19 @@
 mod examples;
 mod features;
 mod frozen;
+mod part_size;
 mod target;
 mod task_head;
 
 pub use crate::draws::Draws;
 pub use examples::{
-    Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
-    examples_of,
+    ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled,
+    Pass, examples_of,
 };
 pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
 pub use frozen::{Evaluation, Features, FrozenEval, FrozenHead};
+pub use part_size::{Broken, BrokenSample, ClassSize, PartSize, broken_messages, counted};
 pub use target::{Class, Target, Values};
 pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{
-    Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize,
+    Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize,
     Pass,
 };
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
 
 use crate::augment::{Augment, Border, Crop, Filter};
-use crate::draw::{Draw, Positions};
+use crate::draw::{Draw, Positions, Unlabelled};
 use crate::erasing::erase;
-use crate::eval_loader::EvalLoader;
+use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
 use crate::mixing::Mixing;
 use crate::rand_augment::RandAugment;
@@ -165,6 +165,10 @@ impl LabelledLoader<Class> for Mixed {
     fn take_warnings(&mut self) -> Vec<String> {
         LabelledLoader::take_warnings(&mut self.loader)
     }
+
+    fn broken(&self) -> &Broken {
+        self.loader.broken()
+    }
 }
 
 /// The parts of a data set with classes.
@@ -198,11 +202,19 @@ impl ClassExamples {
         options: LoaderOptions,
     ) -> Result<Self> {
         let part = |dataset: &Arc<dyn Dataset>, split| {
-            let positions = draw.by_class(&**dataset, split)?;
+            let positions = draw.by_class(&**dataset, split, Unlabelled::LeftOut)?;
             Ok(Part { dataset: dataset.clone(), positions })
         };
         let parts = [part(train, Split::Train)?, part(test, Split::Test)?];
-        let sizes = [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset));
+        let sizes = [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset, Unlabelled::LeftOut));
+        if sizes[0].classes < 2 {
+            return Err(Error::user(format!("to fit a head takes images of two classes, not {}", sizes[0]))
+                .help("give more images a class, or take more of them (--train-images, eval.train_images)"));
+        }
+        if sizes[1].images == 0 {
+            return Err(Error::user(format!("nothing to score a head on: {}", sizes[1]))
+                .help("give test images a class"));
+        }
         Ok(Self { parts, sizes, notes: notes.clone(), training, testing, settings, options })
     }
 }
@@ -216,7 +228,7 @@ impl LabelledSplits<Class> for ClassExamples {
     }
 
     fn sizes(&self) -> [PartSize; 2] {
-        self.sizes
+        self.sizes.clone()
     }
 
     fn notes(&self) -> &[String] {
@@ -253,8 +265,8 @@ impl LabelledSplits<Class> for ClassExamples {
             rand_augment: None,
             erasing: 0.0,
         };
-        let mut loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, ..self.options })?;
-        Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
+        let loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, ..self.options })?;
+        Ok(Box::new(Annotated(loader)))
     }
 }
 
@@ -271,11 +283,6 @@ impl OpenLabelled for OpenClasses {
     ) -> Result<Box<dyn LabelledSplits<Class>>> {
         let source = DataSource::from(request);
         let parts = source.images()?;
-        if parts.train.classes().len() < 2 {
-            return Err(Error::user(format!("the data have {} classes", parts.train.classes().len()))
-                .at(source.location())
-                .help("evaluate on data with classes"));
-        }
         let [_, size, _] = request.image;
         let crop = match settings.crop()? {
             Crop::Centre { .. } => Crop::Centre { resize: size },
@@ -287,7 +294,8 @@ impl OpenLabelled for OpenClasses {
         let transforms = [source.transform(size, augment)?, source.transform(size, middle)?];
         let options = source.loader_options(1, request.seed);
         let draw = Draw::from(request);
-        Ok(Box::new(ClassExamples::new(&parts, &draw, transforms, settings.clone(), options)?))
+        let examples = ClassExamples::new(&parts, &draw, transforms, settings.clone(), options);
+        Ok(Box::new(examples.map_err(|e| e.at(source.location()))?))
     }
 }
 

@@ -8,8 +8,8 @@ use palimpsest_core::head::{ExamplesRequest, LabelledLoader, LabelledSplits, Par
 use palimpsest_core::random::Philox;
 
 use crate::augment::Augment;
-use crate::draw::{Draw, Positions};
-use crate::eval_loader::EvalLoader;
+use crate::draw::{Draw, Positions, Unlabelled};
+use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
@@ -30,9 +30,11 @@ pub fn derived<T: Target>(
     let source = DataSource::from(request);
     let Parts { train, test, notes } = source.images()?;
     let draw = Draw { shots: 0, ..Draw::from(request) };
-    let positions = [draw.by_class(&*train, Split::Train)?, draw.by_class(&*test, Split::Test)?];
+    let drawn = |part: &dyn Dataset, split| draw.by_class(part, split, Unlabelled::AsAClass);
+    let positions = [drawn(&*train, Split::Train)?, drawn(&*test, Split::Test)?];
     Ok(Box::new(Derived {
-        sizes: [positions[0].size(&*train), positions[1].size(&*test)],
+        sizes: [(&positions[0], &train), (&positions[1], &test)]
+            .map(|(positions, part)| positions.size(&**part, Unlabelled::AsAClass)),
         parts: [train, test],
         positions,
         notes,
@@ -102,7 +104,7 @@ impl<T: Target> LabelledSplits<T> for Derived<T> {
     }
 
     fn sizes(&self) -> [PartSize; 2] {
-        self.sizes
+        self.sizes.clone()
     }
 
     fn notes(&self) -> &[String] {
@@ -115,8 +117,7 @@ impl<T: Target> LabelledSplits<T> for Derived<T> {
 
     fn pass(&self, split: Split) -> Result<Pass<'_, T>> {
         const BATCH: usize = 64;
-        let mut loader =
-            EvalLoader::over(self.source(split), &LoaderOptions { batch: BATCH, ..self.options })?;
-        Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
+        let loader = EvalLoader::over(self.source(split), &LoaderOptions { batch: BATCH, ..self.options })?;
+        Ok(Box::new(Annotated(loader)))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Image, Split};
 use palimpsest_core::head::{
-    Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
+    Broken, BrokenSample, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
@@ -16,6 +16,7 @@ use crate::draw::{Draw, Positions};
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_label_maps;
+use crate::pipeline::broken::too_many_broken;
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::Scratch;
@@ -119,7 +120,7 @@ impl LabelledSplits<LabelMap> for LabelMaps {
 
     fn sizes(&self) -> [PartSize; 2] {
         let classes = self.classes().len();
-        [0, 1].map(|part| PartSize { images: self.positions[part].len(), classes })
+        [0, 1].map(|part| PartSize::of_images(self.positions[part].len(), self.parts[part].len(), classes))
     }
 
     fn notes(&self) -> &[String] {
@@ -139,32 +140,85 @@ impl LabelledSplits<LabelMap> for LabelMaps {
 
     fn pass(&self, split: Split) -> Result<Pass<'_, LabelMap>> {
         let (data, positions) = (&self.parts[split as usize], &self.positions[split as usize]);
-        let mut pending: Option<Result<(usize, Image, LabelMap)>> = None;
-        let mut next = 0;
-        let mut load = move || {
-            let position = next;
-            next += 1;
-            (position < positions.len()).then(|| {
-                let (image, map) = data.sample(positions.at(position))?;
-                Ok((position, with_channels(image, self.image[0])?, map))
-            })
-        };
-        Ok(Box::new(std::iter::from_fn(move || {
-            let first = match pending.take().or_else(&mut load)? {
-                Ok(first) => first,
-                Err(error) => return Some(Err(error)),
-            };
-            let size = (first.1.width, first.1.height);
-            let mut same = vec![first];
-            while same.len() < TEST_BATCH && pending.is_none() {
-                match load() {
-                    Some(Ok(found)) if (found.1.width, found.1.height) == size => same.push(found),
-                    Some(other) => pending = Some(other),
-                    None => break,
+        let limit = self.options.forgiven(positions.len());
+        Ok(Box::new(TestPass {
+            maps: self,
+            data,
+            positions,
+            next: 0,
+            pending: None,
+            broken: Broken::new(),
+            limit,
+        }))
+    }
+}
+
+/// An image at its position, with its map.
+type Found = (usize, Image, LabelMap);
+
+/// The images of a part as they are, those of one size that follow each other in one batch.
+struct TestPass<'a> {
+    maps: &'a LabelMaps,
+    data: &'a Arc<dyn SegmentationData>,
+    positions: &'a Positions,
+    next: usize,
+    pending: Option<Found>,
+    broken: Broken,
+    limit: usize,
+}
+
+impl TestPass<'_> {
+    /// The next image that can be read; none at the end.
+    fn load(&mut self) -> Result<Option<Found>> {
+        while self.next < self.positions.len() {
+            let position = self.next;
+            self.next += 1;
+            let index = self.positions.at(position);
+            let channels = self.maps.image[0];
+            let found = self.data.sample(index);
+            match found.and_then(|(image, map)| Ok((position, with_channels(image, channels)?, map))) {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => {
+                    let message = error.to_string();
+                    self.broken.insert(index, BrokenSample { class: None, message });
+                    if self.broken.len() > self.limit {
+                        self.next = self.positions.len();
+                        return Err(too_many_broken(&self.broken, self.positions.len(), self.limit));
+                    }
                 }
             }
-            Some(Ok(self.batch(same, positions)))
-        })))
+        }
+        Ok(None)
+    }
+
+    fn next_examples(&mut self) -> Result<Option<Examples<LabelMap>>> {
+        let Some(first) = self.pending.take().map_or_else(|| self.load(), |found| Ok(Some(found)))? else {
+            return Ok(None);
+        };
+        let size = (first.1.width, first.1.height);
+        let mut same = vec![first];
+        while same.len() < TEST_BATCH && self.pending.is_none() {
+            match self.load()? {
+                Some(found) if (found.1.width, found.1.height) == size => same.push(found),
+                Some(other) => self.pending = Some(other),
+                None => break,
+            }
+        }
+        Ok(Some(self.maps.batch(same, self.positions)))
+    }
+}
+
+impl Iterator for TestPass<'_> {
+    type Item = Result<Examples<LabelMap>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_examples().transpose()
+    }
+}
+
+impl ExamplePass<LabelMap> for TestPass<'_> {
+    fn broken(&self) -> &Broken {
+        &self.broken
     }
 }
 

@@ -13,7 +13,7 @@ use palimpsest_targets::{DetectionData, Objects};
 use crate::augment::Filter;
 use crate::colour::with_channels;
 use crate::draw::{Draw, Positions};
-use crate::eval_loader::EvalLoader;
+use crate::eval_loader::{Annotated, EvalLoader};
 use crate::joint::{Framing, LargeScaleJitter, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_objects;
@@ -118,7 +118,10 @@ impl LabelledSplits<Objects> for ObjectExamples {
 
     fn sizes(&self) -> [PartSize; 2] {
         let classes = self.classes().len();
-        [0, 1].map(|part| PartSize { images: self.parts[part].len(), classes })
+        [0, 1].map(|part| {
+            let part = &self.parts[part];
+            PartSize::of_images(part.len(), part.data.len(), classes)
+        })
     }
 
     fn notes(&self) -> &[String] {
@@ -132,8 +135,7 @@ impl LabelledSplits<Objects> for ObjectExamples {
     fn pass(&self, split: Split) -> Result<Pass<'_, Objects>> {
         let options = LoaderOptions { batch: TEST_BATCH, ..self.options };
         let part = Framed { jitter: None, ..self.parts[split as usize].clone() };
-        let mut loader = EvalLoader::over(part, &options)?;
-        Ok(Box::new(std::iter::from_fn(move || loader.next_examples())))
+        Ok(Box::new(Annotated(EvalLoader::over(part, &options)?)))
     }
 }
 

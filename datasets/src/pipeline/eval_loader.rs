@@ -1,14 +1,14 @@
 //! Batches of a whole data set in order, without augmentation.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use palimpsest_core::data::Batch;
-use palimpsest_core::head::Examples;
+use palimpsest_core::head::{Broken, ExamplePass, Examples};
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::loader::LoaderOptions;
+use crate::pipeline::broken::{broken_sample, too_many_broken};
 use crate::pipeline::prefetch::Prefetch;
 use crate::source::{Images, SampleSource};
 
@@ -17,9 +17,9 @@ use crate::source::{Images, SampleSource};
 /// `Batch::first_sample` is the position of the batch in the data set.
 pub struct EvalLoader<S: SampleSource = Images> {
     source: Source<S>,
-    samples: usize,
+    assembler: Arc<Assembler<S>>,
     limit: usize,
-    broken: BTreeMap<usize, String>,
+    broken: Broken,
     done: bool,
 }
 
@@ -56,12 +56,12 @@ impl<S: SampleSource> EvalLoader<S> {
         } else {
             Source::Ahead(Prefetch::start(&assembler, options.prefetch, make)?)
         };
-        let limit = options.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
-        Ok(Self { source, samples: len, limit, broken: BTreeMap::new(), done: false })
+        let limit = options.forgiven(len);
+        Ok(Self { source, assembler, limit, broken: Broken::new(), done: false })
     }
 
-    /// The broken files that were left out so far, by sample.
-    pub fn broken(&self) -> &BTreeMap<usize, String> {
+    /// The broken samples that were left out so far.
+    pub fn broken(&self) -> &Broken {
         &self.broken
     }
 
@@ -80,19 +80,13 @@ impl<S: SampleSource> EvalLoader<S> {
                     return Some(Err(error));
                 }
             };
+            let source = self.assembler.source();
             for (index, error) in made.broken {
-                self.broken.insert(index, error.to_string());
+                self.broken.insert(source.origin(index), broken_sample(source, index, &error));
             }
             if self.broken.len() > self.limit {
                 self.done = true;
-                let last = self.broken.last_key_value().map_or("", |(_, text)| text.as_str());
-                return Some(Err(Error::user(format!(
-                    "{} of {} files are broken, more than bad_files_limit = {}; the last: {last}",
-                    self.broken.len(),
-                    self.samples,
-                    self.limit
-                ))
-                .help("fix or remove them, or raise `bad_files_limit`")));
+                return Some(Err(too_many_broken(&self.broken, source.len(), self.limit)));
             }
             if !made.batch.is_empty() {
                 return Some(Ok(Examples { batch: made.batch, targets: made.targets }));
@@ -108,5 +102,22 @@ impl Iterator for EvalLoader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_examples().map(|made| made.map(|made| made.batch))
+    }
+}
+
+/// The same loader, which gives the annotations too.
+pub struct Annotated<S: SampleSource>(pub EvalLoader<S>);
+
+impl<S: SampleSource> Iterator for Annotated<S> {
+    type Item = Result<Examples<S::Target>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_examples()
+    }
+}
+
+impl<S: SampleSource> ExamplePass<S::Target> for Annotated<S> {
+    fn broken(&self) -> &Broken {
+        &self.0.broken
     }
 }

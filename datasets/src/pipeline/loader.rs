@@ -1,15 +1,15 @@
 //! The training loader.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use palimpsest_core::data::{Batch, BatchSource};
-use palimpsest_core::head::{Examples, LabelledLoader};
+use palimpsest_core::head::{Broken, Examples, LabelledLoader};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
+use crate::pipeline::broken::{broken_sample, too_many_broken};
 use crate::pipeline::prefetch::Prefetch;
 use crate::source::{Images, SampleSource};
 
@@ -26,14 +26,21 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// How many distinct broken files are forgiven; by default 10 or 1 % of the samples, whichever is
     /// more.
-    pub bad_files_limit: Option<usize>,
+    pub bad_files: Option<usize>,
     /// Batches that may exist before they are asked for, finished or in the making; at least 1.
     pub prefetch: usize,
 }
 
 impl Default for LoaderOptions {
     fn default() -> Self {
-        Self { batch: 64, workers: 2, seed: 0, shuffle: true, bad_files_limit: None, prefetch: 2 }
+        Self { batch: 64, workers: 2, seed: 0, shuffle: true, bad_files: None, prefetch: 2 }
+    }
+}
+
+impl LoaderOptions {
+    /// How many broken files of `samples` are forgiven.
+    pub fn forgiven(&self, samples: usize) -> usize {
+        self.bad_files.unwrap_or_else(|| (samples / 100).max(10))
     }
 }
 
@@ -51,7 +58,7 @@ pub struct Loader<S: SampleSource = Images> {
     ahead: usize,
     inline_work: bool,
     limit: usize,
-    broken: BTreeSet<usize>,
+    broken: Broken,
     warnings: Vec<String>,
     failed: Option<Error>,
     waited: Duration,
@@ -116,7 +123,7 @@ impl<S: SampleSource> Loader<S> {
         if len > u32::MAX as usize {
             return Err(Error::user(format!("{len} samples")).help("use at most 4294967295"));
         }
-        let limit = options.bad_files_limit.unwrap_or_else(|| (len / 100).max(10));
+        let limit = options.forgiven(len);
         let plan = Plan {
             assembler: Arc::new(Assembler::new(source, options.seed, options.workers)?),
             batch: options.batch,
@@ -134,7 +141,7 @@ impl<S: SampleSource> Loader<S> {
             ahead: options.prefetch,
             inline_work: options.workers == 0,
             limit,
-            broken: BTreeSet::new(),
+            broken: Broken::new(),
             warnings: Vec::new(),
             failed: None,
             waited: Duration::ZERO,
@@ -172,26 +179,18 @@ impl<S: SampleSource> Loader<S> {
     /// Counts broken files when their batch is delivered, so that the count of a step does not depend on how
     /// far the workers are ahead.
     fn account(&mut self, made: Assembled<S::Target>) -> Result<Examples<S::Target>> {
+        let source = self.plan.assembler.source();
         for (index, error) in made.broken {
-            if self.broken.insert(index) {
-                let text = error.to_string();
-                let location = self.plan.assembler.source().location(index);
-                self.warnings.push(if text.contains(&location) {
-                    text
-                } else {
-                    format!("{location}: {text}")
-                });
-            }
+            self.broken.entry(source.origin(index)).or_insert_with(|| {
+                let sample = broken_sample(source, index, &error);
+                self.warnings.push(sample.message.clone());
+                sample
+            });
+        }
+        if self.broken.len() > self.limit {
+            return Err(too_many_broken(&self.broken, source.len(), self.limit));
         }
         let last = self.warnings.last().cloned().unwrap_or_default();
-        if self.broken.len() > self.limit {
-            return Err(Error::user(format!(
-                "{} broken files, more than bad_files_limit = {}; the last: {last}",
-                self.broken.len(),
-                self.limit
-            ))
-            .help("fix or remove them, or raise `bad_files_limit`"));
-        }
         if made.empty > 0 {
             return Err(Error::user(format!(
                 "none of the {} samples can be read; the last: {last}",
@@ -271,5 +270,9 @@ impl<S: SampleSource> LabelledLoader<S::Target> for Loader<S> {
 
     fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
+    }
+
+    fn broken(&self) -> &Broken {
+        &self.broken
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod augment;
+pub(crate) mod broken;
 pub mod decode;
 pub mod erasing;
 pub mod eval_loader;

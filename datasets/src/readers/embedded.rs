@@ -59,7 +59,8 @@ pub struct FashionMnist;
 impl Reader for FashionMnist {
     type Settings = NoKeys;
 
-    fn open(_: &NoKeys, _: &DataSpec, split: Split) -> Result<Opened> {
+    fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.no_path()?;
         fashion_mnist(split).map(Opened::new)
     }
 }

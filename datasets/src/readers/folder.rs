@@ -1,31 +1,39 @@
 //! A folder of images, with a sub-folder per class or without classes.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
+use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
+use crate::class_agreement::listed;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
+use crate::part_names::NamedParts;
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
 
 /// The images under a folder, in the order of their paths.
 ///
-/// If the folder has sub-folders and no images of its own, the sub-folders are the classes, in the
-/// order of their names; else there are no classes. Either way images are looked for at any depth.
-/// Hidden files and folders are passed over; links are followed.
+/// The sub-folders with images are the classes, in the order of their names, if they hold nearly all of them
+/// ([`STRAY`]); else there are no classes. Either way images are looked for at any depth. Hidden files and
+/// folders are passed over; links are followed.
 pub struct FolderDataset {
     root: PathBuf,
     files: Vec<Box<Path>>,
     labels: Vec<u32>,
     classes: Vec<String>,
+    notes: Vec<String>,
     passed_over: usize,
     options: DecodeOptions,
 }
+
+/// The share of images that may lie beside the folders of classes: an overview, a thumbnail. They are passed over.
+const STRAY: f64 = 0.1;
 
 impl FolderDataset {
     /// Opens a folder. With `classes` (those of the training part), each sub-folder must be one.
@@ -33,27 +41,34 @@ impl FolderDataset {
     /// # Errors
     /// A folder that can't be read, has no images, or has a class that isn't among `classes`.
     pub fn open(root: &Path, classes: Option<&[String]>, options: DecodeOptions) -> Result<Self> {
-        let folders = class_folders(root)?;
-        let classes = match classes {
+        let mut found = Self {
+            root: root.to_owned(),
+            files: Vec::new(),
+            labels: Vec::new(),
+            classes: Vec::new(),
+            notes: Vec::new(),
+            passed_over: 0,
+            options,
+        };
+        let (folders, own) = found.classes_and_stray_images()?;
+        match classes {
             Some(known) if !known.is_empty() && !folders.is_empty() => {
                 if let Some(stray) = folders.iter().find(|f| !known.contains(f)) {
                     let known = known.iter().map(String::as_str);
                     return Err(unknown_name("class", stray, known).at(root.display()));
                 }
-                known.to_vec()
+                found.classes = known.to_vec();
             }
-            _ => folders.clone(),
-        };
-        let mut found = Self {
-            root: root.to_owned(),
-            files: Vec::new(),
-            labels: Vec::new(),
-            classes,
-            passed_over: 0,
-            options,
-        };
+            _ => found.classes.clone_from(&folders),
+        }
         if folders.is_empty() {
             found.collect(root, None)?;
+        } else {
+            found.passed_over += own.others;
+            if own.images > 0 {
+                let stray = counted(own.images, "image beside the folders of classes was", "images beside the folders of classes were");
+                found.notes.push(format!("{}: {stray} passed over", root.display()));
+            }
         }
         for folder in &folders {
             let label = found.classes.iter().position(|c| c == folder).map(|l| l as u32);
@@ -67,24 +82,37 @@ impl FolderDataset {
         Ok(found)
     }
 
+    /// The folders that are classes, and what lies beside them.
+    fn classes_and_stray_images(&mut self) -> Result<(Vec<String>, Own)> {
+        let Listing { folders, own } = Listing::read(&self.root)?;
+        if own.images == 0 || folders.is_empty() {
+            return Ok((folders, own));
+        }
+        let mut inside = 0;
+        for folder in &folders {
+            for entry in walk(&self.root.join(folder)) {
+                inside += usize::from(is_image_file(&entry.map_err(|e| walk_error(&self.root, &e))?));
+            }
+        }
+        if own.images as f64 <= STRAY * (own.images + inside) as f64 {
+            return Ok((folders, own));
+        }
+        self.notes.push(format!(
+            "{}: {} images lie beside {} folders with {inside} images, so the folders are not taken for classes",
+            self.root.display(),
+            own.images,
+            folders.len()
+        ));
+        Ok((vec![], own))
+    }
+
     fn collect(&mut self, folder: &Path, label: Option<u32>) -> Result<()> {
-        let walk = WalkDir::new(folder)
-            .follow_links(true)
-            .sort_by_file_name()
-            .into_iter()
-            .filter_entry(|e| e.depth() == 0 || !is_hidden(e.file_name()));
-        for entry in walk {
-            let entry = entry.map_err(|e| {
-                let location = e.path().unwrap_or(folder).to_owned();
-                match e.io_error() {
-                    Some(io) => Error::io(&location, io),
-                    None => Error::user(e.to_string()).at(location.display()).help("remove the link"),
-                }
-            })?;
+        for entry in walk(folder) {
+            let entry = entry.map_err(|e| walk_error(folder, &e))?;
             if entry.file_type().is_dir() {
                 continue;
             }
-            if !is_image(entry.path()) {
+            if !is_image_file(&entry) {
                 self.passed_over += 1;
                 continue;
             }
@@ -93,6 +121,16 @@ impl FolderDataset {
             self.labels.extend(label);
         }
         Ok(())
+    }
+
+    /// What the user may want to know, one sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if self.passed_over > 0 {
+            let files = counted(self.passed_over, "file that is no image was", "files that are no images were");
+            notes.push(format!("{files} passed over"));
+        }
+        notes
     }
 
     /// How many files were passed over because their names don't end like an image's.
@@ -107,30 +145,70 @@ impl FolderDataset {
     }
 }
 
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
+fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// The sub-folders that are classes: all, or none if the folder has images of its own.
-///
-/// # Errors
-/// A folder that can't be read, or a name that isn't Unicode.
-pub fn class_folders(root: &Path) -> Result<Vec<String>> {
-    let mut classes = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, &e))? {
-        let path = entry.map_err(|e| Error::io(root, &e))?.path();
-        let Some(name) = path.file_name().filter(|name| !is_hidden(name)) else { continue };
-        if path.is_dir() {
-            let name = name.to_str().ok_or_else(|| {
-                Error::user("the folder's name is not Unicode").at(path.display()).help("rename it")
-            })?;
-            classes.push(name.to_owned());
-        } else if is_image(&path) {
-            return Ok(Vec::new());
-        }
+/// A file that can be read to its end (no pipe or device), named like an image.
+fn is_image_file(entry: &DirEntry) -> bool {
+    entry.file_type().is_file() && is_image(entry.path())
+}
+
+/// Everything under a folder that isn't hidden, in the order of names.
+fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
+    WalkDir::new(folder)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|e| e.depth() == 0 || !is_hidden(e.file_name()))
+}
+
+fn walk_error(folder: &Path, error: &walkdir::Error) -> Error {
+    let location = error.path().unwrap_or(folder);
+    match error.io_error() {
+        Some(io) => Error::io(location, io),
+        None => Error::user(error.to_string()).at(location.display()).help("remove the link"),
     }
-    classes.sort_unstable();
-    Ok(classes)
+}
+
+/// Files that lie in a folder itself.
+struct Own {
+    images: usize,
+    others: usize,
+}
+
+/// What a folder has, as far as names tell.
+struct Listing {
+    /// The sub-folders with an image at any depth, in the order of their names.
+    folders: Vec<String>,
+    own: Own,
+}
+
+impl Listing {
+    /// # Errors
+    /// A folder that can't be read, or a name that isn't Unicode.
+    fn read(root: &Path) -> Result<Self> {
+        let mut listing = Self { folders: vec![], own: Own { images: 0, others: 0 } };
+        for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, &e))? {
+            let path = entry.map_err(|e| Error::io(root, &e))?.path();
+            let Some(name) = path.file_name().filter(|name| !is_hidden(name)) else { continue };
+            if path.is_dir() {
+                if !walk(&path).any(|entry| entry.is_ok_and(|entry| is_image_file(&entry))) {
+                    continue;
+                }
+                let name = name.to_str().ok_or_else(|| {
+                    Error::user("the folder's name is not Unicode").at(path.display()).help("rename it")
+                })?;
+                listing.folders.push(name.to_owned());
+            } else if path.is_file() && is_image(&path) {
+                listing.own.images += 1;
+            } else {
+                listing.own.others += 1;
+            }
+        }
+        listing.folders.sort_unstable();
+        Ok(listing)
+    }
 }
 
 impl Dataset for FolderDataset {
@@ -164,33 +242,94 @@ impl Reader for Folder {
                 .at(root.display())
                 .help("give the folder that has the images"));
         }
-        let train = root.join("train");
-        let tests: Vec<PathBuf> =
-            ["test", "val", "validation"].iter().map(|name| root.join(name)).filter(|p| p.is_dir()).collect();
-        let (mut opened, passed_over);
-        if !train.is_dir() || tests.is_empty() {
-            // Without both parts, one folder is split; its key is the path below that folder.
-            let folder = if train.is_dir() { &train } else { root };
-            let data = FolderDataset::open(folder, None, options)?;
-            passed_over = data.passed_over();
-            opened = hold_out(data, spec, split, FolderDataset::key).map_err(|e| e.at(folder.display()))?;
-        } else if split == Split::Train {
-            let data = FolderDataset::open(&train, None, options)?;
-            passed_over = data.passed_over();
-            opened = Opened::new(Arc::new(data));
-        } else {
-            let classes = class_folders(&train)?;
-            // Some sets (ImageNet) have test images without classes beside a validation part with them.
-            let labelled = tests.iter().find(|t| class_folders(t).is_ok_and(|c| !c.is_empty()));
-            let folder = labelled.filter(|_| !classes.is_empty()).unwrap_or(&tests[0]);
-            let data = FolderDataset::open(folder, Some(&classes), options)?;
-            passed_over = data.passed_over();
-            opened = Opened::new(Arc::new(data));
+        let parts = Parts::find(root)?;
+        let open = |part: &str, classes: Option<&[String]>| {
+            let data = FolderDataset::open(&root.join(part), classes, options)?;
+            let notes = data.notes();
+            Ok::<_, Error>((data, notes))
+        };
+        // The key of a held-out sample is its path below the folder that is split.
+        let split_one = |part: &str| {
+            let (data, notes) = open(part, None)?;
+            let opened = hold_out(data, spec, split, FolderDataset::key);
+            Ok::<Opened, Error>(opened.map_err(|e| e.at(root.join(part).display()))?.notes(notes))
+        };
+        let opened = match (&parts.train, &parts.tests[..]) {
+            (None, []) => split_one("")?,
+            (Some(only), []) => split_one(only)?.notes([format!("the only part is `{only}`")]),
+            (None, [only]) => split_one(only)?.notes([format!("the only part is `{only}`")]),
+            (None, tests) => {
+                return Err(Error::user(format!("there are {} but no training part", tests.join(" and ")))
+                    .at(root.display())
+                    .help("give the folder of one part, or name the one to train on `train`"));
+            }
+            (Some(train), tests) => {
+                let (data, notes) = open(train, None)?;
+                if split == Split::Train {
+                    Opened::new(Arc::new(data) as Arc<dyn Dataset>).part(train).notes(notes)
+                } else {
+                    // Some sets (ImageNet) have test images without classes beside a validation part with them.
+                    let labelled = |part: &&String| {
+                        Listing::read(&root.join(part)).is_ok_and(|found| !found.folders.is_empty())
+                    };
+                    let test = match data.classes() {
+                        [] => &tests[0],
+                        _ => tests.iter().find(labelled).unwrap_or(&tests[0]),
+                    };
+                    let (data, notes) = open(test, Some(data.classes()))?;
+                    let unread: Vec<&str> =
+                        tests.iter().filter(|part| *part != test).map(String::as_str).collect();
+                    let unread =
+                        (!unread.is_empty()).then(|| format!("{} is not read", unread.join(", ")));
+                    Opened::new(Arc::new(data) as Arc<dyn Dataset>).part(test).notes(notes).notes(unread)
+                }
+            }
+        };
+        Ok(opened.notes(parts.notes))
+    }
+}
+
+/// The parts of a folder.
+#[derive(Default)]
+struct Parts {
+    train: Option<String>,
+    /// Those that may be measured on, the first before the others.
+    tests: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Parts {
+    fn find(root: &Path) -> Result<Self> {
+        let Listing { folders, .. } = Listing::read(root)?;
+        let named = NamedParts::of(folders.iter().cloned());
+        let of = |split| named.candidates(split).map(str::to_owned).collect::<Vec<_>>();
+        let (trains, tests) = (of(Split::Train), of(Split::Test));
+        let others: Vec<&String> =
+            folders.iter().filter(|name| !trains.contains(name) && !tests.contains(name)).collect();
+        if trains.is_empty() && tests.is_empty() {
+            return Ok(Self::default());
         }
-        if passed_over > 0 {
-            opened.notes.push(format!("{passed_over} files that are not images were passed over"));
+        // A class may be called so too (a train among cars). Parts come in pairs, or alone.
+        let pair = !trains.is_empty() && !tests.is_empty();
+        if !pair && !others.is_empty() {
+            let name = trains.first().or(tests.first()).map_or("", String::as_str);
+            let flat = Listing::read(&root.join(name))?.folders.is_empty();
+            if flat {
+                let note = format!(
+                    "`{name}` is taken for a class, beside {}; there is no other part",
+                    listed(&others)
+                );
+                return Ok(Self { notes: vec![note], ..Self::default() });
+            }
         }
-        Ok(opened)
+        let mut notes = vec![];
+        if !others.is_empty() {
+            notes.push(format!("beside the parts, {} is not read", listed(&others)));
+        }
+        if trains.len() > 1 {
+            notes.push(format!("of {}, {} is trained on", trains.join(" and "), trains[0]));
+        }
+        Ok(Self { train: trains.first().cloned(), tests, notes })
     }
 }
 
@@ -198,6 +337,6 @@ palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Folder>(
         "folder",
         "JPEG, PNG and WebP images in a folder, with or without a sub-folder per class",
-        "CLASS/**/*.jpg or **/*.jpg; optionally under train/ and test/ (or val/, validation/)",
+        "CLASS/**/*.jpg or **/*.jpg; optionally under train/ and test/ (or val/, valid/, Training/, seg_train/ …)",
     )
 }

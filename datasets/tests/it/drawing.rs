@@ -6,7 +6,7 @@ use std::path::Path;
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{Class, Examples};
 use palimpsest_core::recipe::Recipe;
-use palimpsest_datasets::draw::{Draw, Positions};
+use palimpsest_datasets::draw::{Draw, Positions, Unlabelled};
 use palimpsest_datasets::{DataSpec, RecipeData, open};
 use tempfile::tempdir;
 
@@ -38,7 +38,7 @@ fn a_draw_is_exact_spread_and_the_seeds() {
     let data = open(&DataSpec::at("folder", folder.path()), Split::Train).expect("opens");
     let draw = |limit, seed| {
         let draw = Draw { seed, limits: [limit, 0], ..Draw::default() };
-        draw.by_class(&*data, Split::Train).expect("is drawn")
+        draw.by_class(&*data, Split::Train, Unlabelled::LeftOut).expect("is drawn")
     };
     let listed = |positions: &Positions| (0..positions.len()).map(|i| positions.at(i)).collect::<Vec<_>>();
     for limit in [1, 19, 20, 21, 50, 64, 65, 100, 230] {
@@ -52,7 +52,7 @@ fn a_draw_is_exact_spread_and_the_seeds() {
         assert!(limit < 20 || most <= least.map(|least| least + 1).as_ref(), "{limit}: {counts:?}");
         assert!(listed(&positions).is_sorted_by(|a, b| a < b), "none twice");
         assert_eq!(listed(&positions), listed(&draw(limit, 7)));
-        let size = positions.size(&*data);
+        let size = positions.size(&*data, Unlabelled::LeftOut);
         assert_eq!((size.images, size.classes), (limit, limit.min(20)));
         if limit < 230 {
             assert_ne!(listed(&positions), listed(&draw(limit, 8)), "{limit}");
@@ -61,7 +61,7 @@ fn a_draw_is_exact_spread_and_the_seeds() {
     assert_eq!(draw(100, 0).len(), 100);
     assert_eq!(draw(0, 0).len(), data.len());
     assert_eq!(draw(10_000, 0).len(), data.len());
-    let shots = |shots| Draw { shots, ..Draw::default() }.by_class(&*data, Split::Train);
+    let shots = |shots| Draw { shots, ..Draw::default() }.by_class(&*data, Split::Train, Unlabelled::LeftOut);
     assert!(by_class(&*data, &shots(3).expect("is drawn")).values().all(|&n| n == 3));
     assert_error(
         shots(4).map(|_| ()),

@@ -48,10 +48,13 @@ fn broken_files_are_left_out() {
         let image = 3 * 12 * 12;
         assert_eq!(batches[0].pixels[image..], whole[0].pixels[2 * image..]);
         assert_eq!(batches[0].labels, [-1, 2, -1]);
-        let strict = LoaderOptions { bad_files_limit: Some(2), ..config(workers) };
+        let strict = LoaderOptions { bad_files: Some(2), ..config(workers) };
         let mut loader = loader(Numbered::new(10, &[1, 4, 5]), &strict);
         assert!(loader.next().expect("a batch").is_ok());
-        assert_error(loader.next().expect("an error"), &["3 of 10 files are broken", "bad_files_limit = 2"]);
+        assert_error(
+            loader.next().expect("an error"),
+            &["3 of 10 files are broken", "more than data.bad_files = 2"],
+        );
         assert!(loader.next().is_none());
     }
 }

@@ -132,23 +132,23 @@ fn too_many_broken_files_are_an_error() {
     let mut steps = BTreeSet::new();
     for workers in [0, 1, 4] {
         let broken: Vec<usize> = (0..60).filter(|i| i % 6 == 0).collect();
-        let config = LoaderOptions { bad_files_limit: Some(4), ..config(4, workers) };
+        let config = LoaderOptions { bad_files: Some(4), ..config(4, workers) };
         let mut loader = loader(Numbered::new(60, &broken), &config);
         let (step, error) = (0..).find_map(|s| loader.next_batch().err().map(|e| (s, e))).expect("ends");
         let text = error.to_string();
-        assert!(text.contains("more than bad_files_limit = 4") && text.contains("numbered/"), "{text}");
+        assert!(text.contains("more than data.bad_files = 4") && text.contains("numbered/"), "{text}");
         steps.insert((step, text));
-        assert_error(loader.next_batch(), &["bad_files_limit"]);
+        assert_error(loader.next_batch(), &["raise `data.bad_files`"]);
     }
     assert_eq!(steps.len(), 1, "the same step and message: {steps:?}");
 
     // All broken, fewer than the limit.
     let mut none = loader(Numbered::new(6, &[0, 1, 2, 3, 4, 5]), &config(2, 2));
     assert_error(none.next_batch(), &["none of the 6 samples can be read"]);
-    let zero = LoaderOptions { bad_files_limit: Some(0), ..config(6, 2) };
+    let zero = LoaderOptions { bad_files: Some(0), ..config(6, 2) };
     assert_error(
         loader(Numbered::new(6, &[3]), &zero).next_batch(),
-        &["1 broken files", "bad_files_limit = 0"],
+        &["files are broken", "data.bad_files = 0"],
     );
 }
 

@@ -13,6 +13,7 @@ mod fine_grained;
 mod joint;
 mod loading;
 mod mat_files;
+mod parts;
 mod reader_keys;
 mod readers;
 mod scenes;

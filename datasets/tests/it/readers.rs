@@ -49,7 +49,7 @@ fn a_folder_with_classes() {
     assert_eq!(places(&data, root), ["cat/a.jpeg", "cat/z.png", "dog/b.PNG", "dog/deep/a.png"]);
     assert_eq!(data.classes(), ["cat", "dog"]);
     assert_eq!((0..4).map(|i| data.label(i)).collect::<Vec<_>>(), [Some(0), Some(0), Some(1), Some(1)]);
-    assert_eq!(data.passed_over(), 1);
+    assert_eq!(data.notes(), ["2 files that are no images were passed over"]);
     assert_eq!(data.load(1).expect("loads").pixels, *rgb_image(8, 8, 1).as_raw());
 }
 
@@ -80,7 +80,7 @@ fn a_folder_with_splits() {
     assert_eq!(places(&*test.dataset, root), ["val/dog/3.png"]);
     // Labels are those of the training part, though `cat` is missing here.
     assert_eq!(test.dataset.label(0), Some(1));
-    assert_eq!(test.notes, ["1 files that are not images were passed over"]);
+    assert_eq!(test.notes, ["1 file that is no image was passed over"]);
 
     // Test images without classes give way to a validation part that has them.
     put(root, "test/4.png", png(4, 4, 0));

@@ -61,9 +61,9 @@ impl DetectionBase {
         [self.context.geometry.height, self.context.geometry.width]
     }
 
-    /// An empty metric of a detector that finds such objects.
-    pub fn metric<F: FoundObject + 'static>(&self) -> Box<dyn Metric<Objects, Vec<F>>> {
-        Box::new(DetectionMetric::new::<F>(&self.context, self.overlays))
+    /// An empty metric of a detector that finds such objects, and whose masks are scored if it has `masks`.
+    pub fn metric<F: FoundObject + 'static>(&self, masks: bool) -> Box<dyn Metric<Objects, Vec<F>>> {
+        Box::new(DetectionMetric::new::<F>(&self.context, self.overlays, masks))
     }
 }
 

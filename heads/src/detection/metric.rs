@@ -24,13 +24,13 @@ pub struct DetectionMetric {
 }
 
 impl DetectionMetric {
-    /// Of a detector that finds such objects; draws at most `most` images.
-    pub fn new<F: FoundObject>(context: &HeadContext, most: usize) -> Self {
+    /// Of a detector that finds such objects; draws at most `most` images. Without `masks`, boxes alone are scored.
+    pub fn new<F: FoundObject>(context: &HeadContext, most: usize, masks: bool) -> Self {
         let evaluator = |kind| CocoEvaluator::new(kind, context.classes.len());
         Self {
             context: context.clone(),
             boxes: evaluator(IouKind::Box),
-            masks: F::MASKED.then(|| evaluator(IouKind::Mask)),
+            masks: (masks && F::MASKED).then(|| evaluator(IouKind::Mask)),
             most,
             rows: vec![],
         }
@@ -83,8 +83,10 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
     fn artifacts(&self) -> Vec<Artifact> {
         let scores = self.boxes.scores();
         let mut table = format!("{:<24} {:>7} {:>7}\n", "class", "box AP", "AP50");
+        // No object of the class was asked for.
+        let percent = |v: f64| if v < 0.0 { "-".to_owned() } else { format!("{:.2}", 100.0 * v) };
         for (name, class) in self.context.classes.iter().zip(&scores.classes) {
-            table.push_str(&format!("{name:<24} {:>7.2} {:>7.2}\n", 100.0 * class.ap, 100.0 * class.ap50));
+            table.push_str(&format!("{name:<24} {:>7} {:>7}\n", percent(class.ap), percent(class.ap50)));
         }
         let mut artifacts = vec![Artifact { name: "classes.txt".to_owned(), bytes: table.into_bytes() }];
         if let Ok(bytes) = object_sheet(&self.rows, &self.context.classes).and_then(|sheet| sheet.to_png()) {

@@ -8,14 +8,13 @@ use palimpsest_core::finetune::former_tables;
 use palimpsest_core::head::PartSize;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
-use palimpsest_datasets::RecipeData;
+use palimpsest_datasets::{Loader, RecipeData};
 use serde_json::json;
 
 use crate::cli::Pretrain;
-use crate::frozen::check_heads;
 use crate::observer::Watcher;
 use crate::session;
-use crate::{backends, environment, interrupt, output, report};
+use crate::{backends, environment, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
     let (recipe, mut overrides) = args.recipe.parts()?;
@@ -32,11 +31,14 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
-    check_heads(&trainer.recipe.eval.heads)?;
+    let labelled = frozen::labelled(&trainer, &data)?;
+    labelled.note.iter().for_each(|note| output::note(&format!("note: {note}")));
     if args.dry_run {
+        dry_run(&trainer, &mut loader, &data, &labelled)?;
         output::note("dry run: the recipe and the data fit; nothing was trained");
         return Ok(());
     }
+    drop(labelled);
     let root = args.out.unwrap_or_else(|| free_folder(&trainer.recipe));
     let folder = RunFolder::create(
         &root,
@@ -46,6 +48,25 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
     train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
+}
+
+/// Opens images of both parts, makes a plan of them, and says what heads would stand on.
+fn dry_run(
+    trainer: &Trainer,
+    loader: &mut Loader,
+    data: &RecipeData,
+    labelled: &frozen::Labelled,
+) -> Result<()> {
+    let batch = loader.next_batch()?;
+    let warnings = loader.take_warnings();
+    warnings.iter().for_each(|warning| output::note(&format!("warning: {warning}")));
+    data.first_test_images(1)?;
+    if let Some(splits) = &labelled.splits {
+        let [train, test] = splits.sizes();
+        output::note(&format!("heads would be fitted on {train} and scored on {test}"));
+    }
+    output::note(&format!("opened a batch of {} images, {} of them broken", batch.len(), warnings.len()));
+    trainer.plan_at(&batch, 0, 0.0).map(drop)
 }
 
 /// Trains to the end, evaluates, and writes summary and report.
@@ -82,7 +103,7 @@ pub(crate) fn train_and_report(
     if as_json {
         output::line(&line.to_string());
     } else {
-        output::line(&format!("loss {:.4}", summary.loss));
+        output::line(&format!("loss {}", output::figure(summary.loss)));
         print_results(&watcher.results);
     }
     Ok(())
@@ -104,11 +125,7 @@ pub(crate) fn print_results(results: &serde_json::Value) {
         ]);
     }
     output::table(&rows);
-    let size = |part: &str| -> Option<PartSize> {
-        let size = &heads.values().next()?[part];
-        let count = |key: &str| size[key].as_u64().map(|count| count as usize);
-        Some(PartSize { images: count("images")?, classes: count("classes")? })
-    };
+    let size = |part: &str| serde_json::from_value::<PartSize>(heads.values().next()?[part].clone()).ok();
     if let (Some(train), Some(test)) = (size("train"), size("test")) {
         output::line(&format!("heads fitted on {train}, scored on {test}"));
     }

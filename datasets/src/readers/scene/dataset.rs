@@ -127,7 +127,8 @@ pub struct SceneReader;
 impl Reader<dyn DetectionData> for SceneReader {
     type Settings = SceneSettings;
 
-    fn open(settings: &SceneSettings, _: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
+    fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
+        spec.no_path()?;
         Ok(Opened::new(Arc::new(SceneDetection(Scenes::open(*settings, split)?))))
     }
 }
@@ -135,7 +136,8 @@ impl Reader<dyn DetectionData> for SceneReader {
 impl Reader<dyn SegmentationData> for SceneReader {
     type Settings = SceneSettings;
 
-    fn open(settings: &SceneSettings, _: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
+    fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
+        spec.no_path()?;
         Ok(Opened::new(Arc::new(SceneSegmentation::new(Scenes::open(*settings, split)?))))
     }
 }

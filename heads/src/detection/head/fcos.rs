@@ -82,7 +82,7 @@ impl TaskHead for FcosTask {
     }
 
     fn metric(&self) -> Box<dyn Metric<Objects, Vec<Detection>>> {
-        self.base.metric()
+        self.base.metric(false)
     }
 }
 

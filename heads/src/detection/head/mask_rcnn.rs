@@ -1,5 +1,7 @@
 //! The `mask-rcnn` head: boxes and masks from region proposals.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{Draws, Feature, HeadContext, HeadFeatures, Metric, TaskHead};
 use palimpsest_core::objective::NamedLoss;
@@ -48,6 +50,8 @@ settings! {
 pub struct MaskRcnnTask {
     detector: MaskRcnn,
     base: DetectionBase,
+    /// Whether an object that it was trained on had a mask: else its masks are not scored.
+    masks_trained: AtomicBool,
 }
 
 impl TaskHead for MaskRcnnTask {
@@ -77,6 +81,7 @@ impl TaskHead for MaskRcnnTask {
         Ok(Self {
             detector: MaskRcnn::new(specs, &pyramid, head).map_err(|e| e.about("strides"))?,
             base: DetectionBase { post_process, context: context.clone(), overlays },
+            masks_trained: AtomicBool::new(false),
         })
     }
 
@@ -93,6 +98,9 @@ impl TaskHead for MaskRcnnTask {
     ) -> Result<Vec<NamedLoss>> {
         let (base, mut random) = (&self.base, |image| draws.of_image(image));
         let objects: Vec<Vec<Object>> = targets.iter().map(Objects::wanted).collect();
+        if objects.iter().flatten().any(|object| object.mask.is_some()) {
+            self.masks_trained.store(true, Ordering::Relaxed);
+        }
         let losses =
             self.detector.losses(params, &base.grid(features)?, base.image(), &objects, &mut random)?;
         Ok(equally_weighted(losses))
@@ -104,7 +112,7 @@ impl TaskHead for MaskRcnnTask {
     }
 
     fn metric(&self) -> Box<dyn Metric<Objects, Vec<DetectionWithMask>>> {
-        self.base.metric()
+        self.base.metric(self.masks_trained.load(Ordering::Relaxed))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Heads on frozen features.
 
 use palimpsest_core::Result;
+use palimpsest_core::data::Split;
 use palimpsest_core::head::FrozenHead;
 use palimpsest_core::params::Params;
 use palimpsest_datasets::{Draw, RecipeData};
@@ -21,6 +22,8 @@ pub(super) struct HeadRun<'a> {
     pub(super) name: &'static str,
     pub(super) head: &'a dyn FrozenHead,
     pub(super) set: &'a str,
+    /// Tells the user something, once.
+    pub(super) warn: &'a dyn Fn(&str),
 }
 
 impl HeadRun<'_> {
@@ -30,7 +33,11 @@ impl HeadRun<'_> {
         let (args, trainer) = (self.args, &self.run.trainer);
         if args.dry_run {
             let seed = seeds.first().copied().unwrap_or_default();
-            let [train, test] = self.data.labelled(&self.draw(seed))?.sizes();
+            let data = self.data.labelled(&self.draw(seed))?;
+            let params = trainer.evaluated_params();
+            let task = frozen::task(trainer, &params, &*data, seed)?;
+            task.data.pass(Split::Test)?.next().transpose()?;
+            let [train, test] = data.sizes();
             output::line(&format!(
                 "{} on {}: frozen features of {train} to fit, {test} to score",
                 self.name, self.set
@@ -58,12 +65,15 @@ impl HeadRun<'_> {
         let data = self.data.labelled(&self.draw(seed))?;
         let task = frozen::task(&self.run.trainer, params, &*data, seed)?;
         let evaluation = self.head.evaluate(&task)?;
+        for message in frozen::broken_messages_of(&task)? {
+            (self.warn)(&format!("warning: {message}"));
+        }
         let sizes = task.sizes()?;
         if let Some(out) = &self.args.out {
             let folder = saved::folder(out, self.name, self.set, weights, seed)?;
             saved::artifacts(&folder, &evaluation.artifacts)?;
             saved::artifacts(&folder, &[task.stored_features()?])?;
-            saved::scores(&folder, &evaluation.scores, sizes, None)?;
+            saved::scores(&folder, &evaluation.scores, &sizes, None)?;
         }
         Ok(Measured { seed, scores: evaluation.scores, sizes, summary: None })
     }

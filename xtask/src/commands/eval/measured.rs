@@ -53,7 +53,7 @@ fn weights_json(measured: &[Measured]) -> Value {
     if let Some((figure, _)) = measured.first().and_then(|m| m.scores.first()) {
         json.insert("compared".to_owned(), json!(figure));
     }
-    if let Some([train, test]) = measured.first().map(|m| m.sizes) {
+    if let Some([train, test]) = measured.first().map(|m| &m.sizes) {
         json.extend([("train".to_owned(), json!(train)), ("test".to_owned(), json!(test))]);
     }
     if let [Measured { summary: Some(summary), .. }] = measured {
@@ -107,7 +107,7 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
             let [pretrained, random] = cells;
             let first = |text: &str| if i == 0 { text.to_owned() } else { String::new() };
             // Every seed's draw has as many of as many classes.
-            let [train, test] = compared.pretrained[0].sizes.map(|size| first(&size.to_string()));
+            let [train, test] = [0, 1].map(|part| first(&compared.pretrained[0].sizes[part].to_string()));
             rows.push(row(vec![first(set), first(head), figure.clone(), pretrained, random, train, test]));
         }
     }
@@ -126,16 +126,18 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
 fn shown(measured: &[Measured], figure: &str) -> String {
     let (mean, spread) = mean_and_spread(measured, figure);
     // Shares are told in percent; what is above 1 is a count or a setting.
-    let share = |value: f64| (0.0..=1.0).contains(&value) && figure != "rate";
+    let share = |value: f64| (0.0..=1.0).contains(&value) && !matches!(figure, "rate" | "k");
     match measured.len() {
         0 => "-".to_owned(),
+        // A figure of nothing: no sample, or no object, of the kind.
+        _ if mean.is_nan() => "-".to_owned(),
         // COCO's figure where the data have nothing of the kind, such as large objects.
         _ if mean == -1.0 => "-".to_owned(),
         1 if share(mean) => percent(mean),
         1 if mean.fract() == 0.0 => format!("{mean}"),
-        1 => format!("{mean:.4}"),
+        1 => output::figure(mean),
         _ if share(mean) => format!("{:.2} +- {:.2} %", 100.0 * mean, 100.0 * spread),
-        _ => format!("{mean:.4} +- {spread:.4}"),
+        _ => format!("{} +- {}", output::figure(mean), output::figure(spread)),
     }
 }
 

@@ -6,6 +6,8 @@ mod measured;
 mod saved;
 mod trained;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry, find_head};
@@ -38,6 +40,8 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
             Ok(head)
         })
         .collect::<Result<Vec<_>>>()?;
+    let (of_run, of_head): (Vec<String>, Vec<String>) =
+        args.overrides.iter().cloned().partition(|change| change.starts_with("data."));
     let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
     let interrupted = interrupt::flag()?;
     let sets = match fallback(args, &run, &heads)? {
@@ -46,8 +50,15 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     };
     let mut results = Map::new();
     let mut table = vec![];
+    // Every seed and head opens the data again, and would say the same.
+    let told = RefCell::new(BTreeSet::new());
+    let warn = |text: &str| {
+        if told.borrow_mut().insert(text.to_owned()) {
+            output::note(text);
+        }
+    };
     for set in &sets {
-        let recipe = run.folder.recipe(&set.changes)?;
+        let recipe = run.folder.recipe(&[&set.changes[..], &of_run[..]].concat())?;
         let limits = [
             args.train_images.unwrap_or(recipe.eval.train_images),
             args.test_images.unwrap_or(recipe.eval.test_images),
@@ -56,17 +67,18 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         for head in &heads {
             let compared = match &head.build {
                 HeadKind::Frozen(build) => {
-                    let built = build(&head_section(head, &recipe, &args.overrides)?)?;
+                    let built = build(&head_section(head, &recipe, &of_head)?)?;
                     let data = RecipeData::open(&recipe)?;
-                    data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
+                    data.notes().iter().for_each(|note| warn(&format!("note: {note}")));
                     let (name, set) = (head.name, set.name.as_str());
                     let head = &*built;
-                    frozen::HeadRun { args, run: &run, data: &data, limits, name, head, set }
+                    frozen::HeadRun { args, run: &run, data: &data, limits, name, head, set, warn: &warn }
                         .measure(&seeds)?
                 }
                 HeadKind::Trained(trained) => {
                     let (recipe, set) = (&recipe, &set.name);
-                    let task = trained::HeadRun { args, run: &run, recipe, limits, head, trained, set };
+                    let warn = &warn;
+                    let task = trained::HeadRun { args, run: &run, recipe, limits, head, trained, set, warn };
                     task.measure(&seeds, interrupted)?
                 }
             };

@@ -30,7 +30,7 @@ pub(super) fn artifacts(folder: &Path, artifacts: &[Artifact]) -> Result<()> {
 pub(super) fn scores(
     folder: &Path,
     scores: &Scores,
-    [train, test]: [PartSize; 2],
+    [train, test]: &[PartSize; 2],
     training: Option<&FitSummary>,
 ) -> Result<()> {
     let figures: Map<String, Value> =

@@ -30,6 +30,8 @@ pub(super) struct HeadRun<'a> {
     pub(super) head: &'a TaskHeadEntry,
     pub(super) trained: &'a TrainedHead,
     pub(super) set: &'a str,
+    /// Tells the user something, once.
+    pub(super) warn: &'a dyn Fn(&str),
 }
 
 impl HeadRun<'_> {
@@ -117,19 +119,24 @@ impl HeadRun<'_> {
         let device = self.run.trainer.device.clone();
         let request = self.request(recipe, start, device, interrupted);
         let title = format!("{} on {}, {weights}, seed {seed}", self.head.name, self.set);
-        let mut watcher = Watcher { title, progress: None, lines: String::new() };
+        let mut watcher = Watcher { title, progress: None, lines: String::new(), warn: self.warn };
         let fitted = (self.trained.fit)(&request, &mut watcher);
         watcher.finish();
         let fitted = fitted?;
         saved::file(&folder, "config.toml", recipe.to_toml().as_bytes())?;
         saved::file(&folder, "metrics.jsonl", watcher.lines.as_bytes())?;
-        saved::scores(&folder, &fitted.scores, fitted.sizes, Some(&fitted.summary))?;
+        saved::scores(&folder, &fitted.scores, &fitted.sizes, Some(&fitted.summary))?;
         saved::artifacts(&folder, &fitted.artifacts)?;
         fitted.checkpoint.write(&folder.join("model.safetensors"))?;
         output::note(&format!(
             "{}: {}; {} steps in {:.0} s, {:.0} images/s; saved in {}",
             watcher.title,
-            fitted.scores.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join(", "),
+            fitted
+                .scores
+                .iter()
+                .map(|(n, v)| format!("{n} {}", output::figure(*v)))
+                .collect::<Vec<_>>()
+                .join(", "),
             fitted.summary.steps,
             fitted.summary.seconds,
             fitted.summary.images_per_second,
@@ -140,13 +147,14 @@ impl HeadRun<'_> {
 }
 
 /// Shows how a fit goes, and keeps its losses.
-struct Watcher {
+struct Watcher<'a> {
+    warn: &'a dyn Fn(&str),
     title: String,
     progress: Option<Progress>,
     lines: String,
 }
 
-impl Watcher {
+impl Watcher<'_> {
     fn finish(&mut self) {
         if let Some(progress) = &self.progress {
             progress.finish();
@@ -154,7 +162,7 @@ impl Watcher {
     }
 }
 
-impl FitObserver for Watcher {
+impl FitObserver for Watcher<'_> {
     fn start(&mut self, steps: u64, steps_per_epoch: u64) {
         output::note(&format!("{}: {steps} steps, {steps_per_epoch} an epoch", self.title));
         self.progress = Some(Progress::new(steps, 0, steps_per_epoch, true));
@@ -175,7 +183,7 @@ impl FitObserver for Watcher {
     fn message(&mut self, text: &str) {
         match &self.progress {
             Some(progress) => progress.message(text),
-            None => output::note(text),
+            None => (self.warn)(text),
         }
     }
 }

@@ -1,0 +1,197 @@
+//! Which folders are the parts of a set, whether they agree on their classes, and what a score stands on.
+
+use std::path::Path;
+
+use palimpsest_core::data::Split;
+use palimpsest_core::recipe::Recipe;
+use palimpsest_datasets::open::open_with_notes;
+use palimpsest_datasets::{DataSpec, Draw, RecipeData};
+use tempfile::tempdir;
+
+use crate::files::{assert_error, png, put};
+
+/// `count` images of each class of a part.
+fn classes(root: &Path, part: &str, names: &[&str], count: usize) {
+    for (k, name) in names.iter().enumerate() {
+        for i in 0..count {
+            put(root, &format!("{part}/{name}/{i}.png"), png(8, 8, (100 * k + i) as u32));
+        }
+    }
+}
+
+/// The part's name and its number of images, for training and testing.
+fn found(root: &Path) -> [(String, usize); 2] {
+    let spec = DataSpec::at("folder", root);
+    [Split::Train, Split::Test].map(|split| {
+        let opened = open_with_notes(&spec, split).expect("opens");
+        (opened.part, opened.dataset.len())
+    })
+}
+
+fn recipe(root: &Path, more: &[&str]) -> Recipe {
+    let mut overrides = vec![
+        "data.name=folder".to_owned(),
+        format!("data.path={}", root.display()),
+        "data.channels=3".to_owned(),
+        "data.image_size=8".to_owned(),
+    ];
+    overrides.extend(more.iter().map(|&text| text.to_owned()));
+    let text = include_str!("../../../recipes/mae-micro.toml");
+    Recipe::parse("mae-micro.toml", text, &overrides).expect("is sound")
+}
+
+#[test]
+fn parts_are_found_under_the_names_of_the_field() {
+    for [train, test] in [
+        ["Training", "Testing"],
+        ["Train", "Test"],
+        ["seg_train", "seg_test"],
+        ["train", "valid"],
+        ["training", "validation"],
+        ["TRAIN", "dev"],
+    ] {
+        let folder = tempdir().expect("a folder");
+        classes(folder.path(), train, &["a", "b"], 3);
+        classes(folder.path(), test, &["a", "b"], 2);
+        assert_eq!(found(folder.path()), [(train.to_owned(), 6), (test.to_owned(), 4)]);
+    }
+}
+
+#[test]
+fn the_test_part_is_measured_and_the_validation_part_named() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    for (part, count) in [("train", 5), ("test", 3), ("valid", 2)] {
+        classes(root, part, &["a", "b"], count);
+    }
+    put(root, "notes/a.png", png(4, 4, 0));
+    assert_eq!(found(root), [("train".to_owned(), 10), ("test".to_owned(), 6)]);
+    let notes = open_with_notes(&DataSpec::at("folder", root), Split::Test).expect("opens").notes;
+    assert_eq!(notes, ["valid is not read", "beside the parts, notes is not read"]);
+}
+
+#[test]
+fn a_single_part_is_split_and_two_test_parts_are_refused() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "val", &["a", "b"], 60);
+    let [(train, trained), (_, tested)] = found(root);
+    assert_eq!((train.as_str(), trained + tested), ("all but the held-out 10 %", 120));
+    classes(root, "test", &["a", "b"], 1);
+    assert_error(
+        open_with_notes(&DataSpec::at("folder", root), Split::Train),
+        &["test and val but no training part"],
+    );
+}
+
+#[test]
+fn a_class_may_be_called_like_a_part() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, ".", &["bus", "car", "train"], 40);
+    let opened = open_with_notes(&DataSpec::at("folder", root), Split::Train).expect("opens");
+    assert_eq!(opened.dataset.classes(), ["bus", "car", "train"]);
+    assert!(opened.notes[1].contains("`train` is taken for a class, beside bus, car"), "{:?}", opened.notes);
+}
+
+#[test]
+fn stray_images_beside_class_folders_are_passed_over_and_told() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "train", &["a", "b"], 10);
+    classes(root, "test", &["a", "b"], 10);
+    put(root, "train/overview.png", png(4, 4, 0));
+    put(root, "test/overview.png", png(4, 4, 0));
+    for split in [Split::Train, Split::Test] {
+        let opened = open_with_notes(&DataSpec::at("folder", root), split).expect("opens");
+        assert_eq!((opened.dataset.len(), opened.dataset.classes().len()), (20, 2));
+        assert!(opened.notes[0].contains("1 image beside the folders of classes was passed over"));
+    }
+    // Many are no strays: then nothing is lost, and it is said why there are no classes.
+    (0..20).for_each(|i| drop(put(root, &format!("train/{i}.png"), png(4, 4, i))));
+    let opened = open_with_notes(&DataSpec::at("folder", root), Split::Train).expect("opens");
+    assert_eq!((opened.dataset.len(), opened.dataset.classes().len()), (41, 0));
+    assert!(opened.notes[0].contains("not taken for classes"), "{:?}", opened.notes);
+}
+
+#[test]
+fn what_is_opened_is_told_first() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "train", &["cat", "dog"], 3);
+    classes(root, "val", &["cat", "dog"], 1);
+    let data = RecipeData::open(&recipe(root, &[])).expect("opens");
+    assert_eq!(
+        data.notes(),
+        [format!(
+            "data `folder` at {}: trained on train (6 images), measured on val (2 images); 2 classes: cat, dog",
+            root.display()
+        )]
+    );
+}
+
+#[test]
+fn a_path_that_nothing_would_be_read_from_is_refused() {
+    for name in ["fashion-mnist", "scenes"] {
+        let recipe = recipe(Path::new("/photos"), &[&format!("data.name={name}")]);
+        assert_error(RecipeData::open(&recipe), &["is part of the program", "/photos", "data.name=folder"]);
+    }
+}
+
+#[test]
+fn a_score_says_what_it_stands_on() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    let mut lists = [String::from("path,label\n"), String::from("path,label\n")];
+    for (part, list) in ["train", "test"].iter().zip(&mut lists) {
+        for i in 0..20 {
+            let name = format!("{part}{i}.png");
+            // Three images have no class, and of the test part four are no images.
+            let bytes = if *part == "test" && i >= 16 { b"lies".to_vec() } else { png(8, 8, i) };
+            put(root, &name, bytes);
+            list.push_str(&format!(
+                "{name},{}\n",
+                if i < 3 {
+                    ""
+                } else if i % 2 == 0 {
+                    "even"
+                } else {
+                    "odd"
+                }
+            ));
+        }
+        put(root, &format!("{part}.csv"), list.as_bytes());
+    }
+    let data = RecipeData::open(&recipe(root, &["data.name=csv"])).expect("opens");
+    assert_eq!(data.without_classes(), None);
+    let splits = data.labelled(&Draw { limits: [11, 0], ..Draw::default() }).expect("has classes");
+    let [train, test] = splits.sizes();
+    assert_eq!(train.to_string(), "11 of 20 images of 2 classes (3 without a class; 6 not drawn)");
+    let mut pass = splits.test().expect("starts");
+    let seen: usize = pass.by_ref().map(|examples| examples.expect("a batch").batch.len()).sum();
+    let test = test.without(pass.broken());
+    assert_eq!(seen, test.images);
+    let text = "13 of 20 images of 2 classes (4 broken: 2 of even, 2 of odd; 3 without a class)";
+    assert_eq!(test.to_string(), text);
+    assert!(pass.broken()[&16].message.contains("test16.png"));
+}
+
+#[test]
+fn data_without_classes_are_told_apart_from_too_few_images() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    for part in ["train", "test"] {
+        (0..4).for_each(|i| drop(put(root, &format!("{part}/{i}.png"), png(8, 8, i))));
+    }
+    let data = RecipeData::open(&recipe(root, &[])).expect("opens");
+    assert!(data.without_classes().expect("a reason").contains("images of 0 classes"));
+    assert_error(data.labelled(&Draw::default()).map(drop), &["two classes", "4 without a class"]);
+
+    let folder = tempdir().expect("a folder");
+    classes(folder.path(), "train", &["a", "b"], 4);
+    classes(folder.path(), "test", &["a", "b"], 4);
+    let data = RecipeData::open(&recipe(folder.path(), &[])).expect("opens");
+    assert_eq!(data.without_classes(), None);
+    let one = data.labelled(&Draw { limits: [1, 0], ..Draw::default() }).map(drop);
+    assert_error(one, &["1 of 8 images of 1 class (7 not drawn)", "--train-images"]);
+}
