@@ -48,6 +48,11 @@ impl Positions {
         self.0.is_empty()
     }
 
+    /// Each position.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().copied()
+    }
+
     /// The position of the `i`-th.
     pub fn at(&self, i: usize) -> usize {
         self.0[i] as usize

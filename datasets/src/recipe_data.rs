@@ -14,7 +14,7 @@ use palimpsest_targets::{DetectionData, SegmentationData};
 
 use crate::augment::{Augment, Border, Crop, Filter};
 use crate::class_agreement::{Relabel, agreed, listed};
-use crate::draw::Draw;
+use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
 use crate::loader::{Loader, LoaderOptions};
@@ -22,6 +22,7 @@ use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::reader::{Opened, ReaderEntry};
 use crate::source::Images;
 use crate::spec::DataSpec;
+use crate::split::Subset;
 use crate::transform::Transform;
 
 /// What `[data]` says, in the terms of readers and loaders.
@@ -199,6 +200,8 @@ fn opening_line<D: ?Sized + Dataset>(spec: &DataSpec, train: &Opened<D>, test: &
 pub struct RecipeData {
     source: DataSource,
     parts: Parts,
+    /// What is pre-trained on: the training part, or `data.limit` images of it.
+    trained: Arc<dyn Dataset>,
 }
 
 /// Images in a batch that isn't trained on.
@@ -219,7 +222,14 @@ impl RecipeData {
             test => test?,
         };
         let parts = Parts::of(&spec, train, test).map_err(|e| e.at(source.location()))?;
-        Ok(Self { source, parts })
+        let limit = source.settings.limit;
+        let mut trained = parts.train.clone();
+        if limit > 0 && limit < trained.len() {
+            let draw = Draw { seed: recipe.run.seed, limits: [limit, 0], ..Draw::default() };
+            let drawn = draw.by_class(&*trained, Split::Train, Unlabelled::AsAClass)?;
+            trained = Arc::new(Subset::new(trained, drawn.iter().collect()));
+        }
+        Ok(Self { source, parts, trained })
     }
 
     /// What the user may want to know, one sentence each.
@@ -229,7 +239,7 @@ impl RecipeData {
 
     /// How many images there are to train on and to test on.
     pub fn counts(&self) -> [usize; 2] {
-        [self.parts.train.len(), self.parts.test.len()]
+        [self.trained.len(), self.parts.test.len()]
     }
 
     /// Mean and deviation that pixels are normalised with, one for each channel.
@@ -250,7 +260,7 @@ impl RecipeData {
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
         let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
-        let images = Images { dataset: self.parts.train.clone(), transform };
+        let images = Images { dataset: self.trained.clone(), transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }
 

@@ -94,7 +94,7 @@ impl FinetuneRecipe {
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,
             augment: augmentation.clone(),
-            data: section("data").without(&["reader"]).read()?,
+            data: DataSettings::of(section("data"))?,
             reader: section("data").section("reader")?,
             table: toml::Table::new(),
         };

@@ -144,7 +144,7 @@ impl Recipe {
         let top = Section::new(top, "", sources.clone());
         let recipe = Self {
             run: top.read()?,
-            data: section("data").without(&["reader"]).read()?,
+            data: DataSettings::of(section("data"))?,
             reader: section("data").section("reader")?,
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,

@@ -1,6 +1,7 @@
 //! The tables of a recipe that have one shape.
 
-use crate::settings::Section;
+use crate::error::nearest;
+use crate::settings::{Section, Settings};
 use crate::{Error, Result};
 
 /// The number format of training.
@@ -57,6 +58,9 @@ crate::settings! {
         path: String = String::new();
         /// The share of a data set without a test split that is held out for evaluation.
         holdout: f64 = 0.1, in 0.0..=0.9;
+        /// Training images that are pre-trained on at most, drawn by the seed and spread evenly over the classes;
+        /// 0 takes all. Heads have eval.train_images.
+        limit: usize = 0, in 0..=1_000_000_000;
         /// Side of a training image in pixels.
         image_size: usize = 224, in 1..=8192;
         /// Channels: 1 (grey) or 3 (RGB).
@@ -83,13 +87,34 @@ crate::settings! {
 }
 
 impl DataSettings {
+    /// Reads the table `[data]`, but for the reader's own.
+    ///
+    /// # Errors
+    /// As [`Section::read`]. A key that is nowhere near one of these is likely the reader's, which isn't known here.
+    pub(crate) fn of(section: Section) -> Result<Self> {
+        let section = section.without(&["reader"]);
+        let fields = Self::fields();
+        let names = fields.iter().map(|field| field.name);
+        match section.table().keys().find(|key| names.clone().all(|name| name != *key)) {
+            Some(key) if nearest(key, names).is_none() => {
+                Err(Error::user(format!("unknown key `{key}`")).at(section.location(key)).help(format!(
+                    "a key of the reader is written data.reader.{key} (see `part show reader NAME`)"
+                )))
+            }
+            _ => section.read(),
+        }
+    }
+
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
-    /// recipes that say nothing of their reader.
+    /// recipes that say nothing of their reader. Nor is a limit of none, which is older than its key.
     ///
     /// # Errors
     /// None that settings can have.
     pub(crate) fn with_reader(&self, reader: &Section) -> Result<toml::Table> {
         let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
+        if self.limit == 0 {
+            table.remove("limit");
+        }
         if !reader.table().is_empty() {
             table.insert("reader".to_owned(), reader.table().clone().into());
         }

@@ -177,6 +177,24 @@ fn a_score_says_what_it_stands_on() {
 }
 
 #[test]
+fn a_limit_is_drawn_over_the_classes_and_changes_no_old_hash() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "train", &["a", "b", "c"], 10);
+    classes(root, "test", &["a", "b", "c"], 2);
+    let whole = recipe(root, &["train.batch=6", "train.accumulate=1"]);
+    let limited = recipe(root, &["train.batch=6", "train.accumulate=1", "data.limit=6"]);
+    assert!(!whole.to_toml().contains("limit") && whole.hash() != limited.hash());
+    let data = RecipeData::open(&limited).expect("opens");
+    assert_eq!(data.counts(), [6, 6]);
+    let mut labels = data.loader(&limited).expect("starts").next_examples().expect("a batch").batch.labels;
+    labels.sort_unstable();
+    assert_eq!(labels, [0, 0, 1, 1, 2, 2]);
+    // Heads have limits of their own.
+    assert_eq!(data.labelled(&Draw::default()).expect("has classes").counts(), [30, 6]);
+}
+
+#[test]
 fn data_without_classes_are_told_apart_from_too_few_images() {
     let folder = tempdir().expect("a folder");
     let root = folder.path();

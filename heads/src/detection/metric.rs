@@ -121,3 +121,37 @@ fn named(scores: &CocoScores, kind: &str) -> Scores {
     let all = scores.named();
     all.into_iter().map(|(name, value)| (format!("{kind}_{name}"), value)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use palimpsest_core::geometry::Geometry;
+
+    use super::*;
+    use crate::detection::mask_rcnn::DetectionWithMask;
+
+    #[test]
+    fn masks_that_were_never_trained_are_not_scored() {
+        let (side, patch) = (8, 4);
+        let geometry =
+            Geometry { channels: 3, height: side, width: side, patch, prefix: 0, dim: 8, depth: 1, heads: 1 };
+        let context =
+            HeadContext { geometry, classes: vec!["a".to_owned()], mean: vec![0.0; 3], std: vec![1.0; 3] };
+        let object = Object::masked(0, palimpsest_targets::Rle::from_fn(side, side, |x, _| x > 3));
+        let target = Objects::framed((side, side), vec![object]);
+        let batch = Batch {
+            pixels: vec![0.0; 3 * side * side],
+            shape: [1, 3, side, side],
+            labels: vec![-1],
+            indices: vec![0],
+            first_sample: 0,
+        };
+        for trained in [false, true] {
+            let mut metric = DetectionMetric::new::<DetectionWithMask>(&context, 0, trained);
+            metric
+                .add(&batch, std::slice::from_ref(&target), &[Vec::<DetectionWithMask>::new()])
+                .expect("fits");
+            let scores = Metric::<Objects, Vec<DetectionWithMask>>::scores(&metric).expect("has an image");
+            assert_eq!(scores.iter().any(|(name, _)| name.starts_with("mask_")), trained);
+        }
+    }
+}

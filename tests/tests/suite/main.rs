@@ -1,5 +1,6 @@
 //! What the workspace computes, against definitions, differences and other implementations.
 
+mod advice;
 mod definitions;
 mod engine;
 mod golden;
