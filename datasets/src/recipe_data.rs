@@ -296,7 +296,8 @@ impl RecipeData {
         };
         let classes = train.classes().len();
         if classes < 2 || !has(&**train, 2) {
-            return Some(format!("the training part has images of {} classes", classes.min(1)));
+            let classes = counted(classes.min(1), "class", "classes");
+            return Some(format!("the training part has images of {classes}"));
         }
         (!has(&**test, 1)).then(|| "no image of the test part has a class".to_owned())
     }

@@ -52,6 +52,10 @@ pub struct FitPlan {
     pub trained: usize,
     /// Training and test images.
     pub images: [usize; 2],
+    /// What of the parts they are.
+    pub sizes: [PartSize; 2],
+    /// What the user may want to know of the data, one sentence each.
+    pub notes: Vec<String>,
     /// Classes of the data.
     pub classes: usize,
     /// Optimiser steps.
@@ -147,6 +151,8 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPl
         parameters,
         trained,
         images: data.counts(),
+        sizes: data.sizes(),
+        notes: data.notes().to_vec(),
         classes: data.classes().len(),
         steps: fine_tuner.total_steps,
         batch,

@@ -12,7 +12,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::class_agreement::listed;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
-use crate::part_names::NamedParts;
+use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
@@ -242,6 +242,8 @@ impl Reader for Folder {
                 .at(root.display())
                 .help("give the folder that has the images"));
         }
+        let (root, inner) = unpacked(root)?;
+        let root = &*root;
         let parts = Parts::find(root)?;
         let open = |part: &str, classes: Option<&[String]>| {
             let data = FolderDataset::open(&root.join(part), classes, options)?;
@@ -285,7 +287,27 @@ impl Reader for Folder {
                 }
             }
         };
-        Ok(opened.notes(parts.notes))
+        Ok(opened.notes(inner).notes(parts.notes))
+    }
+}
+
+/// The folder that has the parts or classes, where an archive was unpacked into a folder of its own.
+fn unpacked(root: &Path) -> Result<(PathBuf, Option<String>)> {
+    let (mut folder, mut note) = (root.to_owned(), None);
+    loop {
+        let Listing { folders, own } = Listing::read(&folder)?;
+        let [only] = &folders[..] else { return Ok((folder, note)) };
+        if own.images > 0 || PartKind::of_name(only).is_some() {
+            return Ok((folder, note));
+        }
+        let inner = folder.join(only);
+        let within = Listing::read(&inner)?;
+        // A folder of images is a class, if the only one.
+        if within.own.images > 0 {
+            return Ok((folder, note));
+        }
+        note = Some(format!("the images are looked for in {}, the only folder", inner.display()));
+        folder = inner;
     }
 }
 

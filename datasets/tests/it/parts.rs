@@ -95,6 +95,23 @@ fn a_class_may_be_called_like_a_part() {
 }
 
 #[test]
+fn an_archives_own_folder_is_no_class() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "photos/photos/train", &["a", "b"], 3);
+    classes(root, "photos/photos/test", &["a", "b"], 2);
+    put(root, "photos/readme.txt", "text");
+    assert_eq!(found(root), [("train".to_owned(), 6), ("test".to_owned(), 4)]);
+    let notes = open_with_notes(&DataSpec::at("folder", root), Split::Train).expect("opens").notes;
+    assert!(notes[0].ends_with("photos/photos, the only folder"), "{notes:?}");
+    // A single folder of images is the one class that there is.
+    let folder = tempdir().expect("a folder");
+    classes(folder.path(), ".", &["a"], 30);
+    let opened = open_with_notes(&DataSpec::at("folder", folder.path()), Split::Train).expect("opens");
+    assert_eq!(opened.dataset.classes(), ["a"]);
+}
+
+#[test]
 fn stray_images_beside_class_folders_are_passed_over_and_told() {
     let folder = tempdir().expect("a folder");
     let root = folder.path();

@@ -81,16 +81,15 @@ impl HeadRun<'_> {
         let fits = if self.args.no_baseline { 1 } else { 2 } * self.args.seeds.len().max(1);
         let total = step * plan.steps as f64 * fits as f64;
         let seconds = plan.seconds_per_step * plan.steps as f64;
-        let [train, test] = plan.images;
+        plan.notes.iter().for_each(|note| (self.warn)(&format!("note: {note}")));
+        let [train, test] = &plan.sizes;
         output::line(&format!(
-            "{} on {}: {:.2} M parameters, {:.2} M trainable; {train} training and {test} test images in {} \
-             classes; {} steps of {}, {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all; about {} of training \
-             each, {} in all on {timed}",
+            "{} on {}: {:.2} M parameters, {:.2} M trainable; fitted on {train}, scored on {test}; {} steps of {}, \
+             {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all; about {} of training each, {} in all on {timed}",
             self.head.name,
             self.set,
             plan.parameters as f64 / 1e6,
             plan.trained as f64 / 1e6,
-            plan.classes,
             plan.steps,
             plan.batch,
             step / 1e9,
