@@ -152,11 +152,25 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// An unknown name, with the nearest valid one and the whole list.
+/// Names that an error lists at most.
+const LISTED: usize = 10;
+
+/// The first names of a list, and how many more there are.
+pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    let shown: Vec<&str> = names.iter().take(LISTED).map(AsRef::as_ref).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// An unknown name, with the nearest valid one and the list of them: of a long one, the names that are nearest.
 pub fn unknown_name<'a>(what: &str, given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Error {
     let mut names: Vec<_> = known.clone().into_iter().collect();
-    names.sort_unstable();
-    let list = names.join(", ");
+    names.sort_by_key(|name| (strsim::damerau_levenshtein(given, name), *name));
+    let shown = names.len().min(LISTED);
+    names[..shown].sort_unstable();
+    let list = listed(&names);
     let error = Error::user(format!("unknown {what} `{given}`"));
     match nearest(given, known) {
         Some(name) => error.help(format!("did you mean `{name}`? (one of: {list})")),
@@ -177,6 +191,15 @@ mod tests {
             "a.toml:3: unknown mask `rndom`; did you mean `random`? (one of: block, random)"
         );
         assert_eq!(error.exit_status(), 2);
+    }
+
+    #[test]
+    fn a_long_list_is_cut_to_the_nearest_names() {
+        let names: Vec<String> = (0..40).map(|i| format!("a-name-{i:02}")).collect();
+        let text = unknown_name("mask", "a-name-39x", names.iter().map(String::as_str)).to_string();
+        assert!(text.starts_with("unknown mask `a-name-39x`; did you mean `a-name-39`? (one of: "), "{text}");
+        assert!(text.contains("a-name-39 and 30 more)"), "{text}");
+        assert_eq!(text.matches("a-name-").count(), 12, "{text}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn without(what: &str, name: &str, has: impl Fn(&ReaderEntry) -> bool) -> Error 
     let all = registry::all::<ReaderEntry>();
     let have: Vec<&str> = all.iter().filter(|reader| has(reader)).map(|reader| reader.name).collect();
     Error::user(format!("the data set `{name}` has no {what}"))
-        .help(format!("use one of: {}", have.join(", ")))
+        .help(format!("use one of: {}", palimpsest_core::error::listed(&have)))
 }
 
 fn reader(name: &str) -> Result<&'static ReaderEntry> {

@@ -10,6 +10,7 @@ pub mod files;
 pub mod finetuning;
 pub mod libraries;
 pub mod micro;
+pub mod mutation;
 pub mod parity;
 pub mod python;
 pub mod recorder;

@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod former;
 mod help;
+mod hint;
 mod measuring;
 mod plugin;
 mod recipe;
@@ -20,16 +21,16 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub(crate) use analyse::Analyse;
-pub(crate) use args::{DeviceArgs, JsonArg, RecipeArgs};
+pub(crate) use args::{DeviceArgs, JsonArg, RecipeArgs, is_override};
 pub(crate) use backend::{BackendCommand, ShowBackend, ValidateBackend, ValidateMode};
-pub(crate) use data::{DataCommand, Fetch};
+pub(crate) use data::{DataCommand, Fetch, ShowData};
 pub(crate) use eval::Eval;
 pub(crate) use export::Export;
 use former::Former;
 pub(crate) use help::{PACKED, program};
 pub(crate) use measuring::{Bench, Compare, CompareWorker, Report};
 pub(crate) use plugin::{
-    CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PluginCommand, Tier, Validate,
+    CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PlansWorker, PluginCommand, Tier, Validate,
 };
 pub(crate) use recipe::{PartCommand, PartKind, RecipeCommand};
 pub(crate) use run::{Replay, RunCommand};
@@ -55,7 +56,7 @@ pub(crate) struct Cli {
 impl Cli {
     /// The command line of this process. Help and mistakes of its form end the process.
     pub(crate) fn of_process() -> Self {
-        let mut matches = command(&program()).get_matches();
+        let mut matches = command(&program()).try_get_matches().unwrap_or_else(|error| hint::exit(error));
         Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
     }
 }

@@ -1,6 +1,7 @@
 //! What a comparison of backends told.
 
 pub(crate) mod figures;
+pub(crate) mod verdict;
 
 use palimpsest_core::recipe::{Precision, Recipe};
 use serde_json::Value;
@@ -94,6 +95,8 @@ impl Comparison {
     pub(crate) fn subject(&self) -> String {
         let Recipe { run, data, train, .. } = &self.recipe;
         let precision = if run.precision == Precision::Bf16 { "bf16" } else { "f32" };
-        format!("{}: {} px, batch {}, {precision}", run.name, data.image_size, train.batch)
+        let changed = crate::report::overrides(&self.environment["command"]);
+        let changed = if changed.is_empty() { changed } else { format!("; {changed}") };
+        format!("{}: {} px, batch {}, {precision}{changed}", run.name, data.image_size, train.batch)
     }
 }

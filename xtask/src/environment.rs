@@ -6,6 +6,7 @@ use palimpsest_core::{Device, DeviceHandle};
 use serde_json::{Value, json};
 
 use crate::gpu::Gpu;
+use crate::plugins;
 
 /// Revision, versions, machine and command line.
 pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -> Value {
@@ -22,7 +23,7 @@ pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -
         "command": std::env::args().skip(1).collect::<Vec<_>>(),
         "started": seconds_since_epoch(),
         "gpu": Gpu::of(device.id).map(|gpu| gpu.facts()),
-        "plugins": plugin.into_iter().collect::<Vec<_>>(),
+        "plugins": plugin.into_iter().map(plugins::recorded).collect::<Vec<_>>(),
     })
 }
 

@@ -19,6 +19,7 @@ mod observer;
 mod output;
 mod plugins;
 mod progress;
+mod recipes;
 mod report;
 mod sample_sheet;
 mod session;

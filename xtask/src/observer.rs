@@ -87,7 +87,7 @@ fn open_events(trainer: &Trainer, folder: &RunFolder) -> Result<EventWriter> {
 /// A step for `train.log`: every figure of `metrics.jsonl` that a reader looks at first.
 fn log_line(trainer: &Trainer, report: &StepReport) -> String {
     let losses: Vec<String> =
-        report.scalars.iter().map(|(name, value)| format!("{name} {}", output::figure(*value))).collect();
+        report.figures().map(|(name, value)| format!("{name} {}", output::figure(value))).collect();
     format!(
         "step {}/{} epoch {:.2} lr {:.2e} grad_norm {:.3} {:.0} ms {}",
         report.step,
@@ -111,8 +111,8 @@ impl Observer for Watcher {
         self.progress.step(report);
         if report.step.is_multiple_of(self.log_every) || report.step == trainer.total_steps {
             self.folder.log(&log_line(trainer, report))?;
-            for (name, value) in &report.scalars {
-                self.events.scalar(name, *value as f32, report.step)?;
+            for (name, value) in report.figures() {
+                self.events.scalar(name, value as f32, report.step)?;
             }
             self.events.scalar("lr", report.lr as f32, report.step)?;
             self.events.scalar("grad_norm", report.grad_norm as f32, report.step)?;
@@ -155,8 +155,8 @@ impl Observer for Watcher {
                 self.progress.message(&line);
             }
         }
-        self.results = results.clone();
-        Ok(results)
+        self.results = output::rounded(results);
+        Ok(self.results.clone())
     }
 
     fn checkpoint(&mut self, path: &Path) {

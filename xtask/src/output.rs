@@ -2,12 +2,33 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
+use std::borrow::Cow;
+
 use palimpsest_core::Error;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 /// A line of a result.
 pub(crate) fn line(text: &str) {
     println!("{text}");
+}
+
+/// A result as a line of JSON. Numbers have twelve digits that count: more are an accident of binary fractions.
+pub(crate) fn json(value: &impl Serialize) {
+    line(&rounded(json!(value)).to_string());
+}
+
+/// The same value with numbers as [`json`] prints them.
+pub(crate) fn rounded(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let short = number.as_f64().and_then(|number| format!("{number:.11e}").parse::<f64>().ok());
+            short.map_or(Value::Number(number), |short| json!(short))
+        }
+        Value::Array(values) => values.into_iter().map(rounded).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, rounded(value))).collect(),
+        other => other,
+    }
 }
 
 /// A line for the user that is no result.
@@ -25,16 +46,42 @@ pub(crate) fn error(error: &Error) {
     eprintln!("error: {error}");
 }
 
-/// A table with aligned columns.
+/// A table with aligned columns. In a terminal cells that are too long for its width are cut; elsewhere they are whole.
 pub(crate) fn table(rows: &[Vec<String>]) {
+    let terminal = console::Term::stdout();
+    let width = terminal.features().is_attended().then(|| usize::from(terminal.size().1));
+    laid_out(rows, width).iter().for_each(|row| line(row));
+}
+
+/// A column that is cut keeps so much at least.
+const LEAST: usize = 12;
+const GAP: usize = 2;
+
+/// The lines of a table, at most `width` letters long where that can be.
+fn laid_out(rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
-    for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        line(cells.join("  ").trim_end());
+    let longest = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max();
+    let mut widths: Vec<usize> = (0..columns).map(|c| longest(c).unwrap_or(0)).collect();
+    if let Some(width) = width {
+        let room = width.saturating_sub(GAP * columns.saturating_sub(1));
+        // The widest column gives first: it mostly holds the sentences.
+        while widths.iter().sum::<usize>() > room {
+            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > LEAST) else { break };
+            *widest -= 1;
+        }
     }
+    let row = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{:<width$}", cut(cell, width)));
+        cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
+    };
+    rows.iter().map(row).collect()
+}
+
+fn cut(cell: &str, width: usize) -> Cow<'_, str> {
+    if cell.chars().count() <= width {
+        return cell.into();
+    }
+    cell.chars().take(width.saturating_sub(1)).chain(['…']).collect::<String>().into()
 }
 
 /// Names with what each is, as a table or as JSON.
@@ -42,7 +89,7 @@ pub(crate) fn named(items: &[(String, String)], as_json: bool) {
     if as_json {
         let items: Vec<_> =
             items.iter().map(|(name, summary)| json!({ "name": name, "summary": summary })).collect();
-        line(&json!(items).to_string());
+        json(&items);
     } else {
         table(&items.iter().map(|(name, summary)| vec![name.clone(), summary.clone()]).collect::<Vec<_>>());
     }
@@ -52,4 +99,33 @@ pub(crate) fn named(items: &[(String, String)], as_json: bool) {
 pub(crate) fn figure(value: f64) -> String {
     let text = format!("{value:.4}");
     if text == "-0.0000" { "0.0000".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Vec<String>> {
+        let long = "a sentence that goes on beyond the edge of the terminal";
+        [["plan.valid", "pass", long], ["load", "-", "short"]]
+            .map(|row| row.map(str::to_owned).to_vec())
+            .to_vec()
+    }
+
+    #[test]
+    fn cells_are_cut_in_a_terminal_alone() {
+        let whole = laid_out(&rows(), None);
+        assert!(whole[0].ends_with("edge of the terminal"), "{whole:?}");
+        let narrow = laid_out(&rows(), Some(40));
+        assert_eq!(narrow[0], "plan.valid  pass  a sentence that goes …");
+        assert_eq!(narrow[1], "load        -     short");
+        // There is a least width that says something.
+        assert_eq!(laid_out(&rows(), Some(10))[0], "plan.valid  pass  a sentence …");
+    }
+
+    #[test]
+    fn json_has_no_digits_that_do_not_count() {
+        let value = rounded(json!({ "a": 0.684_500_000_000_000_1, "b": [1, 2.5e-8, -3.0], "c": "0.1" }));
+        assert_eq!(value.to_string(), r#"{"a":0.6845,"b":[1,2.5e-8,-3.0],"c":"0.1"}"#);
+    }
 }

@@ -1,10 +1,12 @@
 //! Where plug-ins are looked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use palimpsest_core::plugin::{Installed, discover, manifests_of};
+use palimpsest_core::plugin::{Installed, PluginIdentity, discover, manifests_of, sha256};
+use palimpsest_core::train::{Checkpoint, RunFolder};
 use palimpsest_core::{Error, Result, corruption};
+use serde_json::{Value, json};
 
 use crate::output;
 
@@ -52,6 +54,54 @@ pub(crate) fn find(named: &[PathBuf]) -> Result<Vec<Installed>> {
             data_folder_text()
         ));
     })
+}
+
+/// A plug-in as `env.json` has it: which one it was, and where its library lay.
+pub(crate) fn recorded(plugin: &PluginIdentity) -> Value {
+    let library = corruption::library(&plugin.id);
+    let library = library.map(|library| library.canonicalize().unwrap_or(library));
+    json!({ "id": plugin.id, "version": plugin.version, "sha256": plugin.sha256, "library": library })
+}
+
+/// Makes the plug-ins of a run known again that are not: where `env.json` says that they lay.
+///
+/// # Errors
+/// One that is not there any more, or was changed.
+pub(crate) fn recall(folder: &RunFolder) -> Result<()> {
+    let text = std::fs::read_to_string(folder.path("env.json")).unwrap_or_default();
+    let environment: Value = serde_json::from_str(&text).unwrap_or_default();
+    for plugin in environment["plugins"].as_array().into_iter().flatten() {
+        let text = |key: &str| plugin[key].as_str();
+        let (Some(id), Some(due), Some(path)) = (text("id"), text("sha256"), text("library")) else {
+            continue;
+        };
+        let path = Path::new(path);
+        let known = corruption::library(id);
+        let is_it = |library: &Path| sha256(library).is_ok_and(|found| found == due);
+        // What the user names is the user's choice; whether it is the run's is checked with the weights.
+        let named = NAMED.get().is_some_and(|named| !named.is_empty());
+        if known.as_deref().is_some_and(|library| named || is_it(library)) {
+            continue;
+        }
+        if is_it(path) {
+            output::note(&format!("note: the plug-in {id} is taken from {}", path.display()));
+            corruption::install(discover(&[path.to_owned()])?);
+        } else if known.is_none() {
+            let became = if path.is_file() { "was changed since" } else { "is gone" };
+            return Err(Error::user(format!(
+                "the run's plug-in {id} is not known here, and its library {became}"
+            ))
+            .at(path.display())
+            .help(format!("give the library of SHA-256 {due}: --plugin PATH")));
+        }
+    }
+    Ok(())
+}
+
+/// Lets the plug-in that made a checkpoint stay where it is, for commands that look at features: those are never
+/// corrupted.
+pub(crate) fn set_aside(checkpoint: &Checkpoint) {
+    checkpoint.state.plugin.iter().cloned().for_each(corruption::set_aside);
 }
 
 /// `--plugin` options for a process of this driver.

@@ -186,6 +186,7 @@ mod tests {
             step,
             lr: 1.5e-4,
             scalars: vec![("loss".to_owned(), loss)],
+            corrupted: None,
             grad_norm: 1.0,
             images: 64,
             phases: StepTimes { data: 0.1, forward: 0.2, backward: 0.2, ..StepTimes::default() },

@@ -9,13 +9,15 @@ use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{DType, DeviceHandle, Error, Result};
 
+use crate::recipes;
+
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
 
 /// Reads a recipe file, or the quick-start, and checks its heads too, which are fitted long after.
 pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe> {
     let recipe = match path {
-        Some(path) => Recipe::load(path, overrides),
+        Some(path) => Recipe::load(&recipes::locate(path)?, overrides),
         None => Recipe::parse("recipes/paper-micro.toml", QUICK_START, overrides),
     }?;
     finetune::check_heads(&recipe)?;

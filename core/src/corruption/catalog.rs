@@ -1,10 +1,12 @@
 //! One name space for built-in strategies and plug-ins.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::aside::Aside;
 use super::{Corruption, CorruptionEntry};
 use crate::error::unknown_name;
-use crate::plugin::Installed;
+use crate::plugin::{Installed, PluginIdentity};
 use crate::settings::{Field, Section};
 use crate::{Error, Result, registry};
 
@@ -20,12 +22,31 @@ pub fn install(plugins: Vec<Installed>) {
     }
 }
 
+/// The plug-ins that are not to be loaded.
+static ASIDE: RwLock<Vec<PluginIdentity>> = RwLock::new(Vec::new());
+
+/// Lets recipes name a plug-in that is not at hand, or not to be loaded, for a process that corrupts nothing: what is
+/// built of them has no plans.
+pub fn set_aside(plugin: PluginIdentity) {
+    let mut aside = ASIDE.write().unwrap_or_else(PoisonError::into_inner);
+    aside.retain(|other| other.id != plugin.id);
+    aside.push(plugin);
+}
+
+/// Where the library of a known plug-in lies.
+pub fn library(id: &str) -> Option<PathBuf> {
+    let known = PLUGINS.read().unwrap_or_else(PoisonError::into_inner);
+    known.iter().find(|plugin| plugin.id() == id).map(|plugin| plugin.library().to_owned())
+}
+
 /// A strategy of the catalogue.
 pub enum Kind {
     /// One that is compiled in.
     BuiltIn(&'static CorruptionEntry),
     /// One of a dynamic library, not loaded yet.
     Plugin(Arc<Installed>),
+    /// One that is not to be loaded.
+    Aside(PluginIdentity),
 }
 
 impl Kind {
@@ -34,6 +55,7 @@ impl Kind {
         match self {
             Self::BuiltIn(entry) => entry.name,
             Self::Plugin(plugin) => plugin.id(),
+            Self::Aside(plugin) => &plugin.id,
         }
     }
 
@@ -42,6 +64,7 @@ impl Kind {
         match self {
             Self::BuiltIn(entry) => entry.summary,
             Self::Plugin(plugin) => plugin.summary(),
+            Self::Aside(_) => "a plug-in that is not loaded here",
         }
     }
 
@@ -53,6 +76,8 @@ impl Kind {
         match self {
             Self::BuiltIn(entry) => Ok((entry.fields)()),
             Self::Plugin(plugin) => Ok(plugin.load()?.fields()),
+            // It is named by resolved recipes, which have every key.
+            Self::Aside(_) => Ok(vec![]),
         }
     }
 
@@ -64,6 +89,7 @@ impl Kind {
         match self {
             Self::BuiltIn(entry) => (entry.build)(section),
             Self::Plugin(plugin) => plugin.load()?.build(section),
+            Self::Aside(plugin) => Ok(Box::new(Aside::build(plugin, section)?)),
         }
     }
 }
@@ -72,9 +98,12 @@ impl Kind {
 pub fn kinds() -> Vec<Kind> {
     let built_in = registry::all::<CorruptionEntry>().into_iter().map(Kind::BuiltIn);
     let known = PLUGINS.read().unwrap_or_else(PoisonError::into_inner);
-    let mut plugins: Vec<_> = known.iter().cloned().collect();
-    plugins.sort_by(|a, b| a.id().cmp(b.id()));
-    built_in.chain(plugins.into_iter().map(Kind::Plugin)).collect()
+    let aside = ASIDE.read().unwrap_or_else(PoisonError::into_inner);
+    let loadable = known.iter().filter(|plugin| aside.iter().all(|other| other.id != plugin.id()));
+    let mut plugins: Vec<Kind> = loadable.cloned().map(Kind::Plugin).collect();
+    plugins.extend(aside.iter().cloned().map(Kind::Aside));
+    plugins.sort_by(|a, b| a.name().cmp(b.name()));
+    built_in.chain(plugins).collect()
 }
 
 /// The strategy called `name`: a built-in, a plug-in's id, or the last part of one.

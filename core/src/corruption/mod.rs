@@ -4,6 +4,7 @@
 //! that every strategy runs on every backend with correct gradients.
 
 mod application;
+mod aside;
 mod catalog;
 pub mod noise;
 mod observation;
@@ -12,11 +13,11 @@ mod site;
 pub mod strategy;
 
 pub use application::{Application, TokenNoise};
-pub use catalog::{Kind, find, install, kinds};
+pub use catalog::{Kind, find, install, kinds, library, set_aside};
 pub use noise::Noise;
 use noise::{Combination, NoiseSettings};
 pub use observation::Observation;
-pub use plan::{CorruptionPlan, Injection, PlanRequest, Role};
+pub use plan::{Corrupted, CorruptionPlan, Injection, PlanRequest, Role};
 pub use site::NoiseSite;
 
 use crate::Result;
@@ -107,6 +108,23 @@ pub trait Corruption: Send + Sync {
 pub type CorruptionEntry = Entry<fn(&Section) -> Result<Box<dyn Corruption>>>;
 
 inventory::collect!(CorruptionEntry);
+
+/// Where a strategy with noise or operations of its own enters, by its own key `at` and by `[noise]`.
+///
+/// # Errors
+/// Two places in one recipe.
+pub(crate) fn entrance(own: Option<Injection>, noise: Option<Injection>) -> Result<Injection> {
+    match (own, noise) {
+        (Some(own), Some(noise)) if own != noise => Err(crate::Error::user(format!(
+            "its noise would enter at {} and [noise] at {}",
+            String::from(own),
+            String::from(noise)
+        ))
+        .at("`corruption.at`")
+        .help("set corruption.at = \"auto\"")),
+        (own, noise) => Ok(own.or(noise).unwrap_or(Injection::Embedding)),
+    }
+}
 
 /// The plan of a batch: the strategy's roles, then the noise on them.
 ///

@@ -90,6 +90,15 @@ pub struct CorruptionPlan {
     pub progress: f32,
 }
 
+/// Shares of a batch's tokens, each from 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Corrupted {
+    /// Masked ones.
+    pub masked: f64,
+    /// Those with noise; masked tokens may carry it too.
+    pub noised: f64,
+}
+
 impl CorruptionPlan {
     /// A plan that leaves every token alone.
     pub fn identity(batch: usize, tokens: usize) -> Self {
@@ -125,6 +134,17 @@ impl CorruptionPlan {
     /// Whether any token carries noise.
     pub fn has_noise(&self) -> bool {
         self.sigma.iter().any(|&s| s != 0.0)
+    }
+
+    /// The shares of the tokens that are masked, and that carry noise.
+    pub fn shares(&self) -> Corrupted {
+        let count = self.roles.len().max(1) as f64;
+        let masked = self.roles.iter().filter(|&&role| role == Role::Masked).count();
+        let levels = self.signal.iter().zip(&self.sigma);
+        let noised = self.roles.iter().zip(levels);
+        let noised =
+            noised.filter(|(role, (a, s))| **role == Role::Noised || **a != 1.0 || **s != 0.0).count();
+        Corrupted { masked: masked as f64 / count, noised: noised as f64 / count }
     }
 
     /// The positions that an encoder which drops masked tokens keeps, ascending, [B, kept].

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{FinetuneSettings, former};
-use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings};
+use crate::recipe::{DataSettings, Layers, OptimizerSettings, Recipe, ScheduleSettings, unknown_key};
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
 
@@ -73,9 +73,15 @@ impl FinetuneRecipe {
         }
         let known: Vec<&str> = fields.iter().map(|f| f.name).chain(TABLES).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(
-                crate::error::unknown_name("key", key, known.iter().copied()).at(sources.location(key))
-            );
+            let tables = [
+                ("train", FinetuneSettings::fields()),
+                ("optimizer", OptimizerSettings::fields()),
+                ("schedule", ScheduleSettings::fields()),
+                ("augment", augment.to_vec()),
+            ];
+            let keys = tables.iter().filter(|(_, fields)| fields.iter().any(|field| field.name == key));
+            let keys: Vec<String> = keys.map(|(table, _)| format!("{table}.{key}")).collect();
+            return Err(unknown_key(key, &known, &keys).at(sources.location(key)));
         }
         with_defaults(&mut table, fields);
         let section = |key: &str| {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_abi::{self as abi, Entry};
 
+use super::call::InCall;
 use crate::{Error, Result};
 
 /// A library that was loaded and whose entry fits. It is never unloaded.
@@ -24,8 +25,13 @@ impl Library {
     pub fn open(path: &Path, kind: abi::Kind) -> Result<Self> {
         let path = path.canonicalize().map_err(|_| Error::user("no such library").at(path.display()))?;
         let at = |error: Error| error.at(path.display());
+        let called = format!("the library {}", path.display());
+        // Not dropped by an exception that passes: the end that it comes to is told with this call.
+        let loading = ManuallyDrop::new(InCall::of(called.leak(), "an initialiser"));
         // SAFETY: initialisers of the library run; the user named the file.
-        let library = unsafe { libloading::Library::new(&path) }.map_err(|e| at(cannot_load(&e)))?;
+        let library = unsafe { libloading::Library::new(&path) };
+        drop(ManuallyDrop::into_inner(loading));
+        let library = library.map_err(|e| at(cannot_load(&e)))?;
         // A library stays for the life of the process, whatever is found in it: its threads and handles may outlive any use.
         let library = ManuallyDrop::new(library);
         // SAFETY: the symbol is only read as bytes until its size and version are known.

@@ -12,7 +12,9 @@ use super::identity::PluginIdentity;
 use super::operations::Operations;
 use super::parameter::{Setting, arguments};
 use super::strategy_library::StrategyLibrary;
-use crate::corruption::{Application, Corruption, CorruptionPlan, Injection, Observation, PlanRequest, Role};
+use crate::corruption::{
+    Application, Corruption, CorruptionPlan, Injection, Observation, PlanRequest, Role, entrance,
+};
 use crate::geometry::Geometry;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -33,6 +35,7 @@ unsafe impl Sync for LoadedStrategy {}
 
 impl Drop for LoadedStrategy {
     fn drop(&mut self) {
+        let _call = self.library.calling("`destroy`");
         // SAFETY: `create` made it, and it is given back once.
         unsafe { (self.library.table().destroy)(self.instance) };
     }
@@ -47,10 +50,12 @@ impl LoadedStrategy {
         let arguments = arguments(library.described(), values);
         let mut instance: Opaque = std::ptr::null_mut();
         let mut error = CError::new();
+        let call = library.calling("`create`");
         // SAFETY: the arguments are lent for the call; the instance goes to `destroy`.
         let code = unsafe {
             (library.table().create)(arguments.as_ptr(), arguments.len(), &raw mut instance, &raw mut error)
         };
+        drop(call);
         if code != Code::Ok as u32 {
             return Err(failure::read(code, &error, &who(&library)));
         }
@@ -157,8 +162,10 @@ impl Corruption for LoadedStrategy {
     fn check(&self, geometry: &Geometry) -> Result<()> {
         let Some(check) = self.library.table().check else { return Ok(()) };
         let (geometry, mut error) = (geometry_out(geometry), CError::new());
+        let call = self.library.calling("`check`");
         // SAFETY: an instance of this library; the rest is lent for the call.
         let code = unsafe { check(self.instance, &raw const geometry, &raw mut error) };
+        drop(call);
         self.done(code, &error)
     }
 
@@ -178,10 +185,12 @@ impl Corruption for LoadedStrategy {
             reserved: 0,
         };
         let mut error = CError::new();
+        let call = self.library.calling("`plan`");
         // SAFETY: an instance of this library; the buffers have room for [B, L] and outlive the call.
         let code = unsafe {
             (self.library.table().plan)(self.instance, &raw const c_request, &raw mut buffers, &raw mut error)
         };
+        drop(call);
         self.done(code, &error)?;
         self.take(plan, &roles, source, buffers.flags)
     }
@@ -190,16 +199,7 @@ impl Corruption for LoadedStrategy {
         if !self.library.injects() {
             return Ok(None);
         }
-        match (self.at, noise) {
-            (Some(own), Some(noise)) if own != noise => Err(Error::user(format!(
-                "its noise would enter at {} and [noise] at {}",
-                String::from(own),
-                String::from(noise)
-            ))
-            .at("`corruption.at`")
-            .help("set corruption.at = \"auto\"")),
-            (own, noise) => Ok(Some(own.or(noise).unwrap_or(Injection::Embedding))),
-        }
+        entrance(self.at, noise).map(Some)
     }
 
     fn apply(&self, application: &Application<'_>) -> Result<Option<Tensor>> {
@@ -244,10 +244,12 @@ impl Corruption for LoadedStrategy {
         let mut result = palimpsest_abi::backend::Tensor::none();
         let mut error = CError::new();
         let ops = operations.table();
+        let call = self.library.calling("`apply`");
         // SAFETY: an instance of this library; everything else is lent for the call, and handles are checked.
         let code = unsafe {
             apply(self.instance, &raw const ops, &raw const c_application, &raw mut result, &raw mut error)
         };
+        drop(call);
         self.done(code, &error)?;
         let result = operations.leave(result.handle).map_err(|e| self.faulty(e.message().to_owned()))?;
         if (result.shape(), result.dtype()) != (tokens.shape(), tokens.dtype()) {
@@ -267,8 +269,10 @@ impl Corruption for LoadedStrategy {
             return Ok(None);
         };
         let (mut what, mut block, mut error) = (0, -1, CError::new());
+        let call = self.library.calling("`observe`");
         // SAFETY: an instance of this library, and places for its answer.
         let code = unsafe { observe(self.instance, &raw mut what, &raw mut block, &raw mut error) };
+        drop(call);
         self.done(code, &error)?;
         match what {
             x if x == abi::Observation::Pixels as u32 => Ok(Some(Observation::Pixels)),
@@ -293,6 +297,7 @@ impl Corruption for LoadedStrategy {
         let mut result = palimpsest_abi::backend::Tensor::none();
         let mut error = CError::new();
         let ops = operations.table();
+        let call = self.library.calling("`score`");
         // SAFETY: as in `apply`.
         let code = unsafe {
             score(
@@ -304,6 +309,7 @@ impl Corruption for LoadedStrategy {
                 &raw mut error,
             )
         };
+        drop(call);
         self.done(code, &error)?;
         let result = operations.leave(result.handle).map_err(|e| self.faulty(e.message().to_owned()))?;
         if result.shape().dims() != [batch, geometry.tokens()] || !result.dtype().is_float() {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::identity::check_id;
+use crate::error::listed;
 use crate::{Error, Result};
 
 /// How manifests' names end.
@@ -64,13 +65,21 @@ impl Manifest {
     /// the folder.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|e| Error::io(path, &e))?;
-        let manifest: Self = toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Reads a manifest's text; `location` stands for the file's name.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn parse(location: &str, text: &str) -> Result<Self> {
+        let manifest: Self = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             Error::user(e.message().lines().next().unwrap_or_default().to_owned())
-                .at(format!("{}:{line}", path.display()))
+                .at(format!("{location}:{}", 1 + before.matches('\n').count()))
                 .help("build the plug-in again: cargo xtask plugin build")
         })?;
-        manifest.check().map_err(|e| e.at(path.display()))?;
+        manifest.check().map_err(|e| e.at(location))?;
         Ok(manifest)
     }
 
@@ -103,13 +112,8 @@ impl Manifest {
     pub fn here(&self) -> Result<&LibraryFile> {
         self.library.get(&platform()).ok_or_else(|| {
             let known: Vec<&str> = self.library.keys().map(String::as_str).collect();
-            Error::user(format!(
-                "{} has no library for {}, only for {}",
-                self.id,
-                platform(),
-                known.join(", ")
-            ))
-            .help("build it on this machine: cargo xtask plugin build")
+            Error::user(format!("{} has no library for {}, only for {}", self.id, platform(), listed(&known)))
+                .help("build it on this machine: cargo xtask plugin build")
         })
     }
 }

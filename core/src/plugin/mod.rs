@@ -2,6 +2,7 @@
 //! one, which a Rust library exports with a macro. The structs are those of `palimpsest-abi`.
 
 mod abort;
+mod call;
 mod failure;
 mod identity;
 mod installed;
@@ -18,6 +19,7 @@ mod strategy_library;
 mod wire;
 
 pub use abort::report_aborts;
+pub use call::{Call, InCall};
 pub use identity::{PluginIdentity, check_id};
 pub use installed::{Installed, discover, manifests, manifests_of};
 pub use library::Library;
@@ -30,3 +32,4 @@ pub use palimpsest_abi as abi;
 pub use parameter::{Parameter, Setting};
 pub use served_backend::{ServedBackend, backend_table};
 pub use strategy_library::StrategyLibrary;
+pub(crate) use strategy_library::injection_point;

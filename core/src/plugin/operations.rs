@@ -9,6 +9,7 @@ use palimpsest_abi::backend::{HostTensor, Op as COp, Tensor as CTensor};
 use palimpsest_abi::corruption::Ops;
 use palimpsest_abi::{Code, Error as CError, Head, Opaque};
 
+use super::call::InCall;
 use super::{failure, wire};
 use crate::corruption::PlanRequest;
 use crate::random::{Philox, Stream};
@@ -145,6 +146,7 @@ unsafe fn guarded(context: Opaque, error: *mut CError, work: impl FnOnce(&Operat
     }
     // SAFETY: the caller's promise.
     let operations = unsafe { &*context.cast_const().cast::<Operations>() };
+    let _host = InCall::host();
     match catch_unwind(AssertUnwindSafe(|| work(operations))) {
         Ok(Ok(())) => Code::Ok as u32,
         // SAFETY: the caller's promise.

@@ -9,11 +9,12 @@ use palimpsest_abi::Kind;
 use palimpsest_abi::corruption::{self as abi, Description, Parameter as CParameter, Table};
 
 use super::Library;
+use super::call::InCall;
 use super::identity::{PluginIdentity, check_id};
 use super::loaded_strategy::LoadedStrategy;
 use super::manifest::sha256;
 use super::parameter::{self, Parameter, text};
-use crate::corruption::Corruption;
+use crate::corruption::{Corruption, Injection};
 use crate::settings::{Field, Section, Settings};
 use crate::{Error, Result};
 
@@ -25,11 +26,27 @@ crate::settings! {
     }
 }
 
+/// Where the table of a strategy says that its noise or operations enter; `None` follows `[noise]`.
+///
+/// # Errors
+/// A value that names no place.
+pub(crate) fn injection_point(section: &Section) -> Result<Option<Injection>> {
+    let Some(at) = section.table().get("at") else { return Ok(None) };
+    let only = toml::Table::from_iter([("at".to_owned(), at.clone())]);
+    let InjectionPoint { at } = section.with_table(only).read()?;
+    match at.as_str() {
+        "auto" => Ok(None),
+        _ => at.try_into().map(Some).map_err(|e: Error| e.at(section.location("at"))),
+    }
+}
+
 /// A library that was loaded. It is never unloaded.
 #[derive(Debug)]
 pub struct StrategyLibrary {
     library: Library,
     identity: PluginIdentity,
+    /// Its name in messages. Kept for good, as the library is: a signal handler may tell it.
+    called: &'static str,
     summary: &'static str,
     capabilities: u64,
     parameters: Vec<Parameter>,
@@ -82,7 +99,9 @@ impl StrategyLibrary {
                 return Err(at(Error::user(format!("says that it has `{name}`, and has none"))));
             }
         }
-        Ok(Self { library, identity, summary, capabilities, parameters, table })
+        let called =
+            format!("the plug-in {} {} ({})", identity.id, identity.version, library.path().display());
+        Ok(Self { library, identity, called: called.leak(), summary, capabilities, parameters, table })
     }
 
     fn parameters(description: &'static Description) -> Result<Vec<Parameter>> {
@@ -113,6 +132,12 @@ impl StrategyLibrary {
     /// Which plug-in it is.
     pub fn identity(&self) -> &PluginIdentity {
         &self.identity
+    }
+
+    /// Marks this thread as within one of its functions, until what comes back is dropped.
+    #[must_use]
+    pub fn calling(&self, function: &'static str) -> InCall {
+        InCall::of(self.called, function)
     }
 
     /// One line for people.
@@ -166,19 +191,9 @@ impl StrategyLibrary {
     /// # Errors
     /// A mistake in the table, or the library's own failure.
     pub fn build(self: &Arc<Self>, section: &Section) -> Result<Box<dyn Corruption>> {
-        let at = match section.table().get("at") {
-            Some(at) if self.injects() => {
-                let only = toml::Table::from_iter([("at".to_owned(), at.clone())]);
-                section.with_table(only).read::<InjectionPoint>()?.at
-            }
-            _ => InjectionPoint::default().at,
-        };
+        let injection = if self.injects() { injection_point(section)? } else { None };
         let own = if self.injects() { section.clone().without(&["at"]) } else { section.clone() };
         let values = parameter::read(&self.parameters, &own)?;
-        let injection = match at.as_str() {
-            "auto" => None,
-            text => Some(text.to_owned().try_into().map_err(|e: Error| e.at(section.location("at")))?),
-        };
         LoadedStrategy::create(self.clone(), &values, injection)
             .map(|strategy| Box::new(strategy) as Box<dyn Corruption>)
             .map_err(|e| e.at(section.location("kind")))

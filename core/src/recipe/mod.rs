@@ -126,7 +126,20 @@ impl Recipe {
             TABLES.into_iter().chain(RunSettings::fields().iter().map(|field| field.name)).collect();
         for key in table.keys() {
             if !keys.contains(&key.as_str()) {
-                return Err(unknown_name("key", key, keys.iter().copied()).at(sources.location(key)));
+                return Err(unknown_key(key, &keys, &keys_called(key, &table)).at(sources.location(key)));
+            }
+        }
+        for (name, fields) in described() {
+            let inner = table.get(name).and_then(toml::Value::as_table);
+            for key in inner.into_iter().flat_map(toml::Table::keys) {
+                let known = fields.iter().map(|field| field.name).chain((name == "data").then_some("reader"));
+                let known: Vec<&str> = known.collect();
+                if !known.contains(&key.as_str()) {
+                    let path = format!("{name}.{key}");
+                    let mut elsewhere = keys_called(key, &table);
+                    elsewhere.retain(|other| *other != path);
+                    return Err(unknown_key(key, &known, &elsewhere).at(sources.location(&path)));
+                }
             }
         }
         fill_kinds(&mut table, &sources)?;
@@ -274,6 +287,44 @@ impl Recipe {
             .map(|(key, a, b)| format!("{key}: {a} -> {b}"))
             .collect()
     }
+}
+
+/// The tables whose keys are the same in every recipe.
+fn described() -> [(&'static str, Vec<Field>); 5] {
+    [
+        ("data", DataSettings::fields()),
+        ("optimizer", OptimizerSettings::fields()),
+        ("schedule", ScheduleSettings::fields()),
+        ("train", TrainSettings::fields()),
+        ("eval", EvalSettings::fields()),
+    ]
+}
+
+/// The keys of a recipe whose last part is `name`, as `optimizer.lr` for `lr`, in the order of their names.
+pub fn keys_called(name: &str, recipe: &toml::Table) -> Vec<String> {
+    let mut filled = recipe.clone();
+    // What can't be filled has no keys to offer.
+    drop(fill_kinds(&mut filled, &Sources::default()));
+    let fixed = described().into_iter().flat_map(|(table, fields)| {
+        fields.into_iter().map(move |field| format!("{table}.{}", field.name)).collect::<Vec<_>>()
+    });
+    let mut keys: Vec<String> = flatten(&filled).into_iter().map(|(key, _)| key).chain(fixed).collect();
+    // How heads are fitted is seldom meant, and told where heads are.
+    keys.retain(|key| {
+        key.rsplit_once('.').is_some_and(|(_, last)| last == name) && !key.starts_with("head.")
+    });
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// An unknown key, with the keys of other tables that are called so, or the nearest of the `known` ones.
+pub(crate) fn unknown_key(key: &str, known: &[&str], elsewhere: &[String]) -> Error {
+    if elsewhere.is_empty() {
+        return unknown_name("key", key, known.iter().copied());
+    }
+    let keys: Vec<String> = elsewhere.iter().take(3).map(|key| format!("`{key}`")).collect();
+    Error::user(format!("unknown key `{key}`")).help(format!("did you mean {}?", keys.join(" or ")))
 }
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.

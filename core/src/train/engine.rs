@@ -276,7 +276,15 @@ impl Engine {
         }
         phases.optimiser = (started.elapsed().as_secs_f64() - phases.total()).max(0.0);
         let lr = self.rules.settings.schedule.lr(self.step);
-        Ok(StepReport { step: self.step + 1, lr, scalars, grad_norm, images: input.images, phases })
+        Ok(StepReport {
+            step: self.step + 1,
+            lr,
+            scalars,
+            corrupted: None,
+            grad_norm,
+            images: input.images,
+            phases,
+        })
     }
 }
 

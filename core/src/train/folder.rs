@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::checkpoint::Checkpoint;
 use crate::corruption::{CorruptionPlan, Injection};
 use crate::data::Batch;
+use crate::error::listed;
 use crate::recipe::Recipe;
 use crate::stored::write_atomically;
 use crate::{Error, Result};
@@ -213,7 +214,7 @@ impl RunFolder {
             .map(|entries| entries.filter_map(|e| step_of(&e.ok()?.path())).collect())
             .unwrap_or_default();
         steps.sort_unstable();
-        let known = || steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let known = || listed(&steps.iter().map(ToString::to_string).collect::<Vec<_>>());
         let found = match step {
             None => steps.last().copied(),
             Some(step) => steps.contains(&step).then_some(step),

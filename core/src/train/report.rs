@@ -1,5 +1,7 @@
 //! What a step tells.
 
+use crate::corruption::Corrupted;
+
 /// Seconds of a step by phase.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize)]
 pub struct StepTimes {
@@ -31,6 +33,8 @@ pub struct StepReport {
     pub lr: f64,
     /// Total loss, losses by name, metrics.
     pub scalars: Vec<(String, f64)>,
+    /// What the plan of a pre-training step corrupted; fine-tuning corrupts nothing.
+    pub corrupted: Option<Corrupted>,
     /// The global gradient norm before clipping.
     pub grad_norm: f64,
     /// Images in the step.
@@ -43,6 +47,13 @@ impl StepReport {
     /// The total loss.
     pub fn loss(&self) -> f64 {
         self.scalars.first().map_or(f64::NAN, |(_, value)| *value)
+    }
+
+    /// What is logged by name: the scalars, then which shares of the tokens were corrupted.
+    pub fn figures(&self) -> impl Iterator<Item = (&str, f64)> {
+        let shares =
+            self.corrupted.iter().flat_map(|c| [("tokens/masked", c.masked), ("tokens/noised", c.noised)]);
+        self.scalars.iter().map(|(name, value)| (name.as_str(), *value)).chain(shares)
     }
 
     /// Whether loss and gradient are finite; nothing has changed where they are not.

@@ -180,7 +180,7 @@ fn metrics_line(trainer: &Trainer, report: &StepReport) -> serde_json::Value {
         "data_wait": report.phases.data / report.phases.total().max(1e-9),
         "phases": report.phases,
     });
-    for (name, value) in &report.scalars {
+    for (name, value) in report.figures() {
         line[name] = json!(value);
     }
     line

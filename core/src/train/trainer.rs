@@ -9,8 +9,9 @@ use super::checkpoint::{Checkpoint, CheckpointState};
 use super::engine::{Engine, EngineSettings, Restored, StepInput};
 use super::gradient::{Pass, Restoration};
 use super::{Collective, Schedule, StepReport};
-use crate::corruption::CorruptionPlan;
+use crate::corruption::{Corrupted, CorruptionPlan};
 use crate::data::Batch;
+use crate::error::listed;
 use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
@@ -145,6 +146,7 @@ impl Trainer {
         let input = StepInput { micro_batches, images, observe, pass: &pass };
         let mut report = self.engine.step(&input)?;
         report.phases.corruption += planning;
+        report.corrupted = Some(corrupted(&parts));
         Ok(report)
     }
 
@@ -206,7 +208,7 @@ impl Trainer {
             let changes = Recipe::difference(&before, self.recipe.table());
             return Err(Error::user(format!(
                 "the recipe has changed since the checkpoint: {}",
-                changes.join(", ")
+                listed(&changes)
             ))
             .help("undo the change, or start a new run"));
         }
@@ -229,4 +231,14 @@ impl Trainer {
         let moments = moments.map(|(m, v)| [m, v]).collect();
         self.engine.restore(Restored { step, params, moments, averages })
     }
+}
+
+/// The mean shares of a batch's parts, which are of one size.
+fn corrupted(parts: &[(Cow<'_, Batch>, CorruptionPlan)]) -> Corrupted {
+    let mut mean = Corrupted::default();
+    for shares in parts.iter().map(|(_, plan)| plan.shares()) {
+        mean.masked += shares.masked / parts.len() as f64;
+        mean.noised += shares.noised / parts.len() as f64;
+    }
+    mean
 }

@@ -15,17 +15,30 @@ use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
+/// An image that something is asked of, and where it is from: an annotation of its own may lie in a table by number, or
+/// in a file beside the image's.
+pub struct Sample {
+    /// Its middle square.
+    pub image: Image,
+    /// Its part of the data.
+    pub split: Split,
+    /// Its number in the part, the same in each epoch and whatever was drawn of the part.
+    pub index: usize,
+    /// Its path; of data that are many images in a file, the file and which of them.
+    pub location: String,
+}
+
 /// What is asked of each image: the image as the head is to see it, of the same size, and what is true
 /// of it. Draws come from the stream, and from nothing else.
-pub type Derive<T> = Arc<dyn Fn(Image, &mut Philox) -> Result<(Image, T)> + Send + Sync>;
+pub type Derive<T> = Arc<dyn Fn(Sample, &mut Philox) -> Result<(Image, T)> + Send + Sync>;
 
-/// The data of a request, of whose images the middle square is taken and given to `derive`.
+/// The data of a request, each of whose images is given to `derive`.
 ///
 /// # Errors
 /// Data that can't be opened.
 pub fn derived<T: Target>(
     request: &ExamplesRequest<'_>,
-    derive: impl Fn(Image, &mut Philox) -> Result<(Image, T)> + Send + Sync + 'static,
+    derive: impl Fn(Sample, &mut Philox) -> Result<(Image, T)> + Send + Sync + 'static,
 ) -> Result<Box<dyn LabelledSplits<T>>> {
     let source = DataSource::from(request);
     let Parts { train, test, notes } = source.images()?;
@@ -56,6 +69,7 @@ struct Derived<T> {
 
 struct DerivedSource<T> {
     dataset: Arc<dyn Dataset>,
+    split: Split,
     positions: Positions,
     transform: Transform,
     derive: Derive<T>,
@@ -80,8 +94,11 @@ impl<T: Target> SampleSource for DerivedSource<T> {
         self.dataset.label(self.origin(index)).map_or(-1, i64::from)
     }
     fn sample(&self, index: usize, random: &mut Philox, scratch: &mut Scratch, out: &mut [f32]) -> Result<T> {
-        let square = self.transform.square(self.dataset.load(self.origin(index))?, random, scratch)?;
-        let (image, target) = (self.derive)(square, random)?;
+        let origin = self.origin(index);
+        let image = self.transform.square(self.dataset.load(origin)?, random, scratch)?;
+        let location = self.dataset.location(origin);
+        let sample = Sample { image, split: self.split, index: origin, location };
+        let (image, target) = (self.derive)(sample, random)?;
         self.transform.normalised(&image, out);
         Ok(target)
     }
@@ -91,6 +108,7 @@ impl<T: Target> Derived<T> {
     fn source(&self, split: Split) -> DerivedSource<T> {
         DerivedSource {
             dataset: self.parts[split as usize].clone(),
+            split,
             positions: self.positions[split as usize].clone(),
             transform: self.transform.clone(),
             derive: self.derive.clone(),

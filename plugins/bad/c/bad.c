@@ -1,6 +1,7 @@
 /* A plug-in with one fault, which the compiler is told: -DBAD=FAULT. Without one it is a good plug-in, so that what
    the validator finds is the fault alone. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,8 +45,29 @@
 #define HUNG_SEED 31        /* an endless loop for one seed in thousands */
 #define SHORT_ENTRY 32      /* an entry that is shorter than ABI 1.0 has it */
 
+#define PID 33              /* a plan that depends on the process */
+#define ADDRESS 34          /* a plan that depends on where the library lies */
+#define VARIABLE 35         /* a plan that depends on a variable of the environment */
+#define FOLDER 36           /* a plan that depends on the working folder */
+#define DATE 37             /* a plan that depends on the day of UTC */
+#define LOCAL_DATE 38       /* a plan that depends on the day of the time zone */
+#define LOW_SEED 39         /* a seed of 32 bits */
+#define HIGH_SEED 40        /* the other 32 bits of the seed */
+#define IDLE 41             /* corrupts nothing */
+#define PRINTS 42           /* prints to standard output */
+#define PRINTS_LOADING 43   /* prints when it is loaded, without a line's end */
+#define OFF_SHARE 44        /* masks half of what it is asked, by another name than `ratio` */
+
 #ifndef BAD
 #define BAD GOOD
+#endif
+/* What its parameter is called. */
+#if BAD == OFF_SHARE
+#define RATIO "mask_ratio"
+#elif BAD == IDLE
+#define RATIO "level"
+#else
+#define RATIO "ratio"
 #endif
 #define IS_OPS (BAD == STALE || BAD == SWALLOWS || BAD == RANDOM_OPS || BAD == INFINITE)
 
@@ -54,7 +76,7 @@ typedef struct {
 } Strategy;
 
 static const PalimpsestParameter parameters[] = {
-    {PALIMPSEST_HEAD(PalimpsestParameter), PALIMPSEST_TEXT("ratio"), PALIMPSEST_TEXT("Share of the tokens."),
+    {PALIMPSEST_HEAD(PalimpsestParameter), PALIMPSEST_TEXT(RATIO), PALIMPSEST_TEXT("Share of the tokens."),
      PALIMPSEST_PARAMETER_TYPE_REAL, 0, {0, 0.5, {NULL, 0}}, 0.0, 1.0, NULL, 0},
 };
 
@@ -65,7 +87,7 @@ static const PalimpsestDescription description = {
 #else
     PALIMPSEST_TEXT("one fault, or none"),
 #endif
-    PALIMPSEST_UNBIASED | PALIMPSEST_EQUAL_COUNTS | (BAD == NAN_NOISE ? PALIMPSEST_INJECTS : 0) |
+    (BAD == HIGH_SEED ? 0 : PALIMPSEST_UNBIASED) | PALIMPSEST_EQUAL_COUNTS | (BAD == NAN_NOISE ? PALIMPSEST_INJECTS : 0) |
         (IS_OPS ? PALIMPSEST_OPS : 0),
     parameters, 1, sizeof(PalimpsestParameter)};
 
@@ -81,11 +103,15 @@ static void wait_for_ever(void) {
 __attribute__((constructor)) static void work(void) { sleep(2); }
 #endif
 
+#if BAD == PRINTS_LOADING
+__attribute__((constructor)) static void greet(void) { printf("loaded"); }
+#endif
+
 static uint32_t create(const PalimpsestArgument *arguments, size_t count, PalimpsestOpaque *instance,
                        PalimpsestError *error) {
     Strategy *strategy = calloc(1, BAD == LEAKS_INSTANCES ? 10240 : sizeof *strategy);
     for (size_t i = 0; i < count; i++) {
-        if (arguments[i].name.len == 5 && memcmp(arguments[i].name.ptr, "ratio", 5) == 0) {
+        if (arguments[i].name.len == strlen(RATIO) && memcmp(arguments[i].name.ptr, RATIO, strlen(RATIO)) == 0) {
             strategy->ratio = arguments[i].value.real;
         }
     }
@@ -114,7 +140,7 @@ static uint32_t plan(PalimpsestOpaque instance, const PalimpsestPlanRequest *req
                      PalimpsestError *error) {
     const Strategy *strategy = instance;
     uint32_t tokens = request->tokens;
-    double ratio = BAD == OFF_RATIO ? strategy->ratio / 2 : strategy->ratio;
+    double ratio = BAD == OFF_RATIO || BAD == OFF_SHARE ? strategy->ratio / 2 : strategy->ratio;
     uint32_t masked = (uint32_t)lround(ratio * tokens);
     uint64_t seed = request->seed, step = request->step;
     calls++;
@@ -159,6 +185,41 @@ static uint32_t plan(PalimpsestOpaque instance, const PalimpsestPlanRequest *req
     }
     if (BAD == ONE_SEED) {
         step = 0;
+    }
+    if (BAD == PID) {
+        seed ^= (uint64_t)getpid();
+    }
+    if (BAD == ADDRESS) {
+        seed ^= (uint64_t)(uintptr_t)&calls;
+    }
+    if (BAD == VARIABLE && getenv("BAD_SEED")) {
+        seed ^= strtoull(getenv("BAD_SEED"), NULL, 10);
+    }
+    if (BAD == FOLDER) {
+        char folder[4096];
+        for (const char *c = getcwd(folder, sizeof folder); c && *c; c++) {
+            seed = seed * 31 + (uint64_t)*c;
+        }
+    }
+    if (BAD == DATE) {
+        seed ^= (uint64_t)(time(NULL) / 86400);
+    }
+    if (BAD == LOCAL_DATE) {
+        time_t now = time(NULL);
+        struct tm day;
+        seed ^= (uint64_t)localtime_r(&now, &day)->tm_yday;
+    }
+    if (BAD == LOW_SEED) {
+        seed &= 0xffffffffu;
+    }
+    if (BAD == HIGH_SEED) {
+        seed >>= 32;
+    }
+    if (BAD == PRINTS) {
+        printf("planning %u images\n", request->batch);
+    }
+    if (BAD == IDLE) {
+        return PALIMPSEST_CODE_OK;
     }
     for (uint32_t image = 0; image < request->batch; image++) {
         uint64_t sample = BAD == BATCH ? image : request->first_sample + image;

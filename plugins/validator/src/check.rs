@@ -4,8 +4,8 @@ use palimpsest_core::Result;
 use palimpsest_core::error::unknown_name;
 
 use crate::checks::{
-    apply, buffers, gradient, load, manifest, operations, parameters, plans, purity, robustness, score,
-    structs, uniformity,
+    apply, buffers, gradient, load, manifest, operations, output, parameters, plans, processes, purity,
+    robustness, score, structs, uniformity,
 };
 use crate::outcome::{Answer, Checked};
 use crate::subject::Subject;
@@ -76,10 +76,11 @@ pub const CHECKS: &[Check] = &[
         plans::shapes,
     ),
     check("plan.random", "20,000 random requests and parameters give valid plans", plans::random),
+    check("plan.effect", "it corrupts something, with its defaults", plans::effect),
     check("plan.repeatable", "the same request gives the same plan to the bit, later too", plans::repeatable),
     check(
         "plan.keyed",
-        "seed, step and image change the plan of a strategy that promises random masks",
+        "seed, step and image change the plan of a strategy that promises random masks; all 64 bits of the seed count",
         plans::keyed,
     ),
     check("plan.split", "an image's plan is the same however batches are cut", plans::split),
@@ -90,7 +91,7 @@ pub const CHECKS: &[Check] = &[
     ),
     check(
         "plan.ratio",
-        "a parameter `ratio` is the share of tokens that are hidden, noised or moved",
+        "a parameter `ratio`, or of such a name, is the share of tokens that are hidden, noised or moved",
         uniformity::ratio,
     ),
     check("buffers.canaries", "it writes nothing before or behind the plan's buffers", buffers::canaries),
@@ -102,6 +103,11 @@ pub const CHECKS: &[Check] = &[
         purity::instances,
     ),
     check("purity.threads", "four threads on one strategy get what one thread gets", purity::threads),
+    check(
+        "purity.processes",
+        "other processes, environments, time zones, working folders and days give the same plans",
+        processes::elsewhere,
+    ),
     check("robust.panics", "nothing panics; and what panicked takes no more calls", robustness::panics),
     check("robust.memory", "10,000 plans take no more memory than a few", robustness::memory),
     check(
@@ -109,6 +115,7 @@ pub const CHECKS: &[Check] = &[
         "making and giving back 1,000 strategies takes no more memory than a few",
         robustness::instances,
     ),
+    check("robust.output", "it prints nothing to standard output, which belongs to results", output::silent),
     check(
         "robust.operations",
         "an operation of the host that fails comes back as an error",

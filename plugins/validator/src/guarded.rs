@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
+use palimpsest_core::plugin::InCall;
+
 use crate::outcome::{Checked, Finding};
 
 /// What lies in the slack of the pages.
@@ -170,18 +172,21 @@ impl Drop for Guarded {
 /// Where the handler writes its answer.
 static ANSWER: AtomicI32 = AtomicI32::new(-1);
 
-/// Makes a touched page a finding in the file `answer` instead of an end without a word. A fault elsewhere ends the
-/// process as it would have.
+/// Makes a touched page, and whatever else ends this process within a function of the library, a finding in the file
+/// `answer` instead of an end without a word. A fault elsewhere ends the process as it would have.
 pub fn tell_faults(answer: RawFd) {
-    ANSWER.store(answer, Ordering::Relaxed);
+    // One of its own: an exception of another language closes what it passes on its way.
+    // SAFETY: a plain call.
+    ANSWER.store(unsafe { libc::dup(answer) }, Ordering::Relaxed);
     let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = fault;
     // SAFETY: the handler only calls what a signal handler may call.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGSEGV, &raw const action, null_mut());
-        libc::sigaction(libc::SIGBUS, &raw const action, null_mut());
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL, libc::SIGFPE] {
+            libc::sigaction(signal, &raw const action, null_mut());
+        }
     }
 }
 
@@ -200,10 +205,39 @@ impl Write for Line {
     }
 }
 
+/// What a signal says that ended a process.
+pub fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGILL => "illegal instruction",
+        libc::SIGABRT => "abort: a failed assertion, an exception that nobody caught, or no memory left",
+        libc::SIGBUS => "bus error",
+        libc::SIGFPE => "division by zero",
+        libc::SIGKILL => "killed",
+        libc::SIGSEGV => "segmentation fault",
+        _ => "see signal(7)",
+    }
+}
+
+/// Writes a finding as an answer, and ends the process. For a signal handler; none of the texts needs an escape.
+fn end(place: &str, value: std::fmt::Arguments<'_>, help: &str) -> ! {
+    let mut line = Line { bytes: [0; 512], len: 0 };
+    let _ = writeln!(
+        line,
+        "{{\"verdict\":\"failed\",\"note\":\"\",\"findings\":[{{\"place\":\"{place}\",\"value\":\"{value}\",\
+         \"mend\":\"{help}\"}}]}}"
+    );
+    // SAFETY: `write` and `_exit` may be called in a signal handler; the text lies on the stack.
+    unsafe {
+        libc::write(ANSWER.load(Ordering::Relaxed), line.bytes.as_ptr().cast(), line.len);
+        libc::_exit(0);
+    }
+}
+
 extern "C" fn fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the system gives it.
     let address = unsafe { (*info).si_addr() }.addr();
-    for slot in &SLOTS {
+    let touched = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
+    for slot in SLOTS.iter().filter(|_| touched) {
         let map = slot.map.load(Ordering::Acquire);
         if map == 0 || !(map..map + slot.mapped.load(Ordering::Relaxed)).contains(&address) {
             continue;
@@ -216,18 +250,18 @@ extern "C" fn fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut lib
                 slot.name_len.load(Ordering::Relaxed),
             ))
         };
-        let mut line = Line { bytes: [0; 512], len: 0 };
         let at = address as isize - data as isize;
-        let _ = writeln!(
-            line,
-            "{{\"verdict\":\"failed\",\"note\":\"\",\"findings\":[{{\"place\":\"{name}\",\"value\":\"byte {at} was \
-             touched, and it has {len}\",\"mend\":\"{HELP}\"}}]}}"
-        );
-        // SAFETY: `write` and `_exit` may be called in a signal handler; the text lies on the stack.
-        unsafe {
-            libc::write(ANSWER.load(Ordering::Relaxed), line.bytes.as_ptr().cast(), line.len);
-            libc::_exit(0);
-        }
+        end(name, format_args!("byte {at} was touched, and it has {len}"), HELP);
+    }
+    if let Some(call) = InCall::current() {
+        let help = match signal {
+            libc::SIGABRT => {
+                "catch exceptions before they leave the library, and return errors; --in-process shows more"
+            }
+            _ => "run it under a debugger: --only CHECK --in-process",
+        };
+        let value = format_args!("ended the process by signal {signal} ({})", signal_name(signal));
+        end(call.function, value, help);
     }
     // SAFETY: as above. The fault comes again when the handler returns, and ends the process.
     unsafe { libc::signal(signal, libc::SIG_DFL) };

@@ -99,6 +99,7 @@ unsafe impl Sync for Instance {}
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        let _call = self.library.calling("`destroy`");
         // SAFETY: `create` made it, and it is given back once.
         unsafe { (self.library.table().destroy)(self.pointer) };
     }
@@ -116,6 +117,7 @@ impl Instance {
         arguments: &[Argument],
     ) -> Result<Self, Refusal> {
         let (mut pointer, mut error): (Opaque, _) = (std::ptr::null_mut(), CError::new());
+        let _call = library.calling("`create`");
         // SAFETY: the arguments are lent for the call; the instance goes to `destroy`.
         let code = unsafe {
             (library.table().create)(arguments.as_ptr(), arguments.len(), &raw mut pointer, &raw mut error)
@@ -133,6 +135,7 @@ impl Instance {
     pub(crate) fn check(&self, geometry: &abi::Geometry) -> Result<(), Refusal> {
         let Some(check) = self.library.table().check else { return Ok(()) };
         let mut error = CError::new();
+        let _call = self.library.calling("`check`");
         // SAFETY: an instance of this library; the rest is lent for the call.
         let code = unsafe { check(self.pointer, geometry, &raw mut error) };
         Refusal::read(code, &error)
@@ -165,6 +168,7 @@ impl Instance {
         plan: *mut abi::Plan,
         error: *mut CError,
     ) -> u32 {
+        let _call = self.library.calling("`plan`");
         // SAFETY: the caller's promise.
         unsafe { (self.library.table().plan)(self.pointer, request, plan, error) }
     }

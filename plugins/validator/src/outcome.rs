@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// The library holds it.
     Passed,
+    /// It holds it, and its author should know something.
+    Noted,
     /// It doesn't.
     Failed,
     /// It says nothing about this library.
@@ -68,6 +70,7 @@ impl Answer {
     pub(crate) fn of(checked: Checked) -> Self {
         match checked {
             Ok(note) => Self { verdict: Verdict::Passed, note, findings: vec![] },
+            Err(Stop::Noted(note)) => Self { verdict: Verdict::Noted, note, findings: vec![] },
             Err(Stop::Skipped(note)) => Self { verdict: Verdict::Skipped, note, findings: vec![] },
             Err(Stop::Failed(finding)) => Self::failed(*finding),
         }
@@ -77,6 +80,7 @@ impl Answer {
 /// Why a check ended early.
 pub(crate) enum Stop {
     Failed(Box<Finding>),
+    Noted(String),
     Skipped(String),
 }
 
@@ -107,6 +111,11 @@ pub(crate) fn fail<T>(
     help: impl Into<String>,
 ) -> Checked<T> {
     Err(Finding::new(location, value, help).into())
+}
+
+/// Stops with what is no failure and may be a mistake.
+pub(crate) fn noted<T>(what: impl Into<String>) -> Checked<T> {
+    Err(Stop::Noted(what.into()))
 }
 
 /// Stops because the check says nothing about this library.

@@ -196,10 +196,12 @@ impl Scene {
             noise,
         };
         let (mut result, mut error, ops) = (CTensor::none(), CError::new(), recording.table());
+        let call = instance.library.calling("`apply`");
         // SAFETY: an instance of this library; everything else is lent for the call, and handles are checked.
         let code = unsafe {
             apply(instance.pointer(), &raw const ops, &raw const application, &raw mut result, &raw mut error)
         };
+        drop(call);
         Self::answered(Refusal::read(code, &error), &self.location())?;
         if self.plan.difference(&to_read).is_some() {
             return fail(self.location(), "the plan was written to", "only read it");
@@ -230,8 +232,10 @@ impl Scene {
     fn observed(&self, instance: &Instance, device: &DeviceHandle, dtype: DType) -> Checked<Tensor> {
         let Some(observe) = instance.library.table().observe else { return skip("it doesn't observe") };
         let (mut what, mut block, mut error) = (u32::MAX, -1, CError::new());
+        let call = instance.library.calling("`observe`");
         // SAFETY: an instance of this library, and places for its answer.
         let code = unsafe { observe(instance.pointer(), &raw mut what, &raw mut block, &raw mut error) };
+        drop(call);
         Refusal::read(code, &error)
             .map_err(|refusal| refusal.finding("`observe`", "name what to look at"))?;
         let abi::Geometry { channels, patch, prefix, dim, heads, .. } = self.request.geometry;
@@ -275,6 +279,7 @@ impl Scene {
         let recording = RecordingOperations::new(&operations, script);
         let seen = operations.enter(observed)?;
         let (mut result, mut error, ops) = (CTensor::none(), CError::new(), recording.table());
+        let call = instance.library.calling("`score`");
         // SAFETY: as in `apply_to`.
         let code = unsafe {
             score(
@@ -286,6 +291,7 @@ impl Scene {
                 &raw mut error,
             )
         };
+        drop(call);
         Self::answered(Refusal::read(code, &error), &format!("`score` for {}", self.request))?;
         let result = operations.leave(result.handle).or_else(|e| fail("`score`", e.message(), HANDLES))?;
         Ok(Applied { result, record: recording.record() })

@@ -7,6 +7,7 @@ use palimpsest_abi::corruption as abi;
 use palimpsest_core::plugin::{Setting, StrategyLibrary};
 use palimpsest_core::{DeviceHandle, Result};
 
+use crate::elsewhere::RunElsewhere;
 use crate::instance::Instance;
 use crate::outcome::{Checked, Stop, skip};
 use crate::request::{Request, geometry};
@@ -15,6 +16,7 @@ use crate::request::{Request, geometry};
 pub struct Subject<'a> {
     path: PathBuf,
     backend: &'a dyn Fn() -> Result<DeviceHandle>,
+    elsewhere: Option<&'a RunElsewhere<'a>>,
 }
 
 /// Grids that are tried, rows and columns: usual ones, a single token, single rows and columns, odd ones.
@@ -24,7 +26,17 @@ pub(crate) const GRIDS: [(u32, u32); 9] =
 impl<'a> Subject<'a> {
     /// A library; the backend is opened by the checks that need one.
     pub fn new(path: &Path, backend: &'a dyn Fn() -> Result<DeviceHandle>) -> Self {
-        Self { path: path.to_owned(), backend }
+        Self { path: path.to_owned(), backend, elsewhere: None }
+    }
+
+    /// With a way to run other processes, for the checks that compare them.
+    #[must_use]
+    pub fn with_processes(self, elsewhere: &'a RunElsewhere<'a>) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
+    }
+
+    pub(crate) fn elsewhere(&self) -> Option<&'a RunElsewhere<'a>> {
+        self.elsewhere
     }
 
     pub(crate) fn path(&self) -> &Path {

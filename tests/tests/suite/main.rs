@@ -14,3 +14,4 @@ mod plans;
 mod pytorch;
 mod recipe_errors;
 mod training;
+mod written_by_others;

@@ -73,7 +73,7 @@ impl RecipeArgs {
 }
 
 /// Whether a word is `KEY=VALUE`: what is before its first `=` is `[a-z_][a-z0-9_.-]*`.
-fn is_override(word: &str) -> bool {
+pub(crate) fn is_override(word: &str) -> bool {
     let Some((key, _)) = word.split_once('=') else { return false };
     let key = key.trim_end();
     key.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

@@ -19,17 +19,25 @@ pub(crate) enum DataCommand {
     )]
     Fetch(Fetch),
     /// A contact sheet of what the loader and the corruption really produce
-    #[command(after_help = "Example:\n  cargo xtask data show recipes/paper-micro.toml --out sheet.png")]
-    Show {
-        #[command(flatten)]
-        recipe: RecipeArgs,
-        /// The image to write
-        #[arg(long, default_value = "contact-sheet.png", value_hint = ValueHint::FilePath)]
-        out: PathBuf,
-        /// Images
-        #[arg(long, default_value_t = 8)]
-        images: usize,
-    },
+    #[command(
+        after_help = "Examples:\n  cargo xtask data show recipes/paper-micro.toml --out sheet.png\n  cargo xtask data show recipes/can-micro.toml --step 500"
+    )]
+    Show(ShowData),
+}
+
+#[derive(Args)]
+pub(crate) struct ShowData {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// The image to write
+    #[arg(long, default_value = "contact-sheet.png", value_hint = ValueHint::FilePath)]
+    pub(crate) out: PathBuf,
+    /// Images
+    #[arg(long, default_value_t = 8)]
+    pub(crate) images: usize,
+    /// The corruption after so many steps of the run, which a schedule may change; the images are the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) step: u64,
 }
 
 #[derive(Args)]

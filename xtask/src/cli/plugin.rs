@@ -60,6 +60,9 @@ pub(crate) enum PluginCommand {
     /// The process of one check
     #[command(hide = true)]
     CheckWorker(CheckWorker),
+    /// The process of one that differs from a check's
+    #[command(hide = true)]
+    PlansWorker(PlansWorker),
     /// The process of `fuzz`
     #[command(hide = true)]
     FuzzWorker(FuzzWorker),
@@ -145,6 +148,19 @@ pub(crate) struct CheckWorker {
     pub(crate) check: String,
     /// The file that takes the answer
     pub(crate) answer: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct PlansWorker {
+    pub(crate) library: PathBuf,
+    /// The file that takes the answers
+    pub(crate) answer: PathBuf,
+    /// Seconds that the library's clocks are ahead
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seconds: i64,
+    /// Whether every variable that the library asks for is set
+    #[arg(long)]
+    pub(crate) variables: bool,
 }
 
 #[derive(Args)]

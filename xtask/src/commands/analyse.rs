@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cli::Analyse;
 use crate::report::analysis::{Findings, page};
-use crate::{backends, output, report};
+use crate::{backends, output, plugins, report};
 
 /// A run with its trained and its initial weights.
 struct Loaded {
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
     let findings = Findings { observations: &observations, labels: &labels, cka: &cka };
     report::write_page(&html, page(&findings))?;
     if args.result.json {
-        output::line(&summary.to_string());
+        output::json(&summary);
     } else {
         print(&observations);
         output::line(&html.display().to_string());
@@ -78,11 +78,12 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
 
 fn load(run: &Path, args: &Analyse, device: &DeviceHandle) -> Result<Loaded> {
     let folder = RunFolder::open(run)?;
+    let path = folder.newest_checkpoint()?;
+    let checkpoint = Checkpoint::read(&path)?;
+    plugins::set_aside(&checkpoint);
     let recipe = folder.recipe(&[])?;
     let model = Model::build(&recipe)?;
     let specs = model.specs.specs();
-    let path = folder.newest_checkpoint()?;
-    let checkpoint = Checkpoint::read(&path)?;
     // As evaluations do: the average where there is one.
     let group = if checkpoint.has_average() { "average." } else { "model." };
     let trained = checkpoint.group(group, specs).map_err(|e| e.at(path.display()))?;

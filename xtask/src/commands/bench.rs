@@ -99,7 +99,7 @@ fn report(steps: &[Step], trainer: &Trainer, loss: f64, peak: Option<u64>, as_js
             "outside_backend_seconds": outside, "operations": operations,
             "steps": steps.len(), "peak_bytes": peak, "loss": loss,
         });
-        output::line(&line.to_string());
+        output::json(&line);
         return;
     }
     output::table(&rows);
@@ -123,7 +123,7 @@ fn data_only(source: &mut dyn BatchSource, steps: usize, as_json: bool) -> Resul
     }
     let rate = images as f64 / started.elapsed().as_secs_f64();
     if as_json {
-        output::line(&json!({ "images_per_second": rate, "images": images }).to_string());
+        output::json(&json!({ "images_per_second": rate, "images": images }));
     } else {
         output::line(&format!("{rate:.1} images/s from the loader alone ({images} images)"));
     }

@@ -1,13 +1,14 @@
 //! `data`: readers, and a look at what the loader and the corruption produce.
 
+use palimpsest_core::corruption::Corrupted;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
-use palimpsest_core::{DType, Device, Result, registry};
+use palimpsest_core::{DType, Device, Error, Result, registry};
 use palimpsest_datasets::{ReaderEntry, RecipeData};
 use serde_json::json;
 
-use crate::cli::DataCommand as Command;
+use crate::cli::{DataCommand as Command, ShowData};
 use crate::sample_sheet::Painter;
 use crate::session;
 use crate::{backends, output};
@@ -16,31 +17,56 @@ pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::List { result } => list(result.json),
         Command::Fetch(args) => super::fetch::run(&args)?,
-        Command::Show { recipe, out, images } => {
-            let (recipe, mut overrides) = recipe.parts()?;
-            overrides.push(format!("train.batch={}", images.max(1)));
-            overrides.push("train.accumulate=1".to_owned());
-            let recipe = session::recipe(recipe.as_deref(), &overrides)?;
-            let data = RecipeData::open(&recipe)?;
-            let mut loader = data.loader(&recipe)?;
-            let batch = loader.next_batch()?;
-            loader.take_warnings().iter().for_each(|warning| output::note(&format!("warning: {warning}")));
-            let model = Model::build(&recipe)?;
-            let scores = match model.corruption.observes()? {
-                // The weights before training: there are no others yet.
-                Some(_) => {
-                    let values = model.specs.initial(recipe.run.seed)?;
-                    let device = backends::device("burn", Device::Cpu)?;
-                    model.scores(&Params::upload(&device, values, DType::F32, DType::F32)?, &batch)?
-                }
-                None => None,
-            };
-            let plan = model.plan(&batch, 0, 0.0, scores.as_deref())?;
-            let [mean, std] = data.normalisation();
-            Painter { mean, std }.write(&out, &model, &batch, &plan, None)?;
-            output::line(&out.display().to_string());
-        }
+        Command::Show(args) => show(&args)?,
     }
+    Ok(())
+}
+
+/// A sheet of what a step gets to see.
+fn show(args: &ShowData) -> Result<()> {
+    let (path, mut overrides) = args.recipe.parts()?;
+    let run = session::recipe(path.as_deref(), &overrides)?;
+    overrides.push(format!("train.batch={}", args.images.max(1)));
+    overrides.push("train.accumulate=1".to_owned());
+    let recipe = session::recipe(path.as_deref(), &overrides)?;
+    let data = RecipeData::open(&recipe)?;
+    let mut loader = data.loader(&recipe)?;
+    let mut batch = loader.next_batch()?;
+    loader.take_warnings().iter().for_each(|warning| output::note(&format!("warning: {warning}")));
+    let model = Model::build(&recipe)?;
+    let scores = match model.corruption.observes()? {
+        // The weights before training: there are no others yet.
+        Some(_) => {
+            let values = model.specs.initial(recipe.run.seed)?;
+            let device = backends::device("burn", Device::Cpu)?;
+            model.scores(&Params::upload(&device, values, DType::F32, DType::F32)?, &batch)?
+        }
+        None => None,
+    };
+    let total = match run.train.steps {
+        0 => {
+            (run.train.epochs * RecipeData::open(&run)?.loader(&run)?.steps_per_epoch() as f64).round() as u64
+        }
+        steps => steps as u64,
+    };
+    if args.step > total {
+        return Err(Error::user(format!("the run ends after {total} steps"))
+            .at("--step")
+            .help(format!("choose 0 to {total}")));
+    }
+    // The masks of the first images of that step's batch.
+    batch.first_sample = args.step * run.train.batch as u64;
+    let plan = model.plan(&batch, args.step, args.step as f32 / total.max(1) as f32, scores.as_deref())?;
+    let [mean, std] = data.normalisation();
+    Painter { mean, std }.write(&args.out, &model, &batch, &plan, None)?;
+    let Corrupted { masked, noised } = plan.shares();
+    output::note(&format!(
+        "after {} of {total} steps: {:.1} % of the tokens masked, {:.1} % noised",
+        args.step,
+        100.0 * masked,
+        100.0 * noised
+    ));
+    output::line(&args.out.display().to_string());
     Ok(())
 }
 
@@ -61,7 +87,7 @@ fn list(as_json: bool) {
             })
         });
         let (readers, sets): (Vec<_>, Vec<_>) = (readers.collect(), sets.collect());
-        output::line(&json!({ "readers": readers, "sets": sets }).to_string());
+        output::json(&json!({ "readers": readers, "sets": sets }));
         return;
     }
     let rows: Vec<_> = readers

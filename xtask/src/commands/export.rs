@@ -7,17 +7,18 @@ use palimpsest_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::Export;
-use crate::output;
+use crate::{output, plugins};
 
 pub(crate) fn run(args: &Export) -> Result<()> {
     let layout = args.layout()?;
     let folder = RunFolder::open(&args.run)?;
-    let recipe = folder.recipe(&[])?;
     let path = match &args.checkpoint {
         Some(path) => path.clone(),
         None => folder.newest_checkpoint()?,
     };
     let checkpoint = Checkpoint::read(&path)?;
+    plugins::set_aside(&checkpoint);
+    let recipe = folder.recipe(&[])?;
     if args.ema && !checkpoint.has_average() {
         return Err(Error::user("the run keeps no averaged weights")
             .at(path.display())
@@ -35,13 +36,10 @@ pub(crate) fn run(args: &Export) -> Result<()> {
         let files: Vec<&str> = std::iter::once("model.safetensors")
             .chain(exported.files.iter().map(|(name, _)| *name))
             .collect();
-        output::line(
-            &json!({
-                "run": args.run, "step": step, "format": layout.name(), "out": out, "files": files,
-                "tensors": exported.tensors.len(), "parameters": parameters, "ema": args.ema,
-            })
-            .to_string(),
-        );
+        output::json(&json!({
+            "run": args.run, "step": step, "format": layout.name(), "out": out, "files": files,
+            "tensors": exported.tensors.len(), "parameters": parameters, "ema": args.ema,
+        }));
     } else {
         output::line(&format!(
             "{}: {} tensors of step {step}, {:.2} M values, as {} names them",

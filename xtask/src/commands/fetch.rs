@@ -30,13 +30,10 @@ pub(crate) fn run(args: &Fetch) -> Result<()> {
     let fetched = fetch(&set, &folder, args.keep, &mut bar).inspect_err(|_| bar.end())?;
     let path = fetched.path.display();
     if args.result.json {
-        output::line(
-            &json!({
-                "set": set.name, "reader": set.reader, "path": fetched.path, "already": fetched.already,
-                "licence": set.licence,
-            })
-            .to_string(),
-        );
+        output::json(&json!({
+            "set": set.name, "reader": set.reader, "path": fetched.path, "already": fetched.already,
+            "licence": set.licence,
+        }));
     } else {
         let already = if fetched.already { ": there already" } else { "" };
         output::line(&format!("data.name={} data.path={path}{already}", set.reader));
@@ -53,14 +50,11 @@ fn tell(set: &Set, folder: &Path, as_json: bool) {
             .iter()
             .map(|f| json!({ "name": f.name, "size": f.size, "urls": f.urls, "md5": f.md5, "sha256": f.sha256 }))
             .collect();
-        output::line(
-            &json!({
-                "set": set.name, "reader": set.reader, "licence": set.licence, "page": set.page,
-                "folder": plan.folder, "complete": plan.complete, "size": plan.size, "present": plan.present,
-                "needed": plan.needed, "files": files,
-            })
-            .to_string(),
-        );
+        output::json(&json!({
+            "set": set.name, "reader": set.reader, "licence": set.licence, "page": set.page,
+            "folder": plan.folder, "complete": plan.complete, "size": plan.size, "present": plan.present,
+            "needed": plan.needed, "files": files,
+        }));
         return;
     }
     output::line(&format!("{}: {}", set.name, set.summary));

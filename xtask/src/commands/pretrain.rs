@@ -86,6 +86,7 @@ pub(crate) fn train_and_report(
     line["run"] = json!(folder.root());
     line["eval"] = watcher.results.clone();
     line["recipe_hash"] = json!(trainer.recipe.hash());
+    let line = output::rounded(line);
     folder.write("summary.json", format!("{line:#}\n").as_bytes())?;
     let html = folder.path("report.html");
     report::write(std::slice::from_ref(folder), &html)?;
@@ -101,7 +102,7 @@ pub(crate) fn train_and_report(
     output::note(&ended);
     output::note(&format!("report {}", html.display()));
     if as_json {
-        output::line(&line.to_string());
+        output::json(&line);
     } else {
         output::line(&format!("loss {}", output::figure(summary.loss)));
         print_results(&watcher.results);

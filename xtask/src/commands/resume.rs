@@ -8,10 +8,11 @@ use palimpsest_datasets::RecipeData;
 
 use super::pretrain::train_and_report;
 use crate::cli::Resume;
-use crate::{backends, output};
+use crate::{backends, output, plugins};
 
 pub(crate) fn run(args: &Resume) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
+    plugins::recall(&folder)?;
     let recipe = folder.recipe(&args.overrides)?;
     check_heads(&recipe)?;
     let checkpoint = Checkpoint::read(&folder.newest_checkpoint()?)?;

@@ -114,6 +114,7 @@ fn three_digits(value: f64) -> String {
 /// Heads and rows, as the terminal and report.md show them.
 pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
     let first = comparison.outcomes.first().map_or("", |o| o.name.as_str());
+    let mut rows = vec![];
     let heads = [
         "candidate",
         "step ms",
@@ -132,9 +133,10 @@ pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
         "last loss",
         "loss difference",
     ];
-    let known = |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(|| "–".to_owned(), text);
+    let known =
+        |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(|| UNKNOWN.to_owned(), text);
     let mib = |value: Option<f64>| known(value, &|v| format!("{v:.0}"));
-    let mut rows = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
+    rows.push(heads.iter().map(|head| (*head).to_owned()).collect());
     for f in summary(comparison) {
         rows.push(vec![
             f.name,
@@ -155,7 +157,20 @@ pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
             format!("{:.1e}", f.loss_difference),
         ]);
     }
-    rows
+    without_empty_columns(rows)
+}
+
+/// What nobody tells.
+const UNKNOWN: &str = "–";
+
+/// A table with its heads, without the columns of which nothing is known.
+fn without_empty_columns(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let told: Vec<bool> = (0..columns).map(|c| rows.iter().skip(1).any(|row| row[c] != UNKNOWN)).collect();
+    let kept = |row: Vec<String>| {
+        row.into_iter().zip(&told).filter(|(_, told)| **told).map(|(cell, _)| cell).collect()
+    };
+    rows.into_iter().map(kept).collect()
 }
 
 /// How the figures are to be read.
@@ -166,4 +181,4 @@ relative difference from the first candidate's loss at the same step. TFLOP/s ar
 for each multiplication and addition, over its time; backward counts one product for each factor's gradient, and blocks that are run again \
 count once. MFU is their share of the device's peak, dense, and for f32 without TF32. Joules are those of whole turns \
 after the warm-up, data and corruption included, as RAPL (processors and their memory) and NVML (the CUDA device) count them. \
-Device memory is the backend's own figure or, where it has none, what the driver saw the process hold. A dash: nobody tells.";
+Device memory is the backend's own figure or, where it has none, what the driver saw the process hold. A dash: nobody tells; what nobody tells of any candidate is left out.";

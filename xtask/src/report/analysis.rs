@@ -22,11 +22,14 @@ pub(crate) struct Findings<'a> {
 /// The whole page.
 pub(crate) fn page(findings: &Findings<'_>) -> String {
     let names: Vec<&str> = findings.observations.iter().map(|o| o.name.as_str()).collect();
+    let baseline =
+        |name: &&str| names.iter().any(|run| *run != *name && name.starts_with(&format!("{run}, ")));
+    let runs: Vec<&str> = names.iter().copied().filter(|name| !baseline(name)).collect();
     let images = findings.observations.first().map_or(0, |o| o.images);
     let mut body = format!(
         "<header>\n<p class=\"eyebrow\">Palimpsest analysis</p>\n<h1>{}</h1>\n<p class=\"title\">{images} test images, \
          never corrupted; features after each block and after the final norm.</p>\n</header>\n",
-        esc(names.join(" and "))
+        esc(runs.join(" and "))
     );
     body += &section("Spectrum", &spectrum(findings.observations));
     body += &section("Effective rank", &rank(findings.observations));
@@ -46,11 +49,13 @@ fn spectrum(observations: &[Observation]) -> String {
         Some(curve(&o.name, i, of_points(&stage.radial)))
     });
     out += &wide("After the final norm", "relative log amplitude", "frequency", last.collect());
+    let names = stage_names(observations);
     let high = observations
         .iter()
         .enumerate()
-        .map(|(i, o)| curve(&o.name, i, by_stage(&o.stages, |stage| stage.high_frequencies)));
-    out += &wide("High frequencies (0.5 to 1) by stage", "relative log amplitude", "stage", high.collect());
+        .map(|(i, o)| curve(&o.name, i, by_stage(&names, &o.stages, |stage| stage.high_frequencies)));
+    let title = "High frequencies (0.5 to 1) by stage";
+    out += &by_name(title, "relative log amplitude", names.clone(), true, high.collect());
     out += "<div class=\"charts\">\n";
     for o in observations {
         let curves = shown(&o.stages).enumerate();
@@ -72,23 +77,22 @@ fn rank(observations: &[Observation]) -> String {
         "RankMe (Garrido et al. 2023): exp of the entropy of the singular values' shares, of the mean of the patch \
          tokens. It is at most the number of images or of channels.",
     );
+    let names = stage_names(observations);
     let curves = observations
         .iter()
         .enumerate()
-        .map(|(i, o)| curve(&o.name, i, by_stage(&o.stages, |stage| stage.effective_rank)));
-    out += &wide("Effective rank by stage", "rank", "stage", curves.collect());
+        .map(|(i, o)| curve(&o.name, i, by_stage(&names, &o.stages, |stage| stage.effective_rank)));
+    out += &by_name("Effective rank by stage", "rank", names.clone(), true, curves.collect());
     let mut head = vec!["stage".to_owned()];
     head.extend(observations.iter().map(|o| esc(&o.name)));
-    let stages = observations.iter().map(|o| o.stages.len()).max().unwrap_or(0);
-    let rows: Vec<Vec<String>> = (0..stages)
-        .map(|i| {
-            let name = observations.iter().find_map(|o| o.stages.get(i)).map_or("", |stage| &stage.name);
-            let cells = observations.iter().map(|o| {
-                o.stages.get(i).map_or_else(String::new, |stage| significant(stage.effective_rank, 4))
-            });
-            std::iter::once(esc(name)).chain(cells).collect()
-        })
-        .collect();
+    let row = |name: &String| {
+        let cells = observations.iter().map(|o| {
+            let stage = o.stages.iter().find(|stage| stage.name == *name);
+            stage.map_or_else(String::new, |stage| significant(stage.effective_rank, 4))
+        });
+        std::iter::once(esc(name)).chain(cells).collect()
+    };
+    let rows: Vec<Vec<String>> = names.iter().map(row).collect();
     out + &table("plain", &head, &rows)
 }
 
@@ -104,10 +108,12 @@ fn attention(observations: &[Observation]) -> String {
         let heads = o.attention_distance.first().map_or(0, Vec::len);
         let curves = (0..heads).map(|head| {
             let values = o.attention_distance.iter().enumerate();
-            let points = values.map(|(block, heads)| point((block + 1) as f64, heads[head]));
+            let points = values.map(|(block, heads)| point(block as f64, heads[head]));
             curve(&format!("head {}", head + 1), head, Series { points: points.collect() })
         });
-        out += &narrow(&o.name, "pixels", "block", curves.collect());
+        // The stages between embedding and norm.
+        let blocks = o.stages.iter().skip(1).take(o.attention_distance.len()).map(|stage| stage.name.clone());
+        out += &by_name(&o.name, "pixels", blocks.collect(), false, curves.collect());
     }
     out + "</div>\n"
 }
@@ -134,24 +140,37 @@ fn of_points(points: &[SpectrumPoint]) -> Series {
     Series { points: points.iter().map(|p| point(p.frequency, p.relative_log_amplitude)).collect() }
 }
 
-fn by_stage(stages: &[Stage], value: impl Fn(&Stage) -> f64) -> Series {
-    Series { points: stages.iter().enumerate().map(|(i, stage)| point(i as f64, value(stage))).collect() }
+/// Each stage where its name stands: the norm of a shallow encoder under that of a deep one.
+fn by_stage(names: &[String], stages: &[Stage], value: impl Fn(&Stage) -> f64) -> Series {
+    let at = |stage: &Stage| names.iter().position(|name| *name == stage.name);
+    let points = stages.iter().filter_map(|stage| Some(point(at(stage)? as f64, value(stage))));
+    Series { points: points.collect() }
 }
 
 fn curve(name: &str, i: usize, series: Series) -> Curve {
     Curve { name: name.to_owned(), colour: colour(i), stroke: Stroke::Marked, series }
 }
 
+/// The stages of the encoder that has most of them.
+fn stage_names(observations: &[Observation]) -> Vec<String> {
+    let longest = observations.iter().max_by_key(|o| o.stages.len());
+    longest.into_iter().flat_map(|o| &o.stages).map(|stage| stage.name.clone()).collect()
+}
+
 fn wide(title: &str, label: &str, across: &'static str, curves: Vec<Curve>) -> String {
-    chart(title, label, across, true, curves)
+    Chart { wide: true, across: Some(across), ..chart(title, label, curves) }.figure()
 }
 
 fn narrow(title: &str, label: &str, across: &'static str, curves: Vec<Curve>) -> String {
-    chart(title, label, across, false, curves)
+    Chart { across: Some(across), ..chart(title, label, curves) }.figure()
 }
 
-fn chart(title: &str, label: &str, across: &'static str, wide: bool, curves: Vec<Curve>) -> String {
-    let (title, label) = (title.to_owned(), label.to_owned());
+fn by_name(title: &str, label: &str, names: Vec<String>, wide: bool, curves: Vec<Curve>) -> String {
+    Chart { wide, across: Some(""), names, ..chart(title, label, curves) }.figure()
+}
+
+fn chart(title: &str, label: &str, curves: Vec<Curve>) -> Chart {
     // A linear axis: log amplitudes are logarithms already.
-    Chart { title, label, measure: Measure::Amount, wide, across: Some(across), curves }.figure()
+    let measure = Measure::Amount;
+    Chart { title: title.to_owned(), label: label.to_owned(), measure, curves, ..Chart::default() }
 }

@@ -7,6 +7,7 @@ use super::html::{details, esc, note, page, section, table};
 use super::scale::Measure;
 use super::series::{Point, Series};
 use crate::comparison::figures::{EXPLANATION, differences, overview, summary};
+use crate::comparison::verdict::verdict;
 use crate::comparison::{Comparison, Outcome, Step};
 
 /// The whole page.
@@ -15,9 +16,10 @@ pub(super) fn report(comparison: &Comparison) -> String {
     let title =
         format!("Comparison of {}", outcomes.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", "));
     let mut body = format!(
-        "<header>\n<p class=\"eyebrow\">Palimpsest backends</p>\n<h1>{}</h1>\n<p class=\"title\">{}</p>\n</header>\n",
+        "<header>\n<p class=\"eyebrow\">Palimpsest backends</p>\n<h1>{}</h1>\n<p class=\"title\">{}</p>\n<p class=\"verdict\">{}</p>\n</header>\n",
         esc(&title),
-        esc(comparison.subject())
+        esc(comparison.subject()),
+        esc(verdict(comparison))
     );
     let mut rows = overview(comparison);
     let heads: Vec<String> = rows.remove(0).iter().map(esc).collect();
@@ -62,7 +64,14 @@ fn chart(
         .into_iter()
         .map(|(i, name, series)| Curve { name: name.to_owned(), colour: colour(i), stroke, series })
         .collect();
-    Chart { title: title.to_owned(), label: label.to_owned(), measure, wide: true, across: None, curves }
+    Chart {
+        title: title.to_owned(),
+        label: label.to_owned(),
+        measure,
+        wide: true,
+        curves,
+        ..Chart::default()
+    }
 }
 
 fn losses(outcomes: &[Outcome]) -> Chart {
@@ -82,7 +91,7 @@ fn gaps(outcomes: &[Outcome]) -> Chart {
     };
     let curves = others.iter().enumerate().map(|(i, o)| (i + 1, o.name.as_str(), curve(o))).collect();
     let title = format!("Relative difference of the loss from {}", first.name);
-    chart(&title, "difference", Measure::Number, Stroke::Dashed, curves)
+    chart(&title, "difference; 1e-9 stands for none", Measure::Number, Stroke::Dashed, curves)
 }
 
 fn times(outcomes: &[Outcome], recipe: &Recipe) -> Chart {

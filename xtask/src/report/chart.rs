@@ -9,6 +9,7 @@ use super::scale::Measure;
 use super::series::Series;
 
 /// A chart of one or more curves.
+#[derive(Default)]
 pub(super) struct Chart {
     pub(super) title: String,
     /// What the values are, above the axis.
@@ -17,6 +18,8 @@ pub(super) struct Chart {
     pub(super) wide: bool,
     /// What the horizontal axis counts, where it is neither steps nor epochs.
     pub(super) across: Option<&'static str>,
+    /// Names of 0, 1, … on the horizontal axis, where it counts things that have names.
+    pub(super) names: Vec<String>,
     pub(super) curves: Vec<Curve>,
 }
 

@@ -54,7 +54,9 @@ fn rows(plot: &Plot, shown: &[Series]) -> Vec<(Point, Row)> {
 
 /// The text of a column and the dots on its curves.
 fn values(chart: &Chart, plot: &Plot, shown: &[Series], (point, row): (&Point, &Row)) -> (String, String) {
+    let named = (point.step.fract() == 0.0).then(|| chart.names.get(point.step as usize)).flatten();
     let mut title = match chart.across {
+        _ if named.is_some() => named.cloned().unwrap_or_default(),
         Some(across) => format!("{across} {}", short(point.step, 4)),
         None => format!("step {}", count(point.step as u64)),
     };

@@ -4,6 +4,9 @@ use super::chart::{Chart, Curve, Stroke, colour};
 use super::load::Run;
 use super::scale::Measure;
 
+const MASKED: &str = "tokens/masked";
+const NOISED: &str = "tokens/noised";
+
 /// How a metric is shown: its title, the label of its axis, what it measures.
 fn look(name: &str) -> (String, String, Measure) {
     let (title, label, measure) = match name {
@@ -12,6 +15,8 @@ fn look(name: &str) -> (String, String, Measure) {
         "grad_norm" => ("Gradient norm before clipping", "norm", Measure::Number),
         "images_per_second" => ("Throughput", "images/s", Measure::Amount),
         "data_wait" => ("Time spent waiting for data", "share of a step", Measure::Share),
+        MASKED => ("Masked tokens", "share of the tokens", Measure::Share),
+        NOISED => ("Tokens with noise", "share of the tokens", Measure::Share),
         "attention/cross_mass" => ("Attention between masked and noised tokens", "mass", Measure::Number),
         "attention/row_entropy_gap" => {
             ("Row entropy of masked tokens, below uniform", "gap in nats", Measure::Number)
@@ -65,28 +70,40 @@ pub(super) fn losses(run: &Run) -> Chart {
     }
     let title =
         if curves.len() > 1 { "Total loss, and each objective before its weight" } else { "Total loss" };
-    Chart {
-        title: title.to_owned(),
-        label: "loss".to_owned(),
-        measure: Measure::Number,
-        wide: true,
-        across: None,
-        curves,
-    }
+    Chart { title: title.to_owned(), label: "loss".to_owned(), wide: true, curves, ..Chart::default() }
 }
 
 /// Everything else that one run logged, a chart each.
 pub(super) fn others(run: &Run) -> Vec<Chart> {
     let names = ordered(run.metrics.names());
-    let rest =
-        names.into_iter().filter(|name| name != "loss" && !name.starts_with("loss/") && !is_phase(name));
-    rest.map(|name| {
+    let corrupted = names.iter().any(|name| name == MASKED).then(|| corrupted(run));
+    let rest = names.into_iter().filter(|name| {
+        name != "loss" && !name.starts_with("loss/") && name != MASKED && name != NOISED && !is_phase(name)
+    });
+    let rest = rest.map(|name| {
         let (title, label, measure) = look(&name);
         let series = run.metrics.series(&name);
         let curves = vec![Curve { name: label.clone(), colour: colour(0), stroke: Stroke::Smoothed, series }];
-        Chart { title, label, measure, wide: false, across: None, curves }
-    })
-    .collect()
+        Chart { title, label, measure, curves, ..Chart::default() }
+    });
+    rest.chain(corrupted).collect()
+}
+
+/// How much of the images was masked and noised, step by step.
+fn corrupted(run: &Run) -> Chart {
+    let curve = |(i, (name, metric)): (usize, (&str, &str))| Curve {
+        name: name.to_owned(),
+        colour: colour(i),
+        stroke: Stroke::Smoothed,
+        series: run.metrics.series(metric),
+    };
+    Chart {
+        title: "Corrupted tokens".to_owned(),
+        label: "share of the tokens".to_owned(),
+        measure: Measure::Share,
+        curves: [("masked", MASKED), ("with noise", NOISED)].into_iter().enumerate().map(curve).collect(),
+        ..Chart::default()
+    }
 }
 
 /// Each metric of several runs in one chart; the total loss comes first and wide.
@@ -113,7 +130,7 @@ pub(super) fn compared(runs: &[Run], names: &[String]) -> Vec<Chart> {
                 series: run.metrics.series(&metric),
             };
             let curves = runs.iter().enumerate().map(curve).filter(|c| !c.series.points.is_empty()).collect();
-            Chart { title, label, measure, wide: metric == "loss", across: None, curves }
+            Chart { title, label, measure, wide: metric == "loss", curves, ..Chart::default() }
         })
         .collect()
 }

@@ -26,7 +26,18 @@ pub(super) fn heatmap(title: &str, groups: &[(String, Vec<String>)], matrix: &[V
     let mut start = 0;
     for (group, names) in groups {
         let x = LEFT + CELL * start;
-        let _ = writeln!(out, "<text class=\"name\" x=\"{x}\" y=\"13\">{}</text>", esc(group));
+        // A letter takes about six units; what has no room above its columns would run into the next name.
+        let room = CELL * names.len() / 6;
+        let shown = match group.chars().count() > room {
+            true => group.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
+            false => group.clone(),
+        };
+        let _ = writeln!(
+            out,
+            "<text class=\"name\" x=\"{x}\" y=\"13\">{}<title>{}</title></text>",
+            esc(shown),
+            esc(group)
+        );
         start += names.len();
         let end = CELL * start;
         let _ = writeln!(

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::metrics::{Evaluation, Head, Metrics};
 use super::samples::{self, Sample};
 use super::{number, recipe};
+use crate::output;
 
 /// A run as the report sees it.
 pub(super) struct Run {
@@ -21,6 +22,8 @@ pub(super) struct Run {
     pub(super) hash: Option<String>,
     /// Dotted keys and their values.
     pub(super) environment: File<Vec<(String, String)>>,
+    /// The words after the program's name that started it.
+    pub(super) command: Vec<String>,
     pub(super) summary: File<Value>,
     pub(super) metrics: Metrics,
     pub(super) samples: Vec<Sample>,
@@ -45,12 +48,16 @@ impl Run {
             let hash = line.strip_prefix('#')?.rsplit("hash ").next()?.trim();
             (!hash.is_empty() && hash.chars().all(|c| c.is_ascii_hexdigit())).then(|| hash.to_owned())
         });
+        let environment = json(folder, "env.json");
+        let words = environment.as_ref().ok().and_then(|value| value["command"].as_array());
+        let words = words.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
         Self {
+            command: words.collect(),
             folder: folder.root().display().to_string(),
             name: name.or(file_name).unwrap_or_else(|| "run".to_owned()),
             recipe,
             hash,
-            environment: json(folder, "env.json").map(|value| {
+            environment: environment.map(|value| {
                 let mut entries = vec![];
                 flatten("", &value, &mut entries);
                 entries
@@ -180,7 +187,7 @@ fn flatten(prefix: &str, value: &Value, out: &mut Vec<(String, String)>) {
         }
         Value::String(text) => out.push((prefix.to_owned(), text.clone())),
         Value::Null => out.push((prefix.to_owned(), number::UNKNOWN.to_owned())),
-        value => out.push((prefix.to_owned(), value.to_string())),
+        value => out.push((prefix.to_owned(), output::rounded(value.clone()).to_string())),
     }
 }
 

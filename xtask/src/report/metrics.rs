@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::number::short;
 use super::series::{Point, Series};
 
 /// What a run logged, ordered by step.
@@ -154,9 +155,22 @@ impl Head {
             (None, Value::Number(images), Value::Number(classes)) => {
                 format!("{key} {images} images of {classes} classes")
             }
-            _ => format!("{key} {value}"),
+            _ => format!("{key} {}", plain(value)),
         });
         Self { name: name.to_owned(), accuracy, rest: rest.collect() }
+    }
+}
+
+/// A value as people read it: numbers with four digits that count, lists and tables of them.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, |v| short(v, 4)),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

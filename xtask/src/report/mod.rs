@@ -51,6 +51,12 @@ pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
     write_page(out, page)
 }
 
+/// What a command line, as `env.json` has it, changed of a recipe.
+pub(crate) fn overrides(command: &serde_json::Value) -> String {
+    let words = command.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+    recipe::overrides(words).join(" ")
+}
+
 /// Writes the page of a comparison of backends.
 ///
 /// # Errors

@@ -12,6 +12,8 @@ pub(super) const LEFT: f64 = 52.0;
 pub(super) const TOP: f64 = 24.0;
 const RIGHT: f64 = 12.0;
 const BOTTOM: f64 = 36.0;
+/// What a letter at an axis takes, about.
+const LETTER: f64 = 6.0;
 
 /// Where things lie.
 pub(super) struct Plot {
@@ -108,12 +110,19 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
             esc(label)
         );
     }
-    for (value, label) in plot.x.ticks(if chart.wide { 10 } else { 5 }) {
+    let ticks = match chart.names.as_slice() {
+        [] => plot.x.ticks(if chart.wide { 10 } else { 5 }),
+        names => named_ticks(names, w),
+    };
+    for (value, label) in ticks {
         let x = LEFT + plot.x.position(value) * w;
+        // A name at the right end would leave the drawing.
+        let beyond = x + LETTER / 2.0 * label.chars().count() as f64 + 4.0 > plot.size.0;
+        let (anchor, at) = if beyond { ("end", plot.size.0) } else { ("middle", x) };
         let _ = writeln!(
             out,
             "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{bottom:.0}\" y2=\"{:.0}\"/>\
-             <text class=\"middle\" x=\"{x:.1}\" y=\"{:.0}\">{}</text>",
+             <text class=\"{anchor}\" x=\"{at:.1}\" y=\"{:.0}\">{}</text>",
             bottom + 4.0,
             bottom + 16.0,
             esc(label)
@@ -129,6 +138,16 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
         bottom + 32.0,
         chart.across.unwrap_or(if plot.by_epoch { "epoch" } else { "step" }),
     );
+}
+
+/// Names at 0, 1, …: as many as have room beside each other, the last among them.
+fn named_ticks(names: &[String], width: f64) -> Vec<(f64, String)> {
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64 * LETTER + 8.0;
+    let room = ((width / widest) as usize).max(2);
+    let last = names.len().saturating_sub(1);
+    let every = last.div_ceil(room - 1).max(1);
+    let shown = names.iter().enumerate().filter(|(i, _)| (last - i).is_multiple_of(every));
+    shown.map(|(i, name)| (i as f64, name.clone())).collect()
 }
 
 fn line(plot: &Plot, series: &Series, class: &str, out: &mut String) {

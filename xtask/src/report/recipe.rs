@@ -21,7 +21,7 @@ pub(super) fn recipe_title(recipe: &Table) -> String {
     let text = |key: &str| find(recipe, key).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     let mut parts: Vec<String> = vec![];
     if let Some(kind) = text("encoder.kind") {
-        let size = text("encoder.size").map_or(String::new(), |size| format!(" {size}"));
+        let size = size(recipe).map_or(String::new(), |size| format!(" {size}"));
         let patch = text("encoder.patch").map_or(String::new(), |patch| format!("/{patch}"));
         let data = text("data.name").map_or(String::new(), |data| format!(" on {data}"));
         let side = text("data.image_size").map_or(String::new(), |side| format!(" at {side} px"));
@@ -50,6 +50,41 @@ pub(super) fn recipe_title(recipe: &Table) -> String {
         parts.push(format!("batch {batch}{length}"));
     }
     parts.join(" · ")
+}
+
+/// The encoder's size, with what of it is overridden.
+fn size(recipe: &Table) -> Option<String> {
+    let own = [("width", "dim"), ("blocks", "depth"), ("heads", "heads")];
+    let own: Vec<String> = own
+        .into_iter()
+        .filter_map(|(name, key)| {
+            let value = number(recipe, &format!("encoder.{key}")).filter(|value| *value > 0.0)?;
+            Some(if name == "width" { format!("width {value}") } else { format!("{value} {name}") })
+        })
+        .collect();
+    let named = find(recipe, "encoder.size").and_then(Value::as_str);
+    match (named, own.len()) {
+        (_, 3) => Some(format!("({})", own.join(", "))),
+        (Some(size), 0) => Some(size.to_owned()),
+        (Some(size), _) => Some(format!("{size} ({})", own.join(", "))),
+        (None, 0) => None,
+        (None, _) => Some(format!("({})", own.join(", "))),
+    }
+}
+
+/// The words of a command line that change the recipe: overrides, and the options that stand for one.
+pub(super) fn overrides<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut found = vec![];
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word {
+            "--set" => found.extend(words.next().map(str::to_owned)),
+            "--steps" => found.extend(words.next().map(|steps| format!("train.steps={steps}"))),
+            _ if crate::cli::is_override(word) => found.push(word.to_owned()),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The keys whose values differ among recipes, each with its value in every recipe.

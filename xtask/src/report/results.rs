@@ -117,6 +117,7 @@ pub(super) fn over_time(run: &Run) -> Option<Chart> {
         measure: Measure::Share,
         wide: true,
         across: None,
+        names: vec![],
         curves,
     })
 }
@@ -141,6 +142,7 @@ pub(super) fn compared(runs: &[Run], names: &[String]) -> Vec<Chart> {
             measure: Measure::Share,
             wide: false,
             across: None,
+            names: vec![],
             curves: runs
                 .iter()
                 .enumerate()

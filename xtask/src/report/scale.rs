@@ -3,9 +3,10 @@
 use super::number::{exponential, short};
 
 /// What an axis measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) enum Measure {
     /// Linear or logarithmic, whichever shows the values better.
+    #[default]
     Number,
     /// Linear from zero.
     Amount,

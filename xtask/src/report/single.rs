@@ -27,12 +27,18 @@ fn header(run: &Run) -> String {
         (Ok(_), true) => note("config.toml is half-written or no recipe."),
         (Ok(_), false) => format!("<p class=\"title\">{}</p>\n", esc(title)),
     });
+    let changed = recipe::overrides(run.command.iter().map(String::as_str));
+    if !changed.is_empty() {
+        out.push_str(&note(&format!("Changed on the command line: {}", changed.join(" "))));
+    }
     out.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts(run) {
         out.push_str(&format!("<div><dt>{}</dt><dd>{}</dd></div>\n", esc(name), esc(value)));
     }
     out.push_str("</dl>\n");
-    if let Some(command) = run.summary.as_ref().ok().and_then(|summary| summary["command"].as_str()) {
+    let told = run.summary.as_ref().ok().and_then(|summary| summary["command"].as_str()).map(str::to_owned);
+    let command = (!run.command.is_empty()).then(|| format!("cargo xtask {}", run.command.join(" ")));
+    if let Some(command) = command.or(told) {
         out.push_str(&format!("<p class=\"command\"><code>{}</code></p>\n", esc(command)));
     }
     if let Err(why) = &run.summary {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::train::RunFolder;
+use palimpsest_tests::mutation::{mutated, seeds};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::write;
@@ -287,6 +289,73 @@ fn several_runs_stand_side_by_side() {
     assert!(!page.contains("<code>name</code>"), "the name is no difference");
     let page = report(&[&first, &first]);
     expect(&page, &["The recipes are the same", &super::html::esc(first.0.path().display())]);
+}
+
+fn written(kind: &str) -> Vec<String> {
+    seeds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/seeds").join(kind))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever an editor or a full disk left of a run's files, its page is whole.
+    #[test]
+    fn a_page_comes_of_any_text(metrics in mutated(written("metrics")), recipe in mutated(written("recipe"))) {
+        let folder = Folder::finished();
+        folder.put("metrics.jsonl", metrics);
+        folder.put("config.toml", recipe);
+        report(&[&folder]);
+        report(&[&folder, &Folder::new()]);
+    }
+}
+
+#[test]
+fn numbers_have_no_digits_of_binary_fractions() {
+    let folder = Folder::finished();
+    folder.put("metrics.jsonl", written("metrics").remove(1));
+    folder.put("env.json", r#"{"threads": 2, "share": 0.30000000000000004}"#);
+    let page = report(&[&folder]);
+    expect(&page, &["<b>68.45 %</b>", "k 20", "2000 images of 10 classes", "<td>0.3</td>"]);
+    assert!(!page.contains("0000000"), "a number of too many digits");
+}
+
+/// The shares of corrupted tokens are drawn together.
+#[test]
+fn corruption_over_time_is_drawn() {
+    let folder = Folder::finished();
+    let line = |step: usize| {
+        let masked = step as f64 / 200.0;
+        format!(
+            "{{\"step\":{step},\"epoch\":1.0,\"loss\":1.0,\"tokens/masked\":{masked},\"tokens/noised\":0.25}}\n"
+        )
+    };
+    folder.put("metrics.jsonl", (1..=100).map(line).collect::<String>());
+    let page = report(&[&folder]);
+    expect(&page, &["<b>Corrupted tokens</b>", "masked <i>50.0 %</i>", "with noise <i>25.0 %</i>"]);
+    assert!(!page.contains("<b>Masked tokens</b>"), "they have one chart");
+}
+
+/// The title says what the run did, not what its recipe was called.
+#[test]
+fn titles_follow_overrides() {
+    let folder = Folder::finished();
+    folder.put(
+        "config.toml",
+        RECIPE.replace("size = \"tiny\"", "size = \"tiny\"\ndim = 0\ndepth = 3\nheads = 2"),
+    );
+    folder.put(
+        "env.json",
+        r#"{"command": ["pretrain", "a.toml", "--out", "runs/x=1", "encoder.depth=3", "--steps", "40", "--set", "seed=7"]}"#,
+    );
+    let page = report(&[&folder]);
+    expect(
+        &page,
+        &[
+            "vit tiny (3 blocks, 2 heads)/4 · cell masks",
+            "Changed on the command line: encoder.depth=3 train.steps=40 seed=7",
+            "<code>cargo xtask pretrain a.toml --out",
+        ],
+    );
 }
 
 #[test]

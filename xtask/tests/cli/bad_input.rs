@@ -45,7 +45,7 @@ fn recipes() {
     refused(path, &["pretrain", "toml.toml"], &["toml.toml:1", "fix the TOML"]);
     write("preset.toml", "preset = \"mea\"");
     refused(path, &["pretrain", "preset.toml"], &["preset.toml:1", "`mea`", "did you mean `mae`?"]);
-    refused(path, &["pretrain", "missing.toml"], &["missing.toml", "no such file", "check the path"]);
+    refused(path, &["pretrain", "missing.toml"], &["missing.toml", "no such file", "recipe list"]);
     refused(
         path,
         &["pretrain", "tiny.toml", "encoder.patch=5"],

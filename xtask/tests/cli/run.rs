@@ -17,6 +17,11 @@ fn runs_are_listed_with_where_they_stand() {
     succeed(path, &["pretrain", "tiny.toml", "--out", "runs/deep/b", "train.steps=0", "train.epochs=0.02"]);
     // As a run that was killed leaves it: the checkpoint of its start, and what it had logged.
     fs::remove_file(path.join("runs/deep/b/summary.json")).expect("removed");
+    // What a comparison leaves beside its figures is no run.
+    fs::create_dir(path.join("runs/compared")).expect("made");
+    for name in ["config.toml", "env.json"] {
+        fs::copy(path.join("runs/a").join(name), path.join("runs/compared").join(name)).expect("copied");
+    }
     let listed = |args: &[&str]| -> Value {
         let output = succeed(path, args);
         serde_json::from_slice(&output.stdout).expect("one line of JSON")

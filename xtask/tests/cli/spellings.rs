@@ -84,12 +84,63 @@ fn overrides_are_told_from_the_recipe_by_their_form() {
             &["tiny.toml", "seed=1", "other.toml"],
             &["`tiny.toml` and `other.toml` are two recipes", "KEY=VALUE"],
         ),
-        (&["seed"], &["seed", "no such file"]),
+        (&["seed"], &["unknown recipe `seed`"]),
     ] {
         let output = run(path, &[&["pretrain", "--dry-run"], args].concat());
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
         parts.iter().for_each(|part| assert!(text.contains(part), "{args:?}: no `{part}` in: {text}"));
+    }
+}
+
+/// A recipe's bare name is as good as its path, where there is no file of that name.
+#[test]
+fn recipes_go_by_bare_names() {
+    let folder = folder();
+    let path = folder.path();
+    let name = |args: &[&str]| {
+        let shown = succeed(path, &[&["recipe", "show", "--json"], args].concat());
+        serde_json::from_slice::<serde_json::Value>(&shown.stdout).expect("JSON")["recipe"]["name"].clone()
+    };
+    // Those of the checkout, as this folder has none of its own.
+    assert_eq!(name(&["mae-micro"]), "mae-micro");
+    assert_eq!(name(&["mae-micro.toml", "seed=2"]), "mae-micro");
+    succeed(path, &["pretrain", "mae-micro", "--dry-run"]);
+    succeed(path, &["data", "show", "paper-micro"]);
+    fs::create_dir(path.join("recipes")).expect("made");
+    fs::write(path.join("recipes/own.toml"), TINY).expect("written");
+    assert_eq!(name(&["own"]), "tiny");
+    for (word, parts) in [
+        ("onw", &["unknown recipe `onw`; did you mean `own`?"][..]),
+        ("recipes/onw.toml", &["recipes/onw.toml: no such file; did you mean recipes/own.toml?"]),
+        ("nowhere/own.toml", &["nowhere/own.toml: no such file", "recipe list"]),
+    ] {
+        let output = run(path, &["pretrain", word]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        parts.iter().for_each(|part| assert!(text.contains(part), "no `{part}` in: {text}"));
+    }
+    fs::write(path.join("own"), TINY.replace("\"tiny\"", "\"file\"")).expect("written");
+    assert_eq!(name(&["own"]), "file");
+}
+
+/// Keys under the names that other programs give them: what is meant is told.
+#[test]
+fn habits_are_answered_with_the_key() {
+    let folder = folder();
+    for (args, part) in [
+        (&["pretrain", "tiny.toml", "--epochs", "3"][..], "without dashes: train.epochs=3"),
+        (&["bench", "--batch-size", "8"], "unexpected argument '--batch-size'"),
+        (&["pretrain", "tiny.toml", "--lr=1e-3"], "without dashes: optimizer.lr=1e-3"),
+        (&["pretrain", "tiny.toml", "lr=1e-3"], "unknown key `lr`; did you mean `optimizer.lr`?"),
+        (&["pretrain", "tiny.toml", "epochs=3"], "unknown key `epochs`; did you mean `train.epochs`?"),
+        (&["pretrain", "tiny.toml", "train.lr=1e-3"], "unknown key `lr`; did you mean `optimizer.lr`?"),
+        (&["pretrain", "tiny.toml", "ratio=0.5"], "unknown key `ratio`; did you mean `corruption.ratio`?"),
+    ] {
+        let output = run(folder.path(), args);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains(part), "{args:?}: {text}");
     }
 }
 

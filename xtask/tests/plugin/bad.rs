@@ -1,10 +1,14 @@
 //! The validator finds each fault by the check that is meant for it, and none in what is good.
 
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
+
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use crate::driver::library;
-use crate::workshop::{Workshop, compile, good, source, validate};
+use crate::workshop::{Workshop, compile, good, output, source, validate};
 
 /// A fault of `plugins/bad/c/bad.c`, the check for it, and what that says.
 const IN_C: &[(&str, &str, &str)] = &[
@@ -36,8 +40,24 @@ const IN_C: &[(&str, &str, &str)] = &[
     ("ABORTS", "plan.valid", "signal 6 (abort"),
     ("STALE", "apply.handles", "a tensor of an earlier call"),
     ("SWALLOWS", "robust.operations", "went on as if it had not"),
+    ("PID", "purity.processes", "a plan of digest"),
+    ("ADDRESS", "purity.processes", "a plan of digest"),
+    ("VARIABLE", "purity.processes", "a plan of digest"),
+    ("FOLDER", "purity.processes", "a plan of digest"),
+    ("DATE", "purity.processes", "a plan of digest"),
+    ("LOCAL_DATE", "purity.processes", "a plan of digest"),
+    ("PRINTS", "robust.output", "prints to standard output: \"planning 4 images\""),
+    ("PRINTS_LOADING", "robust.output", "prints to standard output: \"loaded\""),
     ("RANDOM_OPS", "apply.result", "a second time"),
     ("INFINITE", "apply.result", "is inf"),
+];
+
+/// What is no failure and is told: a fault, the check that notes it, and how.
+const NOTED: &[(&str, &str, &str)] = &[
+    ("LOW_SEED", "plan.keyed", "only the lower 32 bits of the seed count"),
+    ("HIGH_SEED", "plan.keyed", "the lower half of the seed may change and the plan does not"),
+    ("IDLE", "plan.effect", "nothing is masked, noised, moved or changed"),
+    ("OFF_SHARE", "plan.ratio", "at mask_ratio = 1 0.500 of the tokens are masked"),
 ];
 
 /// Those that take long by nature: one check alone, and the seconds that it may take.
@@ -104,6 +124,72 @@ fn faults_in_c() {
             says,
         );
     });
+}
+
+#[test]
+fn what_is_noted_is_no_failure() {
+    let workshop = Workshop::new();
+    each(NOTED, |(fault, check, says)| {
+        let verdict = workshop.validate(&built(&workshop, fault, check), &[]);
+        assert_eq!(verdict.failed, [], "{fault}");
+        let note = verdict.noted.iter().find(|(name, _)| name == check);
+        assert!(note.is_some_and(|(_, note)| note.contains(says)), "{fault}: {:?}", verdict.noted);
+    });
+}
+
+/// Rows are printed one by one: the first is there while a later check still runs.
+#[test]
+fn rows_appear_as_they_come() {
+    let workshop = Workshop::new();
+    let library = built(&workshop, "SLEEPS", "rows");
+    let mut command = workshop.command(&["plugin", "validate", "--timeout", "20"]);
+    command.arg(library).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("a driver");
+    let mut rows = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let first = rows.next().expect("a row").expect("a row");
+    assert!(first.starts_with("load.open ") && first.contains("pass"), "{first}");
+    assert!(
+        child.try_wait().expect("its state").is_none(),
+        "the driver had ended before its first row was read"
+    );
+    child.kill().expect("it is stopped");
+    child.wait().expect("it ended");
+}
+
+/// An exception of C++ ends the process: the library and its function are named, in a run and by the validator.
+#[test]
+fn an_exception_of_cpp_is_named() {
+    if Command::new("c++").arg("--version").output().is_err() {
+        eprintln!("exceptions of C++: passed over, this machine has no compiler for it");
+        return;
+    }
+    let workshop = Workshop::new();
+    for (place, function, validated) in [
+        ("IN_PLAN", "the plug-in org.palimpsest.bad-throws 0.1.0", "`plan`"),
+        ("IN_CREATE", "the plug-in org.palimpsest.bad-throws 0.1.0", "`create`"),
+        ("IN_LOADING", "the library", "an initialiser"),
+    ] {
+        let library = workshop.path(&format!("libthrows-{place}.so"));
+        let mut cc = Command::new("c++");
+        cc.args(["-std=c++17", "-fPIC", "-shared", "-O1", "-Wall", "-Wextra", "-Werror"]);
+        cc.arg(format!("-DTHROWS={place}")).arg("-I").arg(source("plugins/include"));
+        output(cc.arg("-o").arg(&library).arg(source("plugins/bad/cpp/throws.cpp")));
+        let path = library.display().to_string();
+        let kind = "corruption.kind=bad-throws";
+        let ended = workshop.run(&["pretrain", "tiny.toml", "--plugin", &path, "--steps", "2", kind]);
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert!(text.contains(function) && text.contains(&path), "{place}: {text}");
+        assert!(text.contains(&format!("ended the program in {validated}: an exception")), "{place}: {text}");
+        assert!(!text.contains("want of memory"), "{place}: {text}");
+        assert_eq!(ended.status.code(), Some(1), "{place}");
+        let args = ["plugin", "validate", "--only", "load.open", "--only", "plan.valid"];
+        let told = workshop.command(&args).arg(&library).output().expect("a driver");
+        let told = String::from_utf8_lossy(&told.stdout);
+        assert!(
+            told.contains(&format!(": {validated}: ended the process by signal 6 (abort")),
+            "{place}: {told}"
+        );
+    }
 }
 
 #[test]

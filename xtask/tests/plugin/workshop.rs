@@ -71,6 +71,8 @@ pub(crate) struct Verdict {
     pub(crate) checks: usize,
     /// Each with what was found.
     pub(crate) failed: Vec<(String, String)>,
+    /// Checks with a note, and that.
+    pub(crate) noted: Vec<(String, String)>,
 }
 
 pub(crate) fn validate(command: &mut Command) -> Verdict {
@@ -78,14 +80,16 @@ pub(crate) fn validate(command: &mut Command) -> Verdict {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
     let checks = answer["checks"].as_array().expect("checks");
-    let failed = checks.iter().filter(|check| check["verdict"] == "failed").map(|check| {
-        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        (word(&check["check"]), word(&check["findings"][0]["value"]))
-    });
-    let failed: Vec<_> = failed.collect();
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let with = |verdict: &str, text: &dyn Fn(&serde_json::Value) -> String| -> Vec<(String, String)> {
+        let those = checks.iter().filter(|check| check["verdict"] == verdict);
+        those.map(|check| (word(&check["check"]), text(check))).collect()
+    };
+    let failed = with("failed", &|check| word(&check["findings"][0]["value"]));
+    let noted = with("noted", &|check| word(&check["note"]));
     assert_eq!(answer["passed"], failed.is_empty());
     assert_eq!(output.status.code(), Some(i32::from(!failed.is_empty())));
-    Verdict { checks: checks.len(), failed }
+    Verdict { checks: checks.len(), failed, noted }
 }
 
 /// Where cargo builds what authors write: kept between tests.

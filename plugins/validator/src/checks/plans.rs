@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use palimpsest_abi::corruption as abi;
+use palimpsest_core::DType;
 
 use super::planned;
+use crate::buffers::Plan;
 use crate::fuzz::{Fuzz, Limits};
+use crate::instance::Instance;
 use crate::judge;
-use crate::outcome::{Checked, Finding, fail, skip};
+use crate::outcome::{Checked, Finding, fail, noted, skip};
 use crate::request::{Request, geometry};
+use crate::scene::{scenes, upload};
 use crate::subject::{Subject, request, says};
 
 /// Random requests of `plan.random`.
@@ -132,7 +136,17 @@ pub(crate) fn keyed(subject: &Subject<'_>) -> Checked {
         }
     }
     if unchanged.is_empty() {
-        return Ok("seed, step and image change it".to_owned());
+        return if upper_half_counts(&instance, &asked, &plan)? {
+            Ok("seed, step and image change it".to_owned())
+        } else {
+            noted(
+                "only the lower 32 bits of the seed count: seeds that differ above them give the same plans",
+            )
+        };
+    }
+    if unchanged.contains(&"seed") && upper_half_counts(&instance, &asked, &plan)? {
+        unchanged.retain(|what| *what != "seed");
+        unchanged.insert(0, "the lower half of the seed");
     }
     let told = format!("{} may change and the plan does not", unchanged.join(" and "));
     let masked = plan.roles.iter().filter(|&&role| role == abi::MASKED).count();
@@ -144,7 +158,55 @@ pub(crate) fn keyed(subject: &Subject<'_>) -> Checked {
             "key Philox by seed, step and the image's number, or don't say UNBIASED",
         );
     }
-    Ok(told)
+    if unchanged.contains(&"the lower half of the seed") { noted(told) } else { Ok(told) }
+}
+
+/// Whether any of the upper 32 bits of the seed changes a plan.
+fn upper_half_counts(instance: &Instance, asked: &Request, plan: &Plan) -> Checked<bool> {
+    for bit in 32..64 {
+        let mut other = asked.clone();
+        other.seed ^= 1 << bit;
+        if plan.difference(&planned(instance, &other)?).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A plan that leaves every token as it is.
+fn idle(plan: &Plan) -> bool {
+    let moved = |(i, &from): (usize, &u32)| i != from as usize;
+    plan.roles.iter().all(|&role| role == abi::VISIBLE)
+        && plan.gain.iter().all(|&gain| gain == 1.0)
+        && plan.noise.iter().all(|&noise| noise == 0.0)
+        && !(plan.uses_source() && plan.source.iter().enumerate().any(moved))
+}
+
+pub(crate) fn effect(subject: &Subject<'_>) -> Checked {
+    let instance = subject.instance()?;
+    let mut requests = 0;
+    for geometry in subject.geometries(&instance)? {
+        for (step, progress) in [(0, 0.0), (1, 0.01), (50, 0.5), (99, 0.99), (100, 1.0)] {
+            let mut asked = Request::new(geometry, 4);
+            (asked.step, asked.progress) = (step, progress);
+            let asked = asked.with_scores(says(&instance.library, abi::OBSERVES));
+            if !idle(&planned(&instance, &asked)?) {
+                return Ok(String::new());
+            }
+            requests += 1;
+        }
+    }
+    if says(&instance.library, abi::OPS) {
+        let device = subject.device()?;
+        for scene in scenes(&instance)? {
+            let before = upload(&device, &scene.shape(), scene.tokens(), DType::F32)?.download()?.into_f32();
+            let after = scene.apply(&instance, &device, DType::F32)?.result.download()?.into_f32();
+            if before != after {
+                return Ok("by operations on tokens".to_owned());
+            }
+        }
+    }
+    noted(format!("with its defaults nothing is masked, noised, moved or changed, in {requests} requests"))
 }
 
 pub(crate) fn split(subject: &Subject<'_>) -> Checked {

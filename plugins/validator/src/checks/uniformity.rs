@@ -1,11 +1,13 @@
 //! Where masks fall, and how many tokens they hide.
 
+use std::sync::Arc;
+
 use palimpsest_abi::corruption as abi;
-use palimpsest_core::plugin::Setting;
+use palimpsest_core::plugin::{Parameter, Setting, StrategyLibrary};
 
 use crate::buffers::Plan;
 use crate::instance::{Instance, Refusal};
-use crate::outcome::{Checked, fail, skip};
+use crate::outcome::{Checked, fail, noted, skip};
 use crate::request::{Request, geometry};
 use crate::subject::{Subject, defaults, says};
 
@@ -86,47 +88,89 @@ fn plan_or_stop(instance: &Instance, asked: &Request, plan: &mut Plan) -> Checke
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 const OFF: f64 = 1.0 / 32.0 + 1e-6;
 
+/// Words of a parameter's name that promise a share of the tokens.
+const SHARE_WORDS: [&str; 6] = ["ratio", "share", "fraction", "proportion", "portion", "rate"];
+
 pub(crate) fn ratio(subject: &Subject<'_>) -> Checked {
     let library = subject.library()?;
-    let at =
-        library.described().iter().position(|p| p.name == "ratio" && matches!(p.default, Setting::Real(_)));
-    let Some(at) = at else { return skip("it has no parameter `ratio`") };
-    let parameter = &library.described()[at];
+    let named = |parameter: &Parameter| {
+        parameter.name.split(['_', '-']).any(|word| SHARE_WORDS.contains(&word.to_lowercase().as_str()))
+    };
+    let shares = library.described().iter().enumerate().filter(|(_, parameter)| {
+        matches!(parameter.default, Setting::Real(_))
+            && (parameter.name == "ratio"
+                || (named(parameter) && parameter.min >= 0.0 && parameter.max <= 1.0))
+    });
+    let shares: Vec<usize> = shares.map(|(at, _)| at).collect();
+    if shares.is_empty() {
+        return skip("it has no parameter `ratio`, nor one of such a name");
+    }
     subject.instance()?;
+    let (mut held, mut notes) = (vec![], vec![]);
+    for at in shares {
+        let name = library.described()[at].name;
+        match held_by(&library, at)? {
+            Found::Holds(what) => held.push(format!("`{name}`: {what}")),
+            Found::Untried => {}
+            Found::Off { share, are } if name == "ratio" => {
+                return fail(
+                    format!("ratio = {share}"),
+                    are,
+                    "let `ratio` be the share of the tokens, or name the parameter for what it is",
+                );
+            }
+            // Another name may mean another share.
+            Found::Off { share, are } => notes.push(format!("at {name} = {share} {are}")),
+        }
+    }
+    match (held.is_empty(), notes.is_empty()) {
+        (_, false) => noted(notes.join("; ")),
+        (true, true) => skip("no ratio could be tried"),
+        (false, true) => Ok(held.join("; ")),
+    }
+}
+
+/// What a parameter that is called a share turned out to be.
+enum Found {
+    Holds(String),
+    Off { share: f64, are: String },
+    Untried,
+}
+
+/// Plans by a parameter's values, which should be shares of the tokens.
+fn held_by(library: &Arc<StrategyLibrary>, at: usize) -> Checked<Found> {
+    let parameter = &library.described()[at];
     let mut tried: Vec<(f64, [f64; 4])> = vec![];
     for share in SHARES.into_iter().filter(|share| (parameter.min..=parameter.max).contains(share)) {
-        let mut values = defaults(&library);
+        let mut values = defaults(library);
         values[at] = Setting::Real(share);
-        let Ok(instance) = Instance::create(&library, &values) else { continue };
+        let Ok(instance) = Instance::create(library, &values) else { continue };
         let geometry = geometry(16, 16, 1);
         if instance.check(&geometry).is_err() {
             continue;
         }
-        let asked = Request::new(geometry, 64).with_scores(says(&library, abi::OBSERVES));
+        let asked = Request::new(geometry, 64).with_scores(says(library, abi::OBSERVES));
         let mut plan = Plan::default();
         plan_or_stop(&instance, &asked, &mut plan)?;
         let (masked, noised, moved) = shares(&plan);
         tried.push((share, [masked, noised, moved, masked + noised]));
     }
-    if tried.is_empty() {
-        return skip("no ratio could be tried");
-    }
     // A strategy may hide, noise and move: the ratio is that of one of them, or of hidden and noised together.
     let kinds = ["masked", "noised", "moved", "masked or noised"];
     let holds = |kind: usize| tried.iter().all(|(share, found)| (found[kind] - share).abs() <= OFF);
+    if tried.is_empty() {
+        return Ok(Found::Untried);
+    }
     if let Some(kind) = (0..kinds.len()).find(|&kind| holds(kind)) {
-        return Ok(format!("{} ratios, of tokens {}", tried.len(), kinds[kind]));
+        return Ok(Found::Holds(format!("{} ratios, of tokens {}", tried.len(), kinds[kind])));
     }
     let off = |(share, found): &(f64, [f64; 4])| {
         found.iter().map(|is| (is - share).abs()).fold(f64::INFINITY, f64::min)
     };
     let (share, [masked, noised, moved, _]) =
         tried.iter().copied().max_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or_default();
-    fail(
-        format!("ratio = {share}"),
-        format!("{masked:.3} of the tokens are masked, {noised:.3} noised, {moved:.3} moved"),
-        "let `ratio` be the share of the tokens, or name the parameter for what it is",
-    )
+    let are = format!("{masked:.3} of the tokens are masked, {noised:.3} noised, {moved:.3} moved");
+    Ok(Found::Off { share, are })
 }
 
 /// The shares of tokens that are masked, noised, and taken from elsewhere.

@@ -66,7 +66,7 @@ fn show_all(as_json: bool) -> Result<()> {
         rows.push(vec![known.name.to_owned(), if ok { "yes" } else { "no" }.to_owned(), told]);
     }
     if as_json {
-        output::line(&json!(answers).to_string());
+        output::json(&answers);
     } else {
         output::table(&rows);
     }
@@ -101,7 +101,7 @@ fn show_one(name: &str, as_json: bool) -> Result<()> {
     let info = backend.info();
     let offers: Vec<Offer> = backend.devices().into_iter().map(|device| offer(&*backend, device)).collect();
     if as_json {
-        output::line(&json!({ "info": info, "devices": offers }).to_string());
+        output::json(&json!({ "info": info, "devices": offers }));
         return Ok(());
     }
     output::line(&format!("{} {}: {}", info.name, info.version, info.description));

@@ -19,6 +19,10 @@ pub(super) struct Candidate {
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
     outcome: Outcome,
+    /// Where its last turn's steps begin.
+    turn: usize,
+    /// What its first step takes long for.
+    first: Option<&'static str>,
 }
 
 impl Candidate {
@@ -34,7 +38,7 @@ impl Candidate {
         let mut command = Command::new(driver);
         command.arg("compare-worker").arg(config).args(crate::plugins::options());
         command.args(["--backend", name, "--device", &device.to_string()]);
-        Self::start(name, command)
+        Self::start(name, command, "")
     }
 
     /// PyTorch, in a process of Python.
@@ -47,11 +51,14 @@ impl Candidate {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut command = Command::new("python3");
         command.arg(script).arg(inputs).args([mode, &device, &threads.to_string()]);
-        Self::start(&format!("pytorch-{mode}"), command)
+        let mut candidate = Self::start(&format!("pytorch-{mode}"), command, ", which imports torch")?;
+        candidate.first =
+            (mode == "compile").then_some("its first step compiles the model, for a minute or more");
+        Ok(candidate)
     }
 
-    fn start(name: &str, mut command: Command) -> Result<Self> {
-        output::note(&format!("starting {name}"));
+    fn start(name: &str, mut command: Command, about: &str) -> Result<Self> {
+        output::note(&format!("starting {name}{about}"));
         let started = Instant::now();
         let mut child = command
             // libgomp's waiting threads spin by default, which would slow whoever's turn it is.
@@ -64,7 +71,7 @@ impl Candidate {
         let from = child.stdout.take().ok_or_else(|| Error::failure("no pipe"))?;
         let outcome =
             Outcome { name: name.to_owned(), description: String::new(), startup: 0.0, steps: vec![] };
-        let mut candidate = Self { child, to, from: BufReader::new(from), outcome };
+        let mut candidate = Self { child, to, from: BufReader::new(from), outcome, turn: 0, first: None };
         let ready: Value = candidate.read()?;
         candidate.outcome.startup = started.elapsed().as_secs_f64();
         let text = |key: &str| ready["info"][key].as_str().unwrap_or_default().to_owned();
@@ -86,29 +93,45 @@ impl Candidate {
 
     /// Does `count` steps, and tells of their energy and of the memory that they leave on a card.
     pub(super) fn advance(&mut self, count: u64, meter: &Meter<'_>, gpu: Option<&Gpu>) -> Result<()> {
-        let first = self.outcome.steps.len();
+        self.turn = self.outcome.steps.len();
+        if let Some(why) = self.first.take() {
+            output::note(&format!("waiting for {}: {why}", self.outcome.name));
+        }
         let before = meter.read();
         if let Some(to) = &mut self.to {
             // A candidate that has ended is told by `read`.
             drop(writeln!(to, "{count}").and_then(|()| to.flush()));
         }
-        for _ in 0..count {
-            let step: Step = self.read()?;
-            if !step.loss.is_finite() {
-                return Err(Error::failure(format!(
-                    "{} diverged at step {}: loss {}",
-                    self.outcome.name, step.step, step.loss
-                )));
-            }
-            self.outcome.steps.push(step);
-        }
+        (0..count).try_for_each(|_| self.one_step())?;
         let joules = meter.since(&before).share(count as f64);
         let held = gpu.and_then(|gpu| gpu.bytes_of(self.child.id()));
-        for step in &mut self.outcome.steps[first..] {
+        for step in &mut self.outcome.steps[self.turn..] {
             step.joules = joules;
             step.device_process = held;
         }
         Ok(())
+    }
+
+    fn one_step(&mut self) -> Result<()> {
+        let step: Step = self.read()?;
+        if !step.loss.is_finite() {
+            return Err(Error::failure(format!(
+                "{} diverged at step {}: loss {}",
+                self.outcome.name, step.step, step.loss
+            )));
+        }
+        self.outcome.steps.push(step);
+        Ok(())
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.outcome.name
+    }
+
+    /// The steps of its last turn, those before a failure too.
+    pub(super) fn new_steps(&self) -> &[Step] {
+        &self.outcome.steps[self.turn..]
     }
 
     /// Name and last loss.
@@ -119,10 +142,10 @@ impl Candidate {
         })
     }
 
-    /// Ends the process.
-    pub(super) fn finish(mut self) -> Result<Outcome> {
+    /// Ends the process, and gives what it told.
+    pub(super) fn finish(mut self) -> Outcome {
         self.to = None;
-        self.child.wait().map_err(|e| Error::failure(e.to_string()))?;
-        Ok(self.outcome)
+        self.child.wait().ok();
+        self.outcome
     }
 }

@@ -22,6 +22,7 @@ const MOST: usize = 2 << 30;
 /// Whether Python has what the control imports.
 pub(crate) fn check_python() -> Result<()> {
     let modules = "import torch, numpy, safetensors";
+    output::note("looking for PyTorch: python3 imports torch, numpy and safetensors");
     let output = Command::new("python3")
         .args(["-c", modules])
         .output()
@@ -45,6 +46,7 @@ pub(crate) fn write(recipe: &Recipe, data: &RecipeData, steps: u64, folder: &Pat
             .at("--pytorch")
             .help("leave --pytorch out"));
     }
+    output::note(&format!("recording {steps} steps for PyTorch: weights, batches, plans and noise"));
     let mut source = data.loader(recipe)?;
     let mut recording = Recording::new(&model, &model.specs.initial(recipe.run.seed)?);
     for step in 0..steps {

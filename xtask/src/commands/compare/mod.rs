@@ -6,6 +6,7 @@ mod tables;
 mod worker;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Precision;
@@ -16,12 +17,13 @@ use self::candidate::Candidate;
 pub(crate) use self::worker::run as run_worker;
 use crate::cli::Compare;
 use crate::comparison::figures::{overview, summary};
+use crate::comparison::verdict::verdict;
 use crate::comparison::{Comparison, Outcome, Work};
 use crate::energy::Meter;
 use crate::flops;
 use crate::gpu::{self, Gpu};
 use crate::session;
-use crate::{environment, output, report};
+use crate::{environment, interrupt, output, report};
 
 pub(crate) fn run(args: Compare) -> Result<()> {
     let (path, mut overrides) = args.recipe.parts()?;
@@ -68,36 +70,68 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     if candidates.len() < 2 {
         output::note("note: one candidate alone is compared with nothing; give more --backends or --pytorch");
     }
-    interleave(&mut candidates, args.steps as u64, args.round as u64, gpu.as_ref())?;
-    let outcomes: Vec<Outcome> = candidates.into_iter().map(Candidate::finish).collect::<Result<_>>()?;
     let mut environment = environment::of_comparison(&recipe, args.device, gpu.as_ref());
     environment["work"] = json!(work);
     let model = Model::build(&recipe)?;
     environment["plugins"] = json!(model.corruption.plugin().into_iter().collect::<Vec<_>>());
+    let mut rows = tables::Rows::create(&out)?;
+    let interrupted = interrupt::flag()?;
+    let measured =
+        Turns { steps: args.steps as u64, round: args.round as u64, gpu: gpu.as_ref(), interrupted }
+            .run(&mut candidates, &mut rows);
+    let mut outcomes: Vec<Outcome> = candidates.into_iter().map(Candidate::finish).collect();
+    outcomes.retain(|outcome| !outcome.steps.is_empty());
+    if let Err(error) = &measured {
+        environment["cut_off"] = json!(error.to_string());
+    }
     let comparison = Comparison { recipe, environment, work, outcomes, warm_up: args.warm_up };
-    tables::write(&out, &comparison)?;
-    report::write_comparison(&out.join("report.html"), &comparison)?;
+    if !comparison.outcomes.is_empty() {
+        tables::write(&out, &comparison)?;
+        report::write_comparison(&out.join("report.html"), &comparison)?;
+    }
+    measured
+        .inspect_err(|_| output::note(&format!("what was measured until then is in {}", out.display())))?;
     if args.result.json {
-        output::line(&json!({ "out": out, "contenders": summary(&comparison) }).to_string());
+        let verdict = verdict(&comparison);
+        output::json(&json!({ "out": out, "verdict": verdict, "contenders": summary(&comparison) }));
     } else {
         output::table(&overview(&comparison));
+        output::line(&verdict(&comparison));
         output::line(&out.join("report.html").display().to_string());
     }
     Ok(())
 }
 
 /// Every candidate does `round` steps, then the next; so all see the same machine.
-fn interleave(candidates: &mut [Candidate], steps: u64, round: u64, gpu: Option<&Gpu>) -> Result<()> {
-    let meter = Meter::new(gpu);
-    let mut done = 0;
-    while done < steps {
-        let count = round.clamp(1, steps - done);
-        for candidate in candidates.iter_mut() {
-            candidate.advance(count, &meter, gpu)?;
+struct Turns<'a> {
+    steps: u64,
+    round: u64,
+    gpu: Option<&'a Gpu>,
+    interrupted: &'a AtomicBool,
+}
+
+impl Turns<'_> {
+    fn run(&self, candidates: &mut [Candidate], rows: &mut tables::Rows) -> Result<()> {
+        let meter = Meter::new(self.gpu);
+        let mut done = 0;
+        while done < self.steps {
+            let count = self.round.clamp(1, self.steps - done);
+            for candidate in candidates.iter_mut() {
+                let turn = candidate.advance(count, &meter, self.gpu);
+                let steps = candidate.new_steps();
+                rows.add(candidate.name(), steps)?;
+                if self.interrupted.load(Ordering::Relaxed) {
+                    return Err(Error::interrupted(format!(
+                        "interrupted after {done} of {} steps",
+                        self.steps
+                    )));
+                }
+                turn?;
+            }
+            done += count;
+            let losses: Vec<String> = candidates.iter().map(Candidate::tell).collect();
+            output::note(&format!("step {done}/{}: {}", self.steps, losses.join(" · ")));
         }
-        done += count;
-        let losses: Vec<String> = candidates.iter().map(Candidate::tell).collect();
-        output::note(&format!("step {done}/{steps}: {}", losses.join(" · ")));
+        Ok(())
     }
-    Ok(())
 }

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
             "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
             "plugins": plugins,
         });
-        output::line(&line.to_string());
+        output::json(&line);
     } else {
         output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));
     }

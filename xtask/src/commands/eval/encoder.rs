@@ -7,8 +7,8 @@ use palimpsest_core::finetune::EncoderStart;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 
-use crate::backends;
 use crate::cli::Eval;
+use crate::{backends, plugins};
 
 /// A run at a checkpoint.
 pub(super) struct Measurable {
@@ -23,12 +23,13 @@ impl Measurable {
         let folder = RunFolder::open(&args.run)?;
         let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
         let features = args.features.iter().map(|features| format!("eval.features={features}"));
-        let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
         let path = match &args.checkpoint {
             Some(path) => path.clone(),
             None => folder.newest_checkpoint()?,
         };
         let checkpoint = Checkpoint::read(&path)?;
+        plugins::set_aside(&checkpoint);
+        let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
         let device = backends::device(&args.on.backend, args.on.device)?;
         let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     }
     if args.dry_run {
         if args.result.json {
-            output::line(&json!({ "run": args.run, "plan": results }).to_string());
+            output::json(&json!({ "run": args.run, "plan": results }));
         } else {
             output::note("dry run: heads and data fit; the steps that were tried are not kept");
         }
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
             }
             _ => json!({ "run": args.run, "step": run.step, "sets": results }),
         };
-        output::line(&line.to_string());
+        output::json(&line);
         return Ok(());
     }
     let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();

@@ -8,6 +8,8 @@ use palimpsest_core::head::{Artifact, PartSize, Scores};
 use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
+use crate::output;
+
 /// ROOT/HEAD-DATA/SIDE-seedN, made.
 pub(super) fn folder(root: &Path, head: &str, set: &str, weights: &str, seed: u64) -> Result<PathBuf> {
     let folder = root.join(format!("{head}-{set}")).join(format!("{weights}-seed{seed}"));
@@ -36,5 +38,6 @@ pub(super) fn scores(
     let figures: Map<String, Value> =
         scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
     let text = json!({ "scores": figures, "train": train, "test": test, "training": training });
+    let text = output::rounded(text);
     file(folder, "scores.json", format!("{text:#}\n").as_bytes())
 }

@@ -60,7 +60,7 @@ pub(super) fn all(as_json: bool) {
     });
     if as_json {
         let kinds: Map<String, Value> = kinds.map(|(kind, names)| (kind, json!(names))).collect();
-        output::line(&json!(kinds).to_string());
+        output::json(&kinds);
     } else {
         output::table(&kinds.map(|(kind, names)| vec![kind, names.join(", ")]).collect::<Vec<_>>());
     }

@@ -44,7 +44,7 @@ pub(super) fn run(kind: PartKind, name: &str, as_json: bool) -> Result<()> {
         PartKind::HeadPreset => return preset("head preset", head_presets(), name, as_json),
     };
     if as_json {
-        output::line(&json!({ "name": name, "summary": summary, "fields": fields }).to_string());
+        output::json(&json!({ "name": name, "summary": summary, "fields": fields }));
         return Ok(());
     }
     output::line(&format!("{name}: {summary}"));
@@ -84,7 +84,7 @@ fn head(name: &str, as_json: bool) -> Result<()> {
             .flat_map(|(table, fields)| fields.into_iter().map(move |f| (format!("{table}{}", f.name), f)))
             .map(|(key, f)| json!({ "name": key, "doc": f.doc, "default": f.default, "range": f.range }))
             .collect();
-        output::line(&json!({ "name": name, "summary": entry.summary, "fields": fields }).to_string());
+        output::json(&json!({ "name": name, "summary": entry.summary, "fields": fields }));
         return Ok(());
     }
     output::line(&format!("{name}: {}", entry.summary));
@@ -106,7 +106,7 @@ fn preset(what: &str, presets: &[Preset], name: &str, as_json: bool) -> Result<(
         presets.iter().find(|preset| preset.name == name).ok_or_else(|| unknown_name(what, name, known))?;
     if as_json {
         let Preset { name, summary, text } = preset;
-        output::line(&json!({ "name": name, "summary": summary, "text": text }).to_string());
+        output::json(&json!({ "name": name, "summary": summary, "text": text }));
     } else {
         output::line(preset.text.trim_end());
     }

@@ -20,7 +20,7 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     }
     let (manifest, library) = install(&compile(folder)?, &folder.join("plugin"))?;
     if as_json {
-        output::line(&json!({ "manifest": manifest, "library": library }).to_string());
+        output::json(&json!({ "manifest": manifest, "library": library }));
     } else {
         output::note(&format!("the library is {}", library.display()));
         output::line(&manifest.display().to_string());

@@ -5,6 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use palimpsest_core::{Error, Result};
+use palimpsest_validator::signal_name;
 
 /// How a process ended.
 pub(super) enum End {
@@ -35,18 +36,6 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_: ExitStatus) -> Option<i32> {
     None
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        4 => "illegal instruction",
-        6 => "abort: a failed assertion, an exception that nobody caught, or no memory left",
-        7 | 10 => "bus error",
-        8 => "division by zero",
-        9 => "killed",
-        11 => "segmentation fault",
-        _ => "see signal(7)",
-    }
 }
 
 /// This driver with other arguments; what it prints is dropped, as a library may print anything.

@@ -53,7 +53,7 @@ pub(super) fn run(args: &FuzzPlugin) -> Result<()> {
     }
     if args.result.json {
         let line = json!({ "library": library, "seconds": seconds, "done": done });
-        output::line(&line.to_string());
+        output::json(&line);
     } else {
         for finding in &done.findings {
             output::line(&format!("FAILED {finding}"));

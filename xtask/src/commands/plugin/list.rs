@@ -40,7 +40,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
         }
     }
     if as_json {
-        output::line(&json!(items).to_string());
+        output::json(&items);
     } else if items.is_empty() {
         let places = plugins::places();
         let searched: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();

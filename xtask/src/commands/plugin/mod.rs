@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 mod child;
+mod elsewhere;
 mod fuzz;
 mod list;
 mod locate;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: PluginCommand) -> Result<()> {
         PluginCommand::Show { plugin, result } => show::run(&plugin, result.json),
         PluginCommand::Validate(args) => validate::run(&args),
         PluginCommand::CheckWorker(args) => validate::run_worker(&args),
+        PluginCommand::PlansWorker(args) => elsewhere::run_worker(&args),
         PluginCommand::Fuzz(args) => fuzz::run(&args),
         PluginCommand::FuzzWorker(args) => fuzz::run_worker(&args),
         PluginCommand::Reproduce { plugin, seed } => reproduce::run(&plugin, seed),

@@ -56,7 +56,7 @@ pub(super) fn run(plugin: &str, as_json: bool) -> Result<()> {
             "sha256": identity.sha256, "library": library.path(), "capabilities": capabilities,
             "parameters": parameters,
         });
-        output::line(&answer.to_string());
+        output::json(&answer);
         return Ok(());
     }
     output::line(&format!("{} {}: {}", identity.id, identity.version, library.summary()));

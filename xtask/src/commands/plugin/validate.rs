@@ -8,17 +8,20 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use palimpsest_core::{Device, DeviceHandle, Error, Result};
-use palimpsest_validator::{Answer, CHECKS, Check, Finding, Subject, Verdict, confine, find, tell_faults};
+use palimpsest_validator::{
+    Answer, CHECKS, Check, Elsewhere, Finding, Subject, Verdict, confine, find, tell_faults,
+};
 use serde_json::{Value, json};
 
-use super::{child, locate};
+use super::{child, elsewhere, locate};
 use crate::cli::{CheckWorker, Validate};
 use crate::{backends, output};
 
 /// Where `apply` and `score` are tried: the backend that every machine has.
 const BACKEND: &str = "burn";
 /// The checks that run its operations begin like this, or are one of these.
-const ON_BACKEND: [&str; 4] = ["apply.", "score.", "robust.operations", "robust.panics"];
+const ON_BACKEND: [&str; 6] =
+    ["apply.", "score.", "plan.effect", "robust.operations", "robust.output", "robust.panics"];
 
 struct Row {
     check: &'static Check,
@@ -38,11 +41,12 @@ pub(super) fn run(args: &Validate) -> Result<()> {
     let limit = Duration::from_secs(args.timeout);
     let mut rows: Vec<Row> = vec![];
     let mut folder = None;
+    let elsewhere = |other: &Elsewhere| elsewhere::ask(&library, other);
     for check in checks {
         let start = Instant::now();
         let answer = if args.in_process {
             output::note(&format!("{}: {}", check.name, check.says));
-            check.run(&Subject::new(&library, &device))
+            check.run(&Subject::new(&library, &device).with_processes(&elsewhere))
         } else {
             if folder.is_none() && ON_BACKEND.iter().any(|name| check.name.starts_with(name)) {
                 // Found, and built where this is a checkout, once and outside the checks' time.
@@ -52,15 +56,19 @@ pub(super) fn run(args: &Validate) -> Result<()> {
             in_child(&library, check, limit, scratch.path(), folder.as_deref())?
         };
         let failed_to_load = check.name == CHECKS[0].name && answer.verdict == Verdict::Failed;
-        rows.push(Row { check, answer, seconds: start.elapsed().as_secs_f64() });
+        let row = Row { check, answer, seconds: start.elapsed().as_secs_f64() };
+        if !args.result.json && (!args.only_failed || row.answer.verdict == Verdict::Failed) {
+            output::line(&row.text());
+        }
+        rows.push(row);
         if failed_to_load {
             break;
         }
     }
     if args.result.json {
-        output::line(&as_json(&library, &rows).to_string());
+        output::json(&as_json(&library, &rows));
     } else {
-        print(&rows, args.only_failed);
+        print(&rows);
     }
     let failed: Vec<&str> =
         rows.iter().filter(|row| row.answer.verdict == Verdict::Failed).map(|row| row.check.name).collect();
@@ -132,7 +140,8 @@ pub(super) fn run_worker(args: &CheckWorker) -> Result<()> {
         OpenOptions::new().append(true).open(&args.answer).map_err(|e| Error::io(&args.answer, &e))?;
     confine();
     tell_faults(file.as_raw_fd());
-    let answer = check.run(&Subject::new(&args.library, &device));
+    let elsewhere = |other: &Elsewhere| elsewhere::ask(&args.library, other);
+    let answer = check.run(&Subject::new(&args.library, &device).with_processes(&elsewhere));
     let line = serde_json::to_string(&answer).map_err(|e| Error::failure(e.to_string()))?;
     writeln!(file, "{line}").map_err(|e| Error::io(&args.answer, &e))?;
     // Nothing of the library's runs any more, its destructors included.
@@ -143,7 +152,7 @@ fn list(as_json: bool) {
     if as_json {
         let items: Vec<Value> =
             CHECKS.iter().map(|check| json!({ "name": check.name, "says": check.says })).collect();
-        output::line(&json!(items).to_string());
+        output::json(&items);
     } else {
         let rows: Vec<_> =
             CHECKS.iter().map(|check| vec![check.name.to_owned(), check.says.to_owned()]).collect();
@@ -166,33 +175,37 @@ fn as_json(library: &Path, rows: &[Row]) -> Value {
     json!({ "library": library, "passed": passed, "checks": checks })
 }
 
-fn print(rows: &[Row], only_failed: bool) {
-    let shown = rows.iter().filter(|row| !only_failed || row.answer.verdict == Verdict::Failed);
-    let mut table = vec![];
-    for row in shown {
-        let verdict = match row.answer.verdict {
+impl Row {
+    /// A line of the table, which is printed as soon as it is known: its columns are as wide as any check's.
+    fn text(&self) -> String {
+        let Self { check, answer, seconds } = self;
+        let width = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or_default();
+        let verdict = match answer.verdict {
             Verdict::Passed => "pass",
+            Verdict::Noted => "note",
             Verdict::Skipped => "-",
             Verdict::Failed => "FAILED",
         };
-        let note = if row.answer.findings.is_empty() { row.answer.note.as_str() } else { row.check.says };
-        table.push(vec![
-            row.check.name.to_owned(),
-            verdict.to_owned(),
-            format!("{:.2} s", row.seconds),
-            note.to_owned(),
-        ]);
+        let note = if answer.findings.is_empty() { answer.note.as_str() } else { check.says };
+        format!("{:width$}  {verdict:6}  {seconds:>5.2} s  {note}", check.name).trim_end().to_owned()
     }
-    output::table(&table);
+}
+
+fn print(rows: &[Row]) {
     for row in rows {
         for finding in &row.answer.findings {
             output::line(&format!("FAILED {}: {finding}", row.check.name));
         }
     }
     let count = |verdict| rows.iter().filter(|row| row.answer.verdict == verdict).count();
+    let notes = match count(Verdict::Noted) {
+        0 => String::new(),
+        1 => ", 1 of them with a note".to_owned(),
+        notes => format!(", {notes} of them with a note"),
+    };
     output::line(&format!(
-        "{} passed, {} failed, {} not for this plug-in",
-        count(Verdict::Passed),
+        "{} passed{notes}, {} failed, {} not for this plug-in",
+        count(Verdict::Passed) + count(Verdict::Noted),
         count(Verdict::Failed),
         count(Verdict::Skipped)
     ));

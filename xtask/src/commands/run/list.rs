@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
-use serde_json::json;
 
 use crate::output;
 use crate::report::Overview;
@@ -19,7 +18,7 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     let runs: Vec<Overview> =
         found.iter().map(|path| Ok(Overview::of(&RunFolder::open(path)?))).collect::<Result<_>>()?;
     if as_json {
-        output::line(&json!(runs).to_string());
+        output::json(&runs);
         return Ok(());
     }
     if runs.is_empty() {
@@ -41,9 +40,15 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Whether a run was begun here: results of a comparison have a config.toml too.
+fn is_run(folder: &Path) -> bool {
+    let begun = ["checkpoints", "metrics.jsonl", "train.log"].iter().any(|name| folder.join(name).exists());
+    begun && RunFolder::open(folder).is_ok()
+}
+
 /// The folders of runs, at any depth; what lies in a run's own folder is part of it.
 fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    if RunFolder::open(folder).is_ok() {
+    if is_run(folder) {
         found.push(folder.to_owned());
         return Ok(());
     }

@@ -10,10 +10,11 @@ use serde_json::json;
 
 use crate::cli::Replay;
 use crate::finite_check::FiniteCheck;
-use crate::{backends, output};
+use crate::{backends, output, plugins};
 
 pub(super) fn run(args: &Replay) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
+    plugins::recall(&folder)?;
     let recipe = folder.recipe(&[])?;
     let (step, batch) = folder.failure(args.step)?;
     let path = folder.path("checkpoints").join(Checkpoint::file_name(step - 1));
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Replay) -> Result<()> {
         let line = json!({
             "step": step, "losses": losses, "grad_norm": report.grad_norm.to_string(), "first": culprit,
         });
-        output::line(&line.to_string());
+        output::json(&line);
         return Ok(());
     }
     let mut rows = vec![vec!["step".to_owned(), step.to_string()]];

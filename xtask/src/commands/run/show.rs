@@ -4,7 +4,6 @@ use std::path::Path;
 
 use palimpsest_core::Result;
 use palimpsest_core::train::RunFolder;
-use serde_json::json;
 
 use crate::output;
 use crate::report::Overview;
@@ -12,7 +11,7 @@ use crate::report::Overview;
 pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     let run = Overview::of(&RunFolder::open(folder)?);
     if as_json {
-        output::line(&json!(run).to_string());
+        output::json(&run);
         return Ok(());
     }
     output::line(&format!("{}: {}", run.name, run.recipe));

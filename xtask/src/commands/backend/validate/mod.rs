@@ -8,7 +8,7 @@ use palimpsest_conformance::subject::Subject;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::tensor::OpKind;
 use palimpsest_core::{Error, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::{ValidateBackend, ValidateMode};
 use crate::{backends, output};
@@ -44,7 +44,7 @@ pub(super) fn run(args: &ValidateBackend) -> Result<()> {
         }));
     }
     if args.result.json {
-        output::line(&Value::Array(reports).to_string());
+        output::json(&reports);
     }
     if failures.is_empty() {
         Ok(())
