@@ -237,6 +237,11 @@ impl RecipeData {
         &self.parts.notes
     }
 
+    /// The class names, in the order of the labels; empty where the data have none.
+    pub fn classes(&self) -> &[String] {
+        self.parts.train.classes()
+    }
+
     /// How many images there are to train on and to test on.
     pub fn counts(&self) -> [usize; 2] {
         [self.trained.len(), self.parts.test.len()]

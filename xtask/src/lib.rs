@@ -7,6 +7,7 @@ mod backends;
 mod cli;
 mod commands;
 mod comparison;
+mod corruption_check;
 mod energy;
 mod environment;
 mod finite_check;

@@ -4,8 +4,11 @@ use palimpsest_core::corruption::Corrupted;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
+use palimpsest_core::recipe::Recipe;
 use palimpsest_core::{DType, Device, Error, Result, registry};
-use palimpsest_datasets::{ReaderEntry, RecipeData};
+use palimpsest_datasets::open::{gives_label_maps, gives_objects};
+use palimpsest_datasets::target_sheet::{detection_sheet, segmentation_sheet};
+use palimpsest_datasets::{DataSource, ReaderEntry, RecipeData};
 use serde_json::json;
 
 use crate::cli::{DataCommand as Command, ShowData};
@@ -30,9 +33,15 @@ fn show(args: &ShowData) -> Result<()> {
     overrides.push("train.accumulate=1".to_owned());
     let recipe = session::recipe(path.as_deref(), &overrides)?;
     let data = RecipeData::open(&recipe)?;
+    data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut loader = data.loader(&recipe)?;
     let mut batch = loader.next_batch()?;
     loader.take_warnings().iter().for_each(|warning| output::note(&format!("warning: {warning}")));
+    for (row, label) in batch.labels.iter().enumerate() {
+        if let Some(class) = usize::try_from(*label).ok().and_then(|label| data.classes().get(label)) {
+            output::note(&format!("row {}: {class}", row + 1));
+        }
+    }
     let model = Model::build(&recipe)?;
     let scores = match model.corruption.observes()? {
         // The weights before training: there are no others yet.
@@ -44,9 +53,8 @@ fn show(args: &ShowData) -> Result<()> {
         None => None,
     };
     let total = match run.train.steps {
-        0 => {
-            (run.train.epochs * RecipeData::open(&run)?.loader(&run)?.steps_per_epoch() as f64).round() as u64
-        }
+        // A batch may be larger than the data here: that is the run's trouble.
+        0 => (run.train.epochs * (data.counts()[0] / run.train.batch).max(1) as f64).round() as u64,
         steps => steps as u64,
     };
     if args.step > total {
@@ -67,6 +75,40 @@ fn show(args: &ShowData) -> Result<()> {
         100.0 * noised
     ));
     output::line(&args.out.display().to_string());
+    targets(&recipe, args)
+}
+
+/// What is annotated of the images, on a sheet of its own beside the other.
+fn targets(recipe: &Recipe, args: &ShowData) -> Result<()> {
+    let source = DataSource::from(recipe);
+    let name = recipe.data.name.as_str();
+    let beside = |what: &str| {
+        let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
+        args.out.with_file_name(format!("{stem}-{what}.png"))
+    };
+    let mut sheets = vec![];
+    if gives_objects(name) {
+        let data = source.objects()?.train;
+        sheets.push((beside("objects"), detection_sheet(&*data, args.images)?, data.classes().to_vec()));
+    }
+    // One reader may have both; its files may have only one of them.
+    if gives_label_maps(name) {
+        match source.label_maps() {
+            Ok(parts) => {
+                let data = parts.train;
+                let sheet = segmentation_sheet(&*data, args.images)?;
+                sheets.push((beside("label-maps"), sheet, data.classes().to_vec()));
+            }
+            Err(error) if sheets.is_empty() => return Err(error),
+            Err(error) => output::note(&format!("note: no label maps are shown: {error}")),
+        }
+    }
+    for (path, sheet, classes) in sheets {
+        let png = sheet.to_png()?;
+        std::fs::write(&path, png).map_err(|e| Error::io(&path, &e))?;
+        output::note(&format!("classes in the order of their labels: {}", classes.join(", ")));
+        output::line(&path.display().to_string());
+    }
     Ok(())
 }
 

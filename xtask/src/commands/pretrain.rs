@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::cli::Pretrain;
 use crate::observer::Watcher;
 use crate::session;
-use crate::{backends, environment, frozen, interrupt, output, report};
+use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
     let (recipe, mut overrides) = args.recipe.parts()?;
@@ -31,6 +31,7 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
+    output::note(&corruption_check::describe(&trainer)?);
     let labelled = frozen::labelled(&trainer, &data)?;
     labelled.note.iter().for_each(|note| output::note(&format!("note: {note}")));
     if args.dry_run {

@@ -1,5 +1,6 @@
 //! The lines of `metrics.jsonl`: curves, evaluations, and where the time went.
 
+use palimpsest_core::head::PartSize;
 use serde_json::Value;
 
 use super::number::short;
@@ -146,15 +147,20 @@ impl Evaluation {
     }
 }
 
+/// What a head was fitted or scored on. Runs of older versions don't tell how many images the part has.
+fn part_size(value: &Value) -> Option<PartSize> {
+    value["images"].as_u64()?;
+    let size: PartSize = serde_json::from_value(value.clone()).ok()?;
+    Some(PartSize { of: size.of.max(size.images), ..size })
+}
+
 impl Head {
     fn new(name: &str, value: &Value) -> Self {
         let accuracy = number(value).or_else(|| number(&value["accuracy"])).unwrap_or(f64::NAN);
         let rest = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "accuracy");
-        let rest = rest.map(|(key, value)| match (value.as_str(), &value["images"], &value["classes"]) {
-            (Some(text), ..) => format!("{key} {text}"),
-            (None, Value::Number(images), Value::Number(classes)) => {
-                format!("{key} {images} images of {classes} classes")
-            }
+        let rest = rest.map(|(key, value)| match (value.as_str(), part_size(value)) {
+            (Some(text), _) => format!("{key} {text}"),
+            (None, Some(size)) => format!("{key} {size}"),
             _ => format!("{key} {}", plain(value)),
         });
         Self { name: name.to_owned(), accuracy, rest: rest.collect() }
