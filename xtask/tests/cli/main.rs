@@ -8,6 +8,7 @@ mod cuda;
 mod drawing;
 mod driver;
 mod fetching;
+mod foretold;
 mod heads;
 mod interop;
 mod run;
