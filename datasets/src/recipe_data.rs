@@ -12,7 +12,7 @@ use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
 use palimpsest_targets::{DetectionData, SegmentationData};
 
-use crate::augment::{Augment, Border, Crop, Filter};
+use crate::augment::{Augment, Border, Crop};
 use crate::class_agreement::{Relabel, agreed, listed};
 use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
@@ -261,7 +261,7 @@ impl RecipeData {
         let augment = Augment {
             crop: crop(settings)?,
             flip: if settings.flip { 0.5 } else { 0.0 },
-            filter: Filter::Bilinear,
+            filter: settings.filter,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
         let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
@@ -318,8 +318,8 @@ impl RecipeData {
     }
 
     fn middle(&self) -> Result<Transform> {
-        let size = self.source.settings.image_size;
-        self.source.transform(size, Augment::centre(size))
+        let DataSettings { image_size: size, filter, .. } = self.source.settings;
+        self.source.transform(size, Augment { filter, ..Augment::centre(size) })
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, head_presets, presets};
 pub use schema::{
-    DataSettings, EvalSettings, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
+    DataSettings, EvalSettings, Filter, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
     ScheduleSettings, TrainSettings,
 };
 
@@ -36,10 +36,10 @@ crate::settings! {
         seed: u64 = 0;
         /// f32, or bf16 for matrix products and attention over f32 weights.
         precision: Precision = Precision::F32;
-        /// A file of weights to start from, in place of the seed's: an export or a checkpoint of this program, or
-        /// what timm, Hugging Face or MAE published (.safetensors).
+        /// Weights to start from, in place of the seed's: an export, a checkpoint or a run of this program, or what timm,
+        /// Hugging Face or MAE published; a .safetensors file, its folder, or the index of its shards.
         init_from: String = String::new();
-        /// SHA-256 of that file; filled in where it is read, and compared where it is given.
+        /// SHA-256 of those weights; filled in where it is read, and compared where it is given.
         init_sha256: String = String::new();
         /// Positions of that file for another grid of patches: exact refuses them, resample fits them.
         init_positions: InitPositions = InitPositions::Exact;

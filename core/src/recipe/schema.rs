@@ -24,6 +24,16 @@ pub enum InitPositions {
     Resample,
 }
 
+/// How images are resized. Both filters are widened when shrinking (antialias), as PIL does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// Triangle filter.
+    Bilinear,
+    /// Catmull-Rom cubic (a = -0.5).
+    Bicubic,
+}
+
 /// How the learning rate goes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +81,8 @@ crate::settings! {
         crop_scale: Vec<f64> = vec![0.67, 1.0];
         /// Random resized crop: smallest and largest aspect ratio.
         crop_ratio: Vec<f64> = vec![0.75, 1.333_333_333_333_333_3];
+        /// How images are resized, in pre-training and for frozen features: bilinear or bicubic, antialiased.
+        filter: Filter = Filter::Bilinear;
         /// Whether images are mirrored at random.
         flip: bool = true;
         /// Mean that pixels (0 to 1) are normalised with, for each channel; default ImageNet's.
@@ -106,7 +118,8 @@ impl DataSettings {
     }
 
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
-    /// recipes that say nothing of their reader. Nor is a limit of none, which is older than its key.
+    /// recipes that say nothing of their reader. Nor are a bilinear filter and a limit of none, which are older than
+    /// their keys.
     ///
     /// # Errors
     /// None that settings can have.
@@ -114,6 +127,9 @@ impl DataSettings {
         let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
         if self.limit == 0 {
             table.remove("limit");
+        }
+        if self.filter == Filter::Bilinear {
+            table.remove("filter");
         }
         if !reader.table().is_empty() {
             table.insert("reader".to_owned(), reader.table().clone().into());

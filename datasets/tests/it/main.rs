@@ -9,6 +9,7 @@ mod documents;
 mod drawing;
 mod evaluating;
 mod files;
+mod filter;
 mod fine_grained;
 mod joint;
 mod loading;

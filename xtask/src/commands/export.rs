@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
             out.display(),
             exported.tensors.len(),
             parameters as f64 / 1e6,
-            layout.owner()
+            exported.layout.owner()
         ));
     }
     Ok(())
