@@ -144,7 +144,7 @@ impl Recipe {
         let top = Section::new(top, "", sources.clone());
         let recipe = Self {
             run: top.read()?,
-            data: section("data").without(&["reader"]).read()?,
+            data: data_settings(&section("data").without(&["reader"]))?,
             reader: section("data").section("reader")?,
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,
@@ -318,6 +318,18 @@ fn flatten(table: &toml::Table) -> Vec<(String, String)> {
     walk("", table, &mut out);
     out.sort();
     out
+}
+
+/// `[data]` without its reader's table. A key that isn't here may be one of the reader's.
+fn data_settings(data: &Section) -> Result<DataSettings> {
+    let fields = DataSettings::fields();
+    let stranger = data.table().keys().find(|key| fields.iter().all(|field| field.name != *key));
+    let Some(key) = stranger else { return data.read() };
+    let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
+    let help = error.help_text().unwrap_or_default();
+    Err(Error::user(error.message())
+        .at(data.location(key))
+        .help(format!("{help}; what the reader is told is data.reader.{key}")))
 }
 
 /// Fills the defaults of every table with a `kind` from the registry.

@@ -5,6 +5,7 @@ pub mod augment;
 pub mod decode;
 pub mod erasing;
 pub mod eval_loader;
+pub mod image_header;
 pub mod joint;
 pub mod loader;
 pub mod mixing;
