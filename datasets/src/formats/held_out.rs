@@ -8,7 +8,8 @@ use crate::split::{Split, is_held_out};
 /// Some of a list, what they are called, and what to say of it.
 pub(crate) struct Held<T> {
     pub(crate) items: Vec<T>,
-    pub(crate) part: String,
+    /// None where all are taken.
+    pub(crate) part: Option<String>,
     pub(crate) note: Option<String>,
 }
 
@@ -23,7 +24,7 @@ pub(crate) fn held_out<T>(
     key: impl Fn(&T) -> String,
 ) -> Result<Held<T>> {
     if split == Split::Train && spec.holdout == 0.0 {
-        return Ok(Held { items, part: String::new(), note: None });
+        return Ok(Held { items, part: None, note: None });
     }
     let (all, test) = (items.len(), split == Split::Test);
     let items: Vec<T> =
@@ -39,7 +40,7 @@ pub(crate) fn held_out<T>(
     Ok(Held {
         items,
         note: Some(format!("no test part: `{split}` is without or of the {held_out}, by hash of the path")),
-        part: if test { held_out } else { format!("all but the {held_out}") },
+        part: Some(if test { held_out } else { format!("all but the {held_out}") }),
     })
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use palimpsest_core::{Error, Result};
 use serde::de::DeserializeOwned;
 
+use crate::formats::shown::shown;
+
 /// Reads a file. A byte-order mark is passed over, and `NaN` and `Infinity`, as Python writes them, are `null`.
 ///
 /// # Errors
@@ -24,7 +26,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
             Some(field) if e.is_data() && what.starts_with("invalid") => format!("`{field}`: {what}"),
             _ => what,
         };
-        Error::user(what)
+        Error::user(shown(&what))
             .at(format_args!("{}:{}:{}", path.display(), e.line(), e.column()))
             .help("copy the annotations again, or write them in this form")
     })

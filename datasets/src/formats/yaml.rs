@@ -5,6 +5,8 @@ use std::path::Path;
 use palimpsest_core::{Error, Result};
 use saphyr_parser::{Event, Parser};
 
+use crate::formats::shown::shown;
+
 /// A node. Scalars are text as their author wrote them: a class called `no` or `007` stays so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Yaml {
@@ -80,7 +82,7 @@ pub fn parse(text: &str) -> std::result::Result<Yaml, (usize, Error)> {
             Some((Yaml::Map(pairs), key)) => match (key.take(), done) {
                 (Some(key), value) if pairs.iter().any(|(known, _)| *known == key) => {
                     drop(value);
-                    return Err(wrong(line, format!("the key `{key}` is given twice")));
+                    return Err(wrong(line, format!("the key `{}` is given twice", shown(&key))));
                 }
                 (Some(key), value) => pairs.push((key, value)),
                 (None, Yaml::Text(text)) => *key = Some(text),

@@ -130,7 +130,9 @@ impl Columns {
                 let sum: f64 = shares.iter().sum();
                 shares.iter().all(|share| (0.0..=1.01).contains(share)) && (sum - 1.0).abs() <= 0.01
             }
-            None => columns.iter().all(|(column, _)| row.get(*column).is_none_or(|field| field.trim().is_empty())),
+            None => {
+                columns.iter().all(|(column, _)| row.get(*column).is_none_or(|field| field.trim().is_empty()))
+            }
         };
         let any = rows.clone().any(|row| shares(row, &columns).is_some());
         if columns.len() < 2 || !any || !rows.into_iter().all(sound) {
@@ -150,12 +152,16 @@ impl Labels {
     pub(super) fn of(&self, row: &StringRecord, tally: &mut Tally) -> Option<String> {
         match self {
             Self::None => None,
-            Self::Column(column) => row.get(*column).map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned),
+            Self::Column(column) => {
+                row.get(*column).map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned)
+            }
             Self::Shares(columns) => {
                 let shares = shares(row, columns)?;
                 let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 if shares.iter().filter(|share| **share == most).count() > 1 {
-                    tally.add("rows have several classes with the greatest share, of which the first is taken");
+                    tally.add(
+                        "rows have several classes with the greatest share, of which the first is taken",
+                    );
                 }
                 let at = shares.iter().position(|share| *share == most)?;
                 Some(columns[at].1.clone())
@@ -167,7 +173,8 @@ impl Labels {
     pub(super) fn note(&self) -> Option<String> {
         let Self::Shares(columns) = self else { return None };
         let names: Vec<&str> = columns.iter().take(10).map(|(_, name)| &**name).collect();
-        let more = if columns.len() > 10 { format!(" and {} more", columns.len() - 10) } else { String::new() };
+        let more =
+            if columns.len() > 10 { format!(" and {} more", columns.len() - 10) } else { String::new() };
         Some(format!("the class is the column with the greatest share: {}{more}", names.join(", ")))
     }
 }

@@ -15,6 +15,7 @@ use palimpsest_core::{Error, Result};
 use super::csv_columns::{Columns, Labels, separator_of};
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::formats::image_files::{folder_of, stem};
+use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
 use crate::part_names::NamedParts;
 use crate::reader::{Opened, Reader, ReaderEntry};
@@ -82,7 +83,9 @@ impl CsvList {
             records.push((record, line));
         }
         if records.is_empty() {
-            return Err(Error::user("the list has no rows").at(list.display()).help("add a line for each image"));
+            return Err(Error::user("the list has no rows")
+                .at(list.display())
+                .help("add a line for each image"));
         }
         let labels = columns.labels(&header, records.iter().map(|(record, _)| record));
         let mut found: Vec<Found> = Vec::with_capacity(records.len());
@@ -93,17 +96,20 @@ impl CsvList {
                 return Err(at(Error::user("the path is empty").help("name an image, or remove the line")));
             }
             let path = file_of(told, &folders).ok_or_else(|| {
-                at(Error::user(format!("no such file `{told}`"))
+                at(Error::user(format!("no such file `{}`", shown(told)))
                     .help("paths are relative to the folder of the list"))
             })?;
             let label = labels.of(record, &mut tally);
             found.push(Found { path, label, line: *line });
         }
         contradictions(list, &found, &mut tally)?;
-        tally.add_many("rows have no label", match &labels {
-            Labels::None => 0,
-            _ => found.iter().filter(|row| row.label.is_none()).count(),
-        });
+        tally.add_many(
+            "rows have no label",
+            match &labels {
+                Labels::None => 0,
+                _ => found.iter().filter(|row| row.label.is_none()).count(),
+            },
+        );
         let classes = match (known, &labels) {
             ([], Labels::Shares(columns)) => columns.iter().map(|(_, name)| name.clone()).collect(),
             ([], _) => sorted_classes(found.iter().filter_map(|row| row.label.as_deref())),
@@ -117,7 +123,7 @@ impl CsvList {
                 let label = label
                     .map(|name| {
                         by_name.get(name.as_str()).copied().ok_or_else(|| {
-                            unknown_name("class", &name, classes.iter().map(String::as_str))
+                            unknown_name("class", &shown(&name), classes.iter().map(String::as_str))
                                 .at(format_args!("{}:{line}", list.display()))
                         })
                     })
@@ -158,12 +164,12 @@ fn file_of(told: &str, folders: &[(PathBuf, String)]) -> Option<String> {
         let place = folders.iter().find(|(folder, _)| folder.join(name).is_file())?;
         Some(format!("{}{name}", place.1))
     };
-    exists(told)
-        .or_else(|| told.contains('\\').then(|| exists(&told.replace('\\', "/"))).flatten())
-        .or_else(|| {
+    exists(told).or_else(|| told.contains('\\').then(|| exists(&told.replace('\\', "/"))).flatten()).or_else(
+        || {
             let endings = (!is_image(Path::new(told))).then_some(EXTENSIONS)?;
             endings.iter().find_map(|ending| exists(&format!("{told}.{ending}")))
-        })
+        },
+    )
 }
 
 /// Refuses an image with two labels, and counts those that are listed again.
@@ -175,10 +181,10 @@ fn contradictions(list: &Path, found: &[Found], tally: &mut Tally) -> Result<()>
             continue;
         }
         if before.label != row.label {
-            let told = |row: &Found| row.label.clone().unwrap_or_else(|| "no label".to_owned());
+            let told = |row: &Found| shown(row.label.as_deref().unwrap_or("no label"));
             return Err(Error::user(format!(
                 "`{}` has the label `{}`, and on line {} `{}`",
-                row.path,
+                shown(&row.path),
                 told(row),
                 before.line,
                 told(before)
@@ -260,7 +266,8 @@ impl Reader for Csv {
         if !path.is_dir() {
             return whole(path);
         }
-        let named = [".csv", ".tsv"].map(|ending| NamedParts::files(path, "", ending).map(|parts| (parts, ending)));
+        let named =
+            [".csv", ".tsv"].map(|ending| NamedParts::files(path, "", ending).map(|parts| (parts, ending)));
         let mut parts = None;
         for named in named {
             let (names, ending) = named?;
@@ -274,7 +281,9 @@ impl Reader for Csv {
             Some((path.join(format!("{part}{ending}")), part))
         };
         let (train_list, part) = of(Split::Train).ok_or_else(|| {
-            Error::user("no `train.csv` in the folder").at(path.display()).help("write it, or give the list itself")
+            Error::user("no `train.csv` in the folder")
+                .at(path.display())
+                .help("write it, or give the list itself")
         })?;
         let (data, part) = match (split, of(Split::Test)) {
             (_, None) => return whole(&train_list),

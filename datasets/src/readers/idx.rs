@@ -92,8 +92,10 @@ impl IdxArray {
             Error::user(format!("its header says {shape:?}, which can't be")).help("download the file again")
         })?;
         if want > most {
-            return Err(Error::user(format!("its header says {shape:?}, {want} bytes, far more than the file holds"))
-                .help("download the file again"));
+            return Err(Error::user(format!(
+                "its header says {shape:?}, {want} bytes, far more than the file holds"
+            ))
+            .help("download the file again"));
         }
         // Grows with what is there: a header that lies must not take memory.
         let mut data = Vec::new();
@@ -271,7 +273,10 @@ impl Reader for Idx {
         let path = spec.path()?;
         if path.is_dir() {
             let (images, labels) = IdxDataset::find(path, split == Split::Test)?;
-            return Ok(Opened::new(Arc::new(IdxDataset::open(&images, labels.as_deref())?)));
+            let part = images.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let part = part.split("images").next().unwrap_or_default().trim_end_matches(['-', '_', '.']);
+            let data: Arc<dyn Dataset> = Arc::new(IdxDataset::open(&images, labels.as_deref())?);
+            return Ok(Opened::new(data).part(part));
         }
         let labels = match keys.labels.as_str() {
             "" => IdxDataset::labels_beside(path),

@@ -205,10 +205,10 @@ fn broken_voc() {
         open_error("voc", root, Split::Train, parts);
     }
     voc(root, XML);
-    std::fs::remove_file(root.join("VOCdevkit/VOC2012/Annotations/a.xml")).expect("removes");
-    open_error("voc", root, Split::Train, &["a.xml: no such file"]);
     std::fs::remove_file(root.join("VOCdevkit/VOC2012/JPEGImages/a.jpg")).expect("removes");
     open_error("voc", root, Split::Train, &["train.txt:1: no such file"]);
+    std::fs::remove_file(root.join("VOCdevkit/VOC2012/Annotations/a.xml")).expect("removes");
+    open_error("voc", root, Split::Train, &["train.txt:1: ", "a.xml: no such file"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::coco_form::{CocoAnnotation, CocoFile, Id};
 use crate::decode::DecodeOptions;
 use crate::formats::held_out::{held_out, key_below};
 use crate::formats::once::insert_once;
+use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
 use crate::formats::target_files::TargetFiles;
 use crate::image_header::ImageHeader;
@@ -52,7 +53,8 @@ pub(super) fn read(
         let at = |error: Error| at(error.at(format_args!("image {}", image.id)));
         let path = found(&image.file_name, folders).ok_or_else(|| {
             let first = folders.first().map(|folder| folder.join(&image.file_name)).unwrap_or_default();
-            at(Error::user(format!("no such file `{}`", first.display())).help("unpack the images too"))
+            at(Error::user(format!("no such file `{}`", shown(&first.to_string_lossy())))
+                .help("unpack the images too"))
         })?;
         let annotated = image.size().map_err(at)?;
         if annotated.is_some_and(|(width, height)| width as u64 * height as u64 > options.max_pixels) {
@@ -134,7 +136,7 @@ impl Reader<dyn DetectionData> for Coco {
         if whole {
             let held = held_out(images, spec, split, |image| key_below(root, &image.path))
                 .map_err(|e| e.at(json.display()))?;
-            (images, part) = (held.items, held.part);
+            (images, part) = (held.items, held.part.unwrap_or(part));
             notes.extend(held.note);
         }
         Ok(AnnotatedList::new(images, classes, Unit::Pixels, options).opened(part, &tally).notes(notes))

@@ -226,8 +226,14 @@ impl Reader<dyn DetectionData> for Voc {
 
     fn open(keys: &NamedTargetFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
         let found = find(spec.path()?, split)?;
-        let files: Vec<Annotated> =
-            found.entries.iter().map(|entry| read_file(&entry.xml)).collect::<Result<_>>()?;
+        let read = |entry: &Entry| {
+            let line = entry.location.as_ref().filter(|_| !entry.xml.is_file());
+            read_file(&entry.xml).map_err(|e| match line {
+                Some(line) => e.at(line),
+                None => e,
+            })
+        };
+        let files: Vec<Annotated> = found.entries.iter().map(read).collect::<Result<_>>()?;
         let (classes, note) = match &keys.classes[..] {
             [] => classes_of(&found, &files)?,
             known => (known.to_vec(), None),
@@ -250,7 +256,7 @@ impl Reader<dyn DetectionData> for Voc {
             let root = &found.root;
             let held = held_out(images, spec, split, |image| key_below(root, &image.path))
                 .map_err(|e| e.at(root.display()))?;
-            (images, part) = (held.items, held.part);
+            (images, part) = (held.items, held.part.unwrap_or(part));
             notes.extend(held.note);
         }
         let list = AnnotatedList::new(images, classes, Unit::Pixels, decode);

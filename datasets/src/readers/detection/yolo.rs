@@ -14,6 +14,7 @@ use super::yolo_files::{Found, class_names, find, label_of};
 use super::yolo_yaml::{Description, stray_labels};
 use crate::formats::held_out::{held_out, key_below};
 use crate::formats::image_files::folder_of;
+use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
 use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::{Line, TextLines};
@@ -52,7 +53,7 @@ impl Form<'_> {
 
     fn numbers(&self, line: &Line<'_>) -> Result<(u32, Vec<f64>)> {
         let form = || {
-            let error = Error::user(format!("`{}` is no line of numbers", shortened(line.text)));
+            let error = Error::user(format!("`{}` is no line of numbers", shown(line.text)));
             match self.keypoint_numbers {
                 Some(_) => error.help("write CLASS X Y WIDTH HEIGHT and the keypoints of `kpt_shape`"),
                 None => error.help(
@@ -111,12 +112,6 @@ impl Form<'_> {
     }
 }
 
-/// A line as messages show it.
-fn shortened(text: &str) -> String {
-    let start: String = text.chars().take(60).collect();
-    if start.len() < text.len() { format!("{start}…") } else { start }
-}
-
 /// `yolo`
 pub struct Yolo;
 
@@ -158,7 +153,7 @@ impl Reader<dyn DetectionData> for Yolo {
         if whole {
             let held = held_out(images, spec, split, |image| key_below(root, &image.path))
                 .map_err(|e| e.at(root.display()))?;
-            (images, part) = (held.items, held.part);
+            (images, part) = (held.items, held.part.unwrap_or(part));
             notes.extend(held.note);
         }
         let list = AnnotatedList::new(images, classes, Unit::Shares, keys.decode(spec));

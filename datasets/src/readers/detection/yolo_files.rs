@@ -43,19 +43,17 @@ fn has_labels(images: &[PathBuf]) -> bool {
 pub(super) fn find(root: &Path, description: Option<&Description>, split: Split) -> Result<Found> {
     type Images<'a> = Box<dyn Fn(&str) -> Result<Vec<PathBuf>> + 'a>;
     let described = description.map(Description::parts).unwrap_or_default();
-    let (parts, images): (NamedParts, Images<'_>) = match description {
-        Some(description) if described.candidates(Split::Train).next().is_some() => {
-            (described, Box::new(|part| description.images(part)))
-        }
-        _ => {
-            let within = root.join("images");
-            let (own, inner) = (NamedParts::folders(root)?, NamedParts::folders(&within)?);
-            if inner.is_empty() {
-                (own, Box::new(|part| image_files(&root.join(part))))
-            } else {
-                (inner, Box::new(move |part| image_files(&within.join(part))))
-            }
-        }
+    let within = root.join("images");
+    let inner = NamedParts::folders(&within)?;
+    let (folders, above) =
+        if inner.is_empty() { (NamedParts::folders(root)?, root.to_owned()) } else { (inner, within) };
+    let has = |parts: &NamedParts, split| parts.candidates(split).next().is_some();
+    let has_both = |parts: &NamedParts| has(parts, Split::Train) && has(parts, Split::Test);
+    // A description that names no test part doesn't hide the one that there is.
+    let follow = has_both(&described) || has(&described, Split::Train) && !has_both(&folders);
+    let (parts, images): (NamedParts, Images<'_>) = match description.filter(|_| follow) {
+        Some(description) => (described, Box::new(|part| description.images(part))),
+        None => (folders, Box::new(move |part| image_files(&above.join(part)))),
     };
     let labelled = |split: Split| -> Result<Option<(String, Vec<PathBuf>)>> {
         for part in parts.candidates(split) {

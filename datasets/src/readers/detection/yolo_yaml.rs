@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use palimpsest_core::{Error, Result};
 
 use crate::formats::image_files::{folder_of, image_files, is_hidden, regular_files};
+use crate::formats::shown::shown;
 use crate::formats::text_lines::TextLines;
 use crate::formats::yaml::{Yaml, read_yaml};
 use crate::part_names::NamedParts;
@@ -75,9 +76,10 @@ impl Description {
                 for (key, value) in pairs {
                     let number = key.parse::<usize>().ok().filter(|number| *number < pairs.len());
                     let (Some(number), Some(name)) = (number, value.text()) else {
-                        return Err(
-                            self.wrong(format!("`names` has the entry `{key}` of {}", pairs.len()), help)
-                        );
+                        return Err(self.wrong(
+                            format!("`names` has the entry `{}` of {}", shown(key), pairs.len()),
+                            help,
+                        ));
                     };
                     names[number] = Some(name.to_owned());
                 }
@@ -134,7 +136,7 @@ impl Description {
         for entry in entries {
             let path = self.resolve(entry).ok_or_else(|| {
                 self.wrong(
-                    format!("`{part}` names `{entry}`, and there is no such file or folder"),
+                    format!("`{part}` names `{}`, and there is no such file or folder", shown(entry)),
                     "give paths relative to this file",
                 )
             })?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
@@ -75,8 +76,8 @@ fn open(
         let (image, part) = line.key_and_rest("IMAGE 0-OR-1")?;
         let part: u8 = line.number(part, "part")?;
         if part > 1 {
-            return Err(line.at(Error::user(format!("the part {part}"))
-                .help("write 1 for training and 0 for testing")));
+            return Err(line
+                .at(Error::user(format!("the part {part}")).help("write 1 for training and 0 for testing")));
         }
         insert_once(&mut in_training, "image", image, part == 1).map_err(|e| line.at(e))?;
     }
@@ -106,7 +107,8 @@ impl Reader for Cub {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open_cub(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open_cub(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(split.to_string()))
     }
 }
 
@@ -125,7 +127,8 @@ impl Reader for NaBirds {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open_nabirds(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open_nabirds(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(split.to_string()))
     }
 }
 

@@ -57,8 +57,13 @@ fn open(root: &Path, location: &Path, options: DecodeOptions) -> Result<ImageLis
     let classes = file.categories.into_iter().map(|category| category.name).collect();
     let mut category_of: HashMap<Id, Id> = HashMap::with_capacity(file.annotations.len());
     for annotation in file.annotations {
-        insert_once(&mut category_of, "`image_id` of `annotations`", annotation.image_id, annotation.category_id)
-            .map_err(at)?;
+        insert_once(
+            &mut category_of,
+            "`image_id` of `annotations`",
+            annotation.image_id,
+            annotation.category_id,
+        )
+        .map_err(at)?;
     }
     let mut list = ImageList::new(root, classes, options);
     let mut known = HashMap::with_capacity(file.images.len());

@@ -4,8 +4,8 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::IGNORE;
 use palimpsest_targets::SegmentationData;
 
-use super::pairing::pair;
 use super::paired::PairedFiles;
+use super::pairing::pair;
 use crate::formats::target_files::TargetFiles;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;

@@ -77,7 +77,11 @@ impl IndexPngKeys {
         for &label in &self.ignore {
             if meaning[usize::from(label)].replace(IGNORE).is_some_and(|class| class != IGNORE) {
                 let what = format!("the label {label} is a class too");
-                return wrong(what, "ignore", "leave it out here, or give the classes' labels in data.reader.labels");
+                return wrong(
+                    what,
+                    "ignore",
+                    "leave it out here, or give the classes' labels in data.reader.labels",
+                );
             }
         }
         if self.ignore.is_empty() {
@@ -113,7 +117,8 @@ const LABELS: [&str; 12] = [
     "segmentations",
 ];
 /// What follows a part's name in the name of the folder of its label maps.
-const BESIDE: [&str; 8] = ["annot", "_annot", "_labels", "_masks", "_mask", "labels", "masks", "_annotations"];
+const BESIDE: [&str; 8] =
+    ["annot", "_annot", "_labels", "_masks", "_mask", "labels", "masks", "_annotations"];
 
 /// The sub-folders of one of these names, in the order of the names.
 fn called(root: &Path, names: &[&str]) -> Vec<PathBuf> {
@@ -149,13 +154,14 @@ fn find(root: &Path, split: Split) -> Result<Found> {
     names.dedup();
     let parts = NamedParts::of(names);
     let of = |split| {
-        parts.candidates(split).find_map(|part| Some((layouts(root, part).into_iter().next()?, part.to_owned())))
+        parts
+            .candidates(split)
+            .find_map(|part| Some((layouts(root, part).into_iter().next()?, part.to_owned())))
     };
     let (train, test) = (of(Split::Train), of(Split::Test));
     let whole = test.is_none();
     if let Some(train) = train {
-        let ([images, labels], part) =
-            if split == Split::Test { test.unwrap_or(train) } else { train };
+        let ([images, labels], part) = if split == Split::Test { test.unwrap_or(train) } else { train };
         return Ok(Found { images, labels, part, whole });
     }
     let pair = called(root, &IMAGES).into_iter().next().zip(called(root, &LABELS).into_iter().next());
@@ -234,7 +240,7 @@ impl Reader<dyn SegmentationData> for IndexPng {
         if whole && !pairs.is_empty() {
             let held = held_out(pairs, spec, split, |[image, _]| key_below(root, image))
                 .map_err(|e| e.at(root.display()))?;
-            (pairs, part) = (held.items, held.part);
+            (pairs, part) = (held.items, held.part.unwrap_or(part));
             notes.extend(held.note);
         }
         let options: DecodeOptions = spec.decode(keys.max_pixels).with_exif(keys.exif);

@@ -68,7 +68,8 @@ pub(super) fn pair(images: &Path, labels: &Path, suffix: &str) -> Result<Pairs> 
         let expected = labels.join(&place).join(format!("{name}{suffix}.png"));
         let found = if suffix.is_empty() {
             let usual = |name: &String| shortened.get(&(place.clone(), name.clone())).cloned();
-            match (named(name.clone()).or_else(|| named(base.clone())), usual(&name).or_else(|| usual(&base))) {
+            match (named(name.clone()).or_else(|| named(base.clone())), usual(&name).or_else(|| usual(&base)))
+            {
                 (Some(map), _) => Some(map),
                 (None, Some(all)) if all.len() > 1 => {
                     let names: Vec<String> = all.iter().map(|map| map.display().to_string()).collect();

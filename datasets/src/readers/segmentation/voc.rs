@@ -34,9 +34,8 @@ impl Reader<dyn SegmentationData> for Voc {
             for line in lines.lines() {
                 let name = name_on(&line, |name| map_of(name).is_file()).to_owned();
                 if !known.insert(name.clone()) {
-                    return Err(
-                        line.at(Error::user(format!("`{name}` is listed twice")).help("list each image once"))
-                    );
+                    return Err(line
+                        .at(Error::user(format!("`{name}` is listed twice")).help("list each image once")));
                 }
                 names.push(name);
             }
@@ -59,11 +58,13 @@ impl Reader<dyn SegmentationData> for Voc {
         let (part, names) = match found {
             Some(found) => found,
             None if lists.is_empty() && maps.is_dir() => {
-                let all = regular_files(&maps)?.into_iter().filter(|map| map.extension().is_some_and(|e| e == "png"));
+                let all = regular_files(&maps)?
+                    .into_iter()
+                    .filter(|map| map.extension().is_some_and(|e| e == "png"));
                 let held = held_out(all.collect(), spec, split, |map| key_below(&root, map))
                     .map_err(|e| e.at(maps.display()))?;
                 notes.extend(held.note);
-                (held.part, held.items.iter().map(|map| stem(map)).collect())
+                (held.part.unwrap_or_default(), held.items.iter().map(|map| stem(map)).collect())
             }
             None => {
                 return Err(Error::user(format!("no list of the {split} part"))
