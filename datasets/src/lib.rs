@@ -17,10 +17,10 @@ pub mod recipe_data;
 pub mod spec;
 pub mod split;
 
-pub use formats::{image_list, label_png, mat5};
+pub use formats::{image_list, label_png, mat5, yaml};
 pub use pipeline::{
-    assemble, augment, decode, erasing, eval_loader, joint, loader, mixing, orientation, rand_augment,
-    source, transform,
+    assemble, augment, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
+    rand_augment, source, transform,
 };
 pub use readers::{
     cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,

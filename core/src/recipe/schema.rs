@@ -1,6 +1,6 @@
 //! The tables of a recipe that have one shape.
 
-use crate::error::nearest;
+use crate::error::unknown_name;
 use crate::settings::{Section, Settings};
 use crate::{Error, Result};
 
@@ -102,19 +102,17 @@ impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
     ///
     /// # Errors
-    /// As [`Section::read`]. A key that is nowhere near one of these is likely the reader's, which isn't known here.
+    /// As [`Section::read`]. A key that isn't here may be one of the reader's.
     pub(crate) fn of(section: Section) -> Result<Self> {
         let section = section.without(&["reader"]);
         let fields = Self::fields();
-        let names = fields.iter().map(|field| field.name);
-        match section.table().keys().find(|key| names.clone().all(|name| name != *key)) {
-            Some(key) if nearest(key, names).is_none() => {
-                Err(Error::user(format!("unknown key `{key}`")).at(section.location(key)).help(format!(
-                    "a key of the reader is written data.reader.{key} (see `part show reader NAME`)"
-                )))
-            }
-            _ => section.read(),
-        }
+        let stranger = section.table().keys().find(|key| fields.iter().all(|field| field.name != *key));
+        let Some(key) = stranger else { return section.read() };
+        let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
+        let help = error.help_text().unwrap_or_default();
+        Err(Error::user(error.message())
+            .at(section.location(key))
+            .help(format!("{help}; what the reader is told is data.reader.{key}")))
     }
 
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
