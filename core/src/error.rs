@@ -23,6 +23,8 @@ pub struct Error {
     key: Option<&'static str>,
 }
 
+const DISK_FULL: &str = "the disk is full";
+
 /// The result of everything fallible in this workspace.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -80,6 +82,12 @@ impl Error {
         self
     }
 
+    /// Says what helps after a full disk, where that is not to start the command again.
+    #[must_use]
+    pub fn when_full(self, help: impl FnOnce() -> String) -> Self {
+        if self.message == DISK_FULL { Self { help: Some(help()), ..self } } else { self }
+    }
+
     /// Who has to act.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -119,8 +127,9 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 Self::user("permission denied").help("choose a path that this user may read and write")
             }
-            Io::StorageFull | Io::QuotaExceeded => Self::failure("the disk is full")
-                .help("free some space, then resume: the last good checkpoint is kept"),
+            Io::StorageFull | Io::QuotaExceeded => {
+                Self::failure(DISK_FULL).help("free some space, then start the command again")
+            }
             _ => Self::failure(error.to_string()),
         }
         .at(location)
