@@ -336,11 +336,11 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The weights before a failed step: its checkpoint, or where they were not finite the file beside its batch.
+    /// The weights before a failed step: beside its batch, or as a checkpoint, as they were kept before.
     pub fn weights_before(&self, step: u64) -> PathBuf {
-        let kept = self.path("checkpoints").join(Checkpoint::file_name(step - 1));
         let beside = self.path(&format!("failure/step-{step:09}/weights.safetensors"));
-        if kept.exists() || !beside.exists() { kept } else { beside }
+        let checkpoint = self.path("checkpoints").join(Checkpoint::file_name(step - 1));
+        if beside.exists() { beside } else { checkpoint }
     }
 
     /// The batch of the failure at `step`, or of the newest: the step (from 1) and what it was fed.

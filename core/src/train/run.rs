@@ -233,27 +233,16 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     losses.push(("grad_norm".to_owned(), report.grad_norm));
     let injection = trainer.model.site().into();
     let saved = folder.save_failure(report.step, batch, &plan, injection, &losses)?;
-    let checkpoint = trainer.checkpoint()?;
-    let weights = match checkpoint.not_finite() {
-        None => {
-            folder.save(&checkpoint, trainer.recipe.train.keep_last)?;
-            "The weights before the step are checkpointed".to_owned()
-        }
-        Some(name) => {
-            checkpoint.write(&saved.join("weights.safetensors"))?;
-            format!(
-                "The weights before the step were not finite already (`{name}`), and older checkpoints are kept"
-            )
-        }
-    };
+    // Not as a checkpoint: weights from which a step is not finite are rarely good ones to go on from, and must push
+    // out none.
+    trainer.checkpoint()?.write(&saved.join("weights.safetensors"))?;
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let run = folder.root().display();
-    Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", "))).at(&run).help(
-        format!(
-            "lower optimizer.lr or set optimizer.clip: cargo xtask resume {run} optimizer.lr={}. \
-         {weights}, the step's batch and plan are in {}; do it again with: cargo xtask run replay {run}",
-            trainer.recipe.optimizer.lr / 2.0,
-            saved.display(),
-        ),
-    ))
+    Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", "))).at(&run).help(format!(
+        "lower optimizer.lr or set optimizer.clip, from the last checkpoint on: \
+         cargo xtask resume {run} optimizer.lr={}. The weights before the step, its batch and its plan are in {}; \
+         do it again with: cargo xtask run replay {run}",
+        trainer.recipe.optimizer.lr / 2.0,
+        saved.display(),
+    )))
 }

@@ -115,6 +115,35 @@ fn weights_that_are_not_finite_replace_none() {
     assert_eq!((newest.checkpoint.state.step, newest.damaged.len()), (10, 1));
 }
 
+/// A file to start from is judged by its tensors too, and by its checksum.
+#[test]
+fn a_start_that_is_not_finite_or_damaged_is_refused() {
+    let folder = folder();
+    let path = folder.path();
+    succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "1"]);
+    let file = path.join("run/checkpoints/step-000000001.safetensors");
+    let mut weights = Checkpoint::read(&file).expect("read");
+    let (name, tensor) = weights.tensors.iter_mut().find(|(name, _)| name.contains("blocks.1.")).expect("a block");
+    let mut values = tensor.clone().into_f32();
+    values[0] = f32::NAN;
+    *tensor = HostTensor::f32(tensor.shape().clone(), values).expect("as many");
+    let name = name.trim_start_matches("model.").to_owned();
+    weights.write(&path.join("nan.safetensors")).expect("written");
+    let mut bytes = fs::read(&file).expect("read");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(path.join("damaged.safetensors"), bytes).expect("written");
+    for (file, why) in [
+        ("nan", format!("`{name}` has values that are not finite")),
+        ("damaged", "its bits don't match its checksum".to_owned()),
+    ] {
+        let from = format!("init_from={file}.safetensors");
+        let output = run(path, &["pretrain", "tiny.toml", "--out", "next", &from]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&why), "{}", stderr(&output));
+    }
+}
+
 #[test]
 fn a_damaged_line_of_the_metrics_is_put_aside_and_the_rest_stays() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -185,7 +214,7 @@ fn pipes_in_a_folder_hang_nothing() {
         &["run", "show", "run"][..],
         &["run", "list", "."],
         &["report", "run"],
-        &["export", "run", "--format", "timm"],
+        &["export", "run", "--format", "safetensors"],
         &["eval", "run", "--head", "knn", "--no-baseline", "--train-images", "64", "--test-images", "64"],
         &["resume", "run"],
     ] {
@@ -215,7 +244,7 @@ fn a_folder_need_not_be_named_in_utf8() {
     let line: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(line["run"], "run\u{fffd}");
     with(&["resume"], &["--json"]);
-    with(&["export"], &["--format", "timm", "--json"]);
+    with(&["export"], &["--format", "safetensors", "--json"]);
     with(
         &["eval"],
         &["--head", "knn", "--no-baseline", "--train-images", "64", "--test-images", "64", "--json"],

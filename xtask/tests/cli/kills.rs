@@ -39,7 +39,7 @@ fn readers() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("out-finetune", finetune),
         ("out-knn", knn),
-        ("out-export", vec!["export", "whole", "--format", "timm", "--out", "out-export"]),
+        ("out-export", vec!["export", "whole", "--format", "safetensors", "--out", "out-export"]),
         ("out-analysis", vec!["analyse", "whole", "--images", "32", "--out", "out-analysis"]),
         ("out-compare", {
             vec!["compare", "tiny.toml", "--backends", "burn", "--steps", "4", "--out", "out-compare"]
@@ -150,7 +150,7 @@ fn nothing_is_lost_and_nothing_doubled() {
     let readers = readers();
     // What an undisturbed command gives.
     let exported = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("exported");
-    succeed(path, &["export", "whole", "--format", "timm", "--out", "export"]);
+    succeed(path, &["export", "whole", "--format", "safetensors", "--out", "export"]);
 
     let (mut number, mut step, mut finished) = (0, None, 0);
     for _ in 0..moments {

@@ -99,7 +99,7 @@ fn a_second_signal_ends_the_program_at_once() {
 fn an_evaluation_is_stopped_too() {
     let folder = folder();
     let path = folder.path();
-    let heads = ["eval.heads=[\"linear\"]", "head.linear.epochs=100000", "eval.every=0.01"];
+    let heads = ["eval.heads=[\"linear\"]", "head.linear.epochs=10000", "eval.every=0.01"];
     let child = endless(path, &heads);
     let log = path.join("run/checkpoints/step-000000000.safetensors");
     wait_for("the start", || log.exists());
@@ -118,7 +118,7 @@ fn an_evaluation_is_stopped_too() {
 fn outputs_that_take_no_more() {
     let folder = folder();
     let path = folder.path();
-    for args in [&["part", "list", "heads"][..], &["recipe", "list"], &["part", "show", "head", "knn"]] {
+    for args in [&["part", "list", "heads"][..], &["part", "list", "readers"], &["part", "show", "head", "knn"]] {
         let mut child = command(path, args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
