@@ -17,7 +17,7 @@ use crate::driver::{command, folder, stderr, succeed};
 use crate::signals::send;
 use crate::survival::last_tensors;
 
-const MOMENTS: u64 = 24;
+const MOMENTS: u64 = 48;
 const FEW: [&str; 4] = ["--train-images", "64", "--test-images", "64"];
 const TRAINING: [&str; 7] = [
     "tiny.toml",
@@ -50,8 +50,6 @@ fn readers() -> Vec<(&'static str, Vec<&'static str>)> {
 struct Storm<'a> {
     path: &'a Path,
     random: Philox,
-    /// How long a whole run takes.
-    whole: Duration,
     told: BTreeMap<String, usize>,
 }
 
@@ -66,10 +64,9 @@ impl Storm<'_> {
         command.spawn().expect("the driver starts")
     }
 
-    /// Ends a process after a while, unless it has ended.
-    fn end(&mut self, mut child: Child, what: &str) {
-        let most = self.whole.as_millis() as u64 * 5 / 4;
-        let pause = self.below(most.max(1));
+    /// Ends a process within the time that it takes undisturbed.
+    fn end(&mut self, mut child: Child, what: &str, undisturbed: Duration) {
+        let pause = self.below(undisturbed.as_millis().max(1) as u64);
         let started = Instant::now();
         let mut ended = false;
         while !ended && started.elapsed() < Duration::from_millis(pause) {
@@ -141,23 +138,26 @@ fn nothing_is_lost_and_nothing_doubled() {
     let seed = number("PALIMPSEST_KILLS_SEED").unwrap_or(1);
     let folder = folder();
     let path = folder.path();
-    let started = Instant::now();
-    succeed(path, &[&["pretrain"][..], &TRAINING, &["--out", "whole"]].concat());
+    let timed = |args: &[&str]| {
+        let started = Instant::now();
+        succeed(path, args);
+        started.elapsed()
+    };
+    let training = timed(&[&["pretrain"][..], &TRAINING, &["--out", "whole"]].concat());
     let random = Philox::new(seed, Stream::Head, 0, 0);
-    let mut storm = Storm { path, random, whole: started.elapsed(), told: BTreeMap::new() };
+    let mut storm = Storm { path, random, told: BTreeMap::new() };
     let whole = path.join("whole");
     let (tensors, lines) = (last_tensors(&whole), logged(&whole));
-    let readers = readers();
-    // What an undisturbed command gives.
     let exported = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("exported");
     succeed(path, &["export", "whole", "--format", "safetensors", "--out", "export"]);
+    let readers: Vec<_> = readers().into_iter().map(|(out, args)| (out, timed(&args), args)).collect();
 
     let (mut number, mut step, mut finished) = (0, None, 0);
     for _ in 0..moments {
         if storm.below(5) < 2 {
-            let (out, args) = &readers[storm.below(readers.len() as u64) as usize];
+            let (out, time, args) = &readers[storm.below(readers.len() as u64) as usize];
             let children: Vec<Child> = (0..1 + storm.below(3) / 2).map(|_| storm.start(args)).collect();
-            children.into_iter().for_each(|child| storm.end(child, out));
+            children.into_iter().for_each(|child| storm.end(child, out, *time));
             assert_eq!(check(&whole), Some(30));
             continue;
         }
@@ -169,7 +169,7 @@ fn nothing_is_lost_and_nothing_doubled() {
                 false => storm.start(&[&["pretrain"][..], &TRAINING, &["--out", &name]].concat()),
             })
             .collect();
-        children.into_iter().for_each(|child| storm.end(child, "training"));
+        children.into_iter().for_each(|child| storm.end(child, "training", training));
         let now = check(&run);
         assert!(now >= step, "{step:?}, then {now:?}");
         step = now;
@@ -186,7 +186,7 @@ fn nothing_is_lost_and_nothing_doubled() {
         assert!(last_tensors(&path.join(&name)) == tensors, "{name}: other weights");
         assert_eq!(logged(&path.join(&name)), lines);
     }
-    for (out, args) in &readers {
+    for (out, _, args) in &readers {
         succeed(path, args);
         assert_eq!(leavings(&path.join(out)), Vec::<PathBuf>::new(), "{out}");
     }
