@@ -138,7 +138,9 @@ fn same_file(_: &File, path: &Path) -> std::io::Result<bool> {
 /// Something there that is neither a file nor a link to one.
 pub fn check_regular(path: &Path) -> Result<()> {
     match fs::metadata(path) {
-        Ok(there) if !there.is_file() => Err(Error::user("is no regular file").at(path.display())),
+        Ok(there) if !there.is_file() => Err(Error::user("is no regular file")
+            .at(path.display())
+            .help("put a file in its place, or remove it")),
         _ => Ok(()),
     }
 }

@@ -123,7 +123,8 @@ fn a_start_that_is_not_finite_or_damaged_is_refused() {
     succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "1"]);
     let file = path.join("run/checkpoints/step-000000001.safetensors");
     let mut weights = Checkpoint::read(&file).expect("read");
-    let (name, tensor) = weights.tensors.iter_mut().find(|(name, _)| name.contains("blocks.1.")).expect("a block");
+    let (name, tensor) =
+        weights.tensors.iter_mut().find(|(name, _)| name.contains("blocks.1.")).expect("a block");
     let mut values = tensor.clone().into_f32();
     values[0] = f32::NAN;
     *tensor = HostTensor::f32(tensor.shape().clone(), values).expect("as many");

@@ -2,6 +2,7 @@
 //!
 //! `PALIMPSEST_KILLS` is the number of moments, `PALIMPSEST_KILLS_SEED` what they follow from.
 #![cfg(unix)]
+#![allow(clippy::print_stdout, reason = "tells the moments")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -71,7 +71,7 @@ fn an_ignored_signal_stays_ignored() {
 fn a_second_signal_ends_the_program_at_once() {
     let folder = folder();
     let path = folder.path();
-    let long = ["train.batch=8000", "encoder.dim=96", "encoder.depth=8", "corruption.ratio=0.1"];
+    let long = ["train.batch=8000", "train.accumulate=80", "encoder.dim=192", "encoder.depth=12"];
     let mut child = endless(path, &long);
     let checkpoint = path.join("run/checkpoints/step-000000000.safetensors");
     wait_for("the first checkpoint", || checkpoint.exists());
@@ -118,7 +118,9 @@ fn an_evaluation_is_stopped_too() {
 fn outputs_that_take_no_more() {
     let folder = folder();
     let path = folder.path();
-    for args in [&["part", "list", "heads"][..], &["part", "list", "readers"], &["part", "show", "head", "knn"]] {
+    for args in
+        [&["part", "list", "heads"][..], &["part", "list", "readers"], &["part", "show", "head", "knn"]]
+    {
         let mut child = command(path, args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
