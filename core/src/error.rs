@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told_with_what_fits_the_command() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = Error::io("out/model.safetensors", &full);
+        let again = "out/model.safetensors: the disk is full; free some space, then start the command again";
+        assert_eq!((error.to_string().as_str(), error.exit_status()), (again, 1));
+        let resumed = error.when_full(|| "resume it".to_owned()).to_string();
+        assert_eq!(resumed, "out/model.safetensors: the disk is full; resume it");
+        let other = Error::failure("a loss").help("lower it").when_full(|| "resume it".to_owned());
+        assert_eq!(other.to_string(), "a loss; lower it");
+    }
+
+    #[test]
     fn far_names_are_not_guessed() {
         assert_eq!(nearest("zebra", ["random", "block"]), None);
     }
