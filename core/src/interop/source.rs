@@ -1,7 +1,6 @@
 //! A file of weights: read whole, its layout told by its names.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -12,7 +11,7 @@ use super::export::FORMAT;
 use super::files::{locate, other_kind};
 use super::recognise::{Recognised, Tensors, recognise};
 use super::{Layout, recognise};
-use crate::stored::from_view;
+use crate::stored::{from_view, read, verify};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -54,9 +53,14 @@ impl Source {
         let mut tensors = BTreeMap::new();
         let mut format = String::new();
         for file in &files {
-            let data = fs::read(file).map_err(|e| Error::io(file, &e))?;
+            let mut data = read(file)?;
             sha.update(&data);
             let (more, its_format) = deserialize(file, &data)?;
+            if its_format == crate::train::CHECKPOINT_FORMAT && verify(&mut data) == Some(false) {
+                return Err(Error::user("is damaged: its bits don't match its checksum")
+                    .at(file.display())
+                    .help("give an older checkpoint"));
+            }
             tensors.extend(more);
             format = its_format;
         }
