@@ -17,10 +17,10 @@ pub mod recipe_data;
 pub mod spec;
 pub mod split;
 
-pub use formats::{image_list, label_png, mat5};
+pub use formats::{image_list, label_png, mat5, yaml};
 pub use pipeline::{
-    assemble, augment, decode, erasing, eval_loader, joint, loader, mixing, orientation, rand_augment,
-    source, transform,
+    assemble, augment, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
+    rand_augment, source, transform,
 };
 pub use readers::{
     cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,
@@ -35,7 +35,7 @@ pub use open::{open, open_detection, open_segmentation, open_with_notes};
 pub use palimpsest_targets::contact_sheet::{ContactSheet, Tile};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};
-pub use recipe_data::{DataSource, RecipeData};
+pub use recipe_data::{DataIdentity, DataSource, RecipeData};
 pub use scene::SceneSettings;
 pub use source::Images;
 pub use spec::DataSpec;

@@ -11,8 +11,9 @@ use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
 use palimpsest_targets::{DetectionData, SegmentationData};
+use sha2::{Digest, Sha256};
 
-use crate::augment::{Augment, Border, Crop, Filter};
+use crate::augment::{Augment, Border, Crop};
 use crate::class_agreement::{Relabel, agreed, listed};
 use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
@@ -30,6 +31,15 @@ use crate::transform::Transform;
 pub struct DataSource {
     settings: DataSettings,
     reader: Section,
+}
+
+/// Images by their number, names and labels; their pixels are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DataIdentity {
+    /// How many.
+    pub images: usize,
+    /// SHA-256 of their places below the data's path and their labels, in order.
+    pub list: String,
 }
 
 /// Both parts of data.
@@ -247,6 +257,21 @@ impl RecipeData {
         [self.trained.len(), self.parts.test.len()]
     }
 
+    /// What the training images are known by, so that a resumed run can tell whether they are still the same.
+    pub fn identity(&self) -> DataIdentity {
+        let part = &self.parts.train;
+        let root = self.source.spec().path.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut sha = Sha256::new();
+        for index in 0..part.len() {
+            let place = part.location(index);
+            // Where the whole lies decides nothing.
+            let place = place.strip_prefix(&root).unwrap_or(&place).trim_start_matches(['/', '\\']);
+            sha.update(format!("{place} {:?}\n", part.label(index)));
+        }
+        let list = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        DataIdentity { images: part.len(), list }
+    }
+
     /// Mean and deviation that pixels are normalised with, one for each channel.
     pub fn normalisation(&self) -> [Vec<f32>; 2] {
         self.source.normalisation()
@@ -261,7 +286,7 @@ impl RecipeData {
         let augment = Augment {
             crop: crop(settings)?,
             flip: if settings.flip { 0.5 } else { 0.0 },
-            filter: Filter::Bilinear,
+            filter: settings.filter,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
         let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
@@ -318,8 +343,8 @@ impl RecipeData {
     }
 
     fn middle(&self) -> Result<Transform> {
-        let size = self.source.settings.image_size;
-        self.source.transform(size, Augment::centre(size))
+        let DataSettings { image_size: size, filter, .. } = self.source.settings;
+        self.source.transform(size, Augment { filter, ..Augment::centre(size) })
     }
 }
 

@@ -77,6 +77,6 @@ impl DataSpec {
 
     /// How image files of at most `max_pixels` are decoded.
     pub fn decode(&self, max_pixels: u64) -> DecodeOptions {
-        DecodeOptions { channels: self.channels, max_pixels }
+        DecodeOptions { channels: self.channels, max_pixels, ..DecodeOptions::default() }
     }
 }

@@ -2,6 +2,8 @@
 
     python3 interop.py make FOLDER       models with random weights as those libraries save them, and what they
                                          compute: the golden files of tests/golden/interop
+    python3 interop.py pixels FOLDER...  the largest difference between the pixels that an export's processor makes of
+                                         FOLDER/images.safetensors and those in it
     python3 interop.py load FOLDER...    loads what `export` wrote into FOLDER (strictly) and prints the largest
                                          difference between its answers and those in FOLDER/answers.safetensors
 """
@@ -15,9 +17,13 @@ import timm
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+import numpy
+from PIL import Image
 from timm.layers import resample_abs_pos_embed
+from timm.models.beit import Beit
 from timm.models.vision_transformer import VisionTransformer
-from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
+from transformers import (AutoImageProcessor, BeitConfig, BeitModel, Dinov2Config, Dinov2Model, ViTConfig, ViTMAEConfig,
+                          ViTMAEForPreTraining, ViTModel)
 
 import reference
 
@@ -113,10 +119,49 @@ def make(folder):
         table = torch.randn(1, 1 + 36, 4)
         grids = {f"{h}x{w}": resample_abs_pos_embed(table, [h, w]) for h, w in [(6, 6), (9, 9), (4, 4), (3, 5), (14, 14)]}
         save_file(contiguous({"table": table, **grids}), folder / "positions.safetensors")
+        make_others(folder, images, sizes, hf)
     for extra in ("hf", "hf-mae"):
         for file in (folder / extra).iterdir():
             file.unlink()
         (folder / extra).rmdir()
+
+
+def make_others(folder, images, sizes, hf):
+    """Encoders under other names, with a bias of relative positions, or with fewer positions."""
+    torch.manual_seed(1)
+    gains = dict(layerscale_value=0.1)
+    beit = dict(layer_scale_init_value=0.1, use_shared_relative_position_bias=True, use_absolute_position_embeddings=False,
+                use_mean_pooling=False)
+    for name, model in [
+        ("timm-beit", Beit(**sizes, init_values=0.1, use_abs_pos_emb=False, use_shared_rel_pos_bias=True, use_fc_norm=False)),
+        ("timm-deit3", VisionTransformer(**sizes, init_values=0.1, no_embed_class=True)),
+        ("timm-no-bias", VisionTransformer(**sizes, qkv_bias=False)),
+        ("hf-dinov2", Dinov2Model(Dinov2Config(**hf, **gains))),
+        ("hf-beit", BeitModel(BeitConfig(**hf, **beit), add_pooling_layer=False)),
+    ]:
+        model = lively(model)
+        if name.startswith("timm"):
+            features, tensors = model.forward_features(images), model.state_dict()
+        else:
+            model.save_pretrained(folder / name)
+            features, tensors = model(images).last_hidden_state, load_file(folder / name / "model.safetensors")
+            for file in (folder / name).iterdir():
+                file.unlink()
+            (folder / name).rmdir()
+        save_file(contiguous(tensors), folder / f"{name}.safetensors", {"format": "pt"})
+        save_file(contiguous({"images": images, "features": features}), folder / f"{name}.answers.safetensors")
+
+
+def pixels(folder):
+    processor = AutoImageProcessor.from_pretrained(folder)
+    data = load_file(folder / "images.safetensors")
+    out = {}
+    for name in sorted(n for n in data if n.startswith("image")):
+        image = data[name].numpy().astype(numpy.uint8)
+        image = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        theirs = processor(image, return_tensors="pt").pixel_values[0]
+        out[name] = worst(theirs, data[name.replace("image", "pixels")])
+    return out
 
 
 def strict(kind, folder):
@@ -171,5 +216,7 @@ def load(folder):
 with torch.no_grad():
     if sys.argv[1] == "make":
         make(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "pixels":
+        print(json.dumps([pixels(pathlib.Path(folder)) for folder in sys.argv[2:]]))
     else:
         print(json.dumps([load(pathlib.Path(folder)) for folder in sys.argv[2:]]))

@@ -1,5 +1,7 @@
 //! Heads on frozen features of a run's encoder.
 
+use std::sync::atomic::AtomicBool;
+
 use palimpsest_core::data::Split;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
 use palimpsest_core::head::{Class, FrozenEval, LabelledSplits, broken_messages};
@@ -42,7 +44,7 @@ pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled>
     let seed = trainer.recipe.run.seed;
     let draw = Draw { seed, limits: [eval.train_images, eval.test_images], ..Draw::default() };
     let splits = data.labelled(&draw)?;
-    task(trainer, &trainer.evaluated_params(), &*splits, seed)?;
+    task(trainer, &trainer.evaluated_params(), &*splits, seed, &AtomicBool::new(false))?;
     Ok(Labelled { splits: Some(splits), note: None })
 }
 
@@ -59,9 +61,10 @@ pub(crate) fn evaluate(
     params: &Params,
     data: &dyn LabelledSplits<Class>,
     heads: &[(String, Section)],
-    mut warn: impl FnMut(&str),
+    interrupted: &AtomicBool,
+    warn: &mut dyn FnMut(&str),
 ) -> Result<Value> {
-    let task = task(trainer, params, data, trainer.recipe.run.seed)?;
+    let task = task(trainer, params, data, trainer.recipe.run.seed, interrupted)?;
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
@@ -83,10 +86,12 @@ pub(crate) fn task<'a>(
     params: &'a Params,
     data: &'a dyn LabelledSplits<Class>,
     seed: u64,
+    interrupted: &'a AtomicBool,
 ) -> Result<FrozenEval<'a>> {
     let pooling: Pooling =
         trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
-    FrozenEval::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
+    let blocks = trainer.recipe.eval.blocks;
+    Ok(FrozenEval::new(&*trainer.model.encoder, params, data, pooling, blocks, seed)?.until(interrupted))
 }
 
 /// What is told of the broken files that were met.

@@ -22,6 +22,7 @@ mod plugins;
 mod progress;
 mod recipes;
 mod report;
+mod room;
 mod sample_sheet;
 mod session;
 mod synthetic;
@@ -41,7 +42,7 @@ pub fn main() -> ExitCode {
         cli::Command::Plugin(_) => plugins::name(cli.plugins),
         _ => plugins::install(cli.plugins),
     };
-    match installed.and_then(|()| commands::dispatch(cli.command)) {
+    match installed.and_then(|()| commands::dispatch(cli.command)).and_then(|()| output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

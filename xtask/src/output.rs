@@ -1,16 +1,23 @@
 //! What goes to the terminal: results to standard output, everything else to standard error.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
-
 use std::borrow::Cow;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
-use palimpsest_core::Error;
+use palimpsest_core::{Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// Why standard output takes no more.
+static FAILED: OnceLock<std::io::Error> = OnceLock::new();
+
 /// A line of a result.
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    if FAILED.get().is_none()
+        && let Err(e) = writeln!(std::io::stdout().lock(), "{text}")
+    {
+        let _ = FAILED.set(e);
+    }
 }
 
 /// A result as a line of JSON. Numbers have twelve digits that count: more are an accident of binary fractions.
@@ -31,9 +38,23 @@ pub(crate) fn rounded(value: Value) -> Value {
     }
 }
 
-/// A line for the user that is no result.
+/// Whether all results were taken. A reader that wanted no more, such as `head`, is no mistake.
+///
+/// # Errors
+/// Standard output is a file on a full disk, or the like.
+pub(crate) fn finish() -> Result<()> {
+    if let Err(e) = std::io::stdout().flush() {
+        let _ = FAILED.set(e);
+    }
+    match FAILED.get() {
+        Some(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
+}
+
+/// A line for the user that is no result. A closed standard error is no reason to stop.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Says how a command is spelt now.
@@ -43,7 +64,7 @@ pub(crate) fn renamed(old: &str, new: &str) {
 
 /// An error, as one sentence.
 pub(crate) fn error(error: &Error) {
-    eprintln!("error: {error}");
+    note(&format!("error: {error}"));
 }
 
 /// A table with aligned columns. In a terminal cells that are too long for its width are cut; elsewhere they are whole.

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Architecture, Layout};
+use crate::encoder::PositionKind;
 use crate::geometry::Geometry;
-use crate::recipe::Recipe;
+use crate::recipe::{Filter, Recipe};
 
 /// The files beside the weights.
 pub(super) fn files(
@@ -14,7 +15,7 @@ pub(super) fn files(
 ) -> Vec<(&'static str, Value)> {
     match layout {
         Layout::Own | Layout::Mae => vec![],
-        Layout::Timm => vec![("config.json", timm(recipe, architecture))],
+        Layout::Timm | Layout::Beit => vec![("config.json", timm(recipe, architecture, layout))],
         Layout::HfVit | Layout::HfMae => vec![
             ("config.json", hugging_face(recipe, architecture, layout)),
             ("preprocessor_config.json", preprocessor(recipe)),
@@ -23,41 +24,52 @@ pub(super) fn files(
 }
 
 /// timm's `config.json`; `timm.create_model("local-dir:FOLDER")` reads it.
-fn timm(recipe: &Recipe, architecture: &Architecture) -> Value {
+fn timm(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
     let Geometry { channels, height, width, patch, prefix, dim, depth, heads } = architecture.geometry;
     // `model_args` has every size; the name only has to be one that timm knows.
-    let name = match (dim, depth, heads) {
-        (192, 12, 3) => "vit_tiny_patch16_224",
-        (384, 12, 6) => "vit_small_patch16_224",
-        (1024, 24, 16) => "vit_large_patch16_224",
-        (1280, 32, 16) => "vit_huge_patch14_224",
+    let name = match (layout, dim, depth, heads) {
+        (Layout::Beit, 1024, 24, 16) => "beit_large_patch16_224",
+        (Layout::Beit, ..) => "beit_base_patch16_224",
+        (_, 192, 12, 3) => "vit_tiny_patch16_224",
+        (_, 384, 12, 6) => "vit_small_patch16_224",
+        (_, 1024, 24, 16) => "vit_large_patch16_224",
+        (_, 1280, 32, 16) => "vit_huge_patch14_224",
         _ => "vit_base_patch16_224",
     };
     let [mean, std] = normalisation(recipe);
     let pool = if recipe.eval.features == "class" && prefix > 0 { "token" } else { "avg" };
+    let gains = architecture.layer_scale.then_some(1.0);
+    let mut arguments = json!({
+        "img_size": [height, width],
+        "patch_size": patch,
+        "in_chans": channels,
+        "embed_dim": dim,
+        "depth": depth,
+        "num_heads": heads,
+        "mlp_ratio": mlp_ratio(dim, architecture.hidden),
+        "global_pool": pool,
+        "init_values": gains,
+    });
+    // The final norm comes before pooling, as here.
+    if layout == Layout::Beit {
+        arguments["use_fc_norm"] = json!(false);
+        arguments["use_abs_pos_emb"] = json!(architecture.position != PositionKind::None);
+        arguments["use_rel_pos_bias"] = json!(false);
+        arguments["use_shared_rel_pos_bias"] = json!(true);
+    } else {
+        arguments["class_token"] = json!(prefix > 0);
+        arguments["fc_norm"] = json!(false);
+    }
     json!({
         "architecture": name,
         "num_classes": 0,
         "num_features": dim,
         "global_pool": pool,
-        "model_args": {
-            "img_size": [height, width],
-            "patch_size": patch,
-            "in_chans": channels,
-            "embed_dim": dim,
-            "depth": depth,
-            "num_heads": heads,
-            "mlp_ratio": mlp_ratio(dim, architecture.hidden),
-            "class_token": prefix > 0,
-            "global_pool": pool,
-            "init_values": architecture.layer_scale.then_some(1.0),
-            // The final norm comes before pooling, as here.
-            "fc_norm": false,
-        },
+        "model_args": arguments,
         "pretrained_cfg": {
             "input_size": [channels, height, width],
             "fixed_input_size": true,
-            "interpolation": "bilinear",
+            "interpolation": if recipe.data.filter == Filter::Bicubic { "bicubic" } else { "bilinear" },
             "crop_pct": 1.0,
             "mean": mean,
             "std": std,
@@ -109,14 +121,20 @@ fn hugging_face(recipe: &Recipe, architecture: &Architecture, layout: Layout) ->
     config
 }
 
+/// The squares that our evaluation takes: the shorter side resized, the middle cut out. Of the classes that read such
+/// settings in all versions of transformers, this is the one that DINOv2 has.
 fn preprocessor(recipe: &Recipe) -> Value {
     let side = recipe.data.image_size;
     let [mean, std] = normalisation(recipe);
     json!({
-        "image_processor_type": "ViTImageProcessor",
+        "image_processor_type": "BitImageProcessor",
+        "do_convert_rgb": recipe.data.channels == 3,
         "do_resize": true,
-        "size": { "height": side, "width": side },
-        "resample": 2,
+        "size": { "shortest_edge": side },
+        // Pillow's numbers of the filters.
+        "resample": if recipe.data.filter == Filter::Bicubic { 3 } else { 2 },
+        "do_center_crop": true,
+        "crop_size": { "height": side, "width": side },
         "do_rescale": true,
         "rescale_factor": 1.0 / 255.0,
         "do_normalize": true,

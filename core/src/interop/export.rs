@@ -21,6 +21,8 @@ pub(super) const FORMAT: &str = "palimpsest-weights-1";
 /// Weights ready to be written.
 #[derive(Debug, Clone)]
 pub struct Exported {
+    /// Whose names they have.
+    pub layout: Layout,
     /// Tensors by name, in the layout's shapes, as 32-bit floats.
     pub tensors: Vec<(String, HostTensor)>,
     /// The header's metadata.
@@ -42,9 +44,10 @@ pub fn export(recipe: &Recipe, model: &Model, values: &[HostTensor], layout: Lay
             ("recipe".to_owned(), recipe.to_toml()),
         ]);
         let tensors = named.map(|(spec, value)| (spec.name.clone(), value.clone())).collect();
-        return Ok(Exported { tensors, metadata, files: vec![] });
+        return Ok(Exported { layout, tensors, metadata, files: vec![] });
     }
     let architecture = Architecture::of(recipe, model)?;
+    let layout = layout.for_encoder(&architecture);
     if let Some((what, settings)) = layout.lacks(&architecture) {
         return Err(Error::user(format!("{} has no place for {what}", layout.owner()))
             .help(format!("use --format safetensors, or train with {settings}")));
@@ -74,7 +77,7 @@ pub fn export(recipe: &Recipe, model: &Model, values: &[HostTensor], layout: Lay
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     // What transformers and timm expect of a file that PyTorch wrote.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    Ok(Exported { tensors, metadata, files: config::files(recipe, &architecture, layout) })
+    Ok(Exported { layout, tensors, metadata, files: config::files(recipe, &architecture, layout) })
 }
 
 impl Exported {

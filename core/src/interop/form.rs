@@ -12,6 +12,9 @@ pub(super) enum Form {
     Kernel { channels: usize, patch: usize },
     /// Queries, keys and values [3 D, ..] as three tensors [D, ..].
     Thirds,
+    /// The bias of queries, keys and values [3 D] as those of queries and values [D]. A bias of the keys adds the same to
+    /// all logits of a query, so nothing is lost without it.
+    QueryAndValue,
     /// Rows of a patch in (channel, row, column) order as rows in (row, column, channel) order, as MAE
     /// takes images apart.
     PixelRows { channels: usize, patch: usize },
@@ -23,10 +26,10 @@ impl Form {
         match self {
             Self::Same | Self::PixelRows { .. } => vec![own.clone()],
             Self::Kernel { channels, patch } => vec![Shape::from([own[0], channels, patch, patch])],
-            Self::Thirds => {
+            Self::Thirds | Self::QueryAndValue => {
                 let mut dims = own.to_vec();
                 dims[0] /= 3;
-                vec![Shape::from(dims); 3]
+                vec![Shape::from(dims); if self == Self::Thirds { 3 } else { 2 }]
             }
         }
     }
@@ -39,6 +42,11 @@ impl Form {
             Self::PixelRows { channels, patch } => {
                 let rows = permuted_rows(&values, own.shape()[0], &pixel_order(channels, patch));
                 Ok(vec![HostTensor::f32(own.shape().clone(), rows)?])
+            }
+            Self::QueryAndValue => {
+                let size = values.len() / 3;
+                let outer = [&values[..size], &values[2 * size..]];
+                shapes.into_iter().zip(outer).map(|(s, v)| HostTensor::f32(s, v.to_vec())).collect()
             }
             Self::Same | Self::Kernel { .. } | Self::Thirds => {
                 let size = values.len() / shapes.len();
@@ -53,7 +61,11 @@ impl Form {
 
     /// Our parameter of shape `own`, from what is stored elsewhere in the shapes of [`Form::shapes`].
     pub(super) fn put_together(self, own: &Shape, stored: Vec<HostTensor>) -> Result<HostTensor> {
-        let values: Vec<f32> = stored.into_iter().flat_map(HostTensor::into_f32).collect();
+        let mut values: Vec<f32> = stored.into_iter().flat_map(HostTensor::into_f32).collect();
+        if self == Self::QueryAndValue {
+            let size = values.len() / 2;
+            values.splice(size..size, std::iter::repeat_n(0.0, size));
+        }
         if values.len() != own.count() {
             return Err(Error::failure(format!("{} values for shape {own}", values.len())));
         }
@@ -64,7 +76,7 @@ impl Form {
                 order.iter().enumerate().for_each(|(row, &from)| back[from] = row);
                 permuted_rows(&values, own[0], &back)
             }
-            Self::Same | Self::Kernel { .. } | Self::Thirds => values,
+            Self::Same | Self::Kernel { .. } | Self::Thirds | Self::QueryAndValue => values,
         };
         HostTensor::f32(own.clone(), values)
     }
@@ -102,6 +114,15 @@ mod tests {
             assert_eq!(stored.iter().map(|t| t.shape().clone()).collect::<Vec<_>>(), form.shapes(&shape));
             assert_eq!(form.put_together(&shape, stored).expect("put together"), own, "{form:?}");
         }
+    }
+
+    #[test]
+    fn a_bias_of_keys_is_left_out() {
+        let own = HostTensor::f32([6], (1..=6).map(|v| v as f32).collect()).expect("it fits");
+        let stored = Form::QueryAndValue.take_apart(&own).expect("taken apart");
+        assert_eq!(stored.iter().map(|t| t.clone().into_f32()).collect::<Vec<_>>(), [[1.0, 2.0], [5.0, 6.0]]);
+        let back = Form::QueryAndValue.put_together(own.shape(), stored).expect("put together");
+        assert_eq!(back.into_f32(), [1.0, 2.0, 0.0, 0.0, 5.0, 6.0]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Layout {
     Own,
     /// timm's `VisionTransformer` (`vit_*`): the encoder.
     Timm,
+    /// timm's `Beit` (`beit_*`), with one relative position bias for all blocks: the encoder.
+    Beit,
     /// Hugging Face's `ViTModel`: the encoder.
     HfVit,
     /// Hugging Face's `ViTMAEForPreTraining`: encoder and decoder.
@@ -24,14 +26,14 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// All of them.
+    /// Those that a command line names.
     pub const ALL: [Self; 5] = [Self::Own, Self::Timm, Self::HfVit, Self::HfMae, Self::Mae];
 
     /// The name on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Own => "safetensors",
-            Self::Timm => "timm",
+            Self::Timm | Self::Beit => "timm",
             Self::HfVit => "hf",
             Self::HfMae => "hf-mae",
             Self::Mae => "mae",
@@ -43,6 +45,7 @@ impl Layout {
         match self {
             Self::Own => "this program",
             Self::Timm => "timm's vit_*",
+            Self::Beit => "timm's beit_*",
             Self::HfVit => "Hugging Face's ViTModel",
             Self::HfMae => "Hugging Face's ViTMAEForPreTraining",
             Self::Mae => "the original MAE checkpoint",
@@ -54,20 +57,24 @@ impl Layout {
         matches!(self, Self::HfMae | Self::Mae)
     }
 
+    /// The layout for this encoder: timm has encoders with a relative position bias as another model.
+    pub(super) fn for_encoder(self, architecture: &Architecture) -> Self {
+        if self == Self::Timm && architecture.relative_bias { Self::Beit } else { self }
+    }
+
     /// What the encoder has that the layout has no place for, and the settings without it.
     pub(super) fn lacks(self, architecture: &Architecture) -> Option<(&'static str, &'static str)> {
-        let foreign = self != Self::Own;
-        let hugging_face_or_mae = foreign && self != Self::Timm;
-        if foreign && architecture.relative_bias {
+        let hugging_face_or_mae = matches!(self, Self::HfVit | Self::HfMae | Self::Mae);
+        if hugging_face_or_mae && architecture.relative_bias {
             return Some(("a relative position bias", "encoder.relative_bias=false encoder.position=sincos"));
         }
-        if foreign && architecture.position == PositionKind::None {
+        if self != Self::Beit && architecture.position == PositionKind::None {
             return Some(("an encoder without absolute positions", "encoder.position=sincos"));
         }
         if hugging_face_or_mae && architecture.layer_scale {
             return Some(("LayerScale", "encoder.layer_scale=0"));
         }
-        if hugging_face_or_mae && architecture.geometry.prefix == 0 {
+        if self != Self::Timm && architecture.geometry.prefix == 0 {
             return Some(("an encoder without a class token", "encoder.class_token=true"));
         }
         None

@@ -1,5 +1,5 @@
 //! What each layout calls the parameters of an encoder and a decoder. Sources: timm's
-//! `vision_transformer.py`, Hugging Face's `modeling_vit.py` and `modeling_vit_mae.py` as their published
+//! `vision_transformer.py` and `beit.py`, Hugging Face's `modeling_vit.py` and `modeling_vit_mae.py` as their published
 //! files name things, and `models_mae.py` of the MAE repository.
 
 use super::form::Form;
@@ -45,6 +45,13 @@ impl Own {
     }
 }
 
+impl Entry {
+    /// Whether it is the bias of the projection to queries, keys and values, which some encoders have none of.
+    pub(super) fn is_qkv_bias(&self) -> bool {
+        self.own.name().is_some_and(|name| name.ends_with(".attn.qkv.bias"))
+    }
+}
+
 /// Every parameter that the layout stores of this architecture.
 pub(super) fn entries(layout: Layout, architecture: &Architecture) -> Vec<Entry> {
     let mut list = encoder(layout, architecture);
@@ -71,7 +78,7 @@ fn encoder(layout: Layout, architecture: &Architecture) -> Vec<Entry> {
     let part = Part::Encoder;
     let kernel = Form::Kernel { channels: geometry.channels, patch: geometry.patch };
     let (embeddings, patches, cls, positions, norm) = match layout {
-        Layout::Own | Layout::Timm | Layout::Mae => {
+        Layout::Own | Layout::Timm | Layout::Beit | Layout::Mae => {
             (String::new(), "patch_embed.proj", "cls_token", "pos_embed", "norm".to_owned())
         }
         Layout::HfVit | Layout::HfMae => {
@@ -99,17 +106,37 @@ fn encoder(layout: Layout, architecture: &Architecture) -> Vec<Entry> {
     list.extend(layer(part, "patch_embed.proj", &format!("{embeddings}{patches}"), [kernel, Form::Same]));
     for i in 0..geometry.depth {
         let own = format!("blocks.{i}");
-        if matches!(layout, Layout::HfVit | Layout::HfMae) {
-            list.extend(hf_block(part, &own, &format!("{}encoder.layer.{i}", hf_prefix(layout))));
-        } else {
-            list.extend(timm_block(part, &own, &own));
-        }
+        let (theirs, gains) = match layout {
+            Layout::HfVit | Layout::HfMae => {
+                let theirs = format!("{}encoder.layer.{i}", hf_prefix(layout));
+                list.extend(hf_block(part, &own, &theirs));
+                // ViTModel has none; these are Dinov2Model's.
+                (theirs, ["layer_scale1.lambda1", "layer_scale2.lambda1"])
+            }
+            Layout::Beit => {
+                list.extend(beit_block(part, &own));
+                (own.clone(), ["gamma_1", "gamma_2"])
+            }
+            Layout::Own | Layout::Timm | Layout::Mae => {
+                list.extend(timm_block(part, &own, &own));
+                (own.clone(), ["ls1.gamma", "ls2.gamma"])
+            }
+        };
         if architecture.layer_scale {
-            list.extend(["ls1", "ls2"].map(|gain| {
-                let name = format!("{own}.{gain}.gamma");
-                entry(part, name.clone(), name, Form::Same)
+            list.extend(["ls1", "ls2"].iter().zip(gains).map(|(gain, name)| {
+                entry(part, format!("{own}.{gain}.gamma"), format!("{theirs}.{name}"), Form::Same)
             }));
         }
+    }
+    if architecture.relative_bias {
+        let own = "rel_pos_bias.relative_position_bias_table";
+        let theirs = match layout {
+            Layout::HfVit | Layout::HfMae => {
+                format!("{}encoder.relative_position_bias.relative_position_bias_table", hf_prefix(layout))
+            }
+            _ => own.to_owned(),
+        };
+        list.push(entry(part, own, theirs, Form::Same));
     }
     list.extend(layer(part, "norm", &norm, PLAIN));
     list
@@ -131,6 +158,17 @@ fn timm_block(part: Part, own: &str, theirs: &str) -> Vec<Entry> {
         .iter()
         .flat_map(|name| layer(part, &format!("{own}.{name}"), &format!("{theirs}.{name}"), PLAIN))
         .collect()
+}
+
+/// A block under the names of timm's `Beit`, whose keys have no bias.
+fn beit_block(part: Part, name: &str) -> Vec<Entry> {
+    let bias = format!("{name}.attn.qkv.bias");
+    let mut list = timm_block(part, name, name);
+    for entry in list.iter_mut().filter(|entry| entry.theirs[0] == bias) {
+        entry.theirs = ["q_bias", "v_bias"].map(|what| format!("{name}.attn.{what}")).into();
+        entry.form = Form::QueryAndValue;
+    }
+    list
 }
 
 /// A block under Hugging Face's names, with queries, keys and values apart.

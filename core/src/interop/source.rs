@@ -1,120 +1,106 @@
 //! A file of weights: read whole, its layout told by its names.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Layout;
 use super::export::FORMAT;
-use crate::stored::from_view;
+use super::files::{locate, other_kind};
+use super::recognise::{Recognised, Tensors, recognise};
+use super::{Layout, recognise};
+use crate::stored::{from_view, read, verify};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
 /// Weights as a file holds them.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The file.
+    /// The file, or the index of its shards.
     pub path: PathBuf,
     /// Whose names it has.
     pub layout: Layout,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or of its shards one after the other.
     pub sha256: String,
-    /// The tensors by name.
+    /// The tensors by name, without a prefix that stood before the layout's names.
     pub tensors: BTreeMap<String, HostTensor>,
+    /// What the user may want to know of the names, one sentence each.
+    pub notes: Vec<String>,
+    /// What the weights don't tell, where a `config.json` lies beside them.
+    pub(super) config: Config,
+}
+
+/// What Hugging Face's or timm's `config.json` says of an encoder that its weights don't.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Config {
+    /// Attention heads.
+    pub(super) heads: Option<usize>,
+    /// The activation, by Hugging Face's name.
+    pub(super) activation: Option<String>,
 }
 
 impl Source {
-    /// Reads a safetensors file: an export, a checkpoint of this program, or what timm, Hugging Face
-    /// or MAE published.
+    /// Reads weights: an export, a checkpoint or a run of this program, or what timm, Hugging Face or MAE published,
+    /// as a safetensors file, its folder, or the index of its shards.
     ///
     /// # Errors
     /// A file that is missing, damaged, no safetensors file, or of no known layout.
     pub fn read(path: &Path) -> Result<Self> {
-        let data = fs::read(path).map_err(|e| Error::io(path, &e))?;
-        let refuse = |why: &str, help: &str| Err(Error::user(why).at(path.display()).help(help));
-        // Files of torch.save are zip archives, or pickles in files from before 2020.
-        if data.starts_with(b"PK\x03\x04") || data.starts_with(b"\x80\x02") {
-            return refuse("is a PyTorch file, which can run code when it is read", CONVERT);
-        }
-        let Ok(file) = SafeTensors::deserialize(&data) else {
-            return refuse("is no safetensors file, or a damaged one", "give a whole .safetensors file");
-        };
+        let files = locate(path)?;
+        let mut sha = Sha256::new();
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.iter() {
-            let tensor = from_view(&view).map_err(|e| e.at(name).at(path.display()))?;
-            tensors.insert(name.to_owned(), tensor);
+        let mut format = String::new();
+        for file in &files {
+            let mut data = read(file)?;
+            sha.update(&data);
+            let (more, its_format) = deserialize(file, &data)?;
+            if its_format == crate::train::CHECKPOINT_FORMAT && verify(&mut data) == Some(false) {
+                return Err(Error::user("is damaged: its bits don't match its checksum")
+                    .at(file.display())
+                    .help("give an older checkpoint"));
+            }
+            tensors.extend(more);
+            format = its_format;
         }
-        let metadata = SafeTensors::read_metadata(&data).ok().and_then(|(_, m)| m.metadata().clone());
-        let format = metadata.and_then(|mut metadata| metadata.remove("format")).unwrap_or_default();
-        let (layout, tensors) = match format.as_str() {
-            FORMAT => (Layout::Own, tensors),
-            crate::train::CHECKPOINT_FORMAT => (Layout::Own, stripped(tensors, "model.")),
-            _ => foreign(tensors).map_err(|e| e.at(path.display()))?,
+        let sha256 = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (path, config) = match files.as_slice() {
+            [file] => (file.clone(), Config::beside(file)),
+            _ => (path.to_owned(), files.first().map(|file| Config::beside(file)).unwrap_or_default()),
         };
-        let sha256 = Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { path: path.to_owned(), layout, sha256, tensors })
-    }
-}
-
-const CONVERT: &str = "convert it first, in Python: safetensors.torch.save_file(torch.load(FILE, \
-    map_location='cpu', weights_only=True)['model'], 'model.safetensors')";
-
-type Tensors = BTreeMap<String, HostTensor>;
-
-/// The layout of another library's file, and its tensors under that library's published names.
-fn foreign(tensors: Tensors) -> Result<(Layout, Tensors)> {
-    let has = |part: &str| tensors.keys().any(|name| name.contains(part));
-    if has("embeddings.patch_embeddings.") {
-        let decoder = tensors.keys().any(|name| name.starts_with("decoder."));
-        let tensors: Tensors = tensors.into_iter().map(|(name, t)| (published(&name), t)).collect();
-        return if decoder {
-            Ok((Layout::HfMae, tensors))
-        } else {
-            // A model with a head on top has its encoder under `vit.`.
-            let tensors = tensors.into_iter();
-            let bare = |(name, t): (String, HostTensor)| (name.trim_start_matches("vit.").to_owned(), t);
-            Ok((Layout::HfVit, tensors.map(bare).collect()))
+        let Recognised { layout, tensors, notes } = match format.as_str() {
+            FORMAT => Recognised::own(tensors),
+            crate::train::CHECKPOINT_FORMAT => Recognised::own(recognise::stripped(tensors, "model.")),
+            _ => recognise(tensors).map_err(|e| e.at(path.display()))?,
         };
-    }
-    if has("decoder_embed.") || has("decoder_blocks.") {
-        return Ok((Layout::Mae, tensors));
-    }
-    if has("patch_embed.proj.") {
-        return Ok((Layout::Timm, tensors));
-    }
-    let first: Vec<String> = tensors.keys().take(3).map(|name| format!("`{name}`")).collect();
-    Err(Error::user(format!("has names of no layout that is known ({})", first.join(", ")))
-        .help("give weights of a vision transformer as timm, Hugging Face or MAE name them"))
-}
-
-/// A name of Hugging Face's as its published files have it: version 5 names modules anew in memory, and
-/// where a file was written from a `state_dict()` its names are those.
-fn published(name: &str) -> String {
-    const RENAMED: [(&str, &str); 9] = [
-        ("decoder.decoder_encoder.layer.", "decoder.decoder_layers."),
-        (".attention.q_proj.", ".attention.attention.query."),
-        (".attention.k_proj.", ".attention.attention.key."),
-        (".attention.v_proj.", ".attention.attention.value."),
-        (".attention.o_proj.", ".attention.output.dense."),
-        (".mlp.fc1.", ".intermediate.dense."),
-        (".mlp.fc2.", ".output.dense."),
-        ("vit.layers.", "vit.encoder.layer."),
-        ("decoder.layers.", "decoder.decoder_layers."),
-    ];
-    let mut name = name.to_owned();
-    for (new, old) in RENAMED {
-        name = name.replace(new, old);
-    }
-    match name.strip_prefix("layers.") {
-        Some(rest) => format!("encoder.layer.{rest}"),
-        None => name,
+        Ok(Self { path, layout, sha256, tensors, notes, config })
     }
 }
 
-/// Tensors under a prefix, without it.
-fn stripped(tensors: Tensors, prefix: &str) -> Tensors {
-    tensors.into_iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t))).collect()
+/// The tensors of a safetensors file, and the format that its header names.
+fn deserialize(path: &Path, data: &[u8]) -> Result<(Tensors, String)> {
+    let Ok(file) = SafeTensors::deserialize(data) else { return Err(other_kind(path, data)) };
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        let tensor = from_view(&view).map_err(|e| e.at(name).at(path.display()))?;
+        tensors.insert(name.to_owned(), tensor);
+    }
+    let metadata = SafeTensors::read_metadata(data).ok().and_then(|(_, m)| m.metadata().clone());
+    let format = metadata.and_then(|mut metadata| metadata.remove("format")).unwrap_or_default();
+    Ok((tensors, format))
+}
+
+impl Config {
+    /// What the `config.json` of a model's folder says; nothing where there is none.
+    fn beside(file: &Path) -> Self {
+        let text = std::fs::read_to_string(file.with_file_name("config.json")).unwrap_or_default();
+        let Ok(json) = serde_json::from_str::<Value>(&text) else { return Self::default() };
+        let heads = json.get("num_attention_heads").or_else(|| json.get("model_args")?.get("num_heads"));
+        let activation = json.get("hidden_act").and_then(Value::as_str);
+        Self {
+            heads: heads.and_then(Value::as_u64).map(|heads| heads as usize),
+            activation: activation.map(str::to_owned),
+        }
+    }
 }

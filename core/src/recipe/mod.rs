@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, head_presets, presets};
 pub use schema::{
-    DataSettings, EvalSettings, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
+    DataSettings, EvalSettings, Filter, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
     ScheduleSettings, TrainSettings,
 };
 
@@ -36,10 +36,10 @@ crate::settings! {
         seed: u64 = 0;
         /// f32, or bf16 for matrix products and attention over f32 weights.
         precision: Precision = Precision::F32;
-        /// A file of weights to start from, in place of the seed's: an export or a checkpoint of this program, or
-        /// what timm, Hugging Face or MAE published (.safetensors).
+        /// Weights to start from, in place of the seed's: an export, a checkpoint or a run of this program, or what timm,
+        /// Hugging Face or MAE published; a .safetensors file, its folder, or the index of its shards.
         init_from: String = String::new();
-        /// SHA-256 of that file; filled in where it is read, and compared where it is given.
+        /// SHA-256 of those weights; filled in where it is read, and compared where it is given.
         init_sha256: String = String::new();
         /// Positions of that file for another grid of patches: exact refuses them, resample fits them.
         init_positions: InitPositions = InitPositions::Exact;
@@ -270,6 +270,17 @@ impl Recipe {
         sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What has changed since a resolved recipe, as TOML.
+    pub fn changes_since(&self, before: &str) -> Changes {
+        let before: toml::Table = before.parse().unwrap_or_default();
+        let may = |change: &String| {
+            let key = change.split_once(": ").map_or("", |(key, _)| key);
+            CHANGED_ON_RESUME.contains(&key)
+        };
+        let (allowed, refused) = Self::difference(&before, &self.table).into_iter().partition(may);
+        Changes { allowed, refused }
+    }
+
     /// The keys that decide the weights and differ between two resolved recipes, as
     /// `key: before -> after`.
     pub fn difference(before: &toml::Table, after: &toml::Table) -> Vec<String> {
@@ -326,6 +337,18 @@ pub(crate) fn unknown_key(key: &str, known: &[&str], elsewhere: &[String]) -> Er
     let keys: Vec<String> = elsewhere.iter().take(3).map(|key| format!("`{key}`")).collect();
     Error::user(format!("unknown key `{key}`")).help(format!("did you mean {}?", keys.join(" or ")))
 }
+
+/// What decides the weights and differs between two recipes, as `key: before -> after`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What a run may change on its way: the keys that help where a step was not finite.
+    pub allowed: Vec<String>,
+    /// The rest.
+    pub refused: Vec<String>,
+}
+
+/// Keys that decide the weights and that a resumed run may change all the same.
+pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {

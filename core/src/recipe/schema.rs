@@ -1,6 +1,6 @@
 //! The tables of a recipe that have one shape.
 
-use crate::error::nearest;
+use crate::error::unknown_name;
 use crate::settings::{Section, Settings};
 use crate::{Error, Result};
 
@@ -22,6 +22,16 @@ pub enum InitPositions {
     Exact,
     /// They are resampled (bicubic).
     Resample,
+}
+
+/// How images are resized. Both filters are widened when shrinking (antialias), as PIL does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// Triangle filter.
+    Bilinear,
+    /// Catmull-Rom cubic (a = -0.5).
+    Bicubic,
 }
 
 /// How the learning rate goes after the warm-up.
@@ -71,6 +81,8 @@ crate::settings! {
         crop_scale: Vec<f64> = vec![0.67, 1.0];
         /// Random resized crop: smallest and largest aspect ratio.
         crop_ratio: Vec<f64> = vec![0.75, 1.333_333_333_333_333_3];
+        /// How images are resized, in pre-training and for frozen features: bilinear or bicubic, antialiased.
+        filter: Filter = Filter::Bilinear;
         /// Whether images are mirrored at random.
         flip: bool = true;
         /// Mean that pixels (0 to 1) are normalised with, for each channel; default ImageNet's.
@@ -90,23 +102,22 @@ impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
     ///
     /// # Errors
-    /// As [`Section::read`]. A key that is nowhere near one of these is likely the reader's, which isn't known here.
+    /// As [`Section::read`]. A key that isn't here may be one of the reader's.
     pub(crate) fn of(section: Section) -> Result<Self> {
         let section = section.without(&["reader"]);
         let fields = Self::fields();
-        let names = fields.iter().map(|field| field.name);
-        match section.table().keys().find(|key| names.clone().all(|name| name != *key)) {
-            Some(key) if nearest(key, names).is_none() => {
-                Err(Error::user(format!("unknown key `{key}`")).at(section.location(key)).help(format!(
-                    "a key of the reader is written data.reader.{key} (see `part show reader NAME`)"
-                )))
-            }
-            _ => section.read(),
-        }
+        let stranger = section.table().keys().find(|key| fields.iter().all(|field| field.name != *key));
+        let Some(key) = stranger else { return section.read() };
+        let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
+        let help = error.help_text().unwrap_or_default();
+        Err(Error::user(error.message())
+            .at(section.location(key))
+            .help(format!("{help}; what the reader is told is data.reader.{key}")))
     }
 
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
-    /// recipes that say nothing of their reader. Nor is a limit of none, which is older than its key.
+    /// recipes that say nothing of their reader. Nor are a bilinear filter and a limit of none, which are older than
+    /// their keys.
     ///
     /// # Errors
     /// None that settings can have.
@@ -114,6 +125,9 @@ impl DataSettings {
         let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
         if self.limit == 0 {
             table.remove("limit");
+        }
+        if self.filter == Filter::Bilinear {
+            table.remove("filter");
         }
         if !reader.table().is_empty() {
             table.insert("reader".to_owned(), reader.table().clone().into());

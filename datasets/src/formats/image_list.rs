@@ -1,5 +1,6 @@
 //! Images by a list of paths, with or without a class each: what most distributed sets come down to.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::data::{Dataset, Image};
@@ -12,6 +13,8 @@ use crate::decode::{DecodeOptions, decode_file};
 pub struct ImageList {
     root: PathBuf,
     files: Vec<Box<str>>,
+    /// The files so far, while the list is filled.
+    known: HashSet<Box<str>>,
     labels: Vec<u32>,
     classes: Vec<String>,
     options: DecodeOptions,
@@ -20,13 +23,14 @@ pub struct ImageList {
 impl ImageList {
     /// An empty list of images under `root`.
     pub fn new(root: impl Into<PathBuf>, classes: Vec<String>, options: DecodeOptions) -> Self {
-        Self { root: root.into(), files: Vec::new(), labels: Vec::new(), classes, options }
+        let (files, labels, known) = (Vec::new(), Vec::new(), HashSet::new());
+        Self { root: root.into(), files, known, labels, classes, options }
     }
 
     /// Adds an image by its path below the root.
     ///
     /// # Errors
-    /// No such file, or a class out of range.
+    /// No such file, one that is in the list already, or a class out of range.
     pub fn push(&mut self, file: &str, label: u32) -> Result<()> {
         if label as usize >= self.classes.len() {
             return Err(Error::user(format!("unknown class {label} of {}", self.classes.len()))
@@ -35,6 +39,11 @@ impl ImageList {
         if !self.root.join(file).is_file() {
             return Err(Error::user(format!("no such file `{}`", self.root.join(file).display()))
                 .help("unpack the images of the set too"));
+        }
+        if !self.known.insert(file.into()) {
+            return Err(
+                Error::user(format!("the image `{file}` is listed twice")).help("list each image once")
+            );
         }
         self.files.push(file.into());
         self.labels.push(label);
@@ -45,7 +54,8 @@ impl ImageList {
     ///
     /// # Errors
     /// None.
-    pub(crate) fn filled(self, location: &Path) -> Result<Self> {
+    pub(crate) fn filled(mut self, location: &Path) -> Result<Self> {
+        self.known = HashSet::new();
         if self.files.is_empty() {
             return Err(Error::user("the list has no images of this part")
                 .at(location.display())

@@ -1,7 +1,7 @@
 //! PNG files whose samples are labels: grey or palette, the palette not looked up.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use palimpsest_core::{Error, Result};
@@ -14,15 +14,25 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 /// A file that can't be read, is no PNG, is broken, too large, or has colours or 16 bits.
 pub fn read_labels(path: &Path, max_pixels: u64) -> Result<LabelMap> {
     let file = File::open(path).map_err(|e| Error::io(path, &e))?;
-    read(file, max_pixels).map_err(|e| e.at(path.display()))
+    parse_labels(BufReader::new(file), max_pixels).map_err(|e| e.at(path.display()))
 }
 
-fn read(file: File, max_pixels: u64) -> Result<LabelMap> {
+/// What decoding may take beside the pixels, in bytes.
+const LARGEST: usize = 1 << 28;
+
+/// As [`read_labels`], from anywhere.
+///
+/// # Errors
+/// As [`read_labels`].
+pub fn parse_labels(source: impl BufRead + Seek, max_pixels: u64) -> Result<LabelMap> {
     let broken = |e: png::DecodingError| {
         Error::user(format!("broken label map: {e}")).help("copy it again, or remove it")
     };
-    let mut decoder = Decoder::new_with_limits(BufReader::new(file), Limits { bytes: usize::MAX });
+    let mut decoder = Decoder::new_with_limits(source, Limits { bytes: LARGEST });
     decoder.set_transformations(Transformations::IDENTITY);
+    // Not needed, and they may unpack to much.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().map_err(broken)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     if width as u64 * height as u64 > max_pixels {

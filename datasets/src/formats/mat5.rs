@@ -24,8 +24,10 @@ pub enum Matlab {
     Structs(Vec<BTreeMap<String, Matlab>>),
 }
 
-/// What a file may unpack to.
-const MOST_BYTES: u64 = 1 << 30;
+/// What a file may unpack to, beside a hundred times its size: numbers take eight bytes each in memory.
+const MOST_BYTES: u64 = 1 << 26;
+/// How long the name of a field may be; MATLAB's have 63 characters.
+const LONGEST_NAME: usize = 1024;
 /// How deep variables may be nested.
 const DEEPEST: usize = 16;
 
@@ -58,6 +60,8 @@ pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Matlab>> {
         Some(b"MI") => true,
         _ => return Err(broken("no header of level 5")),
     };
+    let most = MOST_BYTES + 100 * bytes.len() as u64;
+    let mut left = most;
     let mut reader = Reader { bytes: &bytes[128..], big };
     let mut variables = BTreeMap::new();
     while !reader.bytes.is_empty() {
@@ -66,11 +70,11 @@ pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Matlab>> {
         let mut inner = Reader { bytes: data, big };
         if kind == COMPRESSED {
             let mut all = Vec::new();
-            let mut decoder = ZlibDecoder::new(data).take(MOST_BYTES + 1);
+            let mut decoder = ZlibDecoder::new(data).take(left + 1);
             decoder.read_to_end(&mut all).map_err(|e| broken(format!("a compressed part: {e}")))?;
-            if all.len() as u64 > MOST_BYTES {
-                return Err(broken(format!("a part unpacks to more than {MOST_BYTES} bytes")));
-            }
+            left = left
+                .checked_sub(all.len() as u64)
+                .ok_or_else(|| broken(format!("it unpacks to more than {most} bytes")))?;
             unpacked = all;
             let (kind, data) = Reader { bytes: &unpacked, big }.element()?;
             if kind != MATRIX {
@@ -193,6 +197,9 @@ impl<'a> Reader<'a> {
     fn structs(&mut self, count: usize, depth: usize) -> Result<Vec<BTreeMap<String, Matlab>>> {
         let length = self.expect(5, "the length of names")?;
         let length = (self.word(length) as usize).max(1);
+        if length > LONGEST_NAME {
+            return Err(broken(format!("names of {length} characters")));
+        }
         let names: Vec<String> = self
             .expect(1, "names of fields")?
             .chunks(length)

@@ -46,7 +46,12 @@ impl TextLines {
 
 impl<'a> Line<'a> {
     pub(crate) fn at(&self, error: Error) -> Error {
-        error.at(format_args!("{}:{}", self.path.display(), self.number))
+        error.at(self.location())
+    }
+
+    /// File and number, for messages.
+    pub(crate) fn location(&self) -> String {
+        format!("{}:{}", self.path.display(), self.number)
     }
 
     /// The first field and the rest of the line.

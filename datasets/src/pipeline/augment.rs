@@ -4,16 +4,8 @@
 //! nothing but the stream's key.
 
 use palimpsest_core::random::Philox;
+pub use palimpsest_core::recipe::Filter;
 use palimpsest_core::{Error, Result};
-
-/// The resampling filter. Both are widened when shrinking (antialias), as PIL does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// Triangle filter.
-    Bilinear,
-    /// Catmull-Rom cubic (a = -0.5).
-    Bicubic,
-}
 
 /// What lies outside of an image's edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

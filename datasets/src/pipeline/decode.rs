@@ -2,7 +2,7 @@
 //!
 //! The format is told by the content, never by the file's name. Alpha is composited on white.
 //! 16-bit samples are rounded to 8 bits, palettes are looked up, CMYK and YCCK JPEGs become RGB, the
-//! EXIF orientation is applied, and of an animation the first frame is taken. Colour profiles are
+//! EXIF orientation is applied unless it is to be ignored, and of an animation the first frame is taken. Colour profiles are
 //! not applied. Grey from a colour JPEG is its Y plane, from anything else its Rec. 601 luma.
 
 use std::fs::File;
@@ -10,17 +10,29 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
+use serde::{Deserialize, Serialize};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use crate::colour::{luma_601, with_channels};
+use crate::image_header::{ImageHeader, orientation_of};
 use crate::orientation::upright;
+
+/// What is done about the orientation that an image's metadata tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exif {
+    /// Images are turned upright, as `ImageOps.exif_transpose` of Pillow does.
+    #[default]
+    Apply,
+    /// Pixels are taken as they are stored.
+    Ignore,
+}
 
 /// What to decode to, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +41,27 @@ pub struct DecodeOptions {
     pub channels: usize,
     /// Images with more pixels than this are refused before any memory is taken for them.
     pub max_pixels: u64,
+    /// Whether images are turned upright.
+    pub exif: Exif,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { channels: 3, max_pixels: 100_000_000 }
+        Self { channels: 3, max_pixels: 100_000_000, exif: Exif::Apply }
+    }
+}
+
+impl DecodeOptions {
+    /// The same, with the orientation applied or ignored.
+    #[must_use]
+    pub fn with_exif(self, exif: Exif) -> Self {
+        Self { exif, ..self }
+    }
+
+    /// Width and height that an image of this header will be decoded to.
+    pub fn size_of(&self, header: ImageHeader) -> Option<(usize, usize)> {
+        let (width, height) = if self.exif == Exif::Apply { header.upright() } else { header.stored };
+        (width > 0 && height > 0).then_some((width, height))
     }
 }
 
@@ -53,6 +81,10 @@ pub fn is_image(path: &Path) -> bool {
 /// A file that is missing, empty, truncated, too large or not an image; the error names it.
 pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
     let read = || -> std::io::Result<Result<Vec<u8>>> {
+        // Before it is opened: a pipe would wait for a writer.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Err(Error::user("not a regular file").help("remove it from the images")));
+        }
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         // No sound image takes more than this: 16-bit RGBA with no compression, and metadata.
@@ -83,11 +115,15 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     }
     // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
     catch_unwind(AssertUnwindSafe(|| {
-        if bytes.starts_with(&[0xFF, 0xD8]) {
+        let image = if bytes.starts_with(&[0xFF, 0xD8]) {
             decode_jpeg(bytes, options)
         } else {
             decode_other(bytes, options)
-        }
+        }?;
+        Ok(match options.exif {
+            Exif::Apply => upright(image, orientation_of(bytes)),
+            Exif::Ignore => image,
+        })
     }))
     .unwrap_or_else(|_| Err(broken("its decoder panicked")))
 }
@@ -142,9 +178,7 @@ fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
             pixels.len()
         )));
     }
-    let exif =
-        decoder.exif().and_then(|chunk| Orientation::from_exif_chunk(chunk)).map_or(1, Orientation::to_exif);
-    with_channels(upright(Image { width, height, channels, pixels }, exif), options.channels)
+    with_channels(Image { width, height, channels, pixels }, options.channels)
 }
 
 /// Whether an end-of-image marker follows the first scan. The decoder fills a truncated image up
@@ -180,41 +214,72 @@ fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    check_size(width as usize, height as usize, options)?;
-    let exif = decoder.orientation().map_or(1, Orientation::to_exif);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    Ok(upright(flatten(decoded, options.channels), exif))
+    let (width, height) = (width as usize, height as usize);
+    check_size(width, height, options)?;
+    let colour = decoder.color_type();
+    let size = width * height * usize::from(colour.bytes_per_pixel());
+    if decoder.total_bytes() != size as u64 {
+        return Err(broken(format_args!("its header says {} bytes of pixels", decoder.total_bytes())));
+    }
+    let mut samples = vec![0; size];
+    decoder.read_image(&mut samples).map_err(broken)?;
+    let pixels = flatten(samples, colour, options.channels)?;
+    Ok(Image { width, height, channels: options.channels, pixels })
 }
 
-/// 8 bits, no alpha, the wanted channels.
-fn flatten(image: DynamicImage, channels: usize) -> Image {
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let grey = !image.color().has_color();
+/// 8 bits, no alpha, 1 or 3 channels. Large images are why it is done in place: beside the samples there is
+/// room for no second copy.
+fn flatten(mut samples: Vec<u8>, colour: ColorType, channels: usize) -> Result<Vec<u8>> {
+    let (colours, alpha, wide) = match colour {
+        ColorType::L8 => (1, false, false),
+        ColorType::La8 => (1, true, false),
+        ColorType::Rgb8 => (3, false, false),
+        ColorType::Rgba8 => (3, true, false),
+        ColorType::L16 => (1, false, true),
+        ColorType::La16 => (1, true, true),
+        ColorType::Rgb16 => (3, false, true),
+        ColorType::Rgba16 => (3, true, true),
+        other => return Err(broken(format_args!("samples of {other:?}"))),
+    };
+    let (sample, stride) = (1 + usize::from(wide), usize::from(colour.bytes_per_pixel()));
     let on_white = |v: u8, alpha: u8| {
         ((u32::from(v) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
     };
-    let (native, pixels) = match (grey, image.color().has_alpha()) {
-        (true, false) => (1, image.into_luma8().into_raw()),
-        (true, true) => {
-            (1, image.into_luma_alpha8().as_raw().chunks_exact(2).map(|p| on_white(p[0], p[1])).collect())
+    let pixel_of = |samples: &[u8]| -> [u8; 3] {
+        let value = |i: usize| match wide {
+            // Decoders give 16 bits in the machine's own order.
+            true => {
+                let value = u16::from_ne_bytes([samples[2 * i], samples[2 * i + 1]]);
+                ((u32::from(value) + 128) / 257) as u8
+            }
+            false => samples[i],
+        };
+        let opaque = if alpha { value(colours) } else { 255 };
+        let shown = |i: usize| if alpha { on_white(value(i), opaque) } else { value(i) };
+        match (colours, channels) {
+            (1, _) => [shown(0); 3],
+            (_, 1) => [luma_601(shown(0), shown(1), shown(2)); 3],
+            _ => [shown(0), shown(1), shown(2)],
         }
-        (false, false) => (3, image.into_rgb8().into_raw()),
-        (false, true) => (
-            3,
-            image
-                .into_rgba8()
-                .as_raw()
-                .chunks_exact(4)
-                .flat_map(|p| [on_white(p[0], p[3]), on_white(p[1], p[3]), on_white(p[2], p[3])])
-                .collect::<Vec<_>>(),
-        ),
     };
-    let pixels = match (native, channels) {
-        (3, 1) => pixels.chunks_exact(3).map(|p| luma_601(p[0], p[1], p[2])).collect(),
-        (1, 3) => pixels.iter().flat_map(|&v| [v; 3]).collect(),
-        _ => pixels,
-    };
-    Image { width, height, channels, pixels }
+    debug_assert_eq!(stride, (colours + usize::from(alpha)) * sample);
+    let count = samples.len() / stride;
+    if channels > stride {
+        // Grey to RGB: from the end, so that nothing is overwritten before it is read.
+        samples.resize(count * channels, 0);
+        for i in (0..count).rev() {
+            let pixel = pixel_of(&samples[i * stride..(i + 1) * stride]);
+            samples[i * channels..(i + 1) * channels].copy_from_slice(&pixel[..channels]);
+        }
+    } else {
+        for i in 0..count {
+            let pixel = pixel_of(&samples[i * stride..(i + 1) * stride]);
+            samples[i * channels..(i + 1) * channels].copy_from_slice(&pixel[..channels]);
+        }
+        samples.truncate(count * channels);
+        samples.shrink_to_fit();
+    }
+    Ok(samples)
 }

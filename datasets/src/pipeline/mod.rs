@@ -6,6 +6,7 @@ pub(crate) mod broken;
 pub mod decode;
 pub mod erasing;
 pub mod eval_loader;
+pub mod image_header;
 pub mod joint;
 pub mod loader;
 pub mod mixing;

@@ -180,7 +180,8 @@ fn read(variant: Cifar, spec: &DataSpec, split: Split) -> Result<Opened> {
         let data = CifarDataset::from_files(variant, &[path.to_owned()])?;
         return hold_out(data, spec, split, |_, i| i.to_string());
     }
-    Ok(Opened::new(Arc::new(CifarDataset::open(variant, path, split)?)))
+    let data: Arc<dyn Dataset> = Arc::new(CifarDataset::open(variant, path, split)?);
+    Ok(Opened::new(data).part(split.to_string()))
 }
 
 /// `cifar10`

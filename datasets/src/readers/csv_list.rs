@@ -1,7 +1,8 @@
-//! A list of images as comma-separated values (RFC 4180).
+//! A list of images as comma-separated values (RFC 4180), or with semicolons or tabs.
 //!
-//! The header names the columns: `path` is required, `label` (the class's name) is optional, others
-//! are ignored. Relative paths are relative to the list's folder. An empty label means none.
+//! The header names the columns: one has the paths, another the class's name; others are ignored. Relative paths
+//! are relative to the list's folder. An empty label means none. Without a column of labels, columns that have a
+//! share of each class (1 and 0, or probabilities) give the class with the greatest one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,31 @@ use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 
-use crate::decode::{DecodeOptions, decode_file};
-use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
+use super::csv_columns::{Columns, Labels, separator_of};
+use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
+use crate::formats::image_files::{folder_of, stem};
+use crate::formats::shown::shown;
+use crate::formats::tally::Tally;
+use crate::part_names::NamedParts;
+use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
+
+palimpsest_core::settings! {
+    /// `[data.reader]` of `csv`.
+    pub struct CsvKeys {
+        /// The names of the classes, in the order of the labels; [] for those that occur.
+        classes: Vec<String> = Vec::new();
+        /// The column of the images' paths; "" for path, file, filename, image and the like.
+        path_column: String = String::new();
+        /// The column of the classes' names; "" for label, class, target and the like.
+        label_column: String = String::new();
+        /// What separates columns; "" for what the header has: a comma, a semicolon, a tab or a bar.
+        separator: String = String::new();
+        /// Images with more pixels are refused.
+        max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
+    }
+}
 
 struct Row {
     path: String,
@@ -27,64 +49,81 @@ pub struct CsvList {
     rows: Vec<Row>,
     classes: Vec<String>,
     options: DecodeOptions,
+    notes: Vec<String>,
+}
+
+/// A line as it was read.
+struct Found {
+    path: String,
+    label: Option<String>,
+    line: u64,
 }
 
 impl CsvList {
-    /// Opens a list. Without `classes`, they are the labels that occur, sorted (by value if all are
-    /// whole numbers); with `classes`, every label must be one of them.
+    /// Opens a list. Without classes, they are the labels that occur, sorted (by value if all are numbers), or the
+    /// columns with shares; with classes, every label must be one of them.
     ///
     /// # Errors
-    /// A list that can't be read, a wrong header, a row that is short, a file that is missing, a label
-    /// that is not among `classes`: the error names the line.
-    pub fn open(list: &Path, classes: Option<&[String]>, options: DecodeOptions) -> Result<Self> {
-        let folder = list.parent().unwrap_or(Path::new("")).to_owned();
+    /// A list that can't be read, a wrong header, a row that is short, a file that is missing, a label that is not
+    /// among the classes, two labels for one image: the error names the line.
+    pub fn open(list: &Path, keys: &CsvKeys, known: &[String], options: DecodeOptions) -> Result<Self> {
         let bytes = std::fs::read(list).map_err(|e| Error::io(list, &e))?;
-        let mut reader = csv::ReaderBuilder::new().from_reader(&bytes[..]);
-        let header = reader.headers().map_err(|e| broken(list, &bytes, &e))?.clone();
-        let column = |name: &str| header.iter().position(|h| h.trim_start_matches('\u{feff}').trim() == name);
-        let path_column = column("path").ok_or_else(|| {
-            let names: Vec<_> = header.iter().collect();
-            Error::user(format!("no column `path` in the header `{}`", names.join(",")))
-                .at(format_args!("{}:1", list.display()))
-                .help("let the first line be `path,label` or `path`")
-        })?;
-        let label_column = column("label");
-
-        let mut found: Vec<(String, Option<String>, u64)> = Vec::new();
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+        let folders = folders_of(list);
+        let mut tally = Tally::default();
+        let separator = separator_of(bytes, &keys.separator)?;
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(bytes);
+        let header = reader.headers().map_err(|e| broken(list, bytes, &e))?.clone();
+        let first_line = |e: Error| e.at(format_args!("{}:1", list.display()));
+        let columns = Columns::of(&header, &keys.path_column, &keys.label_column).map_err(first_line)?;
+        let mut records = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| broken(list, &bytes, &e))?;
-            let line = record.position().map_or(0, |at| line_of(at, &bytes));
-            let path = record.get(path_column).unwrap_or_default().to_owned();
-            let at = |e: Error| e.at(format_args!("{}:{line}", list.display()));
-            if path.is_empty() {
-                return Err(at(Error::user("the path is empty").help("name an image, or remove the line")));
-            }
-            if !folder.join(&path).is_file() {
-                return Err(at(Error::user(format!("no such file `{path}`"))
-                    .help("paths are relative to the folder of the list")));
-            }
-            let label = label_column.and_then(|c| record.get(c)).map(str::trim).filter(|l| !l.is_empty());
-            found.push((path, label.map(str::to_owned), line));
+            let record = record.map_err(|e| broken(list, bytes, &e))?;
+            let line = record.position().map_or(0, |at| line_of(at, bytes));
+            records.push((record, line));
         }
-        if found.is_empty() {
+        if records.is_empty() {
             return Err(Error::user("the list has no rows")
                 .at(list.display())
                 .help("add a line for each image"));
         }
-
-        let classes = match classes {
-            Some(known) if !known.is_empty() => known.to_vec(),
-            _ => sorted_classes(found.iter().filter_map(|(_, label, _)| label.as_deref())),
+        let labels = columns.labels(&header, records.iter().map(|(record, _)| record));
+        let mut found: Vec<Found> = Vec::with_capacity(records.len());
+        for (record, line) in &records {
+            let at = |e: Error| e.at(format_args!("{}:{line}", list.display()));
+            let told = record.get(columns.path).unwrap_or_default().trim();
+            if told.is_empty() {
+                return Err(at(Error::user("the path is empty").help("name an image, or remove the line")));
+            }
+            let path = file_of(told, &folders).ok_or_else(|| {
+                at(Error::user(format!("no such file `{}`", shown(told)))
+                    .help("paths are relative to the folder of the list"))
+            })?;
+            let label = labels.of(record, &mut tally);
+            found.push(Found { path, label, line: *line });
+        }
+        contradictions(list, &found, &mut tally)?;
+        tally.add_many(
+            "rows have no label",
+            match &labels {
+                Labels::None => 0,
+                _ => found.iter().filter(|row| row.label.is_none()).count(),
+            },
+        );
+        let classes = match (known, &labels) {
+            ([], Labels::Shares(columns)) => columns.iter().map(|(_, name)| name.clone()).collect(),
+            ([], _) => sorted_classes(found.iter().filter_map(|row| row.label.as_deref())),
+            (known, _) => known.to_vec(),
         };
         let by_name: HashMap<&str, u32> =
             classes.iter().enumerate().map(|(i, name)| (name.as_str(), i as u32)).collect();
         let rows = found
             .into_iter()
-            .map(|(path, label, line)| {
+            .map(|Found { path, label, line }| {
                 let label = label
                     .map(|name| {
                         by_name.get(name.as_str()).copied().ok_or_else(|| {
-                            unknown_name("class", &name, classes.iter().map(String::as_str))
+                            unknown_name("class", &shown(&name), classes.iter().map(String::as_str))
                                 .at(format_args!("{}:{line}", list.display()))
                         })
                     })
@@ -92,13 +131,70 @@ impl CsvList {
                 Ok(Row { path, label })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { folder, rows, classes, options })
+        let mut notes = tally.notes(&stem(list));
+        notes.extend(labels.note().map(|note| format!("{}: {note}", stem(list))));
+        Ok(Self { folder: folder_of(list).to_owned(), rows, classes, options, notes })
     }
 
     /// The path of a sample as the list has it: its key for a held-out part.
     pub fn key(&self, index: usize) -> String {
         self.rows[index].path.replace('\\', "/")
     }
+
+    fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+/// Where images may be, relative to the list's folder: there, or in a folder called as usual or as the list.
+fn folders_of(list: &Path) -> Vec<(PathBuf, String)> {
+    let own = folder_of(list);
+    let name = stem(list);
+    let mut folders = vec![(own.to_owned(), String::new())];
+    for below in ["images", "imgs", &name] {
+        folders.push((own.join(below), format!("{below}/")));
+    }
+    folders.retain(|(folder, _)| folder.is_dir());
+    folders
+}
+
+/// The path, below the list's folder, of the image that a row tells, whose name may lack the ending.
+fn file_of(told: &str, folders: &[(PathBuf, String)]) -> Option<String> {
+    let exists = |name: &str| {
+        let place = folders.iter().find(|(folder, _)| folder.join(name).is_file())?;
+        Some(format!("{}{name}", place.1))
+    };
+    exists(told).or_else(|| told.contains('\\').then(|| exists(&told.replace('\\', "/"))).flatten()).or_else(
+        || {
+            let endings = (!is_image(Path::new(told))).then_some(EXTENSIONS)?;
+            endings.iter().find_map(|ending| exists(&format!("{told}.{ending}")))
+        },
+    )
+}
+
+/// Refuses an image with two labels, and counts those that are listed again.
+fn contradictions(list: &Path, found: &[Found], tally: &mut Tally) -> Result<()> {
+    let mut first: HashMap<&str, &Found> = HashMap::with_capacity(found.len());
+    for row in found {
+        let before = *first.entry(&row.path).or_insert(row);
+        if before.line == row.line {
+            continue;
+        }
+        if before.label != row.label {
+            let told = |row: &Found| shown(row.label.as_deref().unwrap_or("no label"));
+            return Err(Error::user(format!(
+                "`{}` has the label `{}`, and on line {} `{}`",
+                shown(&row.path),
+                told(row),
+                before.line,
+                told(before)
+            ))
+            .at(format_args!("{}:{}", list.display(), row.line))
+            .help("give each image one label"));
+        }
+        tally.add("rows repeat an image that is listed above");
+    }
+    Ok(())
 }
 
 /// The line of a record. The reader's position is before the empty lines that it skips.
@@ -128,9 +224,9 @@ fn broken(list: &Path, bytes: &[u8], error: &csv::Error) -> Error {
 
 fn sorted_classes<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names: Vec<&str> = labels.collect::<BTreeSet<_>>().into_iter().collect();
-    let numbers: Option<Vec<u64>> = names.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_some() {
-        names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
+    let number = |name: &str| name.parse::<f64>().ok().filter(|number| number.is_finite());
+    if names.iter().all(|name| number(name).is_some()) {
+        names.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
     }
     names.into_iter().map(str::to_owned).collect()
 }
@@ -157,23 +253,50 @@ impl Dataset for CsvList {
 pub struct Csv;
 
 impl Reader for Csv {
-    type Settings = NamedImageFiles;
+    type Settings = CsvKeys;
 
-    fn open(keys: &NamedImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
+    fn open(keys: &CsvKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let (path, options) = (spec.path()?, spec.decode(keys.max_pixels));
+        let list = |path: &Path, known: &[String]| CsvList::open(path, keys, known, options);
+        let whole = |path: &Path| {
+            let mut data = list(path, &keys.classes)?;
+            let notes = data.take_notes();
+            Ok(hold_out(data, spec, split, CsvList::key)?.notes(notes))
+        };
         if !path.is_dir() {
-            let data = CsvList::open(path, Some(&keys.classes), options)?;
-            return hold_out(data, spec, split, CsvList::key);
+            return whole(path);
         }
-        let train = CsvList::open(&path.join("train.csv"), Some(&keys.classes), options)?;
-        let test = ["test.csv", "val.csv"].iter().map(|name| path.join(name)).find(|p| p.is_file());
-        match (split, test) {
-            (_, None) => hold_out(train, spec, split, CsvList::key),
-            (Split::Train, Some(_)) => Ok(Opened::new(Arc::new(train))),
-            (Split::Test, Some(list)) => {
-                Ok(Opened::new(Arc::new(CsvList::open(&list, Some(train.classes()), options)?)))
+        let named =
+            [".csv", ".tsv"].map(|ending| NamedParts::files(path, "", ending).map(|parts| (parts, ending)));
+        let mut parts = None;
+        for named in named {
+            let (names, ending) = named?;
+            if parts.is_none() && !names.is_empty() {
+                parts = Some((names, ending));
             }
         }
+        let of = |split| {
+            let (names, ending) = parts.as_ref()?;
+            let part = names.candidates(split).next()?.to_owned();
+            Some((path.join(format!("{part}{ending}")), part))
+        };
+        let (train_list, part) = of(Split::Train).ok_or_else(|| {
+            Error::user("no `train.csv` in the folder")
+                .at(path.display())
+                .help("write it, or give the list itself")
+        })?;
+        let (data, part) = match (split, of(Split::Test)) {
+            (_, None) => return whole(&train_list),
+            (Split::Train, Some(_)) => (list(&train_list, &keys.classes)?, part),
+            (Split::Test, Some((test_list, part))) => {
+                // The test part's labels mean the training part's classes.
+                let train = list(&train_list, &keys.classes)?;
+                (list(&test_list, train.classes())?, part)
+            }
+        };
+        let mut data = data;
+        let notes = data.take_notes();
+        Ok(Opened::new(Arc::new(data) as Arc<dyn Dataset>).notes(notes).part(part))
     }
 }
 
@@ -181,6 +304,6 @@ palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Csv>(
         "csv",
         "a list of image files, with or without labels",
-        "a .csv with the header `path,label` or `path`; or a folder with train.csv and test.csv",
+        "a .csv whose header names a column of paths and one of labels, or columns of shares; or a folder with train.csv and test.csv",
     )
 }

@@ -3,6 +3,7 @@
 //! Big-endian; two zero bytes, the type (8 for unsigned bytes), the number of dimensions, their
 //! sizes as 32-bit integers, the data. Files may be gzip'd.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -12,9 +13,13 @@ use flate2::read::MultiGzDecoder;
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 
+use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::{Split, hold_out};
+
+/// What a gzip'd file may unpack to, beside a multiple of its size.
+const MOST_BYTES: u64 = 1 << 26;
 
 /// An array of unsigned bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +36,18 @@ impl IdxArray {
     /// # Errors
     /// A missing file, a wrong magic number, fewer or more bytes than the header says.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, &e))?);
+        let file = File::open(path).map_err(|e| Error::io(path, &e))?;
+        let size = file.metadata().map_err(|e| Error::io(path, &e))?.len();
+        let mut file = BufReader::new(file);
         let mut start = Vec::new();
         file.by_ref().take(2).read_to_end(&mut start).map_err(|e| Error::io(path, &e))?;
         let gzip = start == [0x1F, 0x8B];
         let whole = start.chain(file);
-        let array = if gzip { Self::parse(MultiGzDecoder::new(whole)) } else { Self::parse(whole) };
+        let array = match gzip {
+            // A few lines on black shrink to a fiftieth; what claims far more is a bomb.
+            true => Self::parse_within(MultiGzDecoder::new(whole), MOST_BYTES + 200 * size),
+            false => Self::parse(whole),
+        };
         array.map_err(|e| e.at(path.display()))
     }
 
@@ -44,7 +55,11 @@ impl IdxArray {
     ///
     /// # Errors
     /// As [`IdxArray::read`].
-    pub fn parse(mut source: impl Read) -> Result<Self> {
+    pub fn parse(source: impl Read) -> Result<Self> {
+        Self::parse_within(source, 1 << 40)
+    }
+
+    fn parse_within(mut source: impl Read, most: u64) -> Result<Self> {
         let failed = |e: std::io::Error| {
             Error::user(format!("can't be read: {e}")).help("download or unpack the file again")
         };
@@ -76,6 +91,12 @@ impl IdxArray {
         let want = want.ok_or_else(|| {
             Error::user(format!("its header says {shape:?}, which can't be")).help("download the file again")
         })?;
+        if want > most {
+            return Err(Error::user(format!(
+                "its header says {shape:?}, {want} bytes, far more than the file holds"
+            ))
+            .help("download the file again"));
+        }
         // Grows with what is there: a header that lies must not take memory.
         let mut data = Vec::new();
         source.take(want + 1).read_to_end(&mut data).map_err(failed)?;
@@ -156,38 +177,59 @@ impl IdxDataset {
         Ok(Self { images, labels, classes, location: location.to_owned() })
     }
 
-    /// Finds the images and labels of a split in a folder in MNIST's naming
-    /// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, `.gz` or not, `-` or `.` before `idx`).
+    /// Finds the images and labels of a split in a folder in MNIST's naming (`train-images-idx3-ubyte`,
+    /// `t10k-labels-idx1-ubyte`, `.gz` or not, `-` or `.` before `idx`), with the usual words for parts.
     ///
     /// # Errors
-    /// No images there.
+    /// No images there, or those of several sets.
     pub fn find(folder: &Path, test: bool) -> Result<(PathBuf, Option<PathBuf>)> {
-        let stems: &[&str] = if test { &["t10k", "test"] } else { &["train"] };
-        let find = |what: &str, dimensions: &[u8]| {
-            stems.iter().find_map(|stem| {
-                dimensions.iter().find_map(|d| {
-                    ["-", "."].iter().find_map(|dot| {
-                        ["", ".gz"].iter().find_map(|end| {
-                            let path = folder.join(format!("{stem}-{what}{dot}idx{d}-ubyte{end}"));
-                            path.is_file().then_some(path)
-                        })
-                    })
-                })
-            })
-        };
-        let images = find("images", &[3, 4]).ok_or_else(|| {
-            Error::user(format!("no `{}-images-idx3-ubyte` or `.gz` in the folder", stems[0]))
+        let mut named = vec![];
+        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
+            let path = entry.map_err(|e| Error::io(folder, &e))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some((stem, rest)) = name.split_once("images") else { continue };
+            let shape = rest.trim_end_matches(".gz").trim_start_matches(['-', '.']);
+            if path.is_file() && matches!(shape, "idx3-ubyte" | "idx4-ubyte") {
+                // MNIST's test part has ten thousand images.
+                let stem = stem.trim_end_matches(['-', '_', '.']);
+                named.push((stem.replace("t10k", "test"), path));
+            }
+        }
+        // Plain before gzip'd.
+        named.sort();
+        let parts = NamedParts::of(named.iter().map(|(part, _)| part.clone()));
+        let split = if test { Split::Test } else { Split::Train };
+        let Some(part) = parts.candidates(split).next() else {
+            let stem = if test { "t10k" } else { "train" };
+            return Err(Error::user(format!("no `{stem}-images-idx3-ubyte` or `.gz` in the folder"))
                 .at(folder.display())
-                .help("give the folder with MNIST's four files, or the file of images itself")
-        })?;
-        Ok((images, find("labels", &[1])))
+                .help("give the folder with MNIST's four files, or the file of images itself"));
+        };
+        let kind = PartKind::of_name(part);
+        let same: BTreeSet<&str> =
+            named.iter().map(|(part, _)| &**part).filter(|part| PartKind::of_name(part) == kind).collect();
+        if same.len() > 1 {
+            let names = same.into_iter().collect::<Vec<_>>().join("`, `");
+            return Err(Error::user(format!("images of `{names}`"))
+                .at(folder.display())
+                .help("give each set a folder of its own, or give the file of images itself"));
+        }
+        let images = named.iter().find(|(own, _)| own == part).map(|(_, path)| path.clone());
+        let images = images.unwrap_or_default();
+        let labels = Self::labels_beside(&images);
+        Ok((images, labels))
     }
 
     /// The file of labels that belongs to a file of images by MNIST's naming, if it exists.
     pub fn labels_beside(images: &Path) -> Option<PathBuf> {
         let name = images.file_name()?.to_str()?;
         let labels = name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1");
-        (labels != name).then(|| images.with_file_name(labels)).filter(|path| path.is_file())
+        // Either may be gzip'd, or have the other separator.
+        let plain = labels.trim_end_matches(".gz");
+        let (a, b) = (plain.replace(".idx", "-idx"), plain.replace("-idx", ".idx"));
+        let all = [labels.clone(), a.clone(), format!("{a}.gz"), b.clone(), format!("{b}.gz")];
+        let beside = all.into_iter().filter(|labels| *labels != name).map(|name| images.with_file_name(name));
+        beside.into_iter().find(|path| path.is_file())
     }
 }
 
@@ -231,7 +273,10 @@ impl Reader for Idx {
         let path = spec.path()?;
         if path.is_dir() {
             let (images, labels) = IdxDataset::find(path, split == Split::Test)?;
-            return Ok(Opened::new(Arc::new(IdxDataset::open(&images, labels.as_deref())?)));
+            let part = images.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let part = part.split("images").next().unwrap_or_default().trim_end_matches(['-', '_', '.']);
+            let data: Arc<dyn Dataset> = Arc::new(IdxDataset::open(&images, labels.as_deref())?);
+            return Ok(Opened::new(data).part(part));
         }
         let labels = match keys.labels.as_str() {
             "" => IdxDataset::labels_beside(path),

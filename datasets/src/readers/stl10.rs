@@ -119,8 +119,8 @@ impl Reader for Stl10Labelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
-        let data = Stl10Dataset::open(spec.path()?, Stl10::Labelled, split)?;
-        Ok(Opened::new(Arc::new(data)))
+        let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Labelled, split)?);
+        Ok(Opened::new(data).part(split.to_string()))
     }
 }
 
@@ -139,8 +139,8 @@ impl Reader for Stl10Unlabelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
-        let data = Stl10Dataset::open(spec.path()?, Stl10::Unlabelled, split)?;
-        Ok(Opened::new(Arc::new(data)))
+        let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Unlabelled, split)?);
+        Ok(Opened::new(data).part(if split == Split::Train { "unlabeled" } else { "test" }))
     }
 }
 

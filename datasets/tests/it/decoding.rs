@@ -1,11 +1,11 @@
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 use palimpsest_core::data::Image;
-use palimpsest_datasets::decode::{DecodeOptions, decode, decode_file};
+use palimpsest_datasets::decode::{DecodeOptions, Exif, decode, decode_file};
 
 use crate::files::{assert_error, encode, fixture, jpeg, png, put, rgb_image};
 
-const RGB: DecodeOptions = DecodeOptions { channels: 3, max_pixels: 100_000_000 };
+const RGB: DecodeOptions = DecodeOptions { channels: 3, max_pixels: 100_000_000, exif: Exif::Apply };
 const GREY: DecodeOptions = DecodeOptions { channels: 1, ..RGB };
 
 fn near(image: &Image, x: usize, y: usize, want: &[u8], by: u8) {

@@ -8,7 +8,7 @@ use palimpsest_targets::{BoundingBox, DetectionData, Object};
 use crate::files::{assert_error, jpeg, put};
 
 fn opened(name: &str, root: &Path, split: Split) -> Opened<dyn DetectionData> {
-    open_detection(&DataSpec::at(name, root), split).expect("opens")
+    open_detection(&DataSpec { holdout: 0.0, ..DataSpec::at(name, root) }, split).expect("opens")
 }
 
 fn open_error(name: &str, root: &Path, split: Split, parts: &[&str]) {
@@ -66,9 +66,12 @@ fn coco_boxes_polygons_runs_and_crowds() {
     assert_eq!(second[1].mask.as_ref().expect("a mask").area(), 20);
     // An image without objects is one, too.
     assert!(data.dataset.sample(2).expect("loads").1.is_empty());
-    open_error("coco", root, Split::Test, &["no annotations of the test part; put them at"]);
+    // Without another file, a part of this one is held out.
+    let spec = DataSpec { holdout: 0.5, ..DataSpec::at("coco", root) };
+    let [train, test] = [Split::Train, Split::Test].map(|split| open_detection(&spec, split).expect("opens"));
+    assert_eq!((train.dataset.len() + test.dataset.len(), &*test.part), (3, "held-out 50 %"));
     // The images alone, to pre-train on.
-    assert_eq!(open(&DataSpec::at("coco", root), Split::Train).expect("opens").len(), 3);
+    assert_eq!(open(&DataSpec { holdout: 0.0, ..spec }, Split::Train).expect("opens").len(), 3);
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn broken_coco() {
     for (from, to, parts) in [
         (
             "[2, 2, 6, 5]",
-            "[2, 2, 60, 5]",
-            &["annotation 1: the box from (2, 2) to (62, 7) is outside of the image of 12x10; "][..],
+            "[2, 2, \"inf\", 5]",
+            &["annotation 1: the box from (2, 2) to (inf, 7) is none; "][..],
         ),
         ("[2, 2, 6, 5]", "[2, 2, -6, 5]", &["annotation 1: the box from (2, 2) to (-4, 7) is none; "]),
         ("\"category_id\": 18", "\"category_id\": 19", &["annotation 1: unknown class 19; "]),
@@ -105,9 +108,27 @@ fn broken_coco() {
             &["annotation 2: the runs of the mask have 110 pixels, its size 12x10 has 120; "],
         ),
         ("0:^3", "0:^", &["annotation 3: the runs' text ends within a number; "]),
-        ("[[2, 2, 8, 2, 8, 7, 2, 7]]", "[[2, 2, 8, 2]]", &["annotation 1: a polygon of 4 coordinates; "]),
-        ("000000000030.jpg", "000000000031.jpg", &["no such file", "31.jpg` (image 30); unpack"]),
-        ("\"bbox\": [2, 2, 6, 5]", "\"bbox\": [2, 2, 6]", &["instances_train2017.json:8:", "; "]),
+        ("000000000030.jpg", "000000000031.jpg", &["image 30: no such file", "31.jpg`; unpack"]),
+        ("\"bbox\": [2, 2, 6, 5]", "\"bbox\": [2, 2, 6]", &["annotation 1: `bbox` has 3 numbers; "]),
+        (
+            "\"bbox\": [2, 2, 6, 5]",
+            "\"bbox\": [2, 2, 6, true]",
+            &["instances_train2017.json:8:", "`bbox`: invalid type: boolean `true`, expected a number; "],
+        ),
+        ("[[2, 2, 8, 2, 8, 7, 2, 7]]", "\"x\"", &["`segmentation` is neither polygons nor a mask"]),
+        (
+            "\"iscrowd\": 1",
+            "\"iscrowd\": \"0\"",
+            &["`iscrowd`: invalid value: string \"0\", expected true, false"],
+        ),
+        ("\"width\": 12", "\"width\": 12.5", &["image 20: `width` is 12.5, not a number of pixels; "]),
+        ("\"id\": 20,", "\"id\": 9,", &["image 9: the id of `images` 9 is given twice; "]),
+        (
+            "\"id\": 3, \"image_id\"",
+            "\"id\": 2, \"image_id\"",
+            &["the id of `annotations` 2 is given twice; "],
+        ),
+        ("\"id\": 18, \"name\"", "\"id\": 1, \"name\"", &["the id of `categories` 1 is given twice; "]),
         ("\"categories\"", "\"kinds\"", &["missing field `categories`"]),
     ] {
         assert!(COCO.contains(from), "{from}");
@@ -157,7 +178,7 @@ fn voc_xml() {
     assert!((all[1].bounds.left - 2.5).abs() < 1e-12 && all[1].mask.is_none());
     // With a test list, as VOC 2007 has it, training is on trainval.
     put(root, "VOCdevkit/VOC2012/ImageSets/Main/test.txt", "a\n");
-    open_error("voc", root, Split::Train, &["trainval.txt: no such file"]);
+    assert_eq!(opened("voc", root, Split::Train).part, "train", "there is no trainval.txt");
     // Those of VOC 2012 have no annotations.
     put(root, "VOCdevkit/VOC2012/ImageSets/Main/test.txt", "2008_000001\n");
     assert_eq!(objects("voc", root, 0).len(), 2);
@@ -169,12 +190,12 @@ fn broken_voc() {
     let root = folder.path();
     open_error("voc", root, Split::Train, &["no `JPEGImages` in this folder"]);
     for (from, to, parts) in [
-        ("<name>dog", "<name>dgo", &["a.xml:8: unknown class `dgo`; did you mean `dog`?"][..]),
-        (
-            "<xmax>12<",
-            "<xmax>120<",
-            &["a.xml:5: the box from (0, 1) to (120, 10) is outside of the image of 12x10; "],
-        ),
+        ("<xmax>12<", "<xmax>inf<", &["a.xml:5: the box from (0, 1) to (inf, 10) is none; "][..]),
+        ("<xmax>12<", "<xmax>-5<", &["a.xml:5: the box from (0, 1) to (-5, 10) is none; "]),
+        ("<width>12<", "<width>12.5<", &["a.xml:3: `width` is 12.5, not a number of pixels; "]),
+        ("<width>12<", "<width>NaN<", &["a.xml:3: `width` is NaN, not a number of pixels; "]),
+        ("<width>12<", "<width>1e30<", &["not a number of pixels; "]),
+        ("<name>dog", "<name>", &["a.xml:8: `name` is empty; "]),
         ("<xmin>1<", "<xmin>one<", &["a.xml:5: `xmin` is `one`, not a number; "]),
         ("<ymax>10</ymax>", "", &["a.xml:5: no `ymax` in `bndbox`; "]),
         ("<width>12</width>", "", &["a.xml:3: no `width` in `size`; "]),
@@ -184,10 +205,10 @@ fn broken_voc() {
         open_error("voc", root, Split::Train, parts);
     }
     voc(root, XML);
-    std::fs::remove_file(root.join("VOCdevkit/VOC2012/Annotations/a.xml")).expect("removes");
-    open_error("voc", root, Split::Train, &["a.xml: no such file"]);
     std::fs::remove_file(root.join("VOCdevkit/VOC2012/JPEGImages/a.jpg")).expect("removes");
     open_error("voc", root, Split::Train, &["train.txt:1: no such file"]);
+    std::fs::remove_file(root.join("VOCdevkit/VOC2012/Annotations/a.xml")).expect("removes");
+    open_error("voc", root, Split::Train, &["train.txt:1: ", "a.xml: no such file"]);
 }
 
 #[test]
@@ -209,9 +230,12 @@ fn yolo_text() {
     ] {
         put(root, file, text);
         assert_eq!(opened("yolo", root, Split::Test).dataset.classes(), ["cat", "dog"], "{text}");
+        if file == "data.yaml" {
+            std::fs::remove_file(root.join(file)).expect("removes");
+        }
     }
     let data = opened("yolo", root, Split::Train);
-    assert_eq!(data.notes, ["1 images have no text file, so no objects"]);
+    assert_eq!(data.notes, ["train: 1 images have no text file, so no objects"]);
     let all = objects("yolo", root, 0);
     let close = |b: BoundingBox, want: [f64; 4]| {
         [b.left, b.top, b.width, b.height].iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9)
@@ -222,7 +246,9 @@ fn yolo_text() {
     assert!(objects("yolo", root, 1).is_empty());
     for (line, parts) in [
         ("2 0.5 0.5 0.2 0.4", &["a.txt:1: unknown class 2 of 2; "][..]),
-        ("0 0.9 0.5 0.4 0.4", &["a.txt:1: the box from (0.7", "is outside of the image of 1x1; "]),
+        ("0 0.5 0.5 1.4 0.4", &["a.txt:1: 1.4 is outside of the image; "]),
+        ("0 0.5 -0.5 0.4 0.4", &["a.txt:1: -0.5 is outside of the image; "]),
+        ("0.5 0.5 0.5 0.2 0.4", &["a.txt:1: unknown class 0.5 of 2; "]),
         ("0 0.5 0.5 0.2", &["a.txt:1: `0 0.5 0.5 0.2` is no line of numbers; write CLASS X Y"]),
         ("cat 0.5 0.5 0.2 0.4", &["is no line of numbers"]),
         ("0 NaN 0.5 0.2 0.4", &["is none; "]),

@@ -80,6 +80,36 @@ fn broken_cub() {
     put(root, "CUB_200_2011/train_test_split.txt", "1 0\n2 1\n");
     error("cub", root, Split::Train, &["images.txt:3: image `3` is not in train_test_split.txt; "]);
     cub(root);
+    for (name, text, part) in [
+        (
+            "images.txt",
+            "1 001.Black_footed_Albatross/Black_0046.jpg\n1 x.jpg\n",
+            "images.txt:2: the image 1 is given twice; ",
+        ),
+        (
+            "image_class_labels.txt",
+            "1 1\n2 1\n3 2\n2 2\n",
+            "image_class_labels.txt:4: the image 2 is given twice; ",
+        ),
+        (
+            "train_test_split.txt",
+            "1 0\n2 1\n3 1\n1 1\n",
+            "train_test_split.txt:4: the image 1 is given twice; ",
+        ),
+        ("train_test_split.txt", "1 0\n2 1\n3 2\n", "train_test_split.txt:3: the part 2; "),
+        ("classes.txt", "1 001.A\n2 002.B\n1 003.C\n", "classes.txt:3: the class 1 is given twice; "),
+        (
+            "images.txt",
+            "1 001.Black_footed_Albatross/Black_0046.jpg\n2 002.Laysan_Albatross/Laysan_0002.jpg\n\
+             3 002.Laysan_Albatross/Laysan_0002.jpg\n",
+            "images.txt:3: the image `002.Laysan_Albatross/Laysan_0002.jpg` is listed twice; ",
+        ),
+    ] {
+        cub(root);
+        put(root, &format!("CUB_200_2011/{name}"), text);
+        error("cub", root, Split::Train, &[part]);
+    }
+    cub(root);
     std::fs::remove_file(root.join("CUB_200_2011/images/002.Laysan_Albatross/Laysan_0002.jpg"))
         .expect("removes");
     error("cub", root, Split::Train, &["images.txt:3: no such file", "Laysan_0002.jpg`; unpack"]);
@@ -145,6 +175,23 @@ fn inaturalist() {
     error("inat2018", root, Split::Train, &["image 9: no such file", "c.jpg"]);
     put(root, "train2018.json", &INAT[..200]);
     error("inat2018", root, Split::Train, &["train2018.json:3:", "EOF", "; copy"]);
+    for (from, to, part) in [
+        ("{\"id\": 9, \"width\"", "{\"id\": 7, \"width\"", "image 7: the id of `images` 7 is given twice; "),
+        ("\"image_id\": 9", "\"image_id\": 7", "the `image_id` of `annotations` 7 is given twice; "),
+        ("{\"id\": 1, \"name\"", "{\"id\": 2820, \"name\"", "the id of `categories` 2820 is given twice; "),
+    ] {
+        put(root, "train2018.json", INAT.replace(from, to));
+        error("inat2018", root, Split::Train, &["train2018.json: ", part]);
+    }
+    // 2021, the small training part.
+    for part in ["train_mini", "val"] {
+        put(root, &format!("{part}.json"), INAT.replace("train_val2018", part));
+        put(root, &format!("{part}/Aves/2820/a.jpg"), jpeg(8, 8, 1));
+        put(root, &format!("{part}/Plantae/1/b.jpg"), jpeg(8, 8, 1));
+    }
+    for split in [Split::Train, Split::Test] {
+        assert_eq!(content("inat2021", root, split).len(), 2);
+    }
     put(root, "train2018.json", INAT.replace("file_name", "filename"));
     error("inat2018", root, Split::Train, &["missing field `file_name`"]);
 }

@@ -31,3 +31,15 @@ fn another_data_set_has_none_of_them() {
     let scenes = recipe(COARSE, &["data.name=scenes", "data.reader.count=[3,2]"]);
     assert_eq!(scenes.reader.table().len(), 1);
 }
+
+/// `exif` is the reader's: the message says where it belongs.
+#[test]
+fn a_readers_key_beside_its_table() {
+    let overrides = ["data.exif=\"ignore\"".to_owned()];
+    let error = Recipe::parse("a.toml", "preset = \"paper\"", &overrides).expect_err("unknown").to_string();
+    assert!(error.contains("`data.exif`: unknown key `exif`; "), "{error}");
+    assert!(error.ends_with("; what the reader is told is data.reader.exif"), "{error}");
+    // At its default it isn't in a recipe, so that recipes before it keep their hash.
+    let plain = recipe("[data]\nname = \"coco\"\npath = \"x\"", &[]);
+    assert!(!plain.to_toml().contains("exif"));
+}

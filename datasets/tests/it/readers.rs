@@ -4,7 +4,7 @@ use std::path::Path;
 use palimpsest_core::data::Dataset;
 use palimpsest_core::registry;
 use palimpsest_datasets::cifar::{Cifar, CifarDataset};
-use palimpsest_datasets::csv_list::CsvList;
+use palimpsest_datasets::csv_list::{CsvKeys, CsvList};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::idx::{IdxArray, IdxDataset};
 use palimpsest_datasets::open::open_with_notes;
@@ -135,7 +135,17 @@ fn names() {
         [
             ["ade20k", "aircraft", "aircraft-family", "aircraft-manufacturer", "camvid", "cars"].as_slice(),
             &["cifar10", "cifar100", "coco", "csv", "cub", "fashion-mnist", "flowers", "folder", "idx"],
-            &["inat2017", "inat2018", "index-png", "nabirds", "pets", "scenes", "stl10", "stl10-unlabeled"],
+            &[
+                "inat2017",
+                "inat2018",
+                "inat2021",
+                "index-png",
+                "nabirds",
+                "pets",
+                "scenes",
+                "stl10",
+                "stl10-unlabeled"
+            ],
             &["voc", "yolo"],
         ]
         .concat()
@@ -290,7 +300,7 @@ fn csv_lists() {
     let open_list = |text: &str, classes: &[&str]| {
         let list = put(root, "list.csv", text);
         let classes: Vec<_> = classes.iter().map(|c| (*c).to_owned()).collect();
-        CsvList::open(&list, Some(&classes), DecodeOptions::default())
+        CsvList::open(&list, &CsvKeys::default(), &classes, DecodeOptions::default())
     };
     let data =
         open_list("path,label,note\np/a.png,dog,\n\"p/b, c.png\",cat,x\np/d.png,,\n", &[]).expect("opens");
@@ -315,18 +325,19 @@ fn csv_lists() {
         &["list.csv:2", "3 fields where the header has 2", "quotes"],
     );
     assert_error(
-        open_list("file,label\np/a.png,cat\n", &[]),
-        &["list.csv:1", "no column `path`", "file,label"],
+        open_list("bild,label\np/a.png,cat\n", &[]),
+        &["list.csv:1", "no column of paths", "bild,label", "data.reader.path_column"],
     );
     assert_error(open_list("path,label\n,cat\n", &[]), &["list.csv:2", "path is empty"]);
     assert_error(open_list("path,label\n", &[]), &["no rows"]);
-    assert_error(open_list("", &[]), &["no column `path`"]);
+    assert_error(open_list("", &[]), &["no column of paths"]);
     assert_error(
-        CsvList::open(&root.join("none.csv"), None, DecodeOptions::default()),
+        CsvList::open(&root.join("none.csv"), &CsvKeys::default(), &[], DecodeOptions::default()),
         &["none.csv", "no such file"],
     );
     let list = put(root, "latin.csv", b"path\np/a.png\n\xFF\xFE.png\n");
-    assert_error(CsvList::open(&list, None, DecodeOptions::default()), &["latin.csv:3", "UTF-8"]);
+    let latin = CsvList::open(&list, &CsvKeys::default(), &[], DecodeOptions::default());
+    assert_error(latin, &["latin.csv:3", "UTF-8"]);
 }
 
 #[test]
@@ -334,7 +345,8 @@ fn a_folder_with_csv_lists() {
     let folder = tempdir().expect("a folder");
     let root = folder.path();
     put(root, "a.png", png(3, 3, 0));
-    put(root, "train.csv", "path,label\na.png,cat\na.png,dog\n");
+    put(root, "b.png", png(3, 3, 0));
+    put(root, "train.csv", "path,label\na.png,cat\nb.png,dog\n");
     put(root, "val.csv", "path,label\na.png,dog\n");
     let spec = DataSpec::at("csv", root);
     assert_eq!(open(&spec, Split::Train).expect("opens").len(), 2);

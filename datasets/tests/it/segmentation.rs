@@ -144,8 +144,6 @@ fn camvid_as_segnet_has_it() {
 fn folders_of_index_pngs() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
-    open_error("index-png", root, Split::Train, &["classes.txt: no names of the classes; "]);
-    put(root, "classes.txt", "sky\nroad\n");
     open_error(
         "index-png",
         root,
@@ -154,6 +152,13 @@ fn folders_of_index_pngs() {
     );
     put(root, "images/train/a.jpg", jpeg(2, 2, 1));
     put(root, "labels/train/a.png", label_png(2, 2, &[0, 1, 255, 1], Some(8)));
+    open_error(
+        "index-png",
+        root,
+        Split::Train,
+        &["classes.txt: no names of the classes; ", "data.reader.classes", "(maps here have 0, 1, 255)"],
+    );
+    put(root, "classes.txt", "sky\nroad\n");
     put(root, "images/val/b.jpg", jpeg(2, 2, 1));
     put(root, "annotations/val/b.png", label_png(2, 2, &[0, 1, 2, 1], None));
     let train = opened("index-png", root, Split::Train).dataset;

@@ -7,16 +7,15 @@ use palimpsest_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::Export;
-use crate::{output, plugins};
+use crate::{output, plugins, session};
 
 pub(crate) fn run(args: &Export) -> Result<()> {
     let layout = args.layout()?;
     let folder = RunFolder::open(&args.run)?;
-    let path = match &args.checkpoint {
-        Some(path) => path.clone(),
-        None => folder.newest_checkpoint()?,
+    let (path, checkpoint) = match &args.checkpoint {
+        Some(path) => (path.clone(), Checkpoint::read(path)?),
+        None => session::newest(&folder)?,
     };
-    let checkpoint = Checkpoint::read(&path)?;
     plugins::set_aside(&checkpoint);
     let recipe = folder.recipe(&[])?;
     if args.ema && !checkpoint.has_average() {
@@ -37,7 +36,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
             .chain(exported.files.iter().map(|(name, _)| *name))
             .collect();
         output::json(&json!({
-            "run": args.run, "step": step, "format": layout.name(), "out": out, "files": files,
+            "run": args.run.display().to_string(), "step": step, "format": layout.name(), "out": out.display().to_string(), "files": files,
             "tensors": exported.tensors.len(), "parameters": parameters, "ema": args.ema,
         }));
     } else {
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
             out.display(),
             exported.tensors.len(),
             parameters as f64 / 1e6,
-            layout.owner()
+            exported.layout.owner()
         ));
     }
     Ok(())

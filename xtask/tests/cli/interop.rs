@@ -60,6 +60,46 @@ fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
+type Stored = Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)>;
+
+fn stored(path: &Path) -> Stored {
+    let data = fs::read(path).expect("read");
+    let file = safetensors::SafeTensors::deserialize(&data).expect("a safetensors file");
+    let tensor = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
+        (name.to_owned(), view.dtype(), view.shape().to_vec(), view.data().to_vec())
+    };
+    file.iter().map(tensor).collect()
+}
+
+fn store(path: &Path, tensors: &[(String, safetensors::Dtype, Vec<usize>, Vec<u8>)]) {
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).expect("it fits"))
+    });
+    fs::write(path, safetensors::serialize(views, None).expect("serialised")).expect("written");
+}
+
+/// The model as two files and the index that transformers writes beside them.
+fn shards(model: &Path, folder: &Path) {
+    fs::create_dir_all(folder).expect("made");
+    let tensors = stored(model);
+    let mut map = serde_json::Map::new();
+    for (i, part) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let file = format!("model-0000{}-of-00002.safetensors", i + 1);
+        store(&folder.join(&file), part);
+        map.extend(part.iter().map(|(name, ..)| (name.clone(), Value::from(file.as_str()))));
+    }
+    let index = serde_json::json!({ "metadata": { "total_size": 1 }, "weight_map": map });
+    fs::write(folder.join("model.safetensors.index.json"), index.to_string()).expect("written");
+}
+
+/// The encoder as a classifier of another library holds it.
+fn prefixed(model: &Path, path: &Path) {
+    let mut tensors = stored(model);
+    tensors.iter_mut().for_each(|(name, ..)| name.insert_str(0, "backbone."));
+    tensors.push(("head.bias".to_owned(), safetensors::Dtype::F32, vec![1], vec![0; 4]));
+    store(path, &tensors);
+}
+
 #[test]
 fn weights_go_out_and_come_back() {
     let folder = folder();
@@ -96,12 +136,44 @@ fn weights_go_out_and_come_back() {
     fs::remove_file(path.join(checkpoint)).expect("removed");
     succeed(path, &["resume", "second"]);
     fs::write(path.join(checkpoint), kept).expect("written");
+    // What a path of weights may be.
+    let taken = |init: &str, notes: &[&str]| {
+        let out = format!("taken-{}", init.replace(['/', '.'], "-"));
+        let init = format!("init_from={init}");
+        let output =
+            succeed(path, &["pretrain", "mae.toml", &init, "train.epochs=0", "train.steps=0", "--out", &out]);
+        let text = stderr(&output);
+        for note in notes {
+            assert!(text.contains(note), "{init}: no `{note}` in: {text}");
+        }
+    };
+    taken("run/export/timm", &["starts from run/export/timm/model.safetensors, as timm's vit_*"]);
+    taken("run", &["starts from run/checkpoints/step-000000002.safetensors, as this program"]);
+    taken("run/checkpoints", &["step-000000002.safetensors"]);
+    shards(&path.join("run/export/hf-mae/model.safetensors"), &path.join("shards"));
+    taken("shards", &["starts from shards, as Hugging Face's ViTMAEForPreTraining"]);
+    taken("shards/model.safetensors.index.json", &["model.safetensors.index.json, as Hugging Face's"]);
+    prefixed(&path.join("run/export/timm/model.safetensors"), &path.join("prefixed.safetensors"));
+    taken(
+        "prefixed.safetensors",
+        &["its names are read without the prefix `backbone.`; passed over, as outside of it: `head.bias`"],
+    );
+    refused(
+        path,
+        &["pretrain", "mae.toml", "init_from=shards/model-00001-of-00002.safetensors"],
+        &["is one part of a model", "model.safetensors.index.json"],
+    );
+    refused(path, &["pretrain", "mae.toml", "init_from=run/tb"], &["is a folder without weights"]);
+    fs::write(path.join("lfs.safetensors"), "version https://git-lfs.github.com/spec/v1\n").expect("written");
+    refused(path, &["pretrain", "mae.toml", "init_from=lfs.safetensors"], &["Git LFS", "git lfs pull"]);
     // Mistakes.
     refused(path, &["export", "run", "--format", "tmim"], &["unknown format `tmim`", "did you mean `timm`?"]);
     refused(path, &["export", "run", "--format", "onnx"], &["writes ONNX", "torch.onnx.export"]);
     refused(path, &["export", "nothing", "--format", "timm"], &["nothing", "holds no run"]);
     succeed(path, &["pretrain", "tiny.toml", "--steps", "1", "--out", "paper"]);
-    refused(path, &["export", "paper", "--format", "timm"], &["no place for a relative position bias"]);
+    let answer = json_line(path, &["export", "paper", "--format", "timm", "--json"]);
+    assert_eq!(answer["format"].as_str(), Some("timm"));
+    refused(path, &["export", "paper", "--format", "hf"], &["no place for a relative position bias"]);
     refused(
         path,
         &["export", "paper", "--format", "safetensors", "--ema"],

@@ -43,6 +43,8 @@ fn a_run_names_its_plug_in_and_goes_on_with_no_other() {
     );
     let away = workshop.path("away");
     std::fs::rename(&built, &away).expect("it is put away");
+    // A run that is finished would be left as it is.
+    std::fs::remove_file(workshop.path("run/summary.json")).expect("removed");
     let (text, status) = workshop.fail(&["resume", "run"]);
     let due = "the run's plug-in org.example.own is not known here, and its library is gone";
     assert!(text.contains(due) && text.contains("--plugin PATH") && status == Some(2), "{text}");

@@ -92,3 +92,36 @@ fn damaged() {
     broken[middle] ^= 0xff;
     refused(&broken, Unpack::Zip, &["damaged or truncated"]);
 }
+
+/// Headers with names that claim gigabytes: their bytes are never in memory at once.
+#[test]
+fn long_headers() {
+    use tar::EntryType::{GNULongName, XHeader};
+    let long = vec![b'a'; 40 << 20];
+    for kind in [GNULongName, XHeader] {
+        let archive = raw_tar("name", kind, None, &long);
+        refused(&gzip(&archive), Unpack::TarGz, &["has a header of far more bytes than names take"]);
+    }
+}
+
+/// Sound ones are read: GNU's, and those of POSIX.
+#[test]
+fn long_names() {
+    let long = format!("{}/file.txt", "folder".repeat(30));
+    let gnu = tar_of(&[(&long, b"gnu")]);
+    let mut posix = tar::Builder::new(vec![]);
+    posix.append_pax_extensions([("path", long.as_bytes()), ("mtime", b"1.5")]).expect("appended");
+    let mut header = tar::Header::new_ustar();
+    header.set_size(5);
+    header.set_mode(0o644);
+    header.set_path("short").expect("a path");
+    header.set_cksum();
+    posix.append(&header, &b"posix"[..]).expect("appended");
+    for (body, text) in [(gnu, "gnu"), (posix.into_inner().expect("an archive"), "posix")] {
+        let server = Server::new([("/a", Answer::File(body.clone()))]);
+        let trial = set(vec![file("a.archive", &body, Unpack::Tar, vec![server.url("/a")])]);
+        let root = tempfile::tempdir().expect("a folder");
+        fetch(&trial, &root.path().join("trial"), false, &mut Quiet).expect("fetches");
+        assert_eq!(fs::read_to_string(root.path().join("trial").join(&long)).expect("unpacked"), text);
+    }
+}

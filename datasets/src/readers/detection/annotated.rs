@@ -1,15 +1,18 @@
 //! Images with annotated objects, whatever the format they came in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{BoundingBox, DetectionData, Object, Rle};
 
 use crate::decode::{DecodeOptions, decode_file};
+use crate::formats::tally::Tally;
+use crate::formats::turned::{Mismatch, TargetImages, note_on_turned};
+use crate::reader::Opened;
 
-/// How far a box may reach over its image's edge, in pixels: annotation tools round. What reaches
-/// over is cut off.
+/// How far a box may reach over its image's edge without being counted, in pixels: annotation tools round.
 pub const SLACK: f64 = 2.0;
 
 /// An object as its file has it. Masks stay in that form until they are asked for: decoded, those of
@@ -46,11 +49,19 @@ pub enum Shape {
 pub struct AnnotatedImage {
     /// Its file.
     pub path: PathBuf,
-    /// Width and height as annotated; none where boxes are relative: then box and polygons are in
-    /// shares of the image.
+    /// Width and height as annotated, if they are.
     pub size: Option<(usize, usize)>,
     /// Its objects.
     pub annotations: Vec<Annotation>,
+}
+
+/// What boxes and polygons are measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Pixels.
+    Pixels,
+    /// Shares of the image's sides.
+    Shares,
 }
 
 /// Images with their objects.
@@ -58,13 +69,28 @@ pub struct AnnotatedImage {
 pub struct AnnotatedList {
     images: Vec<AnnotatedImage>,
     classes: Vec<String>,
+    unit: Unit,
     options: DecodeOptions,
 }
 
 impl AnnotatedList {
-    /// A list; its boxes have been checked with [`fitted`].
-    pub fn new(images: Vec<AnnotatedImage>, classes: Vec<String>, options: DecodeOptions) -> Self {
-        Self { images, classes, options }
+    /// A list; its boxes have been checked with `fitted`.
+    pub fn new(
+        images: Vec<AnnotatedImage>,
+        classes: Vec<String>,
+        unit: Unit,
+        options: DecodeOptions,
+    ) -> Self {
+        Self { images, classes, unit, options }
+    }
+
+    /// The list as an opened part: what was counted, and images that EXIF turns, become notes.
+    pub(crate) fn opened(self, part: String, tally: &Tally) -> Opened<dyn DetectionData> {
+        let mut notes = tally.notes(&part);
+        let file = |i: usize| (&*self.images[i].path, self.images[i].size);
+        let (count, exif) = (self.images.len(), self.options.exif);
+        notes.extend(note_on_turned(TargetImages { part: &part, count, exif, targets: "boxes" }, file));
+        Opened::new(Arc::new(self) as Arc<dyn DetectionData>).notes(notes).part(part)
     }
 
     /// What is annotated of an image.
@@ -78,10 +104,9 @@ impl AnnotatedList {
     /// A polygon that can't be one.
     pub fn objects(&self, index: usize, width: usize, height: usize) -> Result<Vec<Object>> {
         let image = &self.images[index];
-        let relative = image.size.is_none();
         let all = image.annotations.iter().enumerate().map(|(i, annotation)| {
             annotation
-                .object(width, height, relative)
+                .object(width, height, self.unit)
                 .map_err(|e| e.at(format_args!("{}: object {}", image.path.display(), i + 1)))
         });
         all.collect()
@@ -89,10 +114,15 @@ impl AnnotatedList {
 }
 
 impl Annotation {
-    fn object(&self, width: usize, height: usize, relative: bool) -> Result<Object> {
+    fn object(&self, width: usize, height: usize, unit: Unit) -> Result<Object> {
+        let relative = unit == Unit::Shares;
         let (across, down) = if relative { (width as f64, height as f64) } else { (1.0, 1.0) };
         let b = self.bounds;
-        let bounds = BoundingBox::new(b.left * across, b.top * down, b.width * across, b.height * down);
+        let mut bounds = BoundingBox::new(b.left * across, b.top * down, b.width * across, b.height * down);
+        if bounds.right() > width as f64 || bounds.bottom() > height as f64 {
+            // Its image told no size when it was opened.
+            bounds = bounds.clipped(width as f64, height as f64);
+        }
         let mask = match &self.shape {
             Shape::Unknown => None,
             Shape::Mask(mask) => Some(mask.clone()),
@@ -115,27 +145,35 @@ impl Annotation {
     }
 }
 
-/// A box cut to its image of `width` x `height`; none if it has no area, as a few of COCO's have.
+/// A box cut to its image of `width` x `height`, as torchvision and detectron2 cut them; none if nothing is left,
+/// as of a few of COCO's. What is left out, or cut by more than `slack`, is counted.
 ///
 /// # Errors
-/// A box that isn't finite, has a negative side, or reaches over the edge by more than `slack`.
-pub fn fitted(bounds: BoundingBox, width: f64, height: f64, slack: f64) -> Result<Option<BoundingBox>> {
-    let sides = [bounds.left, bounds.top, bounds.right(), bounds.bottom()];
-    let told = || {
-        let [left, top, right, bottom] = sides;
-        format!("the box from ({left}, {top}) to ({right}, {bottom})")
-    };
-    if sides.iter().any(|v| !v.is_finite()) || bounds.width < 0.0 || bounds.height < 0.0 {
-        return Err(Error::user(format!("{} is none", told())).help("correct or remove it"));
-    }
-    let outside =
-        sides[0] < -slack || sides[1] < -slack || sides[2] > width + slack || sides[3] > height + slack;
-    if outside {
-        return Err(Error::user(format!("{} is outside of the image of {width}x{height}", told()))
+/// A box that isn't finite or has a negative side.
+pub(crate) fn fitted(
+    bounds: BoundingBox,
+    (width, height): (f64, f64),
+    slack: f64,
+    tally: &mut Tally,
+) -> Result<Option<BoundingBox>> {
+    let [left, top, right, bottom] = [bounds.left, bounds.top, bounds.right(), bounds.bottom()];
+    let finite = [left, top, right, bottom].iter().all(|v| v.is_finite());
+    if !finite || bounds.width < 0.0 || bounds.height < 0.0 {
+        return Err(Error::user(format!("the box from ({left}, {top}) to ({right}, {bottom}) is none"))
             .help("correct or remove it"));
     }
     let inside = bounds.clipped(width, height);
-    Ok((!inside.is_empty()).then_some(inside))
+    if inside.is_empty() {
+        tally.add(match bounds.is_empty() {
+            true => "boxes without area were left out",
+            false => "boxes outside of their images were left out",
+        });
+        return Ok(None);
+    }
+    if left < -slack || top < -slack || right > width + slack || bottom > height + slack {
+        tally.add("boxes reached over the edge of their images and were cut there");
+    }
+    Ok(Some(inside))
 }
 
 impl Dataset for AnnotatedList {
@@ -162,12 +200,20 @@ impl DetectionData for AnnotatedList {
         if let Some((width, height)) = self.images[index].size
             && (width, height) != (image.width, image.height)
         {
-            return Err(Error::user(format!(
+            let error = Error::user(format!(
                 "the image has {}x{} pixels, its annotation says {width}x{height}",
                 image.width, image.height
-            ))
-            .at(self.location(index))
-            .help("use the image that was annotated, or correct the size"));
+            ));
+            let mismatch = Mismatch {
+                path: &self.images[index].path,
+                have: (image.width, image.height),
+                told: (width, height),
+                exif: self.options.exif,
+            };
+            return Err(mismatch
+                .explain(error)
+                .at(self.location(index))
+                .help("use the image that was annotated, or correct the size"));
         }
         let objects = self.objects(index, image.width, image.height)?;
         Ok((image, objects))

@@ -1,92 +1,86 @@
 //! COCO's JSON (Lin et al. 2014), its own sets and those that others write in its form.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use palimpsest_core::{Error, Result};
-use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
 
-use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, fitted};
-use super::coco_form::{CocoAnnotation, CocoFile};
+use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, Unit, fitted};
+use super::coco_files::{Chosen, choose, image_folders};
+use super::coco_form::{CocoAnnotation, CocoFile, Id};
 use crate::decode::DecodeOptions;
-use crate::formats::json::read_json;
-use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
+use crate::formats::held_out::{held_out, key_below};
+use crate::formats::once::insert_once;
+use crate::formats::shown::shown;
+use crate::formats::tally::Tally;
+use crate::formats::target_files::TargetFiles;
+use crate::image_header::ImageHeader;
+use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens a part of a folder: COCO's own layout, or a JSON beside the images of each part. The test
-/// part is `val` where `test` has no annotations. Notes tell what was left out.
-///
-/// # Errors
-/// Files that are missing, an unknown image or class, a box outside of its image, a mask of
-/// another size.
-pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<(AnnotatedList, Vec<String>)> {
-    let parts: &[&str] = match split {
-        Split::Train => &["train2017", "train2014", "train"],
-        Split::Test => &["val2017", "val2014", "val", "test", "valid"],
-    };
-    let candidates: Vec<[PathBuf; 2]> = parts.iter().flat_map(|part| layouts(path, part)).collect();
-    let [annotations, images] =
-        candidates.iter().find(|[annotations, _]| annotations.is_file()).ok_or_else(|| {
-            Error::user(format!("no annotations of the {split} part"))
-                .at(path.display())
-                .help(format!("put them at `annotations/instances_{}.json`", parts[0]))
-        })?;
-    open_file(annotations, images, options)
+/// What a JSON file says.
+pub(super) struct Content {
+    pub(super) images: Vec<AnnotatedImage>,
+    pub(super) classes: Vec<String>,
+    pub(super) tally: Tally,
 }
 
-fn layouts(root: &Path, part: &str) -> Vec<[PathBuf; 2]> {
-    let annotations = [
-        format!("annotations/instances_{part}.json"),
-        format!("annotations/{part}.json"),
-        format!("{part}/_annotations.coco.json"),
-    ];
-    let folders = [root.join(part), root.join("images").join(part), root.join("images")];
-    let images = folders.iter().find(|folder| folder.is_dir()).unwrap_or(&folders[0]);
-    annotations.map(|file| [root.join(file), images.clone()]).to_vec()
-}
-
-/// Opens one JSON file with the images of `folder`. Classes are by the order of the categories' ids.
+/// Reads the content of a JSON file with images of one of `folders`. Classes are by the order of the categories'
+/// ids.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_file(
-    annotations: &Path,
-    folder: &Path,
+/// Images that are missing, an unknown image or class, an id that is given twice, a mask of another size.
+pub(super) fn read(
+    json: &Path,
+    mut file: CocoFile,
+    folders: &[PathBuf],
     options: DecodeOptions,
-) -> Result<(AnnotatedList, Vec<String>)> {
-    let mut file: CocoFile = read_json(annotations)?;
-    let at = |error: Error| error.at(annotations.display());
-    file.categories.sort_by_key(|category| category.id);
-    let label_of: HashMap<u64, u32> =
-        file.categories.iter().zip(0..).map(|(category, label)| (category.id, label)).collect();
+) -> Result<Content> {
+    let at = |error: Error| error.at(json.display());
+    let mut tally = Tally::default();
+    file.categories.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut label_of: HashMap<Id, u32> = HashMap::new();
+    for (category, label) in file.categories.iter().zip(0..) {
+        insert_once(&mut label_of, "id of `categories`", category.id.clone(), label).map_err(at)?;
+    }
     // pycocotools goes through images by their ids; so equal scores fall the same way.
-    file.images.sort_by_key(|image| image.id);
+    file.images.sort_by(|a, b| a.id.cmp(&b.id));
     let mut images = Vec::with_capacity(file.images.len());
     let mut index_of = HashMap::with_capacity(file.images.len());
     for image in file.images {
-        let path = folder.join(&image.file_name);
-        if !path.is_file() {
-            return Err(at(Error::user(format!("no such file `{}` (image {})", path.display(), image.id))
-                .help("unpack the images too")));
+        let at = |error: Error| at(error.at(format_args!("image {}", image.id)));
+        let path = found(&image.file_name, folders).ok_or_else(|| {
+            let first = folders.first().map(|folder| folder.join(&image.file_name)).unwrap_or_default();
+            at(Error::user(format!("no such file `{}`", shown(&first.to_string_lossy())))
+                .help("unpack the images too"))
+        })?;
+        let annotated = image.size().map_err(at)?;
+        if annotated.is_some_and(|(width, height)| width as u64 * height as u64 > options.max_pixels) {
+            let (width, height) = annotated.unwrap_or_default();
+            return Err(at(Error::user(format!("{width}x{height} pixels"))
+                .help("correct its size, or raise `data.reader.max_pixels`")));
         }
-        if image.width as u64 * image.height as u64 > options.max_pixels {
-            return Err(at(Error::user(format!(
-                "image {} has {}x{} pixels",
-                image.id, image.width, image.height
-            ))
-            .help("correct its size, or raise `max_pixels`")));
+        if annotated.is_none() {
+            tally.add("images have no size in the annotations: it was taken from their files");
         }
-        index_of.insert(image.id, images.len());
-        let size = Some((image.width, image.height));
+        let size = annotated.or_else(|| options.size_of(ImageHeader::of_file(&path)?));
+        insert_once(&mut index_of, "id of `images`", image.id.clone(), images.len()).map_err(at)?;
         images.push(AnnotatedImage { path, size, annotations: Vec::new() });
     }
-    let mut dropped = 0;
+    if images.is_empty() {
+        return Err(at(Error::user("no images").help("copy the annotations again")));
+    }
+    let mut known = HashSet::with_capacity(file.annotations.len());
     for annotation in file.annotations {
-        let id = annotation.id;
+        let id = annotation.id.clone();
         let at = |error: Error| at(error.at(format_args!("annotation {id}")));
+        if !known.insert(annotation.id.clone()) {
+            return Err(at(
+                Error::user(format!("the id of `annotations` {id} is given twice")).help("give each id once")
+            ));
+        }
         let index = *index_of.get(&annotation.image_id).ok_or_else(|| {
             at(Error::user(format!("unknown image {}", annotation.image_id)).help("use the ids of `images`"))
         })?;
@@ -94,48 +88,58 @@ pub fn open_file(
             at(Error::user(format!("unknown class {}", annotation.category_id))
                 .help("use the ids of `categories`"))
         })?;
-        let size = images[index].size.unwrap_or_default();
-        match read(annotation, class, size).map_err(at)? {
-            Some(annotation) => images[index].annotations.push(annotation),
-            None => dropped += 1,
-        }
-    }
-    if images.is_empty() {
-        return Err(at(Error::user("no images").help("copy the annotations again")));
-    }
-    let mut notes = Vec::new();
-    if dropped > 0 {
-        notes.push(format!("{}: {dropped} boxes without area were left out", annotations.display()));
+        let image: &mut AnnotatedImage = &mut images[index];
+        image.annotations.extend(read_annotation(annotation, class, image.size, &mut tally).map_err(at)?);
     }
     let classes = file.categories.into_iter().map(|category| category.name).collect();
-    Ok((AnnotatedList::new(images, classes, options), notes))
+    Ok(Content { images, classes, tally })
 }
 
-fn read(
-    annotation: CocoAnnotation,
+/// The image of this name, in the first folder that has it.
+fn found(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+    // Tools on Windows write its separator.
+    find(name).or_else(|| name.contains('\\').then(|| find(&name.replace('\\', "/"))).flatten())
+}
+
+fn read_annotation(
+    mut annotation: CocoAnnotation,
     class: u32,
-    (width, height): (usize, usize),
+    size: Option<(usize, usize)>,
+    tally: &mut Tally,
 ) -> Result<Option<Annotation>> {
-    let [left, top, w, h] = annotation.bbox;
-    let bounds = BoundingBox::new(left, top, w, h);
-    let Some(bounds) = fitted(bounds, width as f64, height as f64, SLACK)? else { return Ok(None) };
-    let shape = match annotation.segmentation {
-        Some(segmentation) => segmentation.shape(width, height)?,
+    let shape = match annotation.segmentation.take() {
+        Some(segmentation) => segmentation.shape(size, tally)?,
         None => Shape::Unknown,
     };
-    let crowd = annotation.iscrowd != 0;
-    Ok(Some(Annotation { class, bounds, shape, area: annotation.area, crowd, ignore: false }))
+    let bounds = annotation.bounds(&shape)?;
+    // Where the size isn't known, the image can't be read either, which is told when it is loaded.
+    let (width, height) = size.map_or((f64::MAX, f64::MAX), |(w, h)| (w as f64, h as f64));
+    let Some(bounds) = fitted(bounds, (width, height), SLACK, tally)? else { return Ok(None) };
+    let area = annotation.area.map(|area| area.0).filter(|area| area.is_finite());
+    let crowd = annotation.iscrowd.is_some_and(|crowd| crowd.0);
+    Ok(Some(Annotation { class, bounds, shape, area, crowd, ignore: false }))
 }
 
 /// `coco`
 pub struct Coco;
 
 impl Reader<dyn DetectionData> for Coco {
-    type Settings = ImageFiles;
+    type Settings = TargetFiles;
 
-    fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
-        let (list, notes) = open(spec.path()?, split, spec.decode(keys.max_pixels))?;
-        Ok(Opened::new(Arc::new(list) as Arc<dyn DetectionData>).notes(notes))
+    fn open(keys: &TargetFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
+        let (root, options) = (spec.path()?, keys.decode(spec));
+        let Chosen { json, content, part, whole, notes } = choose(root, split)?;
+        let folders = image_folders(root, &json, &part);
+        let Content { mut images, classes, tally } = read(&json, content, &folders, options)?;
+        let (mut part, mut notes) = (part, notes);
+        if whole {
+            let held = held_out(images, spec, split, |image| key_below(root, &image.path))
+                .map_err(|e| e.at(json.display()))?;
+            (images, part) = (held.items, held.part.unwrap_or(part));
+            notes.extend(held.note);
+        }
+        Ok(AnnotatedList::new(images, classes, Unit::Pixels, options).opened(part, &tally).notes(notes))
     }
 }
 
@@ -143,6 +147,7 @@ palimpsest_core::inventory::submit! {
     ReaderEntry::detection::<Coco>(
         "coco",
         "COCO's JSON: boxes, polygons, run-length masks, crowds; detection",
-        "annotations/instances_{train,val}2017.json, {train,val}2017/; or {train,val,test}/_annotations.coco.json",
+        "annotations/instances_{train,val}2017.json, {train,val}2017/; {train,valid,test}/_annotations.coco.json; \
+         other .json named after their parts; or one .json with its images",
     )
 }

@@ -2,7 +2,10 @@
 
 pub mod annotated;
 pub mod coco;
-mod coco_form;
+mod coco_files;
+pub(crate) mod coco_form;
+pub(crate) mod voc_files;
 pub mod voc_xml;
 pub mod yolo;
-mod yolo_names;
+mod yolo_files;
+mod yolo_yaml;

@@ -1,135 +1,171 @@
 //! YOLO's text files: a line an object, its class's number, then either centre and size of the box or
-//! the corners of its outline, in shares of the image.
+//! the corners of its outline, in shares of the image. Sets of poses (`kpt_shape` in data.yaml) have box and
+//! keypoints, of which the box is read.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::path::Path;
 
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
 
-use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, Shape, fitted};
-use super::yolo_names::class_names;
-use crate::decode::{DecodeOptions, is_image};
+use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, Shape, Unit, fitted};
+use super::yolo_files::{Found, class_names, find, label_of};
+use super::yolo_yaml::{Description, stray_labels};
+use crate::formats::held_out::{held_out, key_below};
+use crate::formats::image_files::folder_of;
+use crate::formats::shown::shown;
+use crate::formats::tally::Tally;
+use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::{Line, TextLines};
-use crate::reader::{NamedImageFiles, Opened, Reader, ReaderEntry};
+use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// How far a box may reach over the edge, as a share: files have six decimals, and tools round.
+/// How far a box may reach over the edge without being counted, as a share: files have six decimals, and tools
+/// round.
 const SLACK: f64 = 0.005;
+/// How far a number may be outside of 0..1, as Ultralytics has it.
+const TOLERANCE: f64 = 0.01;
 
-/// Opens `images/train` with `labels/train`, or `val` (else `test`) as the test part. An image
-/// without a text file has no objects.
-///
-/// # Errors
-/// No such folders, no names of classes, an unknown class, a box outside of its image, a line of
-/// another form.
-pub fn open(
-    path: &Path,
-    classes: &[String],
-    split: Split,
-    options: DecodeOptions,
-) -> Result<(AnnotatedList, Vec<String>)> {
-    let classes = if classes.is_empty() { class_names(path)? } else { classes.to_vec() };
-    let parts: &[&str] = if split == Split::Train { &["train"] } else { &["val", "valid", "test"] };
-    let layouts = |part: &&str| -> [[PathBuf; 2]; 2] {
-        [
-            [path.join("images").join(part), path.join("labels").join(part)],
-            [path.join(part).join("images"), path.join(part).join("labels")],
-        ]
-    };
-    let [images, labels] = parts
-        .iter()
-        .flat_map(layouts)
-        .find(|[images, labels]| images.is_dir() && labels.is_dir())
-        .ok_or_else(|| {
-            Error::user(format!("no folders of images and text files for the {split} part"))
-                .at(path.display())
-                .help(format!("make `images/{0}` and `labels/{0}`", parts[0]))
-        })?;
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&images).map_err(|e| Error::io(&images, &e))? {
-        let file = entry.map_err(|e| Error::io(&images, &e))?.path();
-        files.extend(is_image(&file).then_some(file));
-    }
-    files.sort_unstable();
-    if files.is_empty() {
-        return Err(Error::user("no images").at(images.display()).help("unpack the set here"));
-    }
-    let (mut images, mut dropped, mut without) = (Vec::new(), 0, 0);
-    for file in files {
-        let text = labels.join(file.with_extension("txt").file_name().unwrap_or_default());
-        let mut annotations = Vec::new();
-        if text.is_file() {
-            for line in TextLines::read(&text)?.lines() {
-                match read(&line, &classes).map_err(|e| line.at(e))? {
-                    Some(annotation) => annotations.push(annotation),
-                    None => dropped += 1,
-                }
-            }
-        } else {
-            without += 1;
-        }
-        images.push(AnnotatedImage { path: file, size: None, annotations });
-    }
-    let mut notes = Vec::new();
-    if dropped > 0 {
-        notes.push(format!("{dropped} boxes without area were left out"));
-    }
-    if without > 0 {
-        notes.push(format!("{without} images have no text file, so no objects"));
-    }
-    Ok((AnnotatedList::new(images, classes, options), notes))
+/// What the lines of a set are.
+struct Form<'a> {
+    classes: &'a [String],
+    /// How many numbers of keypoints follow a box.
+    keypoint_numbers: Option<usize>,
 }
 
-fn read(line: &Line<'_>, classes: &[String]) -> Result<Option<Annotation>> {
-    let mut fields = line.text.split_whitespace();
-    let form = || {
-        Error::user(format!("`{}` is no line of numbers", line.text))
-            .help("write CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y …")
-    };
-    let class: u32 = fields.next().and_then(|f| f.parse().ok()).ok_or_else(form)?;
-    if class as usize >= classes.len() {
-        return Err(Error::user(format!("unknown class {class} of {}", classes.len()))
-            .help("name more classes, or correct it"));
+impl Form<'_> {
+    fn read_file(&self, text: &Path, tally: &mut Tally) -> Result<Vec<Annotation>> {
+        let mut annotations = Vec::new();
+        let mut known = HashSet::new();
+        for line in TextLines::read(text)?.lines() {
+            let (class, numbers) = self.numbers(&line).map_err(|e| line.at(e))?;
+            let bits: Vec<u64> = numbers.iter().map(|number| number.to_bits()).collect();
+            if !known.insert((class, bits)) {
+                tally.add("lines are equal to another of their file and were left out");
+                continue;
+            }
+            annotations.extend(self.annotation(class, numbers, tally).map_err(|e| line.at(e))?);
+        }
+        Ok(annotations)
     }
-    let numbers: Vec<f64> = fields.map(|f| f.parse().map_err(|_| form())).collect::<Result<_>>()?;
-    let (bounds, shape) = match numbers[..] {
-        [x, y, width, height] => {
-            (BoundingBox::new(x - width / 2.0, y - height / 2.0, width, height), Shape::Unknown)
+
+    fn numbers(&self, line: &Line<'_>) -> Result<(u32, Vec<f64>)> {
+        let form = || {
+            let error = Error::user(format!("`{}` is no line of numbers", shown(line.text)));
+            match self.keypoint_numbers {
+                Some(_) => error.help("write CLASS X Y WIDTH HEIGHT and the keypoints of `kpt_shape`"),
+                None => error.help(
+                    "write CLASS X Y WIDTH HEIGHT, or CLASS X Y X Y X Y …; with keypoints, tell `kpt_shape` in \
+                     data.yaml",
+                ),
+            }
+        };
+        let numbers: Vec<f64> = line
+            .text
+            .split_whitespace()
+            .map(|field| field.parse().map_err(|_| form()))
+            .collect::<Result<_>>()?;
+        let Some((&class, numbers)) = numbers.split_first() else { return Err(form()) };
+        // Programs that keep all in one array write `0.0`.
+        if class.fract() != 0.0 || class < 0.0 || class >= self.classes.len() as f64 {
+            return Err(Error::user(format!("unknown class {class} of {}", self.classes.len()))
+                .help("name more classes, or correct it"));
         }
-        _ if numbers.len() >= 6 && numbers.len().is_multiple_of(2) => {
-            let span = |axis: usize| {
-                let values = || numbers.iter().skip(axis).step_by(2).copied();
-                (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
-            };
-            let ((left, right), (top, bottom)) = (span(0), span(1));
-            (BoundingBox::from_edges(left, top, right, bottom), Shape::Polygons(vec![numbers]))
+        let sound = match self.keypoint_numbers {
+            Some(more) => numbers.len() == 4 + more,
+            None => numbers.len() == 4 || numbers.len() >= 6 && numbers.len().is_multiple_of(2),
+        };
+        if !sound {
+            return Err(form());
         }
-        _ => return Err(form()),
-    };
-    let bounds = fitted(bounds, 1.0, 1.0, SLACK)?;
-    Ok(bounds.map(|bounds| Annotation { class, bounds, shape, area: None, crowd: false, ignore: false }))
+        let taken = if self.keypoint_numbers.is_some() { 4 } else { numbers.len() };
+        Ok((class as u32, numbers[..taken].to_vec()))
+    }
+
+    fn annotation(&self, class: u32, numbers: Vec<f64>, tally: &mut Tally) -> Result<Option<Annotation>> {
+        if let Some(outside) =
+            numbers.iter().find(|number| **number < -TOLERANCE || **number > 1.0 + TOLERANCE)
+        {
+            return Err(Error::user(format!("{outside} is outside of the image"))
+                .help("write shares of the image's sides, from 0 to 1"));
+        }
+        let (bounds, shape) = match numbers[..] {
+            [x, y, width, height] => {
+                (BoundingBox::new(x - width / 2.0, y - height / 2.0, width, height), Shape::Unknown)
+            }
+            _ => {
+                let span = |axis: usize| {
+                    let values = || numbers.iter().skip(axis).step_by(2).copied();
+                    (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
+                };
+                let ((left, right), (top, bottom)) = (span(0), span(1));
+                if let Some(wrong) = numbers.iter().find(|number| !number.is_finite()) {
+                    return Err(Error::user(format!("{wrong} is no coordinate")).help("correct it"));
+                }
+                (BoundingBox::from_edges(left, top, right, bottom), Shape::Polygons(vec![numbers]))
+            }
+        };
+        let bounds = fitted(bounds, (1.0, 1.0), SLACK, tally)?;
+        Ok(bounds.map(|bounds| Annotation { class, bounds, shape, area: None, crowd: false, ignore: false }))
+    }
 }
 
 /// `yolo`
 pub struct Yolo;
 
 impl Reader<dyn DetectionData> for Yolo {
-    type Settings = NamedImageFiles;
+    type Settings = NamedTargetFiles;
 
-    fn open(keys: &NamedImageFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
-        let options = spec.decode(keys.max_pixels);
-        let (list, notes) = open(spec.path()?, &keys.classes, split, options)?;
-        Ok(Opened::new(Arc::new(list) as Arc<dyn DetectionData>).notes(notes))
+    fn open(keys: &NamedTargetFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
+        let path = spec.path()?;
+        let description = Description::find(path)?;
+        let root = if path.is_file() { folder_of(path) } else { path };
+        let classes = match &keys.classes[..] {
+            [] => class_names(root, description.as_ref())?,
+            known => known.to_vec(),
+        };
+        let keypoint_numbers = description.as_ref().map(Description::keypoint_numbers).transpose()?.flatten();
+        let form = Form { classes: &classes, keypoint_numbers };
+        let Found { images, part, whole, mut notes } = find(root, description.as_ref(), split)?;
+        let labels: Vec<_> = images.iter().map(|image| label_of(image)).collect();
+        let mut tally = Tally::default();
+        tally.add_many("text files have no image", stray_labels(&labels));
+        let mut listed = HashSet::new();
+        let (mut images, mut part) = {
+            let mut read = Vec::with_capacity(images.len());
+            for (path, text) in images.into_iter().zip(labels) {
+                if !listed.insert(path.clone()) {
+                    tally.add("images are listed twice and were taken once");
+                    continue;
+                }
+                let annotations = if text.is_file() {
+                    form.read_file(&text, &mut tally)?
+                } else {
+                    tally.add("images have no text file, so no objects");
+                    vec![]
+                };
+                read.push(AnnotatedImage { path, size: None, annotations });
+            }
+            (read, part)
+        };
+        if whole {
+            let held = held_out(images, spec, split, |image| key_below(root, &image.path))
+                .map_err(|e| e.at(root.display()))?;
+            (images, part) = (held.items, held.part.unwrap_or(part));
+            notes.extend(held.note);
+        }
+        let list = AnnotatedList::new(images, classes, Unit::Shares, keys.decode(spec));
+        Ok(list.opened(part, &tally).notes(notes))
     }
 }
 
 palimpsest_core::inventory::submit! {
     ReaderEntry::detection::<Yolo>(
         "yolo",
-        "YOLO's text files: boxes or polygons relative to the image; detection",
-        "images/{train,val|test}, labels/{train,val|test}/*.txt; classes.txt, obj.names or data.yaml",
+        "YOLO's text files: boxes or polygons relative to the image, boxes of poses; detection",
+        "images/{train,val|test}, labels/{train,val|test}/*.txt, or {train,val|test}/{images,labels}; classes.txt, \
+         obj.names or data.yaml, whose paths are followed; or the .yaml itself",
     )
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use palimpsest_core::Result;
+use palimpsest_core::data::Dataset;
 use palimpsest_core::error::unknown_name;
 
 use crate::decode::DecodeOptions;
@@ -25,6 +26,10 @@ pub enum Level {
     Manufacturer,
 }
 
+fn part_name(split: Split) -> &'static str {
+    if split == Split::Train { "trainval" } else { "test" }
+}
+
 /// Opens the images of `trainval`, or of `test`.
 ///
 /// # Errors
@@ -37,7 +42,7 @@ pub fn open(path: &Path, level: Level, split: Split, options: DecodeOptions) -> 
     };
     let root = unpacked(path, &["data", "fgvc-aircraft-2013b/data"], names)?;
     let classes = TextLines::read(&root.join(names))?.entries()?;
-    let part = if split == Split::Train { "trainval" } else { "test" };
+    let part = part_name(split);
     let location = root.join(format!("images_{level}_{part}.txt"));
     let lines = TextLines::read(&location)?;
     let mut list = ImageList::new(root.join("images"), classes.clone(), options);
@@ -60,7 +65,8 @@ impl<const LEVEL: usize> Reader for Aircraft<LEVEL> {
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
         let level = [Level::Variant, Level::Family, Level::Manufacturer][LEVEL];
-        Ok(Opened::new(Arc::new(open(spec.path()?, level, split, spec.decode(keys.max_pixels))?)))
+        let list = open(spec.path()?, level, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(part_name(split)))
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
+use crate::formats::once::insert_once;
 use crate::formats::text_lines::TextLines;
 use crate::formats::unpacked::unpacked;
 use crate::image_list::ImageList;
@@ -51,7 +53,8 @@ fn open(
     let mut class_names: HashMap<u32, String> = HashMap::new();
     for line in names.lines() {
         let (id, name) = line.key_and_rest("CLASS NAME")?;
-        class_names.insert(line.number(id, "class")?, class_name(name));
+        let id = line.number(id, "class")?;
+        insert_once(&mut class_names, "class", id, class_name(name)).map_err(|e| line.at(e))?;
     }
     let mut class_of: HashMap<&str, u32> = HashMap::new();
     for line in labels.lines() {
@@ -62,7 +65,7 @@ fn open(
                 line.at(Error::user(format!("unknown class {class}")).help("use the classes of classes.txt"))
             );
         }
-        class_of.insert(image, class);
+        insert_once(&mut class_of, "image", image, class).map_err(|e| line.at(e))?;
     }
     // Labels are by the order of the ids, of classes with images in either part.
     let used: BTreeSet<u32> = class_of.values().copied().collect();
@@ -71,11 +74,18 @@ fn open(
     let mut in_training: HashMap<&str, bool> = HashMap::new();
     for line in parts.lines() {
         let (image, part) = line.key_and_rest("IMAGE 0-OR-1")?;
-        in_training.insert(image, line.number::<u8>(part, "part")? == 1);
+        let part: u8 = line.number(part, "part")?;
+        if part > 1 {
+            return Err(line
+                .at(Error::user(format!("the part {part}")).help("write 1 for training and 0 for testing")));
+        }
+        insert_once(&mut in_training, "image", image, part == 1).map_err(|e| line.at(e))?;
     }
     let mut list = ImageList::new(root.join("images"), classes, options);
+    let mut files: HashMap<&str, &str> = HashMap::new();
     for line in images.lines() {
         let (image, file) = line.key_and_rest("IMAGE PATH")?;
+        insert_once(&mut files, "image", image, file).map_err(|e| line.at(e))?;
         let unknown = |name: &str| {
             line.at(Error::user(format!("image `{image}` is not in {name}"))
                 .help("copy the lists again as they are distributed"))
@@ -97,7 +107,8 @@ impl Reader for Cub {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open_cub(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open_cub(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(split.to_string()))
     }
 }
 
@@ -116,7 +127,8 @@ impl Reader for NaBirds {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open_nabirds(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open_nabirds(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(split.to_string()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
@@ -59,7 +60,9 @@ impl Reader for Cars {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        let part = if split == Split::Train { "cars_train" } else { "cars_test" };
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(part))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
@@ -59,7 +60,9 @@ impl Reader for Flowers {
     type Settings = NamedImageFiles;
 
     fn open(keys: &NamedImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, &keys.classes, split, spec.decode(keys.max_pixels))?)))
+        let list = open(spec.path()?, &keys.classes, split, spec.decode(keys.max_pixels))?;
+        let part = if split == Split::Train { "trnid and valid" } else { "tstid" };
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(part))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
@@ -14,6 +15,10 @@ use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
+fn part_name(split: Split) -> &'static str {
+    if split == Split::Train { "trainval" } else { "test" }
+}
+
 /// Opens the images of trainval.txt, or of test.txt.
 ///
 /// # Errors
@@ -21,7 +26,7 @@ use crate::split::Split;
 pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<ImageList> {
     let root = unpacked(path, &["oxford-iiit-pet"], "annotations")?;
     let list_of = |part: &str| root.join(format!("annotations/{part}.txt"));
-    let part = if split == Split::Train { "trainval" } else { "test" };
+    let part = part_name(split);
     // Both parts have all classes; the training part names them.
     let (training, own) = (TextLines::read(&list_of("trainval"))?, TextLines::read(&list_of(part))?);
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
@@ -61,7 +66,8 @@ impl Reader for Pets {
     type Settings = ImageFiles;
 
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+        let list = open(spec.path()?, split, spec.decode(keys.max_pixels))?;
+        Ok(Opened::new(Arc::new(list) as Arc<dyn Dataset>).part(part_name(split)))
     }
 }
 

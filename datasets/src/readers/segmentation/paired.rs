@@ -1,13 +1,19 @@
 //! Images with a label map each.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, SegmentationData};
+use rayon::prelude::*;
 
-use crate::decode::{DecodeOptions, decode_file, is_image};
+use crate::decode::{DecodeOptions, decode_file};
+use crate::formats::evenly::{evenly, of_all};
+use crate::formats::turned::{Mismatch, TargetImages, note_on_turned};
+use crate::image_header::ImageHeader;
 use crate::label_png::read_labels;
+use crate::reader::Opened;
 
 /// Which class a stored label means; none for labels that can't be there.
 pub type Meaning = [Option<u8>; 256];
@@ -20,6 +26,9 @@ pub fn plain_labels(classes: usize) -> Meaning {
     })
 }
 
+/// What helps where a map has a label that means nothing, if its reader has no keys for it.
+const CORRECT: &str = "correct the label map, or use 255 for pixels to ignore";
+
 /// Images and label maps in files.
 #[derive(Debug)]
 pub struct PairedFiles {
@@ -27,6 +36,7 @@ pub struct PairedFiles {
     classes: Vec<String>,
     meaning: Meaning,
     options: DecodeOptions,
+    advice: &'static str,
 }
 
 impl PairedFiles {
@@ -59,32 +69,70 @@ impl PairedFiles {
                     .help("unpack the label maps too, or remove the image"));
             }
         }
-        Ok(Self { pairs, classes, meaning, options })
+        Ok(Self { pairs, classes, meaning, options, advice: CORRECT })
     }
 
-    /// Every image of `images`, in the order of their names, with the PNG of its name in `labels`.
-    ///
-    /// # Errors
-    /// As [`PairedFiles::new`]; a folder that can't be read.
-    pub fn of_folders(
-        images: &Path,
-        labels: &Path,
-        classes: Vec<String>,
-        meaning: Meaning,
-        options: DecodeOptions,
-    ) -> Result<Self> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(images).map_err(|e| Error::io(images, &e))? {
-            let path = entry.map_err(|e| Error::io(images, &e))?.path();
-            let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-            if is_image(&path) && !hidden {
-                files.push(path);
+    /// The same, with what helps where a map has a label that means nothing.
+    #[must_use]
+    pub(crate) fn advising(self, advice: &'static str) -> Self {
+        Self { advice, ..self }
+    }
+
+    /// The pairs as an opened part; what some of its maps show becomes notes.
+    pub(crate) fn opened(self, part: String) -> Opened<dyn SegmentationData> {
+        let mut notes: Vec<String> = self.note_on_labels(&part).into_iter().collect();
+        let file = |i: usize| {
+            let [image, map] = &self.pairs[i];
+            (&**image, ImageHeader::of_file(map).map(|header| header.stored))
+        };
+        let (count, exif) = (self.pairs.len(), self.options.exif);
+        notes.extend(note_on_turned(TargetImages { part: &part, count, exif, targets: "label maps" }, file));
+        Opened::new(Arc::new(self) as Arc<dyn SegmentationData>).notes(notes).part(part)
+    }
+
+    /// What is odd about the labels in some of the maps: classes that no map has, much that is ignored.
+    fn note_on_labels(&self, part: &str) -> Option<String> {
+        let stored = stored_labels(&self.pairs, self.options.max_pixels);
+        let (mut pixels, mut ignored) = (vec![0u64; self.classes.len()], 0u64);
+        for (label, &count) in stored.iter().enumerate() {
+            match self.meaning[label] {
+                Some(IGNORE) => ignored += count,
+                Some(class) => pixels[usize::from(class)] += count,
+                None => {}
             }
         }
-        files.sort_unstable();
-        let map_of = |file: &Path| labels.join(file.with_extension("png").file_name().unwrap_or_default());
-        let pairs = files.into_iter().map(|file| [file.clone(), map_of(&file)]).collect();
-        Self::new(images, pairs, classes, meaning, options)
+        let all: u64 = stored.iter().sum();
+        let absent: Vec<String> = (pixels.iter().zip(&self.classes).enumerate())
+            .filter(|(_, (count, _))| **count == 0)
+            .map(|(class, (_, name))| {
+                let label = self.meaning.iter().position(|meaning| *meaning == Some(class as u8));
+                format!("{} ({name})", label.unwrap_or(class))
+            })
+            .collect();
+        // A few of many classes are rare, and a border that isn't labelled is usual.
+        let much = ignored * 10 >= all.max(1);
+        if all == 0 || !much && absent.is_empty() {
+            return None;
+        }
+        let of = if part.is_empty() { String::new() } else { format!("{part}: ") };
+        let mut told = vec![];
+        if let [first, others @ ..] = &absent[..] {
+            let more = match others.len() {
+                0 => format!("label {first} occurs"),
+                1..=4 => format!("the labels {first}, {} occur", others.join(", ")),
+                _ => format!("the label {first} and {} more occur", others.len()),
+            };
+            told.push(format!("{more} in no map"));
+        }
+        if much {
+            let labels: Vec<String> = (0..256)
+                .filter(|label| self.meaning[*label] == Some(IGNORE) && stored[*label] > 0)
+                .map(|label| label.to_string())
+                .collect();
+            let share = 100.0 * ignored as f64 / all as f64;
+            told.push(format!("{share:.0} % of the pixels are ignored (label {})", labels.join(", ")));
+        }
+        Some(format!("{of}in {} {}", of_all(self.pairs.len(), "label maps"), told.join(", and ")))
     }
 
     fn labels(&self, index: usize) -> Result<LabelMap> {
@@ -100,13 +148,20 @@ impl PairedFiles {
                     self.classes.len()
                 ))
                 .at(path.display())
-                .help(format!(
-                    "correct the label map, name more classes, or use {IGNORE} for pixels to ignore"
-                ))
+                .help(self.advice)
             })?;
         }
         Ok(map)
     }
+}
+
+/// How many pixels have which stored label, in some of the maps. Broken ones are found when they are loaded.
+pub(crate) fn stored_labels(pairs: &[[PathBuf; 2]], max_pixels: u64) -> [u64; 256] {
+    let counts = evenly(pairs.len())
+        .into_par_iter()
+        .filter_map(|i| read_labels(&pairs[i][1], max_pixels).ok())
+        .map(|map| map.histogram().map(|count| count as u64));
+    counts.reduce(|| [0; 256], |a, b| std::array::from_fn(|label| a[label] + b[label]))
 }
 
 impl Dataset for PairedFiles {
@@ -130,7 +185,15 @@ impl Dataset for PairedFiles {
 impl SegmentationData for PairedFiles {
     fn sample(&self, index: usize) -> Result<(Image, LabelMap)> {
         let (image, map) = (self.load(index)?, self.labels(index)?);
-        map.check_size(image.width, image.height).map_err(|e| e.at(self.pairs[index][1].display()))?;
+        let [path, map_path] = &self.pairs[index];
+        let mismatch = Mismatch {
+            path,
+            have: (image.width, image.height),
+            told: (map.width, map.height),
+            exif: self.options.exif,
+        };
+        map.check_size(image.width, image.height)
+            .map_err(|error| mismatch.explain(error).at(map_path.display()))?;
         Ok((image, map))
     }
 }

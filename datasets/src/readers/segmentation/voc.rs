@@ -1,45 +1,88 @@
 //! Semantic segmentation of Pascal VOC (Everingham et al. 2010): palette PNGs, 255 is ignored.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use palimpsest_core::Result;
+use palimpsest_core::{Error, Result};
 use palimpsest_targets::SegmentationData;
 
 use super::paired::{PairedFiles, plain_labels};
-use crate::decode::DecodeOptions;
-use crate::detection::voc_xml::Voc;
-use crate::detection::voc_xml::{CLASSES, voc_root};
+use crate::detection::voc_files::{ImagesByName, lists, name_on, voc_root};
+use crate::detection::voc_xml::{CLASSES, Voc, is_background, told_classes};
+use crate::formats::held_out::{held_out, key_below};
+use crate::formats::image_files::{regular_files, stem};
+use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::TextLines;
-use crate::reader::{NamedImageFiles, Opened, Reader};
+use crate::reader::{Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens `train`, or `val` as the test part: 1,464 and 1,449 images in VOC 2012, 21 classes with
-/// the background first.
-///
-/// # Errors
-/// A list, image or label map that is missing.
-pub fn open(path: &Path, split: Split, options: DecodeOptions) -> Result<PairedFiles> {
-    let root = voc_root(path)?;
-    let part = if split == Split::Train { "train" } else { "val" };
-    let list = root.join(format!("ImageSets/Segmentation/{part}.txt"));
-    let pairs = TextLines::read(&list)?
-        .lines()
-        .map(|line| {
-            let name = line.text;
-            [root.join(format!("JPEGImages/{name}.jpg")), root.join(format!("SegmentationClass/{name}.png"))]
-        })
-        .collect();
-    let classes: Vec<String> = std::iter::once("background").chain(CLASSES).map(str::to_owned).collect();
-    let meaning = plain_labels(classes.len());
-    PairedFiles::new(&list, pairs, classes, meaning, options)
-}
-
 impl Reader<dyn SegmentationData> for Voc {
-    type Settings = NamedImageFiles;
+    type Settings = NamedTargetFiles;
 
-    fn open(keys: &NamedImageFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
-        Ok(Opened::new(Arc::new(open(spec.path()?, split, spec.decode(keys.max_pixels))?)))
+    /// Opens `train`, or `val` as the test part: 1,464 and 1,449 images in VOC 2012, 21 classes with the background
+    /// first. Without lists, all label maps, of which a part is held out.
+    fn open(keys: &NamedTargetFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
+        let root = voc_root(spec.path()?)?;
+        let (folder, maps) = (root.join("ImageSets/Segmentation"), root.join("SegmentationClass"));
+        let map_of = |name: &str| maps.join(format!("{name}.png"));
+        let images = ImagesByName::of(&root.join("JPEGImages"))?;
+        let image_of = |name: &str| {
+            images.find(name, None).cloned().unwrap_or_else(|| root.join(format!("JPEGImages/{name}.jpg")))
+        };
+        let names_of = |part: &str| -> Result<Vec<String>> {
+            let lines = TextLines::read(&folder.join(format!("{part}.txt")))?;
+            let mut names: Vec<String> = vec![];
+            let mut known = std::collections::HashSet::new();
+            for line in lines.lines() {
+                let name = name_on(&line, |name| map_of(name).is_file()).to_owned();
+                if !known.insert(name.clone()) {
+                    return Err(line
+                        .at(Error::user(format!("`{name}` is listed twice")).help("list each image once")));
+                }
+                names.push(name);
+            }
+            Ok(names)
+        };
+        let lists = lists(&folder)?;
+        let mut found = None;
+        for part in lists.candidates(split) {
+            let names = names_of(part)?;
+            // Test images come without label maps; one map that is missing is another matter.
+            let has_maps = names.iter().any(|name| map_of(name).is_file());
+            if has_maps || found.is_none() {
+                found = Some((part.to_owned(), names));
+            }
+            if has_maps {
+                break;
+            }
+        }
+        let mut notes = vec![];
+        let (part, names) = match found {
+            Some(found) => found,
+            None if lists.is_empty() && maps.is_dir() => {
+                let all = regular_files(&maps)?
+                    .into_iter()
+                    .filter(|map| map.extension().is_some_and(|e| e == "png"));
+                let held = held_out(all.collect(), spec, split, |map| key_below(&root, map))
+                    .map_err(|e| e.at(maps.display()))?;
+                notes.extend(held.note);
+                (held.part.unwrap_or_default(), held.items.iter().map(|map| stem(map)).collect())
+            }
+            None => {
+                return Err(Error::user(format!("no list of the {split} part"))
+                    .at(folder.display())
+                    .help("write train.txt and val.txt, or remove the lists"));
+            }
+        };
+        let pairs = names.iter().map(|name| [image_of(name), map_of(name)]).collect();
+        let mut classes = match (&keys.classes[..], told_classes(&root)?) {
+            ([], Some(told)) => told.into_iter().filter(|name| name != "__ignore__").collect(),
+            ([], None) => CLASSES.map(str::to_owned).to_vec(),
+            (known, _) => known.to_vec(),
+        };
+        if !classes.first().is_some_and(|first| is_background(first)) {
+            classes.insert(0, "background".to_owned());
+        }
+        let meaning = plain_labels(classes.len());
+        let list = PairedFiles::new(&folder, pairs, classes, meaning, keys.decode(spec))?;
+        Ok(list.opened(part).notes(notes))
     }
 }

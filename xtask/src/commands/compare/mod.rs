@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Precision;
+use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         .unwrap_or_else(|| PathBuf::from("results").join(format!("compare-{}", recipe.run.name)));
     std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, &e))?;
     let config = out.join("config.toml");
-    std::fs::write(&config, recipe.to_toml()).map_err(|e| Error::io(&config, &e))?;
+    write_atomically(&config, recipe.to_toml().as_bytes())?;
     let gpu = Gpu::of(args.device);
     let bf16 = recipe.run.precision == Precision::Bf16;
     let work = Work {
@@ -93,6 +94,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         .inspect_err(|_| output::note(&format!("what was measured until then is in {}", out.display())))?;
     if args.result.json {
         let verdict = verdict(&comparison);
+        let out = out.display().to_string();
         output::json(&json!({ "out": out, "verdict": verdict, "contenders": summary(&comparison) }));
     } else {
         output::table(&overview(&comparison));

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::{Error, Result};
+use palimpsest_core::stored::write_atomically;
 use serde_json::{Value, json};
 
 use crate::comparison::figures::{EXPLANATION, overview, summary};
@@ -65,10 +66,7 @@ fn row(name: &str, s: &Step) -> String {
 
 /// Writes the files.
 pub(super) fn write(out: &Path, comparison: &Comparison) -> Result<()> {
-    let file = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|e| Error::io(&path, &e))
-    };
+    let file = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
     let mut raw = HEADS.to_owned();
     for outcome in &comparison.outcomes {
         outcome.steps.iter().for_each(|step| raw.push_str(&row(&outcome.name, step)));

@@ -8,7 +8,7 @@ use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 
 use crate::cli::Eval;
-use crate::{backends, plugins};
+use crate::{backends, plugins, session};
 
 /// A run at a checkpoint.
 pub(super) struct Measurable {
@@ -23,11 +23,10 @@ impl Measurable {
         let folder = RunFolder::open(&args.run)?;
         let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
         let features = args.features.iter().map(|features| format!("eval.features={features}"));
-        let path = match &args.checkpoint {
-            Some(path) => path.clone(),
-            None => folder.newest_checkpoint()?,
+        let checkpoint = match &args.checkpoint {
+            Some(path) => Checkpoint::read(path)?,
+            None => session::newest(&folder)?.1,
         };
-        let checkpoint = Checkpoint::read(&path)?;
         plugins::set_aside(&checkpoint);
         let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
         let device = backends::device(&args.on.backend, args.on.device)?;

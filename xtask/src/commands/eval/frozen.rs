@@ -1,9 +1,11 @@
 //! Heads on frozen features.
 
-use palimpsest_core::Result;
+use std::sync::atomic::AtomicBool;
+
 use palimpsest_core::data::Split;
 use palimpsest_core::head::FrozenHead;
 use palimpsest_core::params::Params;
+use palimpsest_core::{ErrorKind, Result};
 use palimpsest_datasets::{Draw, RecipeData};
 
 use super::encoder::Measurable;
@@ -24,6 +26,8 @@ pub(super) struct HeadRun<'a> {
     pub(super) set: &'a str,
     /// Tells the user something, once.
     pub(super) warn: &'a dyn Fn(&str),
+    /// Set when the user wants to stop.
+    pub(super) interrupted: &'a AtomicBool,
 }
 
 impl HeadRun<'_> {
@@ -35,7 +39,7 @@ impl HeadRun<'_> {
             let seed = seeds.first().copied().unwrap_or_default();
             let data = self.data.labelled(&self.draw(seed))?;
             let params = trainer.evaluated_params();
-            let task = frozen::task(trainer, &params, &*data, seed)?;
+            let task = frozen::task(trainer, &params, &*data, seed, self.interrupted)?;
             task.data.pass(Split::Test)?.next().transpose()?;
             let [train, test] = data.sizes();
             output::line(&format!(
@@ -63,8 +67,11 @@ impl HeadRun<'_> {
     /// named.
     fn measured(&self, weights: &str, seed: u64, params: &Params) -> Result<Measured> {
         let data = self.data.labelled(&self.draw(seed))?;
-        let task = frozen::task(&self.run.trainer, params, &*data, seed)?;
-        let evaluation = self.head.evaluate(&task)?;
+        let task = frozen::task(&self.run.trainer, params, &*data, seed, self.interrupted)?;
+        let evaluation = self.head.evaluate(&task).map_err(|e| match e.kind() {
+            ErrorKind::Interrupted => e.help("start the evaluation again"),
+            _ => e,
+        })?;
         for message in frozen::broken_messages_of(&task)? {
             (self.warn)(&format!("warning: {message}"));
         }

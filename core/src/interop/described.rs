@@ -1,0 +1,263 @@
+//! What a file's names and shapes say of its encoder: in a recipe's settings, where they differ, and which parts it
+//! has that encoders here have not.
+
+use std::collections::BTreeSet;
+
+use super::{Architecture, Layout, Source};
+use crate::encoder::{PositionKind, sincos_2d};
+use crate::tensor::HostTensor;
+use crate::{Error, Result};
+
+/// Half floats round sines to 5e-4; another table differs by far more.
+const ROUNDING: f32 = 1e-3;
+
+/// The largest difference between a stored table and the sine-cosine one.
+pub(super) fn from_sincos(stored: &HostTensor, table: &[f32]) -> f32 {
+    let values = stored.clone().into_f32();
+    let worst = values.iter().zip(table).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    if worst.is_nan() { f32::INFINITY } else { worst }
+}
+
+/// Whether a difference is rounding alone.
+pub(super) fn is_rounding(difference: f32) -> bool {
+    difference <= ROUNDING
+}
+
+/// Where a layout keeps what tells an encoder's sizes.
+struct Names {
+    prefix: &'static str,
+    class_token: &'static str,
+    positions: &'static str,
+    kernel: &'static str,
+    blocks: &'static str,
+    hidden: &'static str,
+    narrowed: &'static str,
+    norm: &'static str,
+    gains: [&'static str; 2],
+    relative: &'static str,
+}
+
+const TIMM: Names = Names {
+    prefix: "",
+    class_token: "cls_token",
+    positions: "pos_embed",
+    kernel: "patch_embed.proj.weight",
+    blocks: "blocks.",
+    hidden: "mlp.fc1.weight",
+    narrowed: "mlp.fc2.weight",
+    norm: "norm.weight",
+    gains: [".ls1.gamma", ".gamma_1"],
+    relative: "rel_pos_bias.relative_position_bias_table",
+};
+
+const HUGGING_FACE: Names = Names {
+    prefix: "",
+    class_token: "embeddings.cls_token",
+    positions: "embeddings.position_embeddings",
+    kernel: "embeddings.patch_embeddings.projection.weight",
+    blocks: "encoder.layer.",
+    hidden: "intermediate.dense.weight",
+    narrowed: "output.dense.weight",
+    norm: "layernorm.weight",
+    gains: [".layer_scale1.lambda1", ".layer_scale1.lambda1"],
+    relative: "encoder.relative_position_bias.relative_position_bias_table",
+};
+
+impl Names {
+    fn of(layout: Layout) -> Self {
+        match layout {
+            Layout::Own | Layout::Timm | Layout::Beit | Layout::Mae => TIMM,
+            Layout::HfVit => HUGGING_FACE,
+            Layout::HfMae => Self { prefix: "vit.", ..HUGGING_FACE },
+        }
+    }
+}
+
+/// A file's encoder.
+pub(super) struct Described<'a> {
+    source: &'a Source,
+    names: Names,
+}
+
+impl<'a> Described<'a> {
+    pub(super) fn of(source: &'a Source) -> Self {
+        Self { source, names: Names::of(source.layout) }
+    }
+
+    fn tensor(&self, name: &str) -> Option<&'a HostTensor> {
+        self.source.tensors.get(&format!("{}{name}", self.names.prefix))
+    }
+
+    fn any(&self, holds: impl Fn(&str) -> bool) -> Option<&'a str> {
+        self.source
+            .tensors
+            .iter()
+            .find(|(name, t)| t.shape().count() > 0 && holds(name))
+            .map(|(name, _)| &**name)
+    }
+
+    /// A tensor of the first block.
+    fn in_block(&self, name: &str) -> Option<&'a HostTensor> {
+        self.tensor(&format!("{}0.{name}", self.names.blocks))
+    }
+
+    fn depth(&self) -> usize {
+        let blocks = format!("{}{}", self.names.prefix, self.names.blocks);
+        let numbers =
+            self.source.tensors.keys().filter_map(|name| name.strip_prefix(&blocks)?.split('.').next());
+        numbers.collect::<BTreeSet<_>>().len()
+    }
+
+    /// Refuses what an encoder of this file computes and none here does.
+    ///
+    /// # Errors
+    /// Names the part.
+    pub(super) fn refuse_unknown_parts(&self) -> Result<()> {
+        const PARTS: [(&[&str], &str); 8] = [
+            (&["layers.0.blocks.", "stages.0."], "stages of several widths"),
+            (&["reg_token", "register_tokens"], "register tokens"),
+            (&["dist_token", "distillation_token"], "a distillation token (DeiT)"),
+            (&["norm_pre.", "pre_layrnorm."], "a norm before the first block (CLIP)"),
+            (&[".q_norm.", ".k_norm."], "normalised queries and keys"),
+            (&["attn.relative_position_bias_table", "attention.relative_position_bias."], OF_EACH),
+            (&[".rel_pos_h", ".rel_pos.", "rel_pos_mlp"], "relative positions that each block computes"),
+            (&["mlp.w12.", "mlp.weights_in.", ".mlp.fc1_g.", ".mlp.gate_proj."], "a gated MLP (SwiGLU)"),
+        ];
+        const OF_EACH: &str = "a relative position bias of its own for each block";
+        if self.source.layout == Layout::Own {
+            return Ok(());
+        }
+        let refuse = |what: &str, name: &str| {
+            Err(Error::user(format!("its encoder has {what} (`{name}`), and none here has"))
+                .at(self.source.path.display())
+                .help("start from an encoder without"))
+        };
+        for (parts, what) in PARTS {
+            if let Some(name) = self.any(|name| parts.iter().any(|part| name.contains(part))) {
+                return refuse(what, name);
+            }
+        }
+        let after_pooling = |name: &str| name.starts_with("fc_norm.") || name == "pooler.layernorm.weight";
+        if self.tensor(self.names.norm).is_none()
+            && let Some(name) = self.any(after_pooling)
+        {
+            return refuse("a norm after mean pooling in place of its last one", name);
+        }
+        let kernel = self.tensor(self.names.kernel).map(|t| t.shape().to_vec()).unwrap_or_default();
+        if kernel.len() != 4 || kernel[2] != kernel[3] {
+            return refuse(&format!("patches of shape {kernel:?}"), self.names.kernel);
+        }
+        let (wide, narrow) = (self.in_block(self.names.hidden), self.in_block(self.names.narrowed));
+        if let (Some(wide), Some(narrow)) = (wide, narrow)
+            && wide.shape().rank() == 2
+            && wide.shape().first() == narrow.shape().get(1).map(|hidden| 2 * hidden).as_ref()
+        {
+            return refuse("a gated MLP (SwiGLU)", &format!("{}0.{}", self.names.blocks, self.names.hidden));
+        }
+        if self.tensor(self.names.positions).is_none() && self.tensor(self.names.relative).is_none() {
+            return Err(Error::user(
+                "holds no positions: those of its encoder are computed in it (rotary ones)",
+            )
+            .at(self.source.path.display())
+            .help("start from an encoder with a position table"));
+        }
+        Ok(())
+    }
+
+    /// The settings under which a recipe's encoder has the file's sizes and parts, as far as they differ.
+    pub(super) fn settings(&self, recipe: &Architecture, resample: bool) -> Vec<String> {
+        let mut list = vec![];
+        let ours = &recipe.geometry;
+        let own = self.source.layout == Layout::Own;
+        let mut differs = |key: &str, theirs: String, same: bool| {
+            if !same {
+                list.push(format!("{key}={theirs}"));
+            }
+        };
+        let kernel = self.tensor(self.names.kernel).map(|t| t.shape().to_vec()).unwrap_or_default();
+        let dim = kernel.first().copied().unwrap_or(ours.dim);
+        let patch = match kernel[..] {
+            [_, channels, patch, _] => {
+                differs("data.channels", channels.to_string(), channels == ours.channels);
+                differs("encoder.patch", patch.to_string(), patch == ours.patch);
+                patch
+            }
+            _ => ours.patch,
+        };
+        differs("encoder.dim", dim.to_string(), dim == ours.dim);
+        differs("encoder.depth", self.depth().to_string(), self.depth() == ours.depth);
+        let relative = self.tensor(self.names.relative);
+        let told = relative.and_then(|table| table.shape().get(1).copied()).or(self.source.config.heads);
+        // Weights alone don't tell them; those of published encoders are 64 wide.
+        let heads = told.or((dim != ours.dim && dim % 64 == 0).then_some(dim / 64)).unwrap_or(ours.heads);
+        differs("encoder.heads", heads.to_string(), heads == ours.heads);
+        if let Some(hidden) = self.in_block(self.names.hidden).and_then(|t| t.shape().first().copied()) {
+            let (theirs, ratio) = (hidden as f64 / dim as f64, recipe.hidden as f64 / ours.dim as f64);
+            differs("encoder.mlp_ratio", theirs.to_string(), (theirs - ratio).abs() < 1.0 / dim as f64);
+        }
+        let class_token = self.tensor(self.names.class_token).is_some();
+        differs("encoder.class_token", class_token.to_string(), class_token == (ours.prefix > 0));
+        let gains = self.any(|name| self.names.gains.iter().any(|gain| name.ends_with(gain))).is_some();
+        differs(
+            "encoder.layer_scale",
+            (if gains { "0.1" } else { "0" }).to_owned(),
+            gains == recipe.layer_scale,
+        );
+        differs(
+            "encoder.relative_bias",
+            relative.is_some().to_string(),
+            relative.is_some() == recipe.relative_bias,
+        );
+        let prefix = usize::from(class_token);
+        let table = self.tensor(self.names.positions);
+        let side = table.and_then(|table| side(table, prefix)).or_else(|| relative.and_then(relative_side));
+        let same_grid = side.is_none_or(|side| [ours.height, ours.width] == [side * patch; 2]);
+        let fixed = table.is_some_and(|table| is_fixed(table, side, prefix));
+        let position = match (table, recipe.position) {
+            // This program's sine-cosine tables are in no file.
+            (None, PositionKind::Learned) if own => PositionKind::Sincos,
+            (None, kept) if own => kept,
+            (None, _) => PositionKind::None,
+            (Some(_), PositionKind::Learned) => PositionKind::Learned,
+            (Some(_), _) if fixed && same_grid => PositionKind::Sincos,
+            (Some(_), _) => PositionKind::Learned,
+        };
+        if let (Some(side), false, false) = (side, same_grid, resample) {
+            let divides = ours.height % patch == 0 && ours.width % patch == 0;
+            list.push(if divides {
+                "init_positions=resample".to_owned()
+            } else {
+                format!("data.image_size={}", side * patch)
+            });
+        }
+        if position != recipe.position {
+            let name = match position {
+                PositionKind::None => "none",
+                PositionKind::Sincos => "sincos",
+                PositionKind::Learned => "learned",
+            };
+            list.push(format!("encoder.position={name}"));
+        }
+        list
+    }
+}
+
+/// The side of the square grid that a table of relative positions is for.
+fn relative_side(table: &HostTensor) -> Option<usize> {
+    let distances = table.shape().first()?.checked_sub(3)?.isqrt();
+    (distances % 2 == 1).then_some(distances.div_ceil(2))
+}
+
+/// The side of a table's square grid of patches, behind a class token or not.
+pub(super) fn side(table: &HostTensor, prefix: usize) -> Option<usize> {
+    let &[1, rows, _] = table.shape().dims() else { return None };
+    let square = |count: usize| (count > 0 && count.isqrt().pow(2) == count).then(|| count.isqrt());
+    rows.checked_sub(prefix).and_then(square).or_else(|| square(rows))
+}
+
+fn is_fixed(table: &HostTensor, side: Option<usize>, prefix: usize) -> bool {
+    let (Some(side), &[1, rows, width]) = (side, table.shape().dims()) else { return false };
+    width % 4 == 0
+        && rows == prefix + side * side
+        && is_rounding(from_sincos(table, &sincos_2d(width, (side, side), prefix)))
+}
