@@ -18,7 +18,7 @@ pub fn report_aborts() {
                 call.library,
                 " ended the program in ",
                 call.function,
-                ": an exception that left it, a failed assertion or abort() (more may be above); catch exceptions \
+                ": an exception that left it, a failed assertion or no memory left (more may be above); catch exceptions \
                  before they leave the library, and return an error; the last checkpoint is whole\n",
             ]),
         }

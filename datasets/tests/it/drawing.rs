@@ -125,3 +125,50 @@ fn a_recipes_data_are_drawn_once_for_all_heads() {
         frozen.pass(Split::Train).expect("starts").flat_map(seen).map(|(i, _)| i).collect();
     assert_eq!(once, drawn);
 }
+
+/// What an annotation of one's own is looked up by: number and path of the image, whatever was drawn.
+#[derive(Clone)]
+struct Named {
+    split: Split,
+    index: usize,
+    location: String,
+}
+
+impl palimpsest_core::head::Target for Named {
+    const NAME: &'static str = "where an image is from";
+}
+
+#[test]
+fn derived_targets_know_number_and_path_of_their_image() {
+    let folder = tempdir().expect("a folder");
+    sorted(folder.path());
+    let overrides = ["data.name=folder".to_owned(), format!("data.path={}", folder.path().display())];
+    let recipe = Recipe::parse("test", "preset = \"paper\"", &overrides).expect("a recipe");
+    let request = palimpsest_core::head::ExamplesRequest {
+        data: &recipe.data,
+        reader: &recipe.reader,
+        image: [3, 8, 8],
+        seed: 3,
+        shots: 0,
+        limits: [40, 30],
+    };
+    let splits = palimpsest_datasets::examples::derived::derived(&request, |sample, _| {
+        let named = Named { split: sample.split, index: sample.index, location: sample.location };
+        Ok((sample.image, named))
+    })
+    .expect("opens");
+    for (split, count) in [(Split::Train, 40), (Split::Test, 30)] {
+        let part = open(&DataSpec::at("folder", folder.path()), split).expect("opens");
+        let mut seen = 0;
+        for examples in splits.pass(split).expect("starts") {
+            let examples = examples.expect("a batch");
+            for (target, &index) in examples.targets.iter().zip(&examples.batch.indices) {
+                assert_eq!((target.split, target.index), (split, index));
+                assert_eq!(target.location, part.location(index));
+                assert!(Path::new(&target.location).is_file(), "{}", target.location);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, count);
+    }
+}
