@@ -138,7 +138,11 @@ impl Recipe {
                     let path = format!("{name}.{key}");
                     let mut elsewhere = keys_called(key, &table);
                     elsewhere.retain(|other| *other != path);
-                    return Err(unknown_key(key, &known, &elsewhere).at(sources.location(&path)));
+                    let mut error = unknown_key(key, &known, &elsewhere);
+                    if name == "data" && elsewhere.is_empty() {
+                        error = DataSettings::or_the_readers(&error, key);
+                    }
+                    return Err(error.at(sources.location(&path)));
                 }
             }
         }

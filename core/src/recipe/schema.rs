@@ -109,10 +109,13 @@ impl DataSettings {
         let stranger = section.table().keys().find(|key| fields.iter().all(|field| field.name != *key));
         let Some(key) = stranger else { return section.read() };
         let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
+        Err(Self::or_the_readers(&error, key).at(section.location(key)))
+    }
+
+    /// The error of a key that `[data]` hasn't, and that may be one of the reader's.
+    pub(crate) fn or_the_readers(error: &Error, key: &str) -> Error {
         let help = error.help_text().unwrap_or_default();
-        Err(Error::user(error.message())
-            .at(section.location(key))
-            .help(format!("{help}; what the reader is told is data.reader.{key}")))
+        Error::user(error.message()).help(format!("{help}; what the reader is told is data.reader.{key}"))
     }
 
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
