@@ -50,12 +50,7 @@ impl LinearProbe {
     }
 
     /// Trains at one rate and returns the scores of each image of `test` for each class.
-    fn fit(
-        &self,
-        [train, test]: [&Features; 2],
-        rate: f64,
-        task: &FrozenEval<'_>,
-    ) -> Result<Vec<f32>> {
+    fn fit(&self, [train, test]: [&Features; 2], rate: f64, task: &FrozenEval<'_>) -> Result<Vec<f32>> {
         let (classes, seed, device) = (task.data.classes().len(), task.seed, &task.device());
         let standardiser = Standardiser::fit(train);
         let split = |features: &Features| Standardised {
