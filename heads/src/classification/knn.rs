@@ -61,11 +61,7 @@ const ROWS: usize = 256;
 
 impl Knn {
     /// The votes for each class of each test image, [count, classes], for each number of neighbours.
-    pub fn votes(
-        &self,
-        [train, test]: [&Features; 2],
-        task: &FrozenEval<'_>,
-    ) -> Result<Vec<Vec<f32>>> {
+    pub fn votes(&self, [train, test]: [&Features; 2], task: &FrozenEval<'_>) -> Result<Vec<Vec<f32>>> {
         let (classes, device) = (task.data.classes().len(), &task.device());
         let _quiet = NoGrad::new(&*device.backend);
         let bank = normalised(train, device)?.permute(&[1, 0])?;

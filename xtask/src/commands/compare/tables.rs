@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::{Error, Result};
 use palimpsest_core::stored::write_atomically;
+use palimpsest_core::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::comparison::figures::{EXPLANATION, overview, summary};
