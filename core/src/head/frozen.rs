@@ -15,7 +15,7 @@ use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::{Error, Result};
 
 /// Frozen features of a split.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Features {
     /// [count, width], row by row.
     pub values: Vec<f32>,
@@ -178,8 +178,7 @@ impl<'a> FrozenEval<'a> {
         let geometry = self.encoder.geometry();
         let device = self.device();
         let _quiet = NoGrad::new(&*device.backend);
-        let mut features =
-            Features { values: vec![], width: 0, labels: vec![], indices: vec![], broken: Broken::new() };
+        let mut features = Features::default();
         let mut pass = self.data.pass(split)?;
         for examples in pass.by_ref() {
             self.go_on()?;

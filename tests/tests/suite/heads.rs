@@ -186,6 +186,7 @@ fn part(data: &Named, name: &str) -> Features {
         values: values.clone().into_f32(),
         labels: labels.clone(),
         indices: (0..labels.len()).collect(),
+        ..Features::default()
     }
 }
 
