@@ -47,10 +47,10 @@ pub fn read_yaml(path: &Path) -> Result<Yaml> {
 /// # Errors
 /// Text that is no YAML, or isn't read: aliases, keys that aren't text.
 pub fn parse(text: &str) -> std::result::Result<Yaml, (usize, Error)> {
-    let mut events = Parser::new_from_str(text.trim_start_matches('\u{feff}'));
+    let events = Parser::new_from_str(text.trim_start_matches('\u{feff}'));
     let mut open: Vec<(Yaml, Option<String>)> = Vec::new();
     let wrong = |line: usize, what: String| (line, Error::user(what).help("write it as plain YAML"));
-    while let Some(event) = events.next() {
+    for event in events {
         let (event, span) = event
             .map_err(|e| wrong(e.marker().line(), format!("broken YAML: {}", e.info().replace('\n', " "))))?;
         let line = span.start.line();

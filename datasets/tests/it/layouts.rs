@@ -476,7 +476,8 @@ fn masks_of_0_and_255() {
     assert_eq!(
         plain.notes,
         [
-            "train: in 4 label maps label 1 (object) occurs in no map, and 50 % of the pixels are ignored (label 255)"
+            "train: in 4 label maps label 1 (object) occurs in no map, and 50 % of the pixels are ignored (label 255); \
+          data.reader.labels=[0,255] makes 255 a class"
         ]
     );
     let told = maps(root, "labels = [0, 255]", Split::Train);

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn parts_in_the_names_of_files() {
-        let kind = |name: &str| part_in(name).map(|(kind, part)| (kind, part));
+        let kind = |name: &str| part_in(name);
         assert_eq!(kind("instances_train2017"), Some((PartKind::Train, "train2017".to_owned())));
         assert_eq!(kind("train_annotations.coco"), Some((PartKind::Train, "train".to_owned())));
         assert_eq!(kind("bdd100k_labels_images_val"), Some((PartKind::Validation, "val".to_owned())));

@@ -132,7 +132,13 @@ impl PairedFiles {
             let share = 100.0 * ignored as f64 / all as f64;
             told.push(format!("{share:.0} % of the pixels are ignored (label {})", labels.join(", ")));
         }
-        Some(format!("{of}in {} {}", of_all(self.pairs.len(), "label maps"), told.join(", and ")))
+        // Masks of two values are often 0 and 255.
+        let binary = self.classes.len() == 2 && absent.len() == 1 && much && stored[255] > 0;
+        let help = match binary && self.advice != CORRECT {
+            true => "; data.reader.labels=[0,255] makes 255 a class",
+            false => "",
+        };
+        Some(format!("{of}in {} {}{help}", of_all(self.pairs.len(), "label maps"), told.join(", and ")))
     }
 
     fn labels(&self, index: usize) -> Result<LabelMap> {
