@@ -23,6 +23,8 @@ pub struct Error {
     key: Option<&'static str>,
 }
 
+const DISK_FULL: &str = "the disk is full";
+
 /// The result of everything fallible in this workspace.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -80,6 +82,12 @@ impl Error {
         self
     }
 
+    /// Says what helps after a full disk, where that is not to start the command again.
+    #[must_use]
+    pub fn when_full(self, help: impl FnOnce() -> String) -> Self {
+        if self.message == DISK_FULL { Self { help: Some(help()), ..self } } else { self }
+    }
+
     /// Who has to act.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -119,8 +127,9 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 Self::user("permission denied").help("choose a path that this user may read and write")
             }
-            Io::StorageFull | Io::QuotaExceeded => Self::failure("the disk is full")
-                .help("free some space, then resume: the last good checkpoint is kept"),
+            Io::StorageFull | Io::QuotaExceeded => {
+                Self::failure(DISK_FULL).help("free some space, then start the command again")
+            }
             _ => Self::failure(error.to_string()),
         }
         .at(location)
@@ -177,6 +186,18 @@ mod tests {
             "a.toml:3: unknown mask `rndom`; did you mean `random`? (one of: block, random)"
         );
         assert_eq!(error.exit_status(), 2);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_fits_the_command() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = Error::io("out/model.safetensors", &full);
+        let again = "out/model.safetensors: the disk is full; free some space, then start the command again";
+        assert_eq!((error.to_string().as_str(), error.exit_status()), (again, 1));
+        let resumed = error.when_full(|| "resume it".to_owned()).to_string();
+        assert_eq!(resumed, "out/model.safetensors: the disk is full; resume it");
+        let other = Error::failure("a loss").help("lower it").when_full(|| "resume it".to_owned());
+        assert_eq!(other.to_string(), "a loss; lower it");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub mod recipe;
 pub mod registry;
 pub mod restoration;
 pub mod settings;
-mod stored;
+pub mod stored;
 pub mod target;
 pub mod tensor;
 pub mod train;

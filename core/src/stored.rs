@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, View};
+use sha2::{Digest, Sha256};
 
 use crate::tensor::{HostData, HostTensor};
 use crate::{Error, Result};
@@ -24,26 +27,131 @@ pub(crate) fn serialize(
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::failure(e.to_string()))
 }
 
-/// Writes a file beside its place, syncs it and renames it there.
+/// A safetensors file with the digest of all its bits, which [`verify`] compares.
+///
+/// # Errors
+/// Names that are no names.
+pub(crate) fn serialize_sealed(
+    tensors: &[(String, HostTensor)],
+    mut metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
+    metadata.insert(CHECKSUM.to_owned(), UNSEALED.to_owned());
+    let mut data = serialize(tensors, metadata)?;
+    if let Some(place) = seal(&data) {
+        let digest = digest(&data);
+        data[place].copy_from_slice(digest.as_bytes());
+    }
+    Ok(data)
+}
+
+/// Whether a file is as [`serialize_sealed`] made it; `None` without a digest, as files were written before.
+pub(crate) fn verify(data: &mut [u8]) -> Option<bool> {
+    let place = seal(data)?;
+    let stored = data[place.clone()].to_vec();
+    data[place.clone()].copy_from_slice(UNSEALED.as_bytes());
+    let whole = digest(data).as_bytes() == stored;
+    data[place].copy_from_slice(&stored);
+    Some(whole)
+}
+
+/// The metadata's key of the digest.
+const CHECKSUM: &str = "checksum";
+/// What stands in the digest's place while it is computed.
+const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Bytes that are hashed in one piece, so that several threads can hash a file.
+const PIECE: usize = 1 << 22;
+
+/// Where the digest stands. A quotation mark inside of another value is escaped, so this is found in no other place.
+fn seal(data: &[u8]) -> Option<Range<usize>> {
+    let key = format!("\"{CHECKSUM}\":\"");
+    let length = u64::from_le_bytes(*data.first_chunk::<8>()?);
+    let header = data.get(8..8usize.checked_add(usize::try_from(length).ok()?)?)?;
+    let start = 8 + header.windows(key.len()).position(|part| part == key.as_bytes())? + key.len();
+    (start + UNSEALED.len() <= 8 + header.len()).then(|| start..start + UNSEALED.len())
+}
+
+/// SHA-256 of the SHA-256 of each piece.
+fn digest(data: &[u8]) -> String {
+    let pieces: Vec<_> = data.par_chunks(PIECE).map(Sha256::digest).collect();
+    let mut all = Sha256::new();
+    pieces.iter().for_each(|piece| all.update(piece));
+    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file beside its place, syncs it and renames it there. Another process that writes it at the same time
+/// is waited for.
 ///
 /// # Errors
 /// A full disk or a folder that can't be written; nothing half-written stays.
-pub(crate) fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
+pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(data)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
+    check_regular(&temporary)?;
+    let write = || -> std::io::Result<()> {
+        // One name, so that what a killed process left is written over.
+        let mut file = lock_at(&temporary)?;
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(data))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, path));
+        // Before the lock is given back.
+        written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         // The rename itself must reach the disk too.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    })();
-    written.map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::io(path, &e)
-    })
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|e| Error::io(path, &e))
+}
+
+/// A file at `path` that no other process writes. While one is waited for, the file may have got its final name.
+fn lock_at(path: &Path) -> std::io::Result<File> {
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        // Some network file systems have no locks.
+        let _ = file.lock();
+        if same_file(&file, path)? {
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn same_file(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata()?, fs::metadata(path)) {
+        (ours, Ok(there)) => Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino())),
+        (_, Err(e)) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        (_, Err(e)) => Err(e),
+    }
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &File, path: &Path) -> std::io::Result<bool> {
+    path.try_exists()
+}
+
+/// Refuses a pipe or a socket, on which reading or writing would wait for ever. What is missing passes.
+///
+/// # Errors
+/// Something there that is neither a file nor a link to one.
+pub fn check_regular(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(Error::user("is no regular file")
+            .at(path.display())
+            .help("put a file in its place, or remove it")),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// No file there, or one that can't be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    check_regular(path)?;
+    fs::read(path).map_err(|e| Error::io(path, &e))
 }
 
 /// A tensor as a file holds it. Its bytes are made one tensor after another, so that a checkpoint is in memory as

@@ -33,7 +33,7 @@ pub use open::{open, open_detection, open_segmentation, open_with_notes};
 pub use palimpsest_targets::contact_sheet::{ContactSheet, Tile};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};
-pub use recipe_data::{DataSource, RecipeData};
+pub use recipe_data::{DataIdentity, DataSource, RecipeData};
 pub use scene::SceneSettings;
 pub use source::Images;
 pub use spec::DataSpec;

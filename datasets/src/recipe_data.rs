@@ -10,6 +10,7 @@ use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
 use palimpsest_targets::{DetectionData, SegmentationData};
+use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Border, Crop, Filter};
 use crate::draw::Draw;
@@ -27,6 +28,15 @@ use crate::transform::Transform;
 pub struct DataSource {
     settings: DataSettings,
     reader: Section,
+}
+
+/// Images by their number, names and labels; their pixels are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DataIdentity {
+    /// How many.
+    pub images: usize,
+    /// SHA-256 of their places below the data's path and their labels, in order.
+    pub list: String,
 }
 
 /// Both parts of data.
@@ -195,6 +205,21 @@ impl RecipeData {
     /// How many images there are to train on and to test on.
     pub fn counts(&self) -> [usize; 2] {
         [self.parts.train.len(), self.parts.test.len()]
+    }
+
+    /// What the training images are known by, so that a resumed run can tell whether they are still the same.
+    pub fn identity(&self) -> DataIdentity {
+        let part = &self.parts.train;
+        let root = self.source.spec().path.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut sha = Sha256::new();
+        for index in 0..part.len() {
+            let place = part.location(index);
+            // Where the whole lies decides nothing.
+            let place = place.strip_prefix(&root).unwrap_or(&place).trim_start_matches(['/', '\\']);
+            sha.update(format!("{place} {:?}\n", part.label(index)));
+        }
+        let list = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        DataIdentity { images: part.len(), list }
     }
 
     /// Mean and deviation that pixels are normalised with, one for each channel.

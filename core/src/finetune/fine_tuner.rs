@@ -16,7 +16,8 @@ use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
 use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::train::{
-    Checkpoint, CheckpointState, Collective, Engine, EngineSettings, Pass, Schedule, StepInput, StepReport,
+    Checkpoint, CheckpointState, Collective, Engine, EngineSettings, Pace, Pass, Schedule, StepInput,
+    StepReport,
 };
 use crate::{Error, Result, registry};
 
@@ -222,7 +223,7 @@ impl<H: TaskHead> FineTuner<H> {
     }
 
     /// Encoder and head as they are scored, as a checkpoint whose recipe is this fine-tuning's.
-    pub fn checkpoint(&self, start: &EncoderStart) -> Result<Checkpoint> {
+    pub fn checkpoint(&self, start: &EncoderStart, pace: &Pace) -> Result<Checkpoint> {
         let scored = self.scored_params();
         let named = self.specs.specs().iter().zip(scored.tensors());
         let tensors = named
@@ -237,6 +238,7 @@ impl<H: TaskHead> FineTuner<H> {
             recipe: toml::to_string(&table).map_err(|e| Error::failure(e.to_string()))?,
             backend: self.device.backend.info().name,
             plugin: None,
+            pace: pace.clone(),
         };
         Ok(Checkpoint { state, tensors })
     }

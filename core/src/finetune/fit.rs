@@ -11,7 +11,7 @@ use crate::head::{
 };
 use crate::tensor::{DType, DeviceHandle};
 use crate::train::steps::{self, Steps};
-use crate::train::{Checkpoint, StepReport};
+use crate::train::{Checkpoint, Pace, StepReport};
 use crate::{Error, Result};
 
 /// What fitting a head needs, whatever its types.
@@ -165,8 +165,8 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     let mut source = data.train(fine_tuner.recipe.train.batch)?;
     observer.start(fine_tuner.total_steps, source.steps_per_epoch());
     let interrupted = request.interrupted;
-    let pace =
-        steps::take(&mut Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, interrupted })?;
+    let mut fit = Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, interrupted };
+    let pace = steps::take(&mut fit, Pace::default())?;
     drop(source);
     let started = Instant::now();
     let params = fine_tuner.scored_params();
@@ -189,7 +189,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
         artifacts: metric.artifacts(),
         sizes: data.sizes(),
         summary,
-        checkpoint: fine_tuner.checkpoint(request.start)?,
+        checkpoint: fine_tuner.checkpoint(request.start, &pace)?,
     })
 }
 
@@ -217,7 +217,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
         self.fine_tuner.train_step(examples)
     }
 
-    fn diverged(&mut self, _: &Self::Batch, report: &StepReport) -> Result<Error> {
+    fn diverged(&mut self, _: &Self::Batch, report: &StepReport, _: &Pace) -> Result<Error> {
         let list: Vec<String> = report.scalars.iter().map(|(name, v)| format!("{name} {v}")).collect();
         Ok(Error::failure(format!(
             "step {} of the head is not finite: {}, gradient norm {}",
@@ -232,7 +232,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
         self.source.recycle(examples);
     }
 
-    fn stepped(&mut self, report: &StepReport) -> Result<()> {
+    fn stepped(&mut self, report: &StepReport, _: &Pace) -> Result<()> {
         self.observer.step(report)?;
         stop_if(self.interrupted, self.fine_tuner.step_count())
     }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Artifact, Class, LabelledSplits, PartSize, Scores};
 use crate::backend::NoGrad;
@@ -67,6 +68,7 @@ pub struct FrozenEval<'a> {
     /// Seed of what a head draws.
     pub seed: u64,
     features: [OnceCell<Features>; 2],
+    interrupted: Option<&'a AtomicBool>,
 }
 
 impl<'a> FrozenEval<'a> {
@@ -102,7 +104,27 @@ impl<'a> FrozenEval<'a> {
             blocks: if blocks == 0 { depth } else { blocks },
             seed,
             features: [OnceCell::new(), OnceCell::new()],
+            interrupted: None,
         })
+    }
+
+    /// Stops where this becomes true.
+    #[must_use]
+    pub fn until(self, interrupted: &'a AtomicBool) -> Self {
+        Self { interrupted: Some(interrupted), ..self }
+    }
+
+    /// To be asked where a head works long.
+    ///
+    /// # Errors
+    /// The user wants to stop.
+    pub fn go_on(&self) -> Result<()> {
+        match self.interrupted {
+            Some(interrupted) if interrupted.load(Ordering::Relaxed) => {
+                Err(Error::interrupted("interrupted before the heads were scored"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The place of the weights.
@@ -160,6 +182,7 @@ impl<'a> FrozenEval<'a> {
         let _quiet = NoGrad::new(&*device.backend);
         let mut features = Features { values: vec![], width: 0, labels: vec![], indices: vec![] };
         for examples in self.data.pass(split)? {
+            self.go_on()?;
             let batch = examples?.batch;
             let images = device.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;

@@ -118,7 +118,13 @@ impl Matching<'_> {
         let mut stored = vec![];
         for name in &entry.theirs {
             match self.left.remove(name) {
-                Some(tensor) => stored.push(tensor),
+                Some(tensor) => {
+                    if !tensor.is_finite() {
+                        self.problems.push(format!("`{name}` has values that are not finite"));
+                        self.help.get_or_insert("give weights of a run that has not diverged");
+                    }
+                    stored.push(tensor);
+                }
                 None => self.missing(name),
             }
         }

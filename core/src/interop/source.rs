@@ -1,7 +1,6 @@
 //! A file of weights: read whole, its layout told by its names.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Layout;
 use super::export::FORMAT;
-use crate::stored::from_view;
+use crate::stored::{from_view, read, verify};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -33,7 +32,7 @@ impl Source {
     /// # Errors
     /// A file that is missing, damaged, no safetensors file, or of no known layout.
     pub fn read(path: &Path) -> Result<Self> {
-        let data = fs::read(path).map_err(|e| Error::io(path, &e))?;
+        let mut data = read(path)?;
         let refuse = |why: &str, help: &str| Err(Error::user(why).at(path.display()).help(help));
         // Files of torch.save are zip archives, or pickles in files from before 2020.
         if data.starts_with(b"PK\x03\x04") || data.starts_with(b"\x80\x02") {
@@ -49,6 +48,9 @@ impl Source {
         }
         let metadata = SafeTensors::read_metadata(&data).ok().and_then(|(_, m)| m.metadata().clone());
         let format = metadata.and_then(|mut metadata| metadata.remove("format")).unwrap_or_default();
+        if format == crate::train::CHECKPOINT_FORMAT && verify(&mut data) == Some(false) {
+            return refuse("is damaged: its bits don't match its checksum", "give an older checkpoint");
+        }
         let (layout, tensors) = match format.as_str() {
             FORMAT => (Layout::Own, tensors),
             crate::train::CHECKPOINT_FORMAT => (Layout::Own, stripped(tensors, "model.")),

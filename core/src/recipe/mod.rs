@@ -257,6 +257,17 @@ impl Recipe {
         sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What has changed since a resolved recipe, as TOML.
+    pub fn changes_since(&self, before: &str) -> Changes {
+        let before: toml::Table = before.parse().unwrap_or_default();
+        let may = |change: &String| {
+            let key = change.split_once(": ").map_or("", |(key, _)| key);
+            CHANGED_ON_RESUME.contains(&key)
+        };
+        let (allowed, refused) = Self::difference(&before, &self.table).into_iter().partition(may);
+        Changes { allowed, refused }
+    }
+
     /// The keys that decide the weights and differ between two resolved recipes, as
     /// `key: before -> after`.
     pub fn difference(before: &toml::Table, after: &toml::Table) -> Vec<String> {
@@ -275,6 +286,18 @@ impl Recipe {
             .collect()
     }
 }
+
+/// What decides the weights and differs between two recipes, as `key: before -> after`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What a run may change on its way: the keys that help where a step was not finite.
+    pub allowed: Vec<String>,
+    /// The rest.
+    pub refused: Vec<String>,
+}
+
+/// Keys that decide the weights and that a resumed run may change all the same.
+pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {

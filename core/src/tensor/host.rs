@@ -68,6 +68,16 @@ impl HostTensor {
         &self.data
     }
 
+    /// Whether every element is a finite number.
+    pub fn is_finite(&self) -> bool {
+        match &self.data {
+            HostData::F32(v) => v.iter().all(|x| x.is_finite()),
+            HostData::F64(v) => v.iter().all(|x| x.is_finite()),
+            HostData::Bf16(v) => v.iter().all(|x| x.is_finite()),
+            HostData::I64(_) | HostData::Bool(_) => true,
+        }
+    }
+
     /// The elements, by value.
     pub fn into_data(self) -> HostData {
         self.data

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 
+use super::steps::Pace;
 use crate::params::{ParamSpec, match_names};
 use crate::plugin::PluginIdentity;
-use crate::stored::{from_view, serialize, write_atomically};
+use crate::stored::{from_view, read, serialize_sealed, verify, write_atomically};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ use crate::{Error, Result};
 pub(crate) const CHECKPOINT_FORMAT: &str = "palimpsest-checkpoint-1";
 
 /// Where a run stood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointState {
     /// Steps done.
     pub step: u64,
@@ -28,6 +29,8 @@ pub struct CheckpointState {
     pub backend: String,
     /// The plug-in whose corruption it was trained with.
     pub plugin: Option<PluginIdentity>,
+    /// How the steps went that led here.
+    pub pace: Pace,
 }
 
 /// A checkpoint in memory.
@@ -58,6 +61,11 @@ impl Checkpoint {
         self.tensors.iter().any(|(name, _)| name.starts_with("average."))
     }
 
+    /// The first tensor with a value that is not finite.
+    pub fn not_finite(&self) -> Option<&str> {
+        self.tensors.iter().find(|(_, tensor)| !tensor.is_finite()).map(|(name, _)| name.as_str())
+    }
+
     /// Writes the file beside its place and renames it there, so that a reader sees either the old
     /// file or the whole new one, whatever happens in between.
     ///
@@ -65,30 +73,29 @@ impl Checkpoint {
     /// A full disk or a folder that can't be written; nothing half-written stays.
     pub fn write(&self, path: &Path) -> Result<()> {
         let state = &self.state;
+        let json = |e: serde_json::Error| Error::failure(e.to_string());
         let mut metadata = HashMap::from([
             ("format".to_owned(), CHECKPOINT_FORMAT.to_owned()),
             ("step".to_owned(), state.step.to_string()),
             ("recipe_hash".to_owned(), state.recipe_hash.clone()),
             ("recipe".to_owned(), state.recipe.clone()),
             ("backend".to_owned(), state.backend.clone()),
+            ("pace".to_owned(), serde_json::to_string(&state.pace).map_err(json)?),
         ]);
         if let Some(plugin) = &state.plugin {
-            let text = serde_json::to_string(plugin).map_err(|e| Error::failure(e.to_string()))?;
-            metadata.insert("plugin".to_owned(), text);
+            metadata.insert("plugin".to_owned(), serde_json::to_string(plugin).map_err(json)?);
         }
-        write_atomically(path, &serialize(&self.tensors, metadata)?)
+        write_atomically(path, &serialize_sealed(&self.tensors, metadata)?)
     }
 
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// A missing or truncated file, or one that is no checkpoint of ours.
+    /// A missing, truncated or damaged file, or one that is no checkpoint of ours.
     pub fn read(path: &Path) -> Result<Self> {
-        let data = fs::read(path).map_err(|e| Error::io(path, &e))?;
+        let mut data = read(path)?;
         let broken = |why: String| {
-            Error::user(why)
-                .at(path.display())
-                .help("delete the file to resume from an older checkpoint, or start the run again")
+            Error::user(why).at(path.display()).help("give an older checkpoint, or start the run again")
         };
         let foreign = |why: &str| {
             Error::user(why.to_owned())
@@ -111,6 +118,10 @@ impl Checkpoint {
         if info.get("format").map(String::as_str) != Some(CHECKPOINT_FORMAT) {
             return Err(foreign("is no checkpoint of this program"));
         }
+        // Every file with a pace has a digest: without one, the digest's name is what was damaged.
+        if !verify(&mut data).unwrap_or(!info.contains_key("pace")) {
+            return Err(broken("the checkpoint is damaged: its bits don't match its checksum".to_owned()));
+        }
         let field = |name: &str| info.get(name).cloned().ok_or_else(|| foreign(&format!("has no `{name}`")));
         let state = CheckpointState {
             step: field("step")?.parse().map_err(|_| foreign("has a broken `step`"))?,
@@ -121,6 +132,10 @@ impl Checkpoint {
                 .get("plugin")
                 .map(|text| serde_json::from_str(text).map_err(|_| foreign("has a broken `plugin`")))
                 .transpose()?,
+            pace: match info.get("pace") {
+                Some(text) => serde_json::from_str(text).map_err(|_| foreign("has a broken `pace`"))?,
+                None => Pace::default(),
+            },
         };
         let file = SafeTensors::deserialize(&data).map_err(|e| broken(e.to_string()))?;
         let mut tensors = vec![];
@@ -139,7 +154,7 @@ impl Checkpoint {
         for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
             let path = entry.map_err(|e| Error::io(folder, &e))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.starts_with("step-") && name.ends_with(".safetensors") {
+            if name.starts_with("step-") && name.ends_with(".safetensors") && path.is_file() {
                 paths.push(path);
             }
         }

@@ -1,8 +1,9 @@
 //! A run's folder: what it holds, and how it is written so that nothing is lost.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -10,36 +11,93 @@ use super::checkpoint::Checkpoint;
 use crate::corruption::{CorruptionPlan, Injection};
 use crate::data::Batch;
 use crate::recipe::Recipe;
-use crate::stored::write_atomically;
+use crate::stored::{check_regular, read, write_atomically};
 use crate::{Error, Result};
 
 /// A run's folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     root: PathBuf,
+    /// Held by the one process that trains the run; the system gives it back when the process ends, however it does.
+    lock: Option<Arc<File>>,
+}
+
+/// The newest checkpoint that is whole, and newer ones that are not.
+#[derive(Debug)]
+pub struct Newest {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub checkpoint: Checkpoint,
+    /// Newer files, and what each has wrong.
+    pub damaged: Vec<(PathBuf, Error)>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// Makes the folder of a new run, and locks it.
     ///
     /// # Errors
-    /// A folder that holds a run already, or can't be written.
+    /// A folder that holds a run already, that another process trains in, or that can't be written.
     pub fn create(root: &Path, recipe: &Recipe, environment: &Value) -> Result<Self> {
-        if root.join("config.toml").exists() {
-            return Err(Error::user("holds a run already").at(root.display()).help(format!(
+        let free = || match root.join("config.toml").exists() {
+            false => Ok(()),
+            true => Err(Error::user("holds a run already").at(root.display()).help(format!(
                 "choose another --out, or continue it: cargo xtask resume {}",
                 root.display()
-            )));
-        }
-        let folder = Self { root: root.to_owned() };
+            ))),
+        };
+        free()?;
+        fs::create_dir_all(root).map_err(|e| Error::io(root, &e))?;
+        let folder = Self { root: root.to_owned(), lock: None }.locked()?;
+        // Another process may have been here between the first look and the lock.
+        free()?;
         for sub in ["checkpoints", "samples", "tb"] {
             let path = root.join(sub);
             fs::create_dir_all(&path).map_err(|e| Error::io(&path, &e))?;
         }
-        let config = format!("# Resolved recipe, hash {}\n{}", recipe.hash(), recipe.to_toml());
         folder.write("env.json", format!("{environment:#}\n").as_bytes())?;
-        folder.write("config.toml", config.as_bytes())?;
+        // Last: with it, the folder holds a run.
+        folder.write_recipe(recipe)?;
         Ok(folder)
+    }
+
+    /// Keeps other processes from training the run, until the last clone of this is dropped.
+    ///
+    /// # Errors
+    /// One does already, or the folder can't be written.
+    pub fn locked(mut self) -> Result<Self> {
+        let path = self.path(".lock");
+        check_regular(&path)?;
+        let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = open.map_err(|e| Error::io(&path, &e))?;
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "another process" } else { holder.trim() };
+                return Err(Error::user(format!("{holder} trains this run"))
+                    .at(self.root.display())
+                    .help("wait for its end, or stop it; a stopped run is resumed"));
+            }
+            // Some network file systems have no locks.
+            Err(fs::TryLockError::Error(_)) => {}
+            Ok(()) => {
+                let holder = format!("process {}\n", std::process::id());
+                let told = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+                told.map_err(|e| Error::io(&path, &e))?;
+            }
+        }
+        self.lock = Some(Arc::new(file));
+        Ok(self)
+    }
+
+    /// Writes the resolved recipe.
+    ///
+    /// # Errors
+    /// A full disk or a folder that can't be written.
+    pub fn write_recipe(&self, recipe: &Recipe) -> Result<()> {
+        let config = format!("# Resolved recipe, hash {}\n{}", recipe.hash(), recipe.to_toml());
+        self.write("config.toml", config.as_bytes())
     }
 
     /// The folder of an existing run.
@@ -48,7 +106,7 @@ impl RunFolder {
     /// No run there.
     pub fn open(root: &Path) -> Result<Self> {
         if root.join("config.toml").is_file() {
-            return Ok(Self { root: root.to_owned() });
+            return Ok(Self { root: root.to_owned(), lock: None });
         }
         Err(Error::user("holds no run (there is no config.toml)")
             .at(root.display())
@@ -99,53 +157,79 @@ impl RunFolder {
 
     fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path(name);
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| writeln!(file, "{line}"))
+        check_regular(&path)?;
+        let file = File::options().create(true).append(true).open(&path);
+        // In one write, so that a killed process leaves a line or none.
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
             .map_err(|e| Error::io(&path, &e))
     }
 
-    /// The lines of `metrics.jsonl`; a half-written last line is left out.
+    /// The lines of `metrics.jsonl`; those that are damaged are left out.
     ///
     /// # Errors
     /// A file that can't be read.
     pub fn metrics(&self) -> Result<Vec<Value>> {
         let path = self.path("metrics.jsonl");
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-            Err(e) => return Err(Error::io(&path, &e)),
-        };
-        Ok(BufReader::new(file)
-            .lines()
-            .map_while(Result::ok)
-            .filter_map(|l| serde_json::from_str(&l).ok())
-            .collect())
+        let bytes = if path.exists() { read(&path)? } else { vec![] };
+        Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
-    /// Drops metrics of steps after `step`, which a resumed run does again.
+    /// What an evaluation after `step` gave, as far as it is logged.
     ///
     /// # Errors
-    /// A file that can't be rewritten.
-    pub fn rewind_metrics(&self, step: u64) -> Result<()> {
-        let kept: String = self
-            .metrics()?
-            .into_iter()
-            .filter(|line| line["step"].as_u64().is_none_or(|s| s <= step))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        self.write("metrics.jsonl", kept.as_bytes())
+    /// A file that can't be read.
+    pub fn evaluation(&self, step: u64) -> Result<Option<Value>> {
+        let lines = self.metrics()?.into_iter().rev();
+        let mut of_step = lines.filter(|line| line["step"].as_u64() == Some(step));
+        Ok(of_step.find_map(|mut line| Some(line["eval"].take()).filter(Value::is_object)))
+    }
+
+    /// Drops metrics of steps after `step`, which a resumed run does again, and moves lines that are damaged to
+    /// `metrics.damaged`. Returns how many.
+    ///
+    /// # Errors
+    /// A file that can't be read or rewritten.
+    pub fn rewind_metrics(&self, step: u64) -> Result<usize> {
+        let path = self.path("metrics.jsonl");
+        if !path.exists() {
+            return Ok(0);
+        }
+        let (mut kept, mut damaged) = (vec![], vec![]);
+        for line in read(&path)?.split_inclusive(|&byte| byte == b'\n') {
+            match serde_json::from_slice::<Value>(line) {
+                Ok(value) if value["step"].as_u64().is_none_or(|s| s <= step) => {
+                    kept.extend_from_slice(line.trim_ascii_end());
+                    kept.push(b'\n');
+                }
+                Ok(_) => {}
+                Err(_) if line.trim_ascii().is_empty() => {}
+                // Half-written when the process was killed: its step is done again.
+                Err(_) if !line.ends_with(b"\n") => {}
+                Err(_) => damaged.push(String::from_utf8_lossy(line.trim_ascii_end()).into_owned()),
+            }
+        }
+        damaged.iter().try_for_each(|line| self.append("metrics.damaged", line))?;
+        self.write("metrics.jsonl", &kept)?;
+        Ok(damaged.len())
     }
 
     /// Writes a checkpoint and removes the oldest beyond `keep`.
     ///
     /// # Errors
-    /// A full disk; the checkpoints before stay.
+    /// A full disk, or weights that are not finite; the checkpoints before stay.
     pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> Result<PathBuf> {
+        let step = checkpoint.state.step;
+        if let Some(name) = checkpoint.not_finite() {
+            return Err(Error::failure(format!("`{name}` is not finite after step {step}"))
+                .at(self.root.display())
+                .help(format!(
+                    "the checkpoints before are kept; go on from them with a lower rate: \
+                     cargo xtask resume {} optimizer.lr=RATE",
+                    self.root.display()
+                )));
+        }
         let folder = self.path("checkpoints");
-        let path = folder.join(Checkpoint::file_name(checkpoint.state.step));
+        let path = folder.join(Checkpoint::file_name(step));
         checkpoint.write(&path)?;
         let all = Checkpoint::list(&folder)?;
         for old in &all[..all.len().saturating_sub(keep)] {
@@ -154,16 +238,65 @@ impl RunFolder {
         Ok(path)
     }
 
-    /// The newest checkpoint's path.
+    /// The newest checkpoint that is whole; `None` where there is no checkpoint at all.
     ///
     /// # Errors
-    /// None there.
-    pub fn newest_checkpoint(&self) -> Result<PathBuf> {
-        Checkpoint::list(&self.path("checkpoints"))?.pop().ok_or_else(|| {
-            Error::user("the run has no checkpoint")
+    /// All of them are damaged: what the newest has wrong.
+    pub fn newest(&self) -> Result<Option<Newest>> {
+        let folder = self.path("checkpoints");
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let mut paths = Checkpoint::list(&folder)?;
+        let mut damaged = vec![];
+        while let Some(path) = paths.pop() {
+            let read = Checkpoint::read(&path).and_then(|checkpoint| match checkpoint.not_finite() {
+                None => Ok(checkpoint),
+                Some(name) => Err(Error::failure(format!("`{name}` is not finite")).at(path.display())),
+            });
+            match read {
+                Ok(checkpoint) => return Ok(Some(Newest { path, checkpoint, damaged })),
+                // A training process has removed it, for newer ones.
+                Err(_) if !path.exists() => paths = Checkpoint::list(&folder)?,
+                Err(error) => damaged.push((path, error)),
+            }
+        }
+        damaged.into_iter().next().map_or(Ok(None), |(_, error)| Err(error))
+    }
+
+    /// The newest checkpoint that is whole.
+    ///
+    /// # Errors
+    /// None there, or all of them are damaged.
+    pub fn newest_checkpoint(&self) -> Result<Newest> {
+        self.newest()?.ok_or_else(|| {
+            Error::user("the run has no checkpoint yet")
                 .at(self.root.display())
-                .help("start it again with pretrain")
+                .help(format!("go on with it first: cargo xtask resume {}", self.root.display()))
         })
+    }
+
+    /// Renames damaged checkpoints, so that they count for none and can still be looked at, and removes what killed
+    /// processes left half-written.
+    ///
+    /// # Errors
+    /// A folder that can't be written.
+    pub fn tidy(&self, damaged: &[(PathBuf, Error)]) -> Result<()> {
+        for (path, _) in damaged {
+            let aside = path.with_extension("safetensors.damaged");
+            fs::rename(path, &aside).map_err(|e| Error::io(&aside, &e))?;
+        }
+        let checkpoints = self.path("checkpoints");
+        fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, &e))?;
+        for folder in [&self.root, &checkpoints] {
+            for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, &e))?.flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|extension| extension == "tmp") && path.is_file() {
+                    fs::remove_file(&path).map_err(|e| Error::io(&path, &e))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Saves what a failed step was fed, so that it can be done again: batch, plan and losses.
@@ -203,6 +336,13 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The weights before a failed step: beside its batch, or as a checkpoint, as they were kept before.
+    pub fn weights_before(&self, step: u64) -> PathBuf {
+        let beside = self.path(&format!("failure/step-{step:09}/weights.safetensors"));
+        let checkpoint = self.path("checkpoints").join(Checkpoint::file_name(step - 1));
+        if beside.exists() { beside } else { checkpoint }
+    }
+
     /// The batch of the failure at `step`, or of the newest: the step (from 1) and what it was fed.
     ///
     /// # Errors
@@ -226,12 +366,11 @@ impl RunFolder {
         let folder = root.join(format!("step-{step:09}"));
         let path = folder.join("report.json");
         let damaged = |path: &Path| Error::user("does not hold what a failed step saves").at(path.display());
-        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, &e))?;
-        let saved: Saved = serde_json::from_str::<Value>(&text)
+        let saved: Saved = serde_json::from_slice::<Value>(&read(&path)?)
             .and_then(|report| serde_json::from_value(report["batch"].clone()))
             .map_err(|_| damaged(&path))?;
         let path = folder.join("batch.safetensors");
-        let bytes = fs::read(&path).map_err(|e| Error::io(&path, &e))?;
+        let bytes = read(&path)?;
         let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|_| damaged(&path))?;
         let view = tensors.tensor("pixels").map_err(|_| damaged(&path))?;
         if view.shape() != saved.shape || saved.indices.len() != saved.shape[0] {

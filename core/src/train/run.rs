@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::steps::{self, Steps};
-use super::{RunFolder, StepReport, Trainer};
+use super::{Checkpoint, Pace, RunFolder, StepReport, Trainer};
 use crate::data::{Batch, BatchSource};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What watches a run: bars, logs, images, evaluations. The loop calls it; it changes nothing.
 pub trait Observer {
@@ -25,7 +25,7 @@ pub trait Observer {
     ///
     /// # Errors
     /// As above, or the heads' failure.
-    fn evaluate(&mut self, trainer: &Trainer) -> Result<serde_json::Value>;
+    fn evaluate(&mut self, trainer: &Trainer) -> Result<Value>;
     /// After a checkpoint was written.
     fn checkpoint(&mut self, path: &std::path::Path);
     /// Something that the user should read.
@@ -41,12 +41,15 @@ pub struct Summary {
     pub epochs: f64,
     /// The mean loss of the last steps (up to 20).
     pub loss: f64,
-    /// Seconds of this process, evaluations and images left out.
+    /// Seconds of the steps, over every leg of a run that was resumed; evaluations, images and checkpoints are left
+    /// out, and so are steps that were lost and done again.
     pub seconds: f64,
     /// Images per second of training.
     pub images_per_second: f64,
     /// The share of the time spent waiting for data.
     pub data_wait: f64,
+    /// What the heads scored at the end.
+    pub eval: Value,
 }
 
 /// Trains to the recipe's end, from wherever the trainer stands.
@@ -61,13 +64,20 @@ pub fn run(
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<Summary> {
-    source.seek(trainer.step_count())?;
-    if trainer.step_count() == 0 {
+    let start = trainer.step_count();
+    source.seek(start)?;
+    if start == 0 {
         // A run can be resumed from its very start.
         observer.checkpoint(&folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?);
     }
-    let pace = steps::take(&mut Run { trainer, source, folder, observer, interrupted, skipped: 0 })?;
-    record_evaluation(trainer, folder, observer)?;
+    let pace = trainer.pace.clone();
+    let mut run = Run { trainer, source, folder, observer, interrupted, skipped: 0 };
+    // A process that was killed in an evaluation left it undone.
+    if start > 0 && run.due() && run.every(run.trainer.recipe.eval.every) {
+        run.evaluate()?;
+    }
+    let pace = steps::take(&mut run, pace)?;
+    let eval = run.evaluate()?;
     Ok(Summary {
         steps: trainer.step_count(),
         epochs: trainer.epoch(),
@@ -75,6 +85,7 @@ pub fn run(
         seconds: pace.seconds,
         images_per_second: pace.images_per_second(),
         data_wait: pace.data_wait(),
+        eval,
     })
 }
 
@@ -98,6 +109,44 @@ impl Run<'_> {
     /// Whether the step of this number, from 1, is logged and looks at attention.
     fn logs(&self, step: u64) -> bool {
         step.is_multiple_of(self.trainer.recipe.train.log_every as u64)
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        let keep = self.trainer.recipe.train.keep_last;
+        self.observer.checkpoint(&self.folder.save(&self.trainer.checkpoint()?, keep)?);
+        Ok(())
+    }
+
+    /// The scores of the heads, which are logged; those of the log where this step's are there already.
+    fn evaluate(&mut self) -> Result<Value> {
+        let step = self.trainer.step_count();
+        let heads = &self.trainer.recipe.eval.heads;
+        if let Some(known) = self.folder.evaluation(step)?
+            && heads.iter().all(|head| known["pretrained"][head].is_object())
+        {
+            return Ok(known);
+        }
+        let results = match self.observer.evaluate(self.trainer) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {
+                let file = self.folder.path("checkpoints").join(Checkpoint::file_name(step));
+                if !file.exists() {
+                    self.checkpoint()?;
+                }
+                return Err(self.stopped(&format!("in the evaluation after step {step}")));
+            }
+            results => results?,
+        };
+        if !results.is_null() {
+            let line = json!({ "step": step, "epoch": self.trainer.epoch(), "eval": results });
+            self.folder.append_metrics(&line)?;
+        }
+        Ok(results)
+    }
+
+    /// The user has stopped the run.
+    fn stopped(&self, place: &str) -> Error {
+        Error::interrupted(format!("interrupted {place}; a checkpoint was written"))
+            .help(format!("continue with: cargo xtask resume {}", self.folder.root().display()))
     }
 }
 
@@ -124,7 +173,8 @@ impl Steps for Run<'_> {
         Ok(report)
     }
 
-    fn diverged(&mut self, batch: &Batch, report: &StepReport) -> Result<Error> {
+    fn diverged(&mut self, batch: &Batch, report: &StepReport, pace: &Pace) -> Result<Error> {
+        self.trainer.pace = pace.clone();
         diverged(self.trainer, self.folder, batch, report)
     }
 
@@ -132,7 +182,8 @@ impl Steps for Run<'_> {
         self.source.recycle(batch);
     }
 
-    fn stepped(&mut self, report: &StepReport) -> Result<()> {
+    fn stepped(&mut self, report: &StepReport, pace: &Pace) -> Result<()> {
+        self.trainer.pace = pace.clone();
         let step = self.trainer.step_count();
         let last = step == self.trainer.total_steps;
         let settings = &self.trainer.recipe.train;
@@ -144,33 +195,22 @@ impl Steps for Run<'_> {
         if last || self.every(samples_every) {
             self.observer.samples(self.trainer, self.folder)?;
         }
-        if !last && self.every(self.trainer.recipe.eval.every) {
-            record_evaluation(self.trainer, self.folder, self.observer)?;
-        }
         let stop = self.interrupted.load(Ordering::Relaxed);
         if last || stop || self.every(checkpoint_every) {
-            let keep = self.trainer.recipe.train.keep_last;
-            self.observer.checkpoint(&self.folder.save(&self.trainer.checkpoint()?, keep)?);
+            self.checkpoint()?;
         }
         if stop {
-            return Err(Error::interrupted(format!(
-                "interrupted after step {step}; a checkpoint was written"
-            ))
-            .help(format!("continue with: cargo xtask resume {}", self.folder.root().display())));
+            return Err(self.stopped(&format!("after step {step}")));
+        }
+        // After the checkpoint: an evaluation may take long, and can be done again.
+        if !last && self.every(self.trainer.recipe.eval.every) {
+            self.evaluate()?;
         }
         Ok(())
     }
 }
 
-fn record_evaluation(trainer: &Trainer, folder: &RunFolder, observer: &mut dyn Observer) -> Result<()> {
-    let results = observer.evaluate(trainer)?;
-    if results.is_null() {
-        return Ok(());
-    }
-    folder.append_metrics(&json!({ "step": trainer.step_count(), "epoch": trainer.epoch(), "eval": results }))
-}
-
-fn metrics_line(trainer: &Trainer, report: &StepReport) -> serde_json::Value {
+fn metrics_line(trainer: &Trainer, report: &StepReport) -> Value {
     let mut line = json!({
         "step": report.step,
         "epoch": trainer.epoch(),
@@ -193,14 +233,16 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     losses.push(("grad_norm".to_owned(), report.grad_norm));
     let injection = trainer.model.site().into();
     let saved = folder.save_failure(report.step, batch, &plan, injection, &losses)?;
-    folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?;
+    // Not as a checkpoint: weights from which a step is not finite are rarely good ones to go on from, and must push
+    // out none.
+    trainer.checkpoint()?.write(&saved.join("weights.safetensors"))?;
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", ")))
-        .at(folder.root().display())
-        .help(format!(
-            "lower optimizer.lr or set optimizer.clip. The weights before the step are checkpointed, its batch and plan are in {}; \
-             do it again with: cargo xtask run replay {}",
-            saved.display(),
-            folder.root().display()
-        )))
+    let run = folder.root().display();
+    Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", "))).at(&run).help(format!(
+        "lower optimizer.lr or set optimizer.clip, from the last checkpoint on: \
+         cargo xtask resume {run} optimizer.lr={}. The weights before the step, its batch and its plan are in {}; \
+         do it again with: cargo xtask run replay {run}",
+        trainer.recipe.optimizer.lr / 2.0,
+        saved.display(),
+    )))
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::checkpoint::{Checkpoint, CheckpointState};
 use super::engine::{Engine, EngineSettings, Restored, StepInput};
 use super::gradient::{Pass, Restoration};
-use super::{Collective, Schedule, StepReport};
+use super::{Collective, Pace, Schedule, StepReport};
 use crate::corruption::CorruptionPlan;
 use crate::data::Batch;
 use crate::model::{Mode, Model};
@@ -30,6 +30,8 @@ pub struct Trainer {
     pub steps_per_epoch: u64,
     /// Steps in the run.
     pub total_steps: u64,
+    /// How the steps so far went, as the loop around them tells; checkpoints carry it.
+    pub pace: Pace,
     engine: Engine,
 }
 
@@ -82,7 +84,7 @@ impl Trainer {
         let params = Params::upload(&device, values, dtype, compute)?;
         let engine = Engine::new(params, model.specs.specs(), settings)?;
         device.backend.seed(recipe.run.seed);
-        Ok(Self { recipe, model, device, steps_per_epoch, total_steps, engine })
+        Ok(Self { recipe, model, device, steps_per_epoch, total_steps, pace: Pace::default(), engine })
     }
 
     /// Averages gradients with the other processes of the run.
@@ -191,24 +193,27 @@ impl Trainer {
             recipe: self.recipe.to_toml(),
             backend: self.device.backend.info().name,
             plugin: self.model.corruption.plugin().cloned(),
+            pace: self.pace.clone(),
         };
         Ok(Checkpoint { state, tensors })
     }
 
-    /// Goes back to a checkpoint of the same recipe.
+    /// Goes back to a checkpoint of the same recipe, but for what a run may change on its way
+    /// ([`Recipe::changes_since`]).
     ///
     /// # Errors
     /// A checkpoint of another recipe (the difference is told), or with other parameters.
     pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let state = &checkpoint.state;
         if state.recipe_hash != self.recipe.hash() {
-            let before: toml::Table = state.recipe.parse().unwrap_or_default();
-            let changes = Recipe::difference(&before, self.recipe.table());
-            return Err(Error::user(format!(
-                "the recipe has changed since the checkpoint: {}",
-                changes.join(", ")
-            ))
-            .help("undo the change, or start a new run"));
+            let changes = self.recipe.changes_since(&state.recipe);
+            if changes.allowed.is_empty() || !changes.refused.is_empty() {
+                return Err(Error::user(format!(
+                    "the recipe has changed since the checkpoint: {}",
+                    changes.refused.join(", ")
+                ))
+                .help("undo the change, or start a new run from these weights, by init_from"));
+            }
         }
         let ours = self.model.corruption.plugin();
         if state.plugin.as_ref() != ours {
@@ -225,8 +230,11 @@ impl Trainer {
         let group = |prefix: &str| checkpoint.group(prefix, specs);
         let params = group("model.")?;
         let moments = group("optimizer.m.")?.into_iter().zip(group("optimizer.v.")?);
+        let pace = state.pace.clone();
         let averages = if self.engine.keeps_average() { group("average.")? } else { vec![] };
         let moments = moments.map(|(m, v)| [m, v]).collect();
-        self.engine.restore(Restored { step, params, moments, averages })
+        self.engine.restore(Restored { step, params, moments, averages })?;
+        self.pace = pace;
+        Ok(())
     }
 }

@@ -61,19 +61,15 @@ const ROWS: usize = 256;
 
 impl Knn {
     /// The votes for each class of each test image, [count, classes], for each number of neighbours.
-    pub fn votes(
-        &self,
-        train: &Features,
-        test: &Features,
-        classes: usize,
-        device: &DeviceHandle,
-    ) -> Result<Vec<Vec<f32>>> {
+    pub fn votes(&self, [train, test]: [&Features; 2], task: &FrozenEval<'_>) -> Result<Vec<Vec<f32>>> {
+        let (classes, device) = (task.data.classes().len(), &task.device());
         let _quiet = NoGrad::new(&*device.backend);
         let bank = normalised(train, device)?.permute(&[1, 0])?;
         let queries = normalised(test, device)?;
         let n = train.count();
         let mut votes = vec![Vec::with_capacity(test.count() * classes); self.k.0.len()];
         for start in (0..test.count()).step_by(ROWS) {
+            task.go_on()?;
             let rows = ROWS.min(test.count() - start);
             let similarity = queries.narrow(0, start, rows)?.matmul(&bank)?.download()?.into_f32();
             let of_rows: Vec<Vec<Vec<f32>>> =
@@ -123,7 +119,7 @@ impl FrozenHead for Knn {
     fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
-        let votes = self.votes(train, test, names.len(), &task.device())?;
+        let votes = self.votes([train, test], task)?;
         let mut evaluation: Option<Evaluation> = None;
         for (&k, votes) in self.k.0.iter().zip(votes) {
             let mut scores = ClassScores::new(names);

@@ -50,14 +50,8 @@ impl LinearProbe {
     }
 
     /// Trains at one rate and returns the scores of each image of `test` for each class.
-    fn fit(
-        &self,
-        [train, test]: [&Features; 2],
-        classes: usize,
-        rate: f64,
-        seed: u64,
-        device: &DeviceHandle,
-    ) -> Result<Vec<f32>> {
+    fn fit(&self, [train, test]: [&Features; 2], rate: f64, task: &FrozenEval<'_>) -> Result<Vec<f32>> {
+        let (classes, seed, device) = (task.data.classes().len(), task.seed, &task.device());
         let standardiser = Standardiser::fit(train);
         let split = |features: &Features| Standardised {
             values: standardiser.apply(features),
@@ -77,6 +71,7 @@ impl LinearProbe {
         for epoch in 0..self.epochs {
             let order = Philox::new(seed, Stream::Head, epoch as u64, 0).permutation(train.labels.len());
             for rows in order.chunks_exact(batch) {
+                task.go_on()?;
                 let (x, y) = train.gather(rows, device)?;
                 let leaves = [weight.value.track()?, bias.value.track()?];
                 let loss = x.linear(&leaves[0], Some(&leaves[1]))?.cross_entropy(&y, 0.0)?;
@@ -119,7 +114,6 @@ impl Standardised {
 impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
-        let device = task.device();
         let names = task.data.classes();
         let scored = |labels: &[i64], scores: &[f32]| -> Result<ClassScores> {
             let mut all = ClassScores::new(names);
@@ -133,14 +127,14 @@ impl FrozenHead for LinearProbe {
         let mut best = (f64::NEG_INFINITY, rates.first().copied().unwrap_or(1e-3));
         if rates.len() > 1 && rest.count() > 0 {
             for rate in rates {
-                let scores = self.fit([&rest, &held_out], names.len(), rate, task.seed, &device)?;
+                let scores = self.fit([&rest, &held_out], rate, task)?;
                 let accuracy = scored(&held_out.labels, &scores)?.confusion()?.accuracy();
                 if accuracy > best.0 {
                     best = (accuracy, rate);
                 }
             }
         }
-        let all = scored(&test.labels, &self.fit([train, test], names.len(), best.1, task.seed, &device)?)?;
+        let all = scored(&test.labels, &self.fit([train, test], best.1, task)?)?;
         let mut scores = all.scores()?;
         scores.push(("rate".to_owned(), best.1));
         Ok(Evaluation { scores, artifacts: all.artifacts() })
