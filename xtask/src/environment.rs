@@ -2,6 +2,8 @@
 
 use palimpsest_core::plugin::PluginIdentity;
 use palimpsest_core::recipe::Recipe;
+use palimpsest_core::stored;
+use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Device, DeviceHandle};
 use serde_json::{Value, json};
 
@@ -19,7 +21,7 @@ pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "command": std::env::args().skip(1).collect::<Vec<_>>(),
+        "command": command(),
         "started": seconds_since_epoch(),
         "gpu": Gpu::of(device.id).map(|gpu| gpu.facts()),
         "plugins": plugin.into_iter().collect::<Vec<_>>(),
@@ -38,9 +40,31 @@ pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) 
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "command": std::env::args().skip(1).collect::<Vec<_>>(),
+        "command": command(),
         "started": seconds_since_epoch(),
     })
+}
+
+/// What `env.json` of a run holds; nothing where it is missing or damaged.
+pub(crate) fn of_run(folder: &RunFolder) -> Value {
+    let bytes = stored::read(&folder.path("env.json")).unwrap_or_default();
+    serde_json::from_slice(&bytes).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
+}
+
+/// What was changed of the recipe on the way, with the steps.
+pub(crate) fn changes(folder: &RunFolder) -> Vec<String> {
+    let environment = of_run(folder);
+    let legs = environment["resumed"].as_array().into_iter().flatten();
+    legs.flat_map(|leg| {
+        let changes = leg["changes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        changes.map(|change| format!("from step {}: {change}", leg["step"]))
+    })
+    .collect()
+}
+
+/// The arguments of this process. A path may hold bytes that are no text.
+pub(crate) fn command() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// Seconds since 1970.

@@ -1,5 +1,7 @@
 //! Heads on frozen features of a run's encoder.
 
+use std::sync::atomic::AtomicBool;
+
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
 use palimpsest_core::head::{Class, FrozenEval, LabelledSplits};
 use palimpsest_core::params::Params;
@@ -28,8 +30,9 @@ pub(crate) fn evaluate(
     params: &Params,
     data: &dyn LabelledSplits<Class>,
     heads: &[(String, Section)],
+    interrupted: &AtomicBool,
 ) -> Result<Value> {
-    let task = task(trainer, params, data, trainer.recipe.run.seed)?;
+    let task = task(trainer, params, data, trainer.recipe.run.seed, interrupted)?;
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
@@ -50,10 +53,12 @@ pub(crate) fn task<'a>(
     params: &'a Params,
     data: &'a dyn LabelledSplits<Class>,
     seed: u64,
+    interrupted: &'a AtomicBool,
 ) -> Result<FrozenEval<'a>> {
     let pooling: Pooling =
         trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
-    FrozenEval::new(&*trainer.model.encoder, params, data, pooling, trainer.recipe.eval.blocks, seed)
+    let blocks = trainer.recipe.eval.blocks;
+    Ok(FrozenEval::new(&*trainer.model.encoder, params, data, pooling, blocks, seed)?.until(interrupted))
 }
 
 /// The weights that a seed starts from.

@@ -1,14 +1,56 @@
-//! Ctrl-C: the user wants to stop.
+//! Signals by which a user or a batch system asks the program to stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use palimpsest_core::{Error, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::output;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Becomes true once the user has asked to stop. To be called once.
+/// Ctrl-C, the end of a terminal, and what batch systems send before they end a job.
+const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+/// One request may come as several signals: `timeout` sends its own to the process and to its group.
+const ONE_REQUEST: Duration = Duration::from_millis(300);
+
+/// Becomes true once the program was asked to stop; asked again, it ends at once. To be called once.
 pub(crate) fn flag() -> Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
-        .map_err(|e| Error::failure(format!("can't catch Ctrl-C: {e}")))?;
+    let fail = |e: std::io::Error| Error::failure(format!("can't catch signals: {e}"));
+    // As `nohup` starts a program: what is ignored at its start stays so.
+    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let heeded = SIGNALS.into_iter().filter(|signal| (ignored >> (signal - 1)) & 1 == 0);
+    let mut signals = Signals::new(heeded).map_err(fail)?;
+    let watch = move || {
+        let mut first = None;
+        for signal in signals.forever() {
+            let asked = *first.get_or_insert_with(Instant::now);
+            if !INTERRUPTED.swap(true, Ordering::Relaxed) {
+                output::note("stopping; a second signal ends the program at once");
+            } else if asked.elapsed() > ONE_REQUEST {
+                let _ = emulate_default_handler(signal);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(fail)?;
     Ok(&INTERRUPTED)
+}
+
+/// The signals that a process ignores, a bit each, as Linux tells; none where nothing is told.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ignored_signals_are_read() {
+        // proc(5): a mask in hexadecimal, whose lowest bit is signal 1, SIGHUP.
+        assert_eq!(super::ignored("Name:\txtask\nSigIgn:\t0000000000001001\n"), 0x1001);
+        assert_eq!(super::ignored(""), 0);
+    }
 }

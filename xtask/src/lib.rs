@@ -20,6 +20,7 @@ mod output;
 mod plugins;
 mod progress;
 mod report;
+mod room;
 mod sample_sheet;
 mod session;
 mod synthetic;
@@ -39,7 +40,7 @@ pub fn main() -> ExitCode {
         cli::Command::Plugin(_) => plugins::name(cli.plugins),
         _ => plugins::install(cli.plugins),
     };
-    match installed.and_then(|()| commands::dispatch(cli.command)) {
+    match installed.and_then(|()| commands::dispatch(cli.command)).and_then(|()| output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

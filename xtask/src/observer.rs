@@ -1,6 +1,7 @@
 //! Watches a run: bar, TensorBoard events, images, evaluations.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::data::Batch;
 use palimpsest_core::head::{Class, LabelledSplits};
@@ -31,12 +32,16 @@ pub(crate) struct Watcher {
     random: Option<Params>,
     baseline: Option<Value>,
     log_every: u64,
-    /// The last evaluation.
-    pub(crate) results: Value,
+    interrupted: &'static AtomicBool,
 }
 
 impl Watcher {
-    pub(crate) fn new(data: &RecipeData, trainer: &Trainer, folder: &RunFolder) -> Result<Self> {
+    pub(crate) fn new(
+        data: &RecipeData,
+        trainer: &Trainer,
+        folder: &RunFolder,
+        interrupted: &'static AtomicBool,
+    ) -> Result<Self> {
         let [mean, std] = data.normalisation();
         let eval = &trainer.recipe.eval;
         frozen::check_heads(&eval.heads)?;
@@ -68,7 +73,7 @@ impl Watcher {
                 .transpose()?,
             baseline: None,
             log_every: trainer.recipe.train.log_every as u64,
-            results: Value::Null,
+            interrupted,
         })
     }
 
@@ -141,11 +146,13 @@ impl Observer for Watcher {
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
         let Some(labelled) = self.labelled.as_deref() else { return Ok(Value::Null) };
         self.progress.message("evaluating on frozen features");
-        let pretrained = frozen::evaluate(trainer, &trainer.evaluated_params(), labelled, &self.heads)?;
+        let evaluate =
+            |params: &Params| frozen::evaluate(trainer, params, labelled, &self.heads, self.interrupted);
+        let pretrained = evaluate(&trainer.evaluated_params())?;
         let mut results = json!({ "pretrained": pretrained });
         if let Some(random) = &self.random {
             if self.baseline.is_none() {
-                self.baseline = Some(frozen::evaluate(trainer, random, labelled, &self.heads)?);
+                self.baseline = Some(evaluate(random)?);
             }
             results["random"] = self.baseline.clone().unwrap_or_default();
         }
@@ -157,7 +164,6 @@ impl Observer for Watcher {
                 self.progress.message(&line);
             }
         }
-        self.results = results.clone();
         Ok(results)
     }
 

@@ -1,18 +1,40 @@
 //! What goes to the terminal: results to standard output, everything else to standard error.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
-use palimpsest_core::Error;
+use palimpsest_core::{Error, Result};
 use serde_json::json;
+
+/// Why standard output takes no more.
+static FAILED: OnceLock<std::io::Error> = OnceLock::new();
 
 /// A line of a result.
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    if FAILED.get().is_none()
+        && let Err(e) = writeln!(std::io::stdout().lock(), "{text}")
+    {
+        let _ = FAILED.set(e);
+    }
 }
 
-/// A line for the user that is no result.
+/// Whether all results were taken. A reader that wanted no more, such as `head`, is no mistake.
+///
+/// # Errors
+/// Standard output is a file on a full disk, or the like.
+pub(crate) fn finish() -> Result<()> {
+    if let Err(e) = std::io::stdout().flush() {
+        let _ = FAILED.set(e);
+    }
+    match FAILED.get() {
+        Some(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
+}
+
+/// A line for the user that is no result. A closed standard error is no reason to stop.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Says how a command is spelt now.
@@ -22,7 +44,7 @@ pub(crate) fn renamed(old: &str, new: &str) {
 
 /// An error, as one sentence.
 pub(crate) fn error(error: &Error) {
-    eprintln!("error: {error}");
+    note(&format!("error: {error}"));
 }
 
 /// A table with aligned columns.

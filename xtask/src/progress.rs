@@ -1,10 +1,12 @@
 //! The progress of training on stderr: a bar on a terminal, plain lines elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use palimpsest_core::train::StepReport;
+
+use crate::output;
 
 /// Plain lines come this often, or at every twentieth of the run.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -54,7 +56,7 @@ impl Progress {
                 if now > *shown || last.elapsed() >= LINE_INTERVAL {
                     (*last, *shown) = (Instant::now(), now);
                     let epoch = self.recent.epoch(self.steps_per_epoch, self.total);
-                    to_stderr(&format!(
+                    output::note(&format!(
                         "{epoch} · step {}/{} · {}",
                         report.step,
                         self.total,
@@ -69,8 +71,8 @@ impl Progress {
     /// Shows a line, above the bar if there is one.
     pub(crate) fn message(&self, text: &str) {
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| to_stderr(text)),
-            Display::Lines { .. } | Display::Nothing => to_stderr(text),
+            Display::Bar(bar) => bar.suspend(|| output::note(text)),
+            Display::Lines { .. } | Display::Nothing => output::note(text),
         }
     }
 
@@ -101,11 +103,6 @@ fn bar(total: u64, start: u64) -> ProgressBar {
 
 fn twentieth(step: u64, total: u64) -> u64 {
     step.saturating_mul(20) / total.max(1)
-}
-
-/// Writes a line to stderr; a closed stderr is no reason to stop training.
-fn to_stderr(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Averages over the last steps, in which older ones fade.

@@ -1,13 +1,15 @@
 //! From a recipe to a trainer at its start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use palimpsest_core::finetune;
 use palimpsest_core::interop::{Imported, Source, import};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
-use palimpsest_core::train::Trainer;
+use palimpsest_core::train::{Checkpoint, Newest, RunFolder, Trainer};
 use palimpsest_core::{DType, DeviceHandle, Error, Result};
+
+use crate::output;
 
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
@@ -20,6 +22,25 @@ pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe
     }?;
     finetune::check_heads(&recipe)?;
     Ok(recipe)
+}
+
+/// A run's newest checkpoint that is whole, and its file; newer ones that are not are told.
+pub(crate) fn newest(folder: &RunFolder) -> Result<(PathBuf, Checkpoint)> {
+    let Newest { path, checkpoint, damaged } = folder.newest_checkpoint()?;
+    tell_damaged(&damaged, &path);
+    Ok((path, checkpoint))
+}
+
+/// Says which checkpoints were passed over.
+pub(crate) fn tell_damaged(damaged: &[(PathBuf, Error)], path: &Path) {
+    for (_, error) in damaged {
+        output::note(&format!(
+            "note: {}{}; {} is taken",
+            error.location().map_or_else(String::new, |place| format!("{place}: ")),
+            error.message(),
+            path.display()
+        ));
+    }
 }
 
 /// A trainer at its start: from the recipe's seed, or from the file of weights that it names. Also what the

@@ -32,9 +32,12 @@ pub(crate) struct Resume {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) on: DeviceArgs,
+    /// Go on although the training images are others than the run began with
+    #[arg(long)]
+    pub(crate) accept_data: bool,
     #[command(flatten)]
     pub(crate) result: JsonArg,
-    /// Overrides of keys that leave the weights alone, as data.workers=4
+    /// Overrides of keys that leave the weights alone, as data.workers=4, and of optimizer.lr and optimizer.clip
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
-use palimpsest_core::train::{Checkpoint, RunFolder};
+use palimpsest_core::stored::write_atomically;
+use palimpsest_core::train::RunFolder;
 use palimpsest_core::{DType, DeviceHandle, Error, Result};
 use palimpsest_datasets::RecipeData;
 use palimpsest_heads::analysis::{Observation, Subject, observe};
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::cli::Analyse;
 use crate::report::analysis::{Findings, page};
-use crate::{backends, output, report};
+use crate::{backends, output, report, session};
 
 /// A run with its trained and its initial weights.
 struct Loaded {
@@ -51,14 +52,15 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
         .iter()
         .flat_map(|o| o.stages.iter().map(|stage| format!("{}: {}", o.name, stage.name)))
         .collect();
-    let runs: Vec<_> =
-        args.runs.iter().zip(&loaded).map(|(path, run)| json!({ "run": path, "step": run.step })).collect();
+    let runs: Vec<_> = args
+        .runs
+        .iter()
+        .zip(&loaded)
+        .map(|(path, run)| json!({ "run": path.display().to_string(), "step": run.step }))
+        .collect();
     let summary =
         json!({ "runs": runs, "encoders": observations, "cka": { "labels": labels, "matrix": cka } });
-    let write = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|e| Error::io(&path, &e))
-    };
+    let write = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
     write("analysis.json", format!("{summary}\n"))?;
     write("spectrum.csv", spectrum_csv(&observations))?;
     write("stages.csv", stages_csv(&observations))?;
@@ -66,7 +68,7 @@ pub(crate) fn run(args: &Analyse) -> Result<()> {
     write("cka.csv", cka_csv(&labels, &cka))?;
     let html = out.join("analysis.html");
     let findings = Findings { observations: &observations, labels: &labels, cka: &cka };
-    report::write_page(&html, page(&findings))?;
+    report::write_page(&html, &page(&findings))?;
     if args.result.json {
         output::line(&summary.to_string());
     } else {
@@ -81,8 +83,7 @@ fn load(run: &Path, args: &Analyse, device: &DeviceHandle) -> Result<Loaded> {
     let recipe = folder.recipe(&[])?;
     let model = Model::build(&recipe)?;
     let specs = model.specs.specs();
-    let path = folder.newest_checkpoint()?;
-    let checkpoint = Checkpoint::read(&path)?;
+    let (path, checkpoint) = session::newest(&folder)?;
     // As evaluations do: the average where there is one.
     let group = if checkpoint.has_average() { "average." } else { "model." };
     let trained = checkpoint.group(group, specs).map_err(|e| e.at(path.display()))?;

@@ -7,17 +7,16 @@ use palimpsest_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::Export;
-use crate::output;
+use crate::{output, session};
 
 pub(crate) fn run(args: &Export) -> Result<()> {
     let layout = args.layout()?;
     let folder = RunFolder::open(&args.run)?;
     let recipe = folder.recipe(&[])?;
-    let path = match &args.checkpoint {
-        Some(path) => path.clone(),
-        None => folder.newest_checkpoint()?,
+    let (path, checkpoint) = match &args.checkpoint {
+        Some(path) => (path.clone(), Checkpoint::read(path)?),
+        None => session::newest(&folder)?,
     };
-    let checkpoint = Checkpoint::read(&path)?;
     if args.ema && !checkpoint.has_average() {
         return Err(Error::user("the run keeps no averaged weights")
             .at(path.display())
@@ -37,7 +36,8 @@ pub(crate) fn run(args: &Export) -> Result<()> {
             .collect();
         output::line(
             &json!({
-                "run": args.run, "step": step, "format": layout.name(), "out": out, "files": files,
+                "run": args.run.display().to_string(), "step": step, "format": layout.name(),
+                "out": out.display().to_string(), "files": files,
                 "tensors": exported.tensors.len(), "parameters": parameters, "ema": args.ema,
             })
             .to_string(),

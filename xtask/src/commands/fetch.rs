@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Fetch) -> Result<()> {
     if args.result.json {
         output::line(
             &json!({
-                "set": set.name, "reader": set.reader, "path": fetched.path, "already": fetched.already,
+                "set": set.name, "reader": set.reader, "path": fetched.path.display().to_string(), "already": fetched.already,
                 "licence": set.licence,
             })
             .to_string(),
@@ -56,7 +56,7 @@ fn tell(set: &Set, folder: &Path, as_json: bool) {
         output::line(
             &json!({
                 "set": set.name, "reader": set.reader, "licence": set.licence, "page": set.page,
-                "folder": plan.folder, "complete": plan.complete, "size": plan.size, "present": plan.present,
+                "folder": plan.folder.display().to_string(), "complete": plan.complete, "size": plan.size, "present": plan.present,
                 "needed": plan.needed, "files": files,
             })
             .to_string(),

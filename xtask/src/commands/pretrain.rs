@@ -1,19 +1,21 @@
 //! `pretrain`: from a recipe to a run with its report.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::Result;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::finetune::former_tables;
 use palimpsest_core::head::PartSize;
-use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{self, RunFolder, Trainer};
+use palimpsest_core::{Error, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::json;
 
 use crate::cli::Pretrain;
 use crate::frozen::check_heads;
 use crate::observer::Watcher;
+use crate::room::Room;
 use crate::session;
 use crate::{backends, environment, interrupt, output, report};
 
@@ -33,16 +35,24 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     let description = describe(&trainer, &data);
     output::note(&description);
     check_heads(&trainer.recipe.eval.heads)?;
+    let runs = Path::new("runs");
+    let room = Room::of(&trainer, args.out.as_deref().unwrap_or(runs));
+    if room.lacks() {
+        output::note(&format!("warning: {}", room.told()));
+    } else if args.dry_run {
+        output::note(&room.told());
+    }
     if args.dry_run {
         output::note("dry run: the recipe and the data fit; nothing was trained");
         return Ok(());
     }
-    let root = args.out.unwrap_or_else(|| free_folder(&trainer.recipe));
-    let folder = RunFolder::create(
-        &root,
-        &trainer.recipe,
-        &environment::describe(&trainer.device, trainer.model.corruption.plugin()),
-    )?;
+    let root = match args.out {
+        Some(root) => root,
+        None => numbered_folder(runs, &trainer.recipe.run.name)?,
+    };
+    let mut environment = environment::describe(&trainer.device, trainer.model.corruption.plugin());
+    environment["data"] = json!(data.identity());
+    let folder = RunFolder::create(&root, &trainer.recipe, &environment)?;
     folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
     train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
@@ -56,15 +66,32 @@ pub(crate) fn train_and_report(
     folder: &RunFolder,
     as_json: bool,
 ) -> Result<()> {
+    let resume = || {
+        let run = folder.root().display();
+        format!("free some space, then resume: cargo xtask resume {run}; the last good checkpoint is kept")
+    };
+    trained_and_reported(trainer, loader, data, folder, as_json).map_err(|e| e.when_full(resume))
+}
+
+fn trained_and_reported(
+    trainer: &mut Trainer,
+    loader: &mut dyn BatchSource,
+    data: &RecipeData,
+    folder: &RunFolder,
+    as_json: bool,
+) -> Result<()> {
     let interrupted = interrupt::flag()?;
-    let mut watcher = Watcher::new(data, trainer, folder)?;
+    let mut watcher = Watcher::new(data, trainer, folder, interrupted)?;
     let summary = train::run(trainer, loader, folder, &mut watcher, interrupted);
     watcher.finish()?;
     let summary = summary?;
     let mut line = json!(summary);
-    line["run"] = json!(folder.root());
-    line["eval"] = watcher.results.clone();
+    line["run"] = json!(folder.root().display().to_string());
     line["recipe_hash"] = json!(trainer.recipe.hash());
+    let changed = environment::changes(folder);
+    if !changed.is_empty() {
+        line["changed"] = json!(changed);
+    }
     folder.write("summary.json", format!("{line:#}\n").as_bytes())?;
     let html = folder.path("report.html");
     report::write(std::slice::from_ref(folder), &html)?;
@@ -83,7 +110,7 @@ pub(crate) fn train_and_report(
         output::line(&line.to_string());
     } else {
         output::line(&format!("loss {:.4}", summary.loss));
-        print_results(&watcher.results);
+        print_results(&summary.eval);
     }
     Ok(())
 }
@@ -134,10 +161,16 @@ fn describe(trainer: &Trainer, data: &RecipeData) -> String {
     )
 }
 
-/// runs/NAME-N with the first free number.
-fn free_folder(recipe: &Recipe) -> PathBuf {
-    (1..)
-        .map(|n| Path::new("runs").join(format!("{}-{n}", recipe.run.name)))
-        .find(|path| !path.exists())
-        .unwrap_or_default()
+/// RUNS/NAME-N with the first free number, made: of two runs that start at once, each has its own.
+fn numbered_folder(runs: &Path, name: &str) -> Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let root = runs.join(format!("{name}-{number}"));
+        let parent = root.parent().unwrap_or(runs);
+        fs::create_dir_all(parent).map_err(|e| Error::io(parent, &e))?;
+        match fs::create_dir(&root) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|()| root.clone()).map_err(|e| Error::io(&root, &e)),
+        }
+    }
 }

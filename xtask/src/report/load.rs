@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use palimpsest_core::stored::check_regular;
 use palimpsest_core::train::RunFolder;
 use serde_json::Value;
 
@@ -154,7 +155,9 @@ pub(super) fn accuracy(heads: &[Head], name: &str) -> Option<f64> {
 }
 
 fn text(folder: &RunFolder, name: &str) -> File<String> {
-    match fs::read(folder.path(name)) {
+    let path = folder.path(name);
+    check_regular(&path).map_err(|e| format!("{name} {}.", e.message()))?;
+    match fs::read(path) {
         Ok(data) => Ok(String::from_utf8_lossy(&data).into_owned()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(format!("{name} is missing.")),
         Err(e) => Err(format!("{name} can't be read: {e}.")),

@@ -26,6 +26,7 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
+use palimpsest_core::stored::write_atomically;
 use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
@@ -48,7 +49,7 @@ pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     }
-    write_page(out, page)
+    write_page(out, &page)
 }
 
 /// Writes the page of a comparison of backends.
@@ -56,16 +57,14 @@ pub(crate) fn write(runs: &[RunFolder], out: &Path) -> Result<()> {
 /// # Errors
 /// A file that can't be written.
 pub(crate) fn write_comparison(out: &Path, comparison: &Comparison) -> Result<()> {
-    write_page(out, backends::report(comparison))
+    write_page(out, &backends::report(comparison))
 }
 
 /// Writes a page, whole or not at all.
 ///
 /// # Errors
 /// A file that can't be written.
-pub(crate) fn write_page(out: &Path, page: String) -> Result<()> {
+pub(crate) fn write_page(out: &Path, page: &str) -> Result<()> {
     // A browser that reloads meanwhile sees a whole page.
-    let half = out.with_extension("html.tmp");
-    fs::write(&half, page).map_err(|e| Error::io(&half, &e))?;
-    fs::rename(&half, out).map_err(|e| Error::io(out, &e))
+    write_atomically(out, page.as_bytes())
 }

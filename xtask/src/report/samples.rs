@@ -22,7 +22,7 @@ pub(super) fn list(folder: &Path) -> Vec<Sample> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let step = name.strip_prefix("step-")?.strip_suffix(".png")?.parse().ok()?;
-            Some(Sample { step, path: entry.path() })
+            Some(Sample { step, path: entry.path() }).filter(|sample| sample.path.is_file())
         })
         .collect();
     samples.sort_by_key(|sample| sample.step);

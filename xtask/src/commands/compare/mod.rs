@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Precision;
+use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
@@ -44,7 +45,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
         .unwrap_or_else(|| PathBuf::from("results").join(format!("compare-{}", recipe.run.name)));
     std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, &e))?;
     let config = out.join("config.toml");
-    std::fs::write(&config, recipe.to_toml()).map_err(|e| Error::io(&config, &e))?;
+    write_atomically(&config, recipe.to_toml().as_bytes())?;
     let gpu = Gpu::of(args.device);
     let bf16 = recipe.run.precision == Precision::Bf16;
     let work = Work {
@@ -78,7 +79,9 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     tables::write(&out, &comparison)?;
     report::write_comparison(&out.join("report.html"), &comparison)?;
     if args.result.json {
-        output::line(&json!({ "out": out, "contenders": summary(&comparison) }).to_string());
+        output::line(
+            &json!({ "out": out.display().to_string(), "contenders": summary(&comparison) }).to_string(),
+        );
     } else {
         output::table(&overview(&comparison));
         output::line(&out.join("report.html").display().to_string());

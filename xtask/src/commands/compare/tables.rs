@@ -1,10 +1,10 @@
 //! The results of a comparison as files: raw.csv, env.json and report.md.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
-use palimpsest_core::{Error, Result};
+use palimpsest_core::Result;
+use palimpsest_core::stored::write_atomically;
 use serde_json::{Value, json};
 
 use crate::comparison::figures::{EXPLANATION, overview, summary};
@@ -12,10 +12,7 @@ use crate::comparison::{Comparison, Outcome};
 
 /// Writes the files.
 pub(super) fn write(out: &Path, comparison: &Comparison) -> Result<()> {
-    let file = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|e| Error::io(&path, &e))
-    };
+    let file = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
     let mut raw = String::from(
         "contender,step,loss,grad_norm,seconds,data,corruption,forward,backward,optimiser,host_peak,device_peak,\
          device_process,host_joules,device_joules\n",

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.result.json {
         let line = json!({
-            "archive": args.out, "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
+            "archive": args.out.display().to_string(), "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
             "plugins": plugins,
         });
         output::line(&line.to_string());

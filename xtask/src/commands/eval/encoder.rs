@@ -7,8 +7,8 @@ use palimpsest_core::finetune::EncoderStart;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 
-use crate::backends;
 use crate::cli::Eval;
+use crate::{backends, session};
 
 /// A run at a checkpoint.
 pub(super) struct Measurable {
@@ -24,11 +24,10 @@ impl Measurable {
         let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
         let features = args.features.iter().map(|features| format!("eval.features={features}"));
         let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
-        let path = match &args.checkpoint {
-            Some(path) => path.clone(),
-            None => folder.newest_checkpoint()?,
+        let checkpoint = match &args.checkpoint {
+            Some(path) => Checkpoint::read(path)?,
+            None => session::newest(&folder)?.1,
         };
-        let checkpoint = Checkpoint::read(&path)?;
         let device = backends::device(&args.on.backend, args.on.device)?;
         let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;

@@ -1,8 +1,10 @@
 //! Heads on frozen features.
 
-use palimpsest_core::Result;
+use std::sync::atomic::AtomicBool;
+
 use palimpsest_core::head::FrozenHead;
 use palimpsest_core::params::Params;
+use palimpsest_core::{ErrorKind, Result};
 use palimpsest_datasets::{Draw, RecipeData};
 
 use super::encoder::Measurable;
@@ -21,6 +23,8 @@ pub(super) struct HeadRun<'a> {
     pub(super) name: &'static str,
     pub(super) head: &'a dyn FrozenHead,
     pub(super) set: &'a str,
+    /// Set when the user wants to stop.
+    pub(super) interrupted: &'a AtomicBool,
 }
 
 impl HeadRun<'_> {
@@ -56,8 +60,11 @@ impl HeadRun<'_> {
     /// named.
     fn measured(&self, weights: &str, seed: u64, params: &Params) -> Result<Measured> {
         let data = self.data.labelled(&self.draw(seed))?;
-        let task = frozen::task(&self.run.trainer, params, &*data, seed)?;
-        let evaluation = self.head.evaluate(&task)?;
+        let task = frozen::task(&self.run.trainer, params, &*data, seed, self.interrupted)?;
+        let evaluation = self.head.evaluate(&task).map_err(|e| match e.kind() {
+            ErrorKind::Interrupted => e.help("start the evaluation again"),
+            _ => e,
+        })?;
         let sizes = task.sizes()?;
         if let Some(out) = &self.args.out {
             let folder = saved::folder(out, self.name, self.set, weights, seed)?;

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
                     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
                     let (name, set) = (head.name, set.name.as_str());
                     let head = &*built;
-                    frozen::HeadRun { args, run: &run, data: &data, limits, name, head, set }
+                    frozen::HeadRun { args, run: &run, data: &data, limits, name, head, set, interrupted }
                         .measure(&seeds)?
                 }
                 HeadKind::Trained(trained) => {
@@ -77,18 +77,17 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     }
     if args.dry_run {
         if args.result.json {
-            output::line(&json!({ "run": args.run, "plan": results }).to_string());
+            output::line(&json!({ "run": args.run.display().to_string(), "plan": results }).to_string());
         } else {
             output::note("dry run: heads and data fit; the steps that were tried are not kept");
         }
         return Ok(());
     }
     if args.result.json {
+        let path = args.run.display().to_string();
         let line = match sets.as_slice() {
-            [set] => {
-                json!({ "run": args.run, "step": run.step, "data": set.name, "eval": results[&set.name] })
-            }
-            _ => json!({ "run": args.run, "step": run.step, "sets": results }),
+            [set] => json!({ "run": path, "step": run.step, "data": set.name, "eval": results[&set.name] }),
+            _ => json!({ "run": path, "step": run.step, "sets": results }),
         };
         output::line(&line.to_string());
         return Ok(());

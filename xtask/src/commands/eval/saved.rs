@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::finetune::FitSummary;
 use palimpsest_core::head::{Artifact, PartSize, Scores};
+use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -15,10 +16,9 @@ pub(super) fn folder(root: &Path, head: &str, set: &str, weights: &str, seed: u6
     Ok(folder)
 }
 
-/// Writes a file.
+/// Writes a file, whole or not at all.
 pub(super) fn file(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = folder.join(name);
-    fs::write(&path, bytes).map_err(|e| Error::io(&path, &e))
+    write_atomically(&folder.join(name), bytes)
 }
 
 /// Writes images and tables.

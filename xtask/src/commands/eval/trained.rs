@@ -123,9 +123,10 @@ impl HeadRun<'_> {
         let fitted = fitted?;
         saved::file(&folder, "config.toml", recipe.to_toml().as_bytes())?;
         saved::file(&folder, "metrics.jsonl", watcher.lines.as_bytes())?;
-        saved::scores(&folder, &fitted.scores, fitted.sizes, Some(&fitted.summary))?;
         saved::artifacts(&folder, &fitted.artifacts)?;
         fitted.checkpoint.write(&folder.join("model.safetensors"))?;
+        // Last: where there are scores, the rest is there too.
+        saved::scores(&folder, &fitted.scores, fitted.sizes, Some(&fitted.summary))?;
         output::note(&format!(
             "{}: {}; {} steps in {:.0} s, {:.0} images/s; saved in {}",
             watcher.title,

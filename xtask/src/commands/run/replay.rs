@@ -16,7 +16,7 @@ pub(super) fn run(args: &Replay) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let recipe = folder.recipe(&[])?;
     let (step, batch) = folder.failure(args.step)?;
-    let path = folder.path("checkpoints").join(Checkpoint::file_name(step - 1));
+    let path = folder.weights_before(step);
     if !path.exists() {
         return Err(Error::user("the checkpoint before the failed step is gone").at(path.display()));
     }
