@@ -102,7 +102,7 @@ fn a_changed_recipe_is_not_resumed() {
     let error = after.restore(before.checkpoint().unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the recipe has changed since the checkpoint: corruption.ratio: 0.75 -> 0.5; undo the change, or start a new run"
+        "the recipe has changed since the checkpoint: corruption.ratio: 0.75 -> 0.5; undo the change, or start a new run from these weights, by init_from"
     );
 }
 

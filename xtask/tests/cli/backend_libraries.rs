@@ -89,13 +89,17 @@ fn libraries_that_do_not_fit() {
 fn libraries_that_fail() {
     let folder = folder();
     let path = folder.path();
-    succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "2"]);
-    let checkpoint = path.join("run/checkpoints/step-000000002.safetensors");
+    succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "10"]);
+    // As if it had been killed.
+    for name in ["summary.json", "checkpoints/step-000000010.safetensors"] {
+        fs::remove_file(path.join("run").join(name)).expect("removed");
+    }
+    let checkpoint = path.join("run/checkpoints/step-000000005.safetensors");
     let before = fs::read(&checkpoint).expect("read");
     let faulty = library("palimpsest_faulty_backend");
     let resume = |fault: &str| {
         let faulty = faulty.to_str().expect("UTF-8");
-        command(path, &["resume", "run", "train.steps=4", "--backend", faulty])
+        command(path, &["resume", "run", "--backend", faulty])
             .env("PALIMPSEST_FAULT", fault)
             .output()
             .expect("the driver starts")

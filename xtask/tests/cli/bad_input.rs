@@ -122,6 +122,8 @@ fn runs_and_checkpoints() {
 
     let checkpoint = path.join("run/checkpoints/step-000000002.safetensors");
     let sound = fs::read(&checkpoint).expect("read");
+    // Else the run would go on from it.
+    fs::remove_file(path.join("run/checkpoints/step-000000000.safetensors")).expect("removed");
     fs::write(&checkpoint, &sound[..sound.len() - 100]).expect("written");
     refused(path, &["resume", "run"], &["step-000000002", "truncated", "older checkpoint"]);
     fs::write(&checkpoint, b"not a safetensors file at all").expect("written");
@@ -131,10 +133,10 @@ fn runs_and_checkpoints() {
     fs::write(&checkpoint, foreign).expect("written");
     refused(path, &["resume", "run"], &["step-000000002", "no checkpoint of this program", "pretrain"]);
     fs::write(&checkpoint, &sound).expect("written");
-    refused(path, &["resume", "run", "optimizer.lr=0.5"], &["optimizer.lr", "0.001 -> 0.5", "new run"]);
+    refused(path, &["resume", "run", "train.batch=8"], &["train.batch", "16 -> 8", "new run", "init_from="]);
     fs::remove_dir_all(path.join("run/checkpoints")).expect("removed");
     fs::create_dir(path.join("run/checkpoints")).expect("made");
-    refused(path, &["resume", "run"], &["run", "has no checkpoint"]);
+    refused(path, &["resume", "run"], &["run", "checkpoints of the run are gone", "pretrain"]);
 }
 
 /// What the operating system denies is denied to an ordinary user; root is let through everywhere,

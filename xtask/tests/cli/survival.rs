@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::driver::{command, folder, run, stderr, succeed};
 
 /// Every tensor of the last checkpoint, by name: weights and moments.
-fn last_tensors(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn last_tensors(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = fs::read(run.join("checkpoints/step-000000030.safetensors")).expect("the last checkpoint");
     let tensors = safetensors::SafeTensors::deserialize(&file).expect("a whole file");
     tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec())).collect()
 }
 
-fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     let started = Instant::now();
     while !ready() {
         assert!(started.elapsed() < Duration::from_secs(120), "waiting for {what}");

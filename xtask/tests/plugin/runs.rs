@@ -32,7 +32,8 @@ fn a_run_names_its_plug_in_and_goes_on_with_no_other() {
     let checkpoint = newest(&workshop.path("run/checkpoints"));
     assert!(checkpoint.contains(sha256) && checkpoint.contains("org.example.own"), "the checkpoint's header");
 
-    // Gone, changed, and back again.
+    // Of a run that is not finished: gone, changed, and back again.
+    std::fs::remove_file(workshop.path("run/summary.json")).expect("removed");
     let (text, status) = workshop.fail(&["resume", "run"]);
     assert!(text.contains("no plug-in `org.example.own` is known") && status == Some(2), "{text}");
     workshop.edit(&folder.join("own.c"), "\"0.1.0\"", "\"0.1.1\"");
