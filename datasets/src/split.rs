@@ -1,5 +1,6 @@
 //! A held-out part, where the data bring none for testing.
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use palimpsest_core::data::Split;
@@ -38,60 +39,72 @@ impl Subset {
         assert!(chosen.iter().all(|&i| (i as usize) < inner.len()), "a chosen sample is out of range");
         Self { inner, chosen }
     }
-
-    /// The training or the held-out part of `inner` by [`is_held_out`] of each sample's key.
-    ///
-    /// # Errors
-    /// A fraction outside 0..1, or one that leaves the part empty.
-    pub fn held_out(
-        inner: Arc<dyn Dataset>,
-        split: Split,
-        fraction: f64,
-        key: impl Fn(usize) -> String,
-    ) -> Result<Self> {
-        if !(0.0..1.0).contains(&fraction) {
-            return Err(Error::user(format!("holdout = {fraction} is not a fraction"))
-                .help("use a number from 0 to below 1, such as 0.1"));
-        }
-        let test = split == Split::Test;
-        let chosen: Vec<u32> =
-            (0..inner.len()).filter(|&i| is_held_out(&key(i), fraction) == test).map(|i| i as u32).collect();
-        if chosen.is_empty() {
-            return Err(Error::user(format!(
-                "the {split} part is empty: holdout = {fraction} of {} samples",
-                inner.len()
-            ))
-            .help(if test {
-                "raise `holdout`, or bring a test part"
-            } else {
-                "lower `holdout`"
-            }));
-        }
-        Ok(Self::new(inner, chosen))
-    }
 }
 
-/// A part of data that bring no test part, by [`Subset::held_out`]; with `holdout = 0` the training part is the
-/// whole. `key` names a sample.
+/// Some of a list, what they are called, and what to say of it.
+pub(crate) struct Held<T> {
+    pub(crate) items: Vec<T>,
+    /// None where all are taken.
+    pub(crate) part: Option<String>,
+    pub(crate) note: Option<String>,
+}
+
+/// The training or the held-out items by [`is_held_out`] of their keys (paths below the root, with `/`); with
+/// `holdout = 0` the training part is the whole.
 ///
 /// # Errors
-/// As [`Subset::held_out`].
+/// A fraction outside 0..1, or one that leaves the part empty.
+pub(crate) fn held_out<T>(
+    items: Vec<T>,
+    spec: &DataSpec,
+    split: Split,
+    key: impl Fn(&T) -> String,
+) -> Result<Held<T>> {
+    let fraction = spec.holdout;
+    if !(0.0..1.0).contains(&fraction) {
+        return Err(Error::user(format!("holdout = {fraction} is not a fraction"))
+            .help("use a number from 0 to below 1, such as 0.1"));
+    }
+    if split == Split::Train && fraction == 0.0 {
+        return Ok(Held { items, part: None, note: None });
+    }
+    let (all, test) = (items.len(), split == Split::Test);
+    let items: Vec<T> = items.into_iter().filter(|item| is_held_out(&key(item), fraction) == test).collect();
+    if items.is_empty() {
+        return Err(Error::user(format!("the {split} part is empty: holdout = {fraction} of {all} samples"))
+            .help(if test { "raise `data.holdout`, or bring a test part" } else { "lower `data.holdout`" }));
+    }
+    let share = format!("{:.0} %", 100.0 * fraction);
+    Ok(Held {
+        items,
+        note: Some(format!("there is no test part: {share} are held out, by hash of the path")),
+        part: Some(if test { format!("held-out {share}") } else { format!("all but the held-out {share}") }),
+    })
+}
+
+/// A path below `root` as such a key.
+pub(crate) fn key_below(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// A part of data that bring no test part: the share `data.holdout` of the samples, by the hash of what `key` names
+/// them. With a share of 0 the training part is the whole.
+///
+/// # Errors
+/// A fraction outside 0..1, or one that leaves the part empty.
 pub fn hold_out<D: Dataset + 'static>(
     data: D,
     spec: &DataSpec,
     split: Split,
     key: impl Fn(&D, usize) -> String,
 ) -> Result<Opened> {
-    let data = Arc::new(data);
-    if split == Split::Train && spec.holdout == 0.0 {
-        return Ok(Opened::new(data));
-    }
-    let subset = Subset::held_out(data.clone(), split, spec.holdout, |i| key(&data, i))?;
-    let held_out = format!("held-out {:.0} %", 100.0 * spec.holdout);
-    let note =
-        format!("there is no test part: {:.0} % are held out, by hash of the path", 100.0 * spec.holdout);
-    let part = if split == Split::Test { held_out } else { format!("all but the {held_out}") };
-    Ok(Opened::new(Arc::new(subset) as Arc<dyn Dataset>).notes([note]).part(part))
+    let indices: Vec<u32> = (0..data.len() as u32).collect();
+    let held = held_out(indices, spec, split, |&index| key(&data, index as usize))?;
+    let data: Arc<dyn Dataset> = Arc::new(data);
+    let Some(part) = held.part else { return Ok(Opened::new(data)) };
+    let subset: Arc<dyn Dataset> = Arc::new(Subset::new(data, held.items));
+    Ok(Opened::new(subset).notes(held.note).part(part))
 }
 
 impl Dataset for Subset {

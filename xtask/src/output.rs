@@ -116,10 +116,13 @@ pub(crate) fn named(items: &[(String, String)], as_json: bool) {
     }
 }
 
-/// A figure with four decimals; what rounds to zero has no sign.
+/// A figure with four decimals, and a small one with three digits that count; zero has no sign.
 pub(crate) fn figure(value: f64) -> String {
-    let text = format!("{value:.4}");
-    if text == "-0.0000" { "0.0000".to_owned() } else { text }
+    match value.abs() {
+        0.0 => "0.0000".to_owned(),
+        small if small < 1e-3 => format!("{value:.2e}"),
+        _ => format!("{value:.4}"),
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +145,12 @@ mod tests {
         assert_eq!(narrow[1], "load        -     short");
         // There is a least width that says something.
         assert_eq!(laid_out(&rows(), Some(10))[0], "plan.valid  pass  a sentence …");
+    }
+
+    #[test]
+    fn figures_say_something_whatever_their_size() {
+        let text = [0.0, -0.0, -1e-9, 3.16e-5, 0.5, f64::NAN].map(figure);
+        assert_eq!(text, ["0.0000", "0.0000", "-1.00e-9", "3.16e-5", "0.5000", "NaN"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use palimpsest_core::train::{Checkpoint, RunFolder};
 use palimpsest_core::{Error, Result, corruption};
 use serde_json::{Value, json};
 
-use crate::output;
+use crate::{environment, output};
 
 /// The environment variable that names folders, separated as in PATH.
 const VARIABLE: &str = "PALIMPSEST_PLUGIN_PATH";
@@ -68,8 +68,7 @@ pub(crate) fn recorded(plugin: &PluginIdentity) -> Value {
 /// # Errors
 /// One that is not there any more, or was changed.
 pub(crate) fn recall(folder: &RunFolder) -> Result<()> {
-    let text = std::fs::read_to_string(folder.path("env.json")).unwrap_or_default();
-    let environment: Value = serde_json::from_str(&text).unwrap_or_default();
+    let environment = environment::of_run(folder);
     for plugin in environment["plugins"].as_array().into_iter().flatten() {
         let text = |key: &str| plugin[key].as_str();
         let (Some(id), Some(due), Some(path)) = (text("id"), text("sha256"), text("library")) else {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::stored::read;
 use crate::train::{Checkpoint, RunFolder};
 use crate::{Error, Result};
 
@@ -74,8 +75,8 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The files that the index of a sharded model names, in the order of their names.
 fn shards(index: &Path) -> Result<Vec<PathBuf>> {
-    let text = fs::read_to_string(index).map_err(|e| Error::io(index, &e))?;
-    let json: Option<Value> = serde_json::from_str(&text).ok();
+    let text = read(index)?;
+    let json: Option<Value> = serde_json::from_slice(&text).ok();
     let map = json.as_ref().and_then(|json| json.get("weight_map")?.as_object());
     let files: BTreeSet<&str> = map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
     if files.is_empty() {

@@ -224,7 +224,8 @@ impl<'a> Matching<'a> {
         let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
         let settings = settings();
         let help = if settings.is_empty() {
-            "give a whole file; the recipe's sizes are the file's".to_owned()
+            "give a whole file of weights that have not diverged; the recipe's sizes are the file's"
+                .to_owned()
         } else {
             format!("set {}", settings.join(" "))
         };

@@ -94,8 +94,8 @@ fn deserialize(path: &Path, data: &[u8]) -> Result<(Tensors, String)> {
 impl Config {
     /// What the `config.json` of a model's folder says; nothing where there is none.
     fn beside(file: &Path) -> Self {
-        let text = std::fs::read_to_string(file.with_file_name("config.json")).unwrap_or_default();
-        let Ok(json) = serde_json::from_str::<Value>(&text) else { return Self::default() };
+        let text = read(&file.with_file_name("config.json")).unwrap_or_default();
+        let Ok(json) = serde_json::from_slice::<Value>(&text) else { return Self::default() };
         let heads = json.get("num_attention_heads").or_else(|| json.get("model_args")?.get("num_heads"));
         let activation = json.get("hidden_act").and_then(Value::as_str);
         Self {

@@ -53,7 +53,7 @@ pub fn platform() -> String {
 /// # Errors
 /// A file that can't be read.
 pub fn sha256(path: &Path) -> Result<String> {
-    let data = fs::read(path).map_err(|e| Error::io(path, &e))?;
+    let data = crate::stored::read(path)?;
     Ok(Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

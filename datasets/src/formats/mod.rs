@@ -1,7 +1,6 @@
 //! File formats and lists that several readers share.
 
 pub(crate) mod evenly;
-pub(crate) mod held_out;
 pub(crate) mod image_files;
 pub mod image_list;
 pub(crate) mod json;

@@ -77,6 +77,8 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
         if let Some(masks) = &self.masks {
             scores.extend(named(&masks.scores(), "mask"));
         }
+        let scored = self.boxes.scores().classes.iter().filter(|class| class.ap >= 0.0).count();
+        scores.push(("classes_scored".to_owned(), scored as f64));
         Ok(scores)
     }
 

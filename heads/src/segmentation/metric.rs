@@ -47,6 +47,11 @@ impl Metric<LabelMap, LabelMap> for SegmentationMetric {
             ("pixel_accuracy".to_owned(), scores.pixel_accuracy),
             ("mean_accuracy".to_owned(), scores.mean_accuracy),
             ("frequency_weighted_iou".to_owned(), scores.frequency_weighted_iou),
+            // A mean over one class of two says little.
+            (
+                "classes_scored".to_owned(),
+                scores.classes.iter().filter(|class| class.pixels > 0).count() as f64,
+            ),
         ])
     }
 

@@ -135,7 +135,7 @@ fn a_start_that_is_not_finite_or_damaged_is_refused() {
     bytes[last] ^= 1;
     fs::write(path.join("damaged.safetensors"), bytes).expect("written");
     for (file, why) in [
-        ("nan", format!("`{name}` has values that are not finite")),
+        ("nan", format!("`{name}` holds a value that is not finite")),
         ("damaged", "its bits don't match its checksum".to_owned()),
     ] {
         let from = format!("init_from={file}.safetensors");

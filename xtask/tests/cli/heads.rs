@@ -198,7 +198,7 @@ fn fine_grained_sets_make_one_table() {
         .iter()
         .for_each(|file| put(&format!("pets/images/{file}.jpg"), &image));
 
-    let sets = ["cub", "nabirds", "inat2017", "inat2018", "cars", "aircraft", "flowers", "pets"];
+    let sets = ["cub", "nabirds", "inat2017", "inat2018", "cars", "aircraft", "pets"];
     let mut args =
         vec!["eval", "run", "--head", "finetune", "--no-baseline", "train.batch=2", "train.steps=1"];
     let names = sets.join(",");
@@ -213,4 +213,10 @@ fn fine_grained_sets_make_one_table() {
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(sets.iter().all(|set| table.lines().any(|line| line.starts_with(set))), "{table}");
     assert!(table.lines().any(|line| line.starts_with("mean ")), "{table}");
+    // Both training images of this file are of one class.
+    let one =
+        ["eval", "run", "--head", "finetune", "--data", "flowers", "--data-path", "flowers", "train.batch=2"];
+    let output = run(path, &one);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("two classes, not 2 images of 1 class"), "{}", stderr(&output));
 }

@@ -10,7 +10,6 @@ use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, 
 use super::coco_files::{Chosen, choose, image_folders};
 use super::coco_form::{CocoAnnotation, CocoFile, Id};
 use crate::decode::DecodeOptions;
-use crate::formats::held_out::{held_out, key_below};
 use crate::formats::once::insert_once;
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
@@ -18,7 +17,7 @@ use crate::formats::target_files::TargetFiles;
 use crate::image_header::ImageHeader;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::Split;
+use crate::split::{Split, held_out, key_below};
 
 /// What a JSON file says.
 pub(super) struct Content {

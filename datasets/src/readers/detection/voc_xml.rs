@@ -12,14 +12,13 @@ use roxmltree::{Document, Node};
 use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, Unit, fitted};
 use super::voc_files::{Entry, Found, ImagesByName, find, xml_files};
 use crate::decode::DecodeOptions;
-use crate::formats::held_out::{held_out, key_below};
 use crate::formats::tally::Tally;
 use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::TextLines;
 use crate::image_header::ImageHeader;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::Split;
+use crate::split::{Split, held_out, key_below};
 
 /// The classes of VOC 2007 to 2012.
 pub const CLASSES: [&str; 20] = [

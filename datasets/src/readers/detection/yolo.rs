@@ -12,7 +12,6 @@ use palimpsest_targets::DetectionData;
 use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, Shape, Unit, fitted};
 use super::yolo_files::{Found, class_names, find, label_of};
 use super::yolo_yaml::{Description, stray_labels};
-use crate::formats::held_out::{held_out, key_below};
 use crate::formats::image_files::folder_of;
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
@@ -20,7 +19,7 @@ use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::{Line, TextLines};
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::Split;
+use crate::split::{Split, held_out, key_below};
 
 /// How far a box may reach over the edge without being counted, as a share: files have six decimals, and tools
 /// round.

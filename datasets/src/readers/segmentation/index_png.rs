@@ -9,7 +9,6 @@ use palimpsest_targets::SegmentationData;
 use super::paired::{Meaning, PairedFiles, plain_labels, stored_labels};
 use super::pairing::{Pairs, pair};
 use crate::decode::{DecodeOptions, Exif};
-use crate::formats::held_out::{held_out, key_below};
 use crate::formats::image_files::sub_folders;
 use crate::formats::tally::Tally;
 use crate::formats::target_files::TargetFiles;
@@ -18,7 +17,7 @@ use crate::formats::unpacked::unpacked;
 use crate::part_names::NamedParts;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::Split;
+use crate::split::{Split, held_out, key_below};
 
 /// The classes of CamVid as SegNet's authors distribute it; label 11 is what isn't labelled.
 pub const CAMVID_CLASSES: [&str; 11] = [

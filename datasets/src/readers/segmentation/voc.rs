@@ -6,13 +6,12 @@ use palimpsest_targets::SegmentationData;
 use super::paired::{PairedFiles, plain_labels};
 use crate::detection::voc_files::{ImagesByName, lists, name_on, voc_root};
 use crate::detection::voc_xml::{CLASSES, Voc, is_background, told_classes};
-use crate::formats::held_out::{held_out, key_below};
 use crate::formats::image_files::{regular_files, stem};
 use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::TextLines;
 use crate::reader::{Opened, Reader};
 use crate::spec::DataSpec;
-use crate::split::Split;
+use crate::split::{Split, held_out, key_below};
 
 impl Reader<dyn SegmentationData> for Voc {
     type Settings = NamedTargetFiles;

@@ -126,7 +126,8 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
 fn shown(measured: &[Measured], figure: &str) -> String {
     let (mean, spread) = mean_and_spread(measured, figure);
     // Shares are told in percent; what is above 1 is a count or a setting.
-    let share = |value: f64| (0.0..=1.0).contains(&value) && !matches!(figure, "rate" | "k");
+    let share =
+        |value: f64| (0.0..=1.0).contains(&value) && !matches!(figure, "rate" | "k" | "classes_scored");
     match measured.len() {
         0 => "-".to_owned(),
         // A figure of nothing: no sample, or no object, of the kind.
