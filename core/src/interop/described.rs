@@ -223,7 +223,7 @@ impl<'a> Described<'a> {
             (Some(_), _) => PositionKind::Learned,
         };
         if let (Some(side), false, false) = (side, same_grid, resample) {
-            let divides = ours.height % patch == 0 && ours.width % patch == 0;
+            let divides = ours.height.is_multiple_of(patch) && ours.width.is_multiple_of(patch);
             list.push(if divides {
                 "init_positions=resample".to_owned()
             } else {
