@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::head::{
-    Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize,
-    Pass,
+    Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled,
+    PartSize, Pass,
 };
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result, settings};
@@ -206,7 +206,8 @@ impl ClassExamples {
             Ok(Part { dataset: dataset.clone(), positions })
         };
         let parts = [part(train, Split::Train)?, part(test, Split::Test)?];
-        let sizes = [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset, Unlabelled::LeftOut));
+        let sizes =
+            [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset, Unlabelled::LeftOut));
         if sizes[0].classes < 2 {
             return Err(Error::user(format!("to fit a head takes images of two classes, not {}", sizes[0]))
                 .help("give more images a class, or take more of them (--train-images, eval.train_images)"));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Image, Split};
 use palimpsest_core::head::{
-    Broken, BrokenSample, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
+    Broken, BrokenSample, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader,
+    LabelledSplits, OpenLabelled, PartSize, Pass,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};

@@ -66,7 +66,11 @@ impl FolderDataset {
         } else {
             found.passed_over += own.others;
             if own.images > 0 {
-                let stray = counted(own.images, "image beside the folders of classes was", "images beside the folders of classes were");
+                let stray = counted(
+                    own.images,
+                    "image beside the folders of classes was",
+                    "images beside the folders of classes were",
+                );
                 found.notes.push(format!("{}: {stray} passed over", root.display()));
             }
         }
@@ -127,7 +131,8 @@ impl FolderDataset {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
         if self.passed_over > 0 {
-            let files = counted(self.passed_over, "file that is no image was", "files that are no images were");
+            let files =
+                counted(self.passed_over, "file that is no image was", "files that are no images were");
             notes.push(format!("{files} passed over"));
         }
         notes
@@ -281,8 +286,7 @@ impl Reader for Folder {
                     let (data, notes) = open(test, Some(data.classes()))?;
                     let unread: Vec<&str> =
                         tests.iter().filter(|part| *part != test).map(String::as_str).collect();
-                    let unread =
-                        (!unread.is_empty()).then(|| format!("{} is not read", unread.join(", ")));
+                    let unread = (!unread.is_empty()).then(|| format!("{} is not read", unread.join(", ")));
                     Opened::new(Arc::new(data) as Arc<dyn Dataset>).part(test).notes(notes).notes(unread)
                 }
             }

@@ -193,7 +193,8 @@ impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
-        let (rate, scores) = self.probe([train, test], names.len(), task.seed, &task.device(), &|| task.go_on())?;
+        let (rate, scores) =
+            self.probe([train, test], names.len(), task.seed, &task.device(), &|| task.go_on())?;
         let mut all = ClassScores::new(names);
         all.add(&test.labels, &scores)?;
         let mut scores = all.scores()?;

@@ -124,7 +124,7 @@ fn limited_heads_see_every_class() {
     let table = succeed(path, &["eval", "run", "--head", "knn"]);
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(
-        table.contains("500 images of 100 classes") && table.contains("200 images of 100 classes"),
+        table.contains("500 of 3000 images of 100 classes") && table.contains("200 of 400 images of 100"),
         "{table}"
     );
 
