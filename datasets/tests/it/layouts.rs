@@ -164,7 +164,7 @@ fn coco_as_pycocotools_reads_it() {
         assert!(read(text).expect("opens").dataset.sample(0).expect("loads").1[0].crowd, "{truth}");
     }
     // Without an outline that is one.
-    for outline in ["[[]]", "[[1, 2, 3, 4]]", "[]", "null"] {
+    for outline in ["[[]]", "[[1, 2, 3, 4]]", "[]", "null", "{}"] {
         let text = file(&format!("{ids}, {bbox}, \"segmentation\": {outline}"), size);
         let data = read(text).expect("opens");
         assert!(data.dataset.sample(0).expect("loads").1[0].mask.is_none(), "{outline}");

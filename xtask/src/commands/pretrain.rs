@@ -132,7 +132,8 @@ fn trained_and_reported(
     if as_json {
         output::json(&line);
     } else {
-        output::line(&format!("loss {}", output::figure(summary.loss)));
+        let loss = if summary.steps == 0 { "-".to_owned() } else { output::figure(summary.loss) };
+        output::line(&format!("loss {loss}"));
         print_results(&summary.eval);
     }
     Ok(())

@@ -178,7 +178,13 @@ pub(crate) enum Segmentation {
         size: [Real; 2],
         counts: Counts,
     },
+    /// `{}`, as some tools write for a box without an outline.
+    Nothing(Nothing),
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -231,6 +237,7 @@ impl Segmentation {
         let pieces = match self {
             Self::Polygons(pieces) => pieces,
             Self::Polygon(piece) => vec![piece],
+            Self::Nothing(Nothing {}) => return Ok(Shape::Unknown),
             Self::Runs { size: [rows, columns], counts } => {
                 let (rows, columns) = (rows.whole("size")? as usize, columns.whole("size")? as usize);
                 if let Some((width, height)) = size
