@@ -129,6 +129,8 @@ pub trait BatchSource: Send {
     fn seek(&mut self, step: u64) -> Result<()>;
     /// Batches in one pass over the data.
     fn steps_per_epoch(&self) -> u64;
-    /// Samples skipped so far because their files were broken.
-    fn skipped(&self) -> u64;
+    /// Messages on broken files since the last call, one for each file: another sample takes its place.
+    fn take_warnings(&mut self) -> Vec<String> {
+        vec![]
+    }
 }

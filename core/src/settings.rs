@@ -215,7 +215,10 @@ impl Section {
             let single = toml::Table::from_iter([(key.clone(), value.clone())]);
             if let Err(error) = S::deserialize(toml::Value::Table(single)) {
                 let field = fields.iter().find(|field| field.name == key);
-                let example = field.map_or(String::new(), |f| format!("write a value like {}", f.default));
+                let example = field.map_or(String::new(), |f| match f.default.as_str() {
+                    "[]" => "write a list, as [0.1, 0.2] or [\"cat\", \"dog\"]".to_owned(),
+                    default => format!("write a value like {default}"),
+                });
                 let message = error.message().lines().next().unwrap_or_default().to_owned();
                 return Err(Error::user(format!("{message} (given: {value})"))
                     .at(self.location(key))

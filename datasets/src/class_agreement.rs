@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::error::nearest;
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{DetectionData, IGNORE, LabelMap, Object, SegmentationData};
 
@@ -35,9 +36,7 @@ pub(crate) fn agreed<D: ?Sized + Relabel>(train: &D, test: Arc<D>) -> Result<(Ar
                 return Err(different(known, found, format!("`{name}` names two classes of the test part")));
             }
             Some(&label) => labels.push(label),
-            None => {
-                return Err(different(known, found, format!("the training part has no class `{name}`")));
-            }
+            None => return Err(strange_class(known, found, name)),
         }
     }
     let note = (found.len() < known.len()).then(|| {
@@ -56,6 +55,13 @@ pub(crate) fn agreed<D: ?Sized + Relabel>(train: &D, test: Arc<D>) -> Result<(Ar
     });
     let classes = known.to_vec();
     Ok((test.relabelled(classes, labels), note))
+}
+
+/// The error of a class that only the test part has.
+pub(crate) fn strange_class(train: &[String], test: &[String], name: &str) -> Error {
+    let near = nearest(name, train.iter().map(String::as_str));
+    let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+    different(train, test, format!("the training part has no class `{name}`{near}"))
 }
 
 fn different(train: &[String], test: &[String], why: String) -> Error {

@@ -153,7 +153,7 @@ impl DataSource {
     fn checked_spec(&self) -> Result<DataSpec> {
         let spec = self.spec();
         let entry = registry::find::<ReaderEntry>("data set", &spec.name);
-        let entry = entry.map_err(|e| e.at(self.location()))?;
+        let entry = entry.map_err(|e| e.at("`data.name`"))?;
         (entry.check)(&spec.reader)?;
         Ok(spec)
     }
@@ -227,8 +227,11 @@ impl RecipeData {
         let spec = source.checked_spec()?;
         let train = source.part(&spec, Split::Train, open_with_notes)?;
         let test = match source.part(&spec, Split::Test, open_with_notes) {
-            // Without heads the test part only serves the sample images.
-            Err(_) if recipe.eval.heads.is_empty() => Opened::new(train.dataset.clone()).part("no test part"),
+            // Without heads, and without classes to score, the test part only serves the sample images.
+            Err(error) if recipe.eval.heads.is_empty() || train.dataset.classes().is_empty() => {
+                let note = format!("there is no test part, so training images are shown as samples: {error}");
+                Opened::new(train.dataset.clone()).part("the same").notes([note])
+            }
             test => test?,
         };
         let parts = Parts::of(&spec, train, test).map_err(|e| e.at(source.location()))?;

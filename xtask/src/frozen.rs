@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::data::Split;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
-use palimpsest_core::head::{Class, FrozenEval, LabelledSplits, broken_messages};
+use palimpsest_core::head::{Class, Evaluation, FrozenEval, LabelledSplits, broken_messages};
 use palimpsest_core::params::Params;
 use palimpsest_core::pooling::Pooling;
 use palimpsest_core::settings::Section;
@@ -48,6 +48,21 @@ pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled>
     Ok(Labelled { splits: Some(splits), note: None })
 }
 
+/// What heads look at, as `mean of the tokens after block 1 of 4`: a figure says little without.
+pub(crate) fn features_told(trainer: &Trainer) -> String {
+    let eval = &trainer.recipe.eval;
+    let depth = trainer.model.encoder.geometry().depth;
+    let what = match eval.features.as_str() {
+        "mean" => "mean of the tokens",
+        "class" => "class token",
+        grid => grid,
+    };
+    match eval.blocks {
+        0 => format!("{what} after all {depth} blocks"),
+        blocks => format!("{what} after block {blocks} of {depth}"),
+    }
+}
+
 /// See [`labelled`].
 pub(crate) struct Labelled {
     pub(crate) splits: Option<Box<dyn LabelledSplits<Class>>>,
@@ -69,11 +84,13 @@ pub(crate) fn evaluate(
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let HeadKind::Frozen(build) = entry.build else { continue };
-        let scores = build(section)?.evaluate(&task)?.scores;
+        let Evaluation { scores, notes, .. } = build(section)?.evaluate(&task)?;
+        notes.iter().for_each(|note| warn(note));
         let [train, test] = task.sizes()?;
         let mut scores: Map<String, Value> =
             scores.into_iter().map(|(figure, value)| (figure, json!(value))).collect();
         scores.extend([("train".to_owned(), json!(train)), ("test".to_owned(), json!(test))]);
+        scores.insert("features".to_owned(), json!(features_told(trainer)));
         results.insert(name.clone(), Value::Object(scores));
     }
     broken_messages_of(&task)?.iter().for_each(|message| warn(message));

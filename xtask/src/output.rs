@@ -57,6 +57,11 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// A line of a result; for the user alone where the result is JSON.
+pub(crate) fn told(text: &str, as_json: bool) {
+    if as_json { note(text) } else { line(text) }
+}
+
 /// Says how a command is spelt now.
 pub(crate) fn renamed(old: &str, new: &str) {
     note(&format!("note: `{old}` is now `{new}`"));

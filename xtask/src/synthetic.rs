@@ -44,8 +44,4 @@ impl BatchSource for Synthetic {
     fn steps_per_epoch(&self) -> u64 {
         1000
     }
-
-    fn skipped(&self) -> u64 {
-        0
-    }
 }

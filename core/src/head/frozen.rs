@@ -224,4 +224,6 @@ pub struct Evaluation {
     pub scores: Scores,
     /// Images and tables that show more.
     pub artifacts: Vec<Artifact>,
+    /// What the user should know of the figures, one sentence each.
+    pub notes: Vec<String>,
 }

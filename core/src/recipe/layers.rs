@@ -18,6 +18,17 @@ pub struct Layers {
     sources: Sources,
 }
 
+/// A value without quotes.
+fn bare(value: &str) -> toml::Value {
+    let text = |text: &str| toml::Value::String(text.trim().to_owned());
+    match value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(list) if !list.contains(['[', ']', '{', '"', '\'']) => {
+            list.split(',').map(text).collect::<Vec<_>>().into()
+        }
+        _ => text(value),
+    }
+}
+
 impl Layers {
     /// The layers of a recipe file: the preset that it names, then itself.
     ///
@@ -26,10 +37,15 @@ impl Layers {
     pub fn file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             let error = Error::io(path, &e);
-            if e.kind() == std::io::ErrorKind::InvalidData {
-                return Error::user("is no text").at(path.display()).help("give a recipe in TOML");
+            match e.kind() {
+                std::io::ErrorKind::InvalidData => {
+                    Error::user("is no text").at(path.display()).help("give a recipe in TOML")
+                }
+                std::io::ErrorKind::IsADirectory => Error::user("is a folder, not a recipe")
+                    .at(path.display())
+                    .help(format!("name a recipe first; a folder of images is data.path={}", path.display())),
+                _ => error,
             }
-            error
         })?;
         Self::text(&path.display().to_string(), &text)
     }
@@ -73,7 +89,8 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Adds `KEY=VALUE` overrides; a value that is no TOML is taken as a string.
+    /// Adds `KEY=VALUE` overrides; a value that is no TOML is taken as a string, or as a list of strings where it has
+    /// brackets around it: a shell takes the quotes away.
     ///
     /// # Errors
     /// An override without `=`, or a key that runs through a value.
@@ -95,7 +112,7 @@ impl Layers {
                 .parse::<toml::Table>()
                 .ok()
                 .and_then(|mut table| table.remove("value"))
-                .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+                .unwrap_or_else(|| bare(value));
             let mut parts: Vec<&str> = key.split('.').collect();
             let last = parts.pop().unwrap_or_default();
             let mut at = &mut table;

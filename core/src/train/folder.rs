@@ -109,9 +109,12 @@ impl RunFolder {
         if root.join("config.toml").is_file() {
             return Ok(Self { root: root.to_owned(), lock: None });
         }
-        Err(Error::user("holds no run (there is no config.toml)")
-            .at(root.display())
-            .help("give the folder that `cargo xtask pretrain` wrote"))
+        let beside = Path::new("runs").join(root);
+        let help = match beside.join("config.toml").is_file() {
+            true => format!("did you mean {}?", beside.display()),
+            false => "give the folder that `cargo xtask pretrain` wrote".to_owned(),
+        };
+        Err(Error::user("holds no run (there is no config.toml)").at(root.display()).help(help))
     }
 
     /// The path of something in the folder.

@@ -71,7 +71,7 @@ pub fn run(
         observer.checkpoint(&folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?);
     }
     let pace = trainer.pace.clone();
-    let mut run = Run { trainer, source, folder, observer, interrupted, skipped: 0 };
+    let mut run = Run { trainer, source, folder, observer, interrupted };
     // A process that was killed in an evaluation left it undone.
     if start > 0 && run.due() && run.every(run.trainer.recipe.eval.every) {
         run.evaluate()?;
@@ -95,8 +95,6 @@ struct Run<'a> {
     folder: &'a RunFolder,
     observer: &'a mut dyn Observer,
     interrupted: &'a AtomicBool,
-    /// Broken files that were told.
-    skipped: u64,
 }
 
 impl Run<'_> {
@@ -162,11 +160,8 @@ impl Steps for Run<'_> {
     }
 
     fn step(&mut self, batch: &Batch) -> Result<StepReport> {
-        let skipped = self.source.skipped();
-        if skipped > self.skipped {
-            self.skipped = skipped;
-            self.observer.warn(&format!("{skipped} broken files skipped so far"));
-        }
+        let warnings = self.source.take_warnings();
+        warnings.iter().for_each(|warning| self.observer.warn(warning));
         let observe = self.logs(self.trainer.step_count() + 1);
         let report = self.trainer.train_step(batch, observe)?;
         self.trainer.take_notices().iter().for_each(|notice| self.observer.warn(notice));

@@ -210,7 +210,7 @@ impl ClassExamples {
             [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset, Unlabelled::LeftOut));
         if sizes[0].classes < 2 {
             return Err(Error::user(format!("to fit a head takes images of two classes, not {}", sizes[0]))
-                .help("give more images a class, or take more of them (--train-images, eval.train_images)"));
+                .help("choose data with a class for each image, or take more of them (--train-images, eval.train_images)"));
         }
         if sizes[1].images == 0 {
             return Err(Error::user(format!("nothing to score a head on: {}", sizes[1]))

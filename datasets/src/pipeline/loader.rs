@@ -148,9 +148,9 @@ impl<S: SampleSource> Loader<S> {
         })
     }
 
-    /// The messages on broken files since the last call, one for each file.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
+    /// The broken samples that were met so far.
+    pub fn broken(&self) -> &Broken {
+        &self.broken
     }
 
     /// Seconds that [`BatchSource::next_batch`] kept its caller waiting so far.
@@ -250,8 +250,8 @@ impl BatchSource for Loader {
         self.plan.steps_per_epoch
     }
 
-    fn skipped(&self) -> u64 {
-        self.broken.len() as u64
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 }
 

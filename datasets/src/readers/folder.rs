@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
-use palimpsest_core::error::unknown_name;
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::class_agreement::listed;
+use crate::class_agreement::{listed, strange_class};
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
@@ -54,8 +53,7 @@ impl FolderDataset {
         match classes {
             Some(known) if !known.is_empty() && !folders.is_empty() => {
                 if let Some(stray) = folders.iter().find(|f| !known.contains(f)) {
-                    let known = known.iter().map(String::as_str);
-                    return Err(unknown_name("class", stray, known).at(root.display()));
+                    return Err(strange_class(known, &folders, stray).at(root.display()));
                 }
                 found.classes = known.to_vec();
             }
@@ -291,9 +289,21 @@ impl Reader for Folder {
                 }
             }
         };
-        Ok(opened.notes(inner).notes(parts.notes))
+        let classes = opened.dataset.classes();
+        let looks_annotated = !classes.is_empty() && classes.iter().all(|name| ANNOTATED.contains(&&**name));
+        let hint = looks_annotated.then(|| {
+            format!(
+                "classes called {} look like images with label maps: data.name=index-png",
+                classes.join(", ")
+            )
+        });
+        Ok(opened.notes(inner).notes(parts.notes).notes(hint))
     }
 }
+
+/// Folders of sets with label maps, which are no classes.
+const ANNOTATED: [&str; 8] =
+    ["images", "masks", "labels", "annotations", "image", "mask", "label", "annotation"];
 
 /// The folder that has the parts or classes, where an archive was unpacked into a folder of its own.
 fn unpacked(root: &Path) -> Result<(PathBuf, Option<String>)> {

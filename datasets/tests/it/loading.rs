@@ -111,7 +111,7 @@ fn a_broken_file_gives_way_to_the_next_that_loads() {
         let mut loader = loader(Numbered::new(20, &broken), &config(5, workers));
         let first = loader.next_batch().expect("a batch");
         assert_eq!(first.indices, [order[0], order[1], order[4], order[4], order[4]]);
-        assert_eq!(loader.skipped(), 2);
+        assert_eq!(loader.broken().len(), 2);
         let warnings = loader.take_warnings();
         assert_eq!(warnings.len(), 2);
         assert!(
@@ -121,7 +121,7 @@ fn a_broken_file_gives_way_to_the_next_that_loads() {
         );
         let mut batches = take(&mut loader, 15);
         assert_eq!(batches[2].indices[4], order[0], "round the end of the permutation");
-        assert_eq!((loader.skipped(), loader.take_warnings().len()), (3, 1), "each file once");
+        assert_eq!((loader.broken().len(), loader.take_warnings().len()), (3, 1), "each file once");
         batches.push(first);
         assert_eq!(*want.get_or_insert(batches.clone()), batches, "{workers} workers");
     }
@@ -163,7 +163,7 @@ fn broken_images_on_disk() {
     let mut loader = Loader::over(images(data), &config(4, 2)).expect("is sound");
     let batches = take(&mut loader, 6);
     assert!(batches.iter().all(|b| !b.indices.contains(&7) && b.pixels.iter().all(|v| v.is_finite())));
-    assert_eq!(loader.skipped(), 1);
+    assert_eq!(loader.broken().len(), 1);
     let warning = loader.take_warnings().remove(0);
     assert!(warning.contains("07.jpg: broken image") && warning.contains("truncated"), "{warning}");
 }

@@ -86,7 +86,10 @@ fn a_folder_with_splits() {
     put(root, "test/4.png", png(4, 4, 0));
     assert_eq!(places(&*open(&spec, Split::Test).expect("opens"), root), ["val/dog/3.png"]);
     put(root, "val/dgo/5.png", png(4, 4, 0));
-    assert_error(open(&spec, Split::Test), &["val", "unknown class `dgo`", "did you mean `dog`?"]);
+    assert_error(
+        open(&spec, Split::Test),
+        &["val", "no class `dgo` (did you mean `dog`?)", "training: cat, dog; test: dgo, dog"],
+    );
 }
 
 #[test]

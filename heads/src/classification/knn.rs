@@ -128,7 +128,8 @@ impl FrozenHead for Knn {
                 None => {
                     let mut figures = scores.scores()?;
                     figures.push(("k".to_owned(), k as f64));
-                    evaluation = Some(Evaluation { scores: figures, artifacts: scores.artifacts() });
+                    evaluation =
+                        Some(Evaluation { scores: figures, artifacts: scores.artifacts(), notes: vec![] });
                 }
                 Some(evaluation) => {
                     let accuracy = scores.scores()?.into_iter().take(1);

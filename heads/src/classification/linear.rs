@@ -41,6 +41,16 @@ struct Standardised {
     width: usize,
 }
 
+/// What a probe gave.
+pub struct Probed {
+    /// The rate that was chosen.
+    pub rate: f64,
+    /// Whether it is the least or the greatest of those that were tried: a better one may lie beyond.
+    pub at_edge: bool,
+    /// Scores of each test image for each class, [count, classes].
+    pub scores: Vec<f32>,
+}
+
 impl LinearProbe {
     /// The rates that are tried, for batches of this size.
     fn rates(&self, batch: usize) -> Vec<f64> {
@@ -53,8 +63,7 @@ impl LinearProbe {
         }
     }
 
-    /// Chooses the rate on a tenth of the training images, trains on all, and returns the rate with the scores of each
-    /// image of `test` for each class, [count, classes]. `go_on` is asked before every step.
+    /// Chooses the rate on a tenth of the training images, trains on all, and scores each image of `test`. `go_on` is asked before every step.
     ///
     /// # Errors
     /// Those of `go_on`, or the backend's failure.
@@ -65,25 +74,25 @@ impl LinearProbe {
         seed: u64,
         device: &DeviceHandle,
         go_on: &dyn Fn() -> Result<()>,
-    ) -> Result<(f64, Vec<f32>)> {
+    ) -> Result<Probed> {
         let fit = |features, rate| self.fit(features, classes, rate, (seed, device), go_on);
         let order = Philox::new(seed, Stream::Head, u64::from(u32::MAX), 0).permutation(train.count());
         let (chosen, fitted) = order.split_at((train.count() / 10).max(1));
         let (held_out, rest) = (train.select(chosen), train.select(fitted));
         let rates = self.rates(self.batch.min(train.count()));
-        let rate = match rates[..] {
-            [rate, ..] if rest.count() == 0 || rates.len() == 1 => rate,
+        let (rate, at_edge) = match rates[..] {
+            [rate, ..] if rest.count() == 0 || rates.len() == 1 => (rate, false),
             _ => self.best_rate(rates, |rate| {
                 let scores = fit([&rest, &held_out], rate)?;
                 Ok(cross_entropy(&scores, classes, &held_out.labels))
             })?,
         };
-        Ok((rate, fit([train, test], rate)?))
+        Ok(Probed { rate, at_edge, scores: fit([train, test], rate)? })
     }
 
     /// The rate of the least loss. Where the rates are the optimiser's, further ones are tried while the best is the
-    /// least or the greatest of them.
-    fn best_rate(&self, rates: Vec<f64>, mut loss: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    /// least or the greatest of them. Also whether it still is in the end.
+    fn best_rate(&self, rates: Vec<f64>, mut loss: impl FnMut(f64) -> Result<f64>) -> Result<(f64, bool)> {
         const FURTHER: usize = 8;
         const STEP: f64 = 3.162_277_660_168_38;
         let mut tried = vec![];
@@ -100,7 +109,9 @@ impl LinearProbe {
             };
             tried.push((next, loss(next)?));
         }
-        Ok(tried[best_of(&tried)].0)
+        tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let best = best_of(&tried);
+        Ok((tried[best].0, best == 0 || best + 1 == tried.len()))
     }
 
     /// Trains at one rate and returns the scores of each image of `test` for each class.
@@ -193,13 +204,18 @@ impl FrozenHead for LinearProbe {
     fn evaluate(&self, task: &FrozenEval<'_>) -> Result<Evaluation> {
         let (train, test) = (task.features(Split::Train)?, task.features(Split::Test)?);
         let names = task.data.classes();
-        let (rate, scores) =
+        let Probed { rate, at_edge, scores } =
             self.probe([train, test], names.len(), task.seed, &task.device(), &|| task.go_on())?;
         let mut all = ClassScores::new(names);
         all.add(&test.labels, &scores)?;
         let mut scores = all.scores()?;
         scores.push(("rate".to_owned(), rate));
-        Ok(Evaluation { scores, artifacts: all.artifacts() })
+        let note = format!(
+            "the linear probe's rate {rate:.2e} is the least or greatest of those tried: it may be far from its \
+             best; give it more epochs, or other rates"
+        );
+        let notes = if at_edge { vec![note] } else { vec![] };
+        Ok(Evaluation { scores, artifacts: all.artifacts(), notes })
     }
 }
 

@@ -198,7 +198,8 @@ fn the_linear_probe_comes_to_logistic_regression() {
     let (train, test) = (part(&data, "train"), part(&data, "test"));
     let theirs = files::f64s(&data, "accuracy")[0];
     let probe = |settings: LinearProbe| {
-        let (rate, scores) = settings.probe([&train, &test], 10, 0, &micro::device(), &|| Ok(())).unwrap();
+        let probed = settings.probe([&train, &test], 10, 0, &micro::device(), &|| Ok(())).unwrap();
+        let (rate, scores) = (probed.rate, probed.scores);
         let accuracy = top_k_accuracy(&scores, 10, &test.labels, 1).unwrap();
         println!("{:?}: {accuracy:.4} at {rate:.4}, scikit-learn {theirs:.4}", settings.optimizer);
         (rate, accuracy)

@@ -31,6 +31,8 @@ fn show(args: &ShowData) -> Result<()> {
     let run = session::recipe(path.as_deref(), &overrides)?;
     overrides.push(format!("train.batch={}", args.images.max(1)));
     overrides.push("train.accumulate=1".to_owned());
+    // Nothing is scored here.
+    overrides.push("eval.heads=[]".to_owned());
     let recipe = session::recipe(path.as_deref(), &overrides)?;
     let data = RecipeData::open(&recipe)?;
     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));

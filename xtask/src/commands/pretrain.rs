@@ -10,7 +10,7 @@ use palimpsest_core::head::PartSize;
 use palimpsest_core::train::{self, RunFolder, Trainer};
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::{Loader, RecipeData};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Pretrain;
 use crate::observer::Watcher;
@@ -44,8 +44,11 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         output::note(&room.told());
     }
     if args.dry_run {
-        dry_run(&trainer, &mut loader, &data, &labelled)?;
+        let told = dry_run(&trainer, &mut loader, &data, &labelled)?;
         output::note("dry run: the recipe and the data fit; nothing was trained");
+        if args.result.json {
+            output::json(&told);
+        }
         return Ok(());
     }
     drop(labelled);
@@ -67,17 +70,26 @@ fn dry_run(
     loader: &mut Loader,
     data: &RecipeData,
     labelled: &frozen::Labelled,
-) -> Result<()> {
+) -> Result<Value> {
     let batch = loader.next_batch()?;
     let warnings = loader.take_warnings();
     warnings.iter().for_each(|warning| output::note(&format!("warning: {warning}")));
     data.first_test_images(1)?;
+    let [training, testing] = data.counts();
+    let mut told = json!({
+        "dry_run": true, "name": trainer.recipe.run.name, "recipe_hash": trainer.recipe.hash(),
+        "steps": trainer.total_steps, "images": { "train": training, "test": testing },
+        "broken": warnings,
+    });
     if let Some(splits) = &labelled.splits {
         let [train, test] = splits.sizes();
-        output::note(&format!("heads would be fitted on {train} and scored on {test}"));
+        let features = frozen::features_told(trainer);
+        output::note(&format!("heads ({features}) would be fitted on {train} and scored on {test}"));
+        told["heads"] = json!({ "features": features, "train": train, "test": test });
     }
     output::note(&format!("opened a batch of {} images, {} of them broken", batch.len(), warnings.len()));
-    trainer.plan_at(&batch, 0, 0.0).map(drop)
+    trainer.plan_at(&batch, 0, 0.0)?;
+    Ok(told)
 }
 
 /// Trains to the end, evaluates, and writes summary and report.
@@ -157,7 +169,8 @@ pub(crate) fn print_results(results: &serde_json::Value) {
     output::table(&rows);
     let size = |part: &str| serde_json::from_value::<PartSize>(heads.values().next()?[part].clone()).ok();
     if let (Some(train), Some(test)) = (size("train"), size("test")) {
-        output::line(&format!("heads fitted on {train}, scored on {test}"));
+        let features = heads.values().next().and_then(|head| head["features"].as_str()).unwrap_or("mean");
+        output::line(&format!("heads on frozen features ({features}), fitted on {train}, scored on {test}"));
     }
 }
 

@@ -7,6 +7,7 @@ use palimpsest_core::head::FrozenHead;
 use palimpsest_core::params::Params;
 use palimpsest_core::{ErrorKind, Result};
 use palimpsest_datasets::{Draw, RecipeData};
+use serde_json::json;
 
 use super::encoder::Measurable;
 use super::measured::{Compared, Measured};
@@ -42,10 +43,10 @@ impl HeadRun<'_> {
             let task = frozen::task(trainer, &params, &*data, seed, self.interrupted)?;
             task.data.pass(Split::Test)?.next().transpose()?;
             let [train, test] = data.sizes();
-            output::line(&format!(
-                "{} on {}: frozen features of {train} to fit, {test} to score",
-                self.name, self.set
-            ));
+            let features = frozen::features_told(trainer);
+            let told = format!("{} on {} ({features}): {train} to fit, {test} to score", self.name, self.set);
+            output::told(&told, args.result.json);
+            compared.plan = Some(json!({ "features": features, "train": train, "test": test }));
             return Ok(compared);
         }
         let pretrained = trainer.evaluated_params();
@@ -57,6 +58,13 @@ impl HeadRun<'_> {
             }
         }
         Ok(compared)
+    }
+
+    /// Whether data and features fit the head, before any head is fitted.
+    pub(super) fn check(&self, seed: u64) -> Result<()> {
+        let data = self.data.labelled(&self.draw(seed))?;
+        let trainer = &self.run.trainer;
+        frozen::task(trainer, &trainer.evaluated_params(), &*data, seed, self.interrupted).map(drop)
     }
 
     fn draw(&self, seed: u64) -> Draw {
@@ -72,7 +80,7 @@ impl HeadRun<'_> {
             ErrorKind::Interrupted => e.help("start the evaluation again"),
             _ => e,
         })?;
-        for message in frozen::broken_messages_of(&task)? {
+        for message in frozen::broken_messages_of(&task)?.iter().chain(&evaluation.notes) {
             (self.warn)(&format!("warning: {message}"));
         }
         let sizes = task.sizes()?;
@@ -82,6 +90,7 @@ impl HeadRun<'_> {
             saved::artifacts(&folder, &[task.stored_features()?])?;
             saved::scores(&folder, &evaluation.scores, &sizes, None)?;
         }
-        Ok(Measured { seed, scores: evaluation.scores, sizes, summary: None })
+        let features = Some(frozen::features_told(&self.run.trainer));
+        Ok(Measured { seed, scores: evaluation.scores, sizes, features, summary: None })
     }
 }

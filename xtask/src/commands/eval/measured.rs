@@ -12,6 +12,8 @@ pub(super) struct Measured {
     pub(super) scores: Scores,
     /// What the head was fitted and scored on.
     pub(super) sizes: [PartSize; 2],
+    /// What a head on frozen features looked at.
+    pub(super) features: Option<String>,
     pub(super) summary: Option<FitSummary>,
 }
 
@@ -55,6 +57,9 @@ fn weights_json(measured: &[Measured]) -> Value {
     }
     if let Some([train, test]) = measured.first().map(|m| &m.sizes) {
         json.extend([("train".to_owned(), json!(train)), ("test".to_owned(), json!(test))]);
+    }
+    if let Some(features) = measured.first().and_then(|m| m.features.as_ref()) {
+        json.insert("features".to_owned(), json!(features));
     }
     if let [Measured { summary: Some(summary), .. }] = measured {
         json.insert("training".to_owned(), json!(summary));
@@ -135,7 +140,7 @@ fn shown(measured: &[Measured], figure: &str) -> String {
         // COCO's figure where the data have nothing of the kind, such as large objects.
         _ if mean == -1.0 => "-".to_owned(),
         1 if share(mean) => percent(mean),
-        1 if mean.fract() == 0.0 => format!("{mean}"),
+        _ if mean.fract() == 0.0 && spread == 0.0 => format!("{mean}"),
         1 => output::figure(mean),
         _ if share(mean) => format!("{:.2} +- {:.2} %", 100.0 * mean, 100.0 * spread),
         _ => format!("{} +- {}", output::figure(mean), output::figure(spread)),

@@ -57,7 +57,10 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
             output::note(text);
         }
     };
-    for set in &sets {
+    // What can't be measured is told before anything is.
+    let rounds: &[bool] =
+        if heads.len() * sets.len() > 1 && !args.dry_run { &[true, false] } else { &[false] };
+    for (&check, set) in rounds.iter().flat_map(|check| sets.iter().map(move |set| (check, set))) {
         let recipe = run.folder.recipe(&[&set.changes[..], &of_run[..]].concat())?;
         let limits = [
             args.train_images.unwrap_or(recipe.eval.train_images),
@@ -65,35 +68,31 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         ];
         let mut of_set = vec![];
         for head in &heads {
-            let compared = match &head.build {
+            let (run, recipe, set, warn) = (&run, &recipe, set.name.as_str(), &warn);
+            let measured = match &head.build {
                 HeadKind::Frozen(build) => {
-                    let built = build(&head_section(head, &recipe, &of_head)?)?;
-                    let data = RecipeData::open(&recipe)?;
+                    let built = build(&head_section(head, recipe, &of_head)?);
+                    let head_of_run = &*built.map_err(|e| one_head_at_a_time(e, &heads))?;
+                    let data = &RecipeData::open(recipe)?;
                     data.notes().iter().for_each(|note| warn(&format!("note: {note}")));
-                    let (name, set) = (head.name, set.name.as_str());
-                    let head = &*built;
-                    let warn = &warn;
-                    frozen::HeadRun {
-                        args,
-                        run: &run,
-                        data: &data,
-                        limits,
-                        name,
-                        head,
-                        set,
-                        interrupted,
-                        warn,
-                    }
-                    .measure(&seeds)?
+                    let (name, head) = (head.name, head_of_run);
+                    let task =
+                        frozen::HeadRun { args, run, data, limits, name, head, set, interrupted, warn };
+                    if check { task.check(seeds[0]).map(|()| None) } else { task.measure(&seeds).map(Some) }
                 }
                 HeadKind::Trained(trained) => {
-                    let (recipe, set) = (&recipe, &set.name);
-                    let warn = &warn;
-                    let task = trained::HeadRun { args, run: &run, recipe, limits, head, trained, set, warn };
-                    task.measure(&seeds, interrupted)?
+                    let task = trained::HeadRun { args, run, recipe, limits, head, trained, set, warn };
+                    let measured = match check {
+                        true => task.check(interrupted).map(|()| None),
+                        false => task.measure(&seeds, interrupted).map(Some),
+                    };
+                    measured.map_err(|e| one_head_at_a_time(e, &heads))
                 }
             };
-            of_set.push((head.name, compared));
+            of_set.extend(measured?.map(|compared| (head.name, compared)));
+        }
+        if check {
+            continue;
         }
         results.insert(set.name.clone(), eval_json(&of_set));
         table.extend(of_set.into_iter().map(|(head, compared)| (set.name.clone(), head, compared)));
@@ -118,7 +117,21 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
     output::line(&format!("{} at step {}, on {}", args.run.display(), run.step, names.join(", ")));
     spread_table(&table);
+    if heads.iter().any(|head| matches!(head.build, HeadKind::Frozen(_))) {
+        output::line(&format!("frozen features: {}", crate::frozen::features_told(&run.trainer)));
+    }
     Ok(())
+}
+
+/// A key that one of several heads hasn't: keys on the command line are given to each.
+fn one_head_at_a_time(error: Error, heads: &[&TaskHeadEntry]) -> Error {
+    if heads.len() < 2 || !error.message().starts_with("unknown key") {
+        return error;
+    }
+    let place = error.location().unwrap_or_default().to_owned();
+    Error::user(error.message()).at(place).help(
+        "keys are given to every head: measure one at a time, or write them to [head.NAME] in the recipe",
+    )
 }
 
 /// {pretrained: {head: {figure: value}}, random: …}

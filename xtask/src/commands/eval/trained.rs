@@ -55,6 +55,14 @@ impl HeadRun<'_> {
         Ok(compared)
     }
 
+    /// Whether the data and the settings fit the head, before any head is fitted.
+    pub(super) fn check(&self, interrupted: &AtomicBool) -> Result<()> {
+        let settings = FinetuneRecipe::of(self.head, self.recipe, &self.args.overrides)?;
+        let start = self.run.start(None)?;
+        let device = self.run.trainer.device.clone();
+        (self.trained.plan)(&self.request(&settings, &start, device, interrupted), 0).map(drop)
+    }
+
     fn request<'a>(
         &'a self,
         recipe: &'a FinetuneRecipe,
@@ -83,7 +91,7 @@ impl HeadRun<'_> {
         let seconds = plan.seconds_per_step * plan.steps as f64;
         plan.notes.iter().for_each(|note| (self.warn)(&format!("note: {note}")));
         let [train, test] = &plan.sizes;
-        output::line(&format!(
+        let told = format!(
             "{} on {}: {:.2} M parameters, {:.2} M trainable; fitted on {train}, scored on {test}; {} steps of {}, \
              {fits} times; {:.3} GFLOP a step, {:.2} TFLOP in all; about {} of training each, {} in all on {timed}",
             self.head.name,
@@ -96,7 +104,8 @@ impl HeadRun<'_> {
             total / 1e12,
             remaining(seconds),
             remaining(seconds * fits as f64),
-        ));
+        );
+        output::told(&told, self.args.result.json);
         let mut json = json!(plan);
         json["flops_per_step"] = json!(step);
         json["flops"] = json!(total);
@@ -115,6 +124,9 @@ impl HeadRun<'_> {
         let seed = recipe.train.seed;
         let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
         let folder = saved::folder(&root, self.head.name, self.set, weights, seed)?;
+        if folder.join("scores.json").exists() {
+            (self.warn)(&format!("note: replaces the scores in {} (--out keeps both)", folder.display()));
+        }
         let device = self.run.trainer.device.clone();
         let request = self.request(recipe, start, device, interrupted);
         let title = format!("{} on {}, {weights}, seed {seed}", self.head.name, self.set);
@@ -134,6 +146,8 @@ impl HeadRun<'_> {
             fitted
                 .scores
                 .iter()
+                // COCO's -1 tells that there was nothing of the kind.
+                .filter(|(_, v)| *v != -1.0)
                 .map(|(n, v)| format!("{n} {}", output::figure(*v)))
                 .collect::<Vec<_>>()
                 .join(", "),
@@ -142,7 +156,13 @@ impl HeadRun<'_> {
             fitted.summary.images_per_second,
             folder.display()
         ));
-        Ok(Measured { seed, scores: fitted.scores, sizes: fitted.sizes, summary: Some(fitted.summary) })
+        Ok(Measured {
+            seed,
+            scores: fitted.scores,
+            sizes: fitted.sizes,
+            features: None,
+            summary: Some(fitted.summary),
+        })
     }
 }
 
