@@ -218,17 +218,31 @@ pub struct RecipeData {
 const BATCH: usize = 64;
 
 impl RecipeData {
-    /// Opens the data of a recipe.
+    /// Opens the data of a recipe, to pre-train on them.
     ///
     /// # Errors
-    /// Data that can't be opened. A missing test part is none where the recipe has no heads.
+    /// Data that can't be opened. A test part that can't be is none where nothing will be scored on it.
     pub fn open(recipe: &Recipe) -> Result<Self> {
+        Self::of(recipe, true)
+    }
+
+    /// Opens the data of a recipe, to score on them.
+    ///
+    /// # Errors
+    /// Data of which either part can't be opened.
+    pub fn open_for_scores(recipe: &Recipe) -> Result<Self> {
+        Self::of(recipe, false)
+    }
+
+    fn of(recipe: &Recipe, training_alone: bool) -> Result<Self> {
         let source = DataSource::from(recipe);
         let spec = source.checked_spec()?;
         let train = source.part(&spec, Split::Train, open_with_notes)?;
         let test = match source.part(&spec, Split::Test, open_with_notes) {
             // Without heads, and without classes to score, the test part only serves the sample images.
-            Err(error) if recipe.eval.heads.is_empty() || train.dataset.classes().is_empty() => {
+            Err(error)
+                if training_alone && (recipe.eval.heads.is_empty() || train.dataset.classes().is_empty()) =>
+            {
                 let note = format!("there is no test part, so training images are shown as samples: {error}");
                 Opened::new(train.dataset.clone()).part("the same").notes([note])
             }

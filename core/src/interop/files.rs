@@ -37,7 +37,15 @@ pub(super) fn locate(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.join("config.toml").is_file() {
-        return Ok(vec![RunFolder::open(folder)?.newest_checkpoint()?.path]);
+        let newest = RunFolder::open(folder)?.newest_checkpoint()?;
+        return match newest.damaged.first() {
+            None => Ok(vec![newest.path]),
+            Some((file, why)) => {
+                Err(Error::user(format!("the run's newest checkpoint is damaged: {}", why.message()))
+                    .at(file.display())
+                    .help(format!("name an older one, as {}", newest.path.display())))
+            }
+        };
     }
     let whole = folder.join("model.safetensors");
     let index = folder.join("model.safetensors.index.json");

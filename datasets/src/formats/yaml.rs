@@ -36,7 +36,9 @@ pub fn read_yaml(path: &Path) -> Result<Yaml> {
         ));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, &e))?;
-    parse(&String::from_utf8_lossy(&bytes)).map_err(|(line, error)| match line {
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| at(Error::user("is not UTF-8").help("save it as UTF-8")))?;
+    parse(text).map_err(|(line, error)| match line {
         0 => at(error),
         line => error.at(format_args!("{}:{line}", path.display())),
     })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
-use palimpsest_core::{Error, Result};
+use palimpsest_core::{Error, Result, stored};
 
 use super::csv_columns::{Columns, Labels, separator_of};
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
@@ -67,7 +67,7 @@ impl CsvList {
     /// A list that can't be read, a wrong header, a row that is short, a file that is missing, a label that is not
     /// among the classes, two labels for one image: the error names the line.
     pub fn open(list: &Path, keys: &CsvKeys, known: &[String], options: DecodeOptions) -> Result<Self> {
-        let bytes = std::fs::read(list).map_err(|e| Error::io(list, &e))?;
+        let bytes = stored::read(list)?;
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
         let folders = folders_of(list);
         let mut tally = Tally::default();
@@ -275,11 +275,12 @@ impl Reader for Csv {
                 parts = Some((names, ending));
             }
         }
-        let of = |split| {
-            let (names, ending) = parts.as_ref()?;
-            let part = names.candidates(split).next()?.to_owned();
-            Some((path.join(format!("{part}{ending}")), part))
+        let of_all = |split| -> Vec<(PathBuf, String)> {
+            let Some((names, ending)) = &parts else { return vec![] };
+            let of_name = |part: &str| (path.join(format!("{part}{ending}")), part.to_owned());
+            names.candidates(split).map(of_name).collect()
         };
+        let of = |split| of_all(split).into_iter().next();
         let (train_list, part) = of(Split::Train).ok_or_else(|| {
             Error::user("no `train.csv` in the folder")
                 .at(path.display())
@@ -291,7 +292,16 @@ impl Reader for Csv {
             (Split::Test, Some((test_list, part))) => {
                 // The test part's labels mean the training part's classes.
                 let train = list(&train_list, &keys.classes)?;
-                (list(&test_list, train.classes())?, part)
+                let test = list(&test_list, train.classes())?;
+                let labelled = |list: &CsvList| list.rows.iter().any(|row| row.label.is_some());
+                // As where labels are withheld: then validation is the test part.
+                let other = match labelled(&test) || !labelled(&train) {
+                    true => None,
+                    false => of_all(Split::Test).into_iter().skip(1).find_map(|(path, part)| {
+                        list(&path, train.classes()).ok().filter(labelled).map(|list| (list, part))
+                    }),
+                };
+                other.unwrap_or((test, part))
             }
         };
         let mut data = data;

@@ -86,7 +86,15 @@ impl FolderDataset {
 
     /// The folders that are classes, and what lies beside them.
     fn classes_and_stray_images(&mut self) -> Result<(Vec<String>, Own)> {
-        let Listing { folders, own } = Listing::read(&self.root)?;
+        let Listing { folders, without_images, own } = Listing::read(&self.root)?;
+        if !folders.is_empty() && !without_images.is_empty() {
+            self.notes.push(format!(
+                "{}: no images of {} in {}",
+                self.root.display(),
+                EXTENSIONS.join(", "),
+                listed(&without_images.iter().collect::<Vec<_>>())
+            ));
+        }
         if own.images == 0 || folders.is_empty() {
             return Ok((folders, own));
         }
@@ -184,6 +192,8 @@ struct Own {
 struct Listing {
     /// The sub-folders with an image at any depth, in the order of their names.
     folders: Vec<String>,
+    /// Those with other files alone.
+    without_images: Vec<String>,
     own: Own,
 }
 
@@ -191,18 +201,23 @@ impl Listing {
     /// # Errors
     /// A folder that can't be read, or a name that isn't Unicode.
     fn read(root: &Path) -> Result<Self> {
-        let mut listing = Self { folders: vec![], own: Own { images: 0, others: 0 } };
+        let mut listing = Self { folders: vec![], without_images: vec![], own: Own { images: 0, others: 0 } };
         for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, &e))? {
             let path = entry.map_err(|e| Error::io(root, &e))?.path();
             let Some(name) = path.file_name().filter(|name| !is_hidden(name)) else { continue };
             if path.is_dir() {
-                if !walk(&path).any(|entry| entry.is_ok_and(|entry| is_image_file(&entry))) {
+                let has = |what: fn(&DirEntry) -> bool| {
+                    walk(&path).any(|entry| entry.is_ok_and(|entry| what(&entry)))
+                };
+                let images = has(is_image_file);
+                if !images && !has(|entry| entry.file_type().is_file()) {
                     continue;
                 }
                 let name = name.to_str().ok_or_else(|| {
                     Error::user("the folder's name is not Unicode").at(path.display()).help("rename it")
                 })?;
-                listing.folders.push(name.to_owned());
+                let list = if images { &mut listing.folders } else { &mut listing.without_images };
+                list.push(name.to_owned());
             } else if path.is_file() && is_image(&path) {
                 listing.own.images += 1;
             } else {
@@ -210,6 +225,7 @@ impl Listing {
             }
         }
         listing.folders.sort_unstable();
+        listing.without_images.sort_unstable();
         Ok(listing)
     }
 }
@@ -245,12 +261,15 @@ impl Reader for Folder {
                 .at(root.display())
                 .help("give the folder that has the images"));
         }
-        let (root, inner) = unpacked(root)?;
+        let (root, inner) = unpacked(root, false)?;
         let root = &*root;
         let parts = Parts::find(root)?;
         let open = |part: &str, classes: Option<&[String]>| {
-            let data = FolderDataset::open(&root.join(part), classes, options)?;
-            let notes = data.notes();
+            let folder = root.join(part);
+            let (folder, inner) = if part.is_empty() { (folder, None) } else { unpacked(&folder, true)? };
+            let data = FolderDataset::open(&folder, classes, options)?;
+            let mut notes = data.notes();
+            notes.extend(inner);
             Ok::<_, Error>((data, notes))
         };
         // The key of a held-out sample is its path below the folder that is split.
@@ -305,13 +324,14 @@ impl Reader for Folder {
 const ANNOTATED: [&str; 8] =
     ["images", "masks", "labels", "annotations", "image", "mask", "label", "annotation"];
 
-/// The folder that has the parts or classes, where an archive was unpacked into a folder of its own.
-fn unpacked(root: &Path) -> Result<(PathBuf, Option<String>)> {
+/// The folder that has the parts or classes, where an archive was unpacked into a folder of its own. Within a part
+/// that folder may be called as the part.
+fn unpacked(root: &Path, within_part: bool) -> Result<(PathBuf, Option<String>)> {
     let (mut folder, mut note) = (root.to_owned(), None);
     loop {
-        let Listing { folders, own } = Listing::read(&folder)?;
+        let Listing { folders, own, .. } = Listing::read(&folder)?;
         let [only] = &folders[..] else { return Ok((folder, note)) };
-        if own.images > 0 || PartKind::of_name(only).is_some() {
+        if own.images > 0 || !within_part && PartKind::of_name(only).is_some() {
             return Ok((folder, note));
         }
         let inner = folder.join(only);

@@ -542,3 +542,22 @@ fn lists_of_other_tools() {
     let again = read("image,label\nISIC_1,nv\nISIC_2,mel\nISIC_1,nv\n", "").expect("opens");
     assert!(again.notes[0].contains("1 rows repeat an image"), "{:?}", again.notes);
 }
+
+#[test]
+fn text_of_another_encoding_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    put(root, "JPEGImages/1.jpg", jpeg(8, 8, 0));
+    let xml = "<!DOCTYPE annotation><annotation><size><width>8</width><height>8</height></size><object>\
+               <name>f\u{e9}e</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>\
+               </object></annotation>";
+    put(root, "Annotations/1.xml", xml);
+    let spec = DataSpec { holdout: 0.0, ..DataSpec::at("voc", root) };
+    assert_eq!(open_detection(&spec, Split::Train).expect("opens").dataset.classes(), ["f\u{e9}e"]);
+    let latin: Vec<u8> = xml.chars().map(|c| c as u8).collect();
+    put(root, "Annotations/1.xml", latin);
+    assert_error(
+        open_detection(&spec, Split::Train).map(drop),
+        &["1.xml", "is not UTF-8", "save it as UTF-8"],
+    );
+}

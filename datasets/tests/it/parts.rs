@@ -230,3 +230,50 @@ fn data_without_classes_are_told_apart_from_too_few_images() {
     let one = data.labelled(&Draw { limits: [1, 0], ..Draw::default() }).map(drop);
     assert_error(one, &["1 of 8 images of 1 class (7 not drawn)", "--train-images"]);
 }
+
+#[test]
+fn scores_need_a_test_part_that_opens() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "train", &["cat", "dog"], 4);
+    classes(root, "test", &["unknown"], 4);
+    let recipe = recipe(root, &["eval.heads=[]"]);
+    // Pre-training needs none, and says so; scores are never of the training images.
+    let data = RecipeData::open(&recipe).expect("opens");
+    assert!(data.notes().iter().any(|note| note.contains("no test part")), "{:?}", data.notes());
+    assert_error(
+        RecipeData::open_for_scores(&recipe).map(drop),
+        &["no class `unknown`", "training: cat, dog; test: unknown"],
+    );
+}
+
+#[test]
+fn a_part_within_its_own_folder_and_a_class_of_other_files() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "seg_train/seg_train", &["a", "b"], 3);
+    classes(root, "seg_test/images", &["a", "b"], 2);
+    assert_eq!(found(root), [("seg_train".to_owned(), 6), ("seg_test".to_owned(), 4)]);
+    put(root, "seg_train/seg_train/owl/1.bmp", b"BM");
+    let notes = open_with_notes(&DataSpec::at("folder", root), Split::Train).expect("opens").notes;
+    assert!(
+        notes.iter().any(|note| note.contains("no images of jpg") && note.ends_with(" in owl")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_list_whose_test_labels_are_withheld_is_measured_on_validation() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    for (part, labels) in [("train", "ab"), ("val", "ab"), ("test", "  ")] {
+        let mut list = String::from("path,label\n");
+        for (i, label) in labels.chars().enumerate() {
+            put(root, &format!("{part}{i}.png"), png(8, 8, i as u32));
+            list.push_str(&format!("{part}{i}.png,{}\n", label.to_string().trim()));
+        }
+        put(root, &format!("{part}.csv"), list.as_bytes());
+    }
+    let opened = open_with_notes(&DataSpec::at("csv", root), Split::Test).expect("opens");
+    assert_eq!((opened.part.as_str(), opened.dataset.label(1)), ("val", Some(1)));
+}

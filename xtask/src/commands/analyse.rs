@@ -105,7 +105,7 @@ fn load(run: &Path, args: &Analyse, device: &DeviceHandle) -> Result<Loaded> {
         step: checkpoint.state.step,
         trained: upload(trained)?,
         initial: upload(initial)?,
-        data: RecipeData::open(&measured)?,
+        data: RecipeData::open_for_scores(&measured)?,
         model,
     })
 }

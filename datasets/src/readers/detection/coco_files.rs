@@ -42,11 +42,13 @@ impl Candidate {
     }
 
     /// COCO's own names and places come first.
-    fn rank(&self, root: &Path) -> (bool, usize) {
+    fn rank(&self, root: &Path) -> (bool, usize, bool) {
         let name = self.json.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let folder = self.json.parent().unwrap_or(root);
         let place = if folder.ends_with("annotations") { 0 } else { 1 + usize::from(folder == root) };
-        (!name.starts_with("instances_"), place)
+        // `instances_val2017_small.json` is another list beside `instances_val2017.json`.
+        let whole = PartKind::of_name(&stem(&self.json)).is_some();
+        (!name.starts_with("instances_"), place, !whole)
     }
 }
 
@@ -117,9 +119,15 @@ pub(super) fn choose(root: &Path, split: Split) -> Result<Chosen> {
         }
         (_, [.., last], Split::Test) => {
             for (json, name) in &tests {
-                let chosen = read(json, name.clone(), false)?;
+                let mut chosen = read(json, name.clone(), false)?;
                 // Test parts whose objects are withheld can't be measured on.
                 if !chosen.content.annotations.is_empty() || *json == last.0 {
+                    let beside = tests.iter().filter(|(other, of)| other != json && of == name);
+                    let beside: Vec<String> = beside.map(|(other, _)| other.display().to_string()).collect();
+                    if !beside.is_empty() {
+                        let read = json.display();
+                        chosen.notes.push(format!("`{read}` is measured on, not `{}`", beside.join("`, `")));
+                    }
                     return Ok(chosen);
                 }
             }

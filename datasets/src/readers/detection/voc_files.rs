@@ -25,16 +25,34 @@ pub(crate) fn voc_root(path: &Path) -> Result<PathBuf> {
     crate::formats::unpacked::unpacked(path, &names, "JPEGImages")
 }
 
-/// The lists of a folder of `ImageSets`, without those of single classes (`cat_train.txt`).
+/// The folder of the lists of a task: below `ImageSets`, or that itself.
+pub(crate) fn lists_folder(root: &Path, task: &str) -> PathBuf {
+    let all = root.join("ImageSets");
+    let own = all.join(task);
+    let has_lists = regular_files(&all)
+        .is_ok_and(|files| files.iter().any(|file| file.extension().is_some_and(|e| e == "txt")));
+    if !own.is_dir() && has_lists { all } else { own }
+}
+
+/// The lists of a folder of `ImageSets`. Those with a word before the part's name (`cat_train.txt`) are of single
+/// classes where there are others, and the set's own where not.
 pub(crate) fn lists(folder: &Path) -> Result<NamedParts> {
     let mut names = vec![];
     if folder.is_dir() {
         for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
             let file = entry.map_err(|e| Error::io(folder, &e))?.path();
             let name = stem(&file);
-            if file.is_file() && file.extension().is_some_and(|e| e == "txt") && !name.contains('_') {
+            if file.is_file() && file.extension().is_some_and(|e| e == "txt") {
                 names.push(name);
             }
+        }
+    }
+    if names.iter().any(|name| !name.contains('_') && PartKind::of_name(name).is_some()) {
+        names.retain(|name| !name.contains('_'));
+    } else {
+        let words: HashSet<&str> = names.iter().filter_map(|name| Some(name.rsplit_once('_')?.0)).collect();
+        if words.len() > 1 {
+            names.clear();
         }
     }
     names.sort_unstable();
@@ -126,7 +144,7 @@ pub(super) fn find(path: &Path, split: Split) -> Result<Found> {
         }
         Err(error) => return find_elsewhere(path, split)?.ok_or(error),
     };
-    let folder = root.join("ImageSets/Main");
+    let folder = lists_folder(&root, "Main");
     let lists = lists(&folder)?;
     let annotated = |name: &str| annotations.join(format!("{name}.xml"));
     let read = |part: &str| TextLines::read(&folder.join(format!("{part}.txt")));

@@ -7,7 +7,7 @@ use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::BoundingBox;
 use palimpsest_targets::DetectionData;
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::annotated::{AnnotatedImage, AnnotatedList, Annotation, SLACK, Shape, Unit, fitted};
 use super::voc_files::{Entry, Found, ImagesByName, find, xml_files};
@@ -64,10 +64,19 @@ fn read_file(xml: &Path) -> Result<Annotated> {
     parse(&bytes, xml)
 }
 
+/// Far beyond the objects of an image.
+const MOST_NODES: u32 = 1_000_000;
+
 /// Reads the text of an annotation; `xml` is for messages.
 fn parse(bytes: &[u8], xml: &Path) -> Result<Annotated> {
-    let text = String::from_utf8_lossy(bytes);
-    let document = Document::parse(text.trim_start_matches('\u{feff}'))
+    // Read as something else, names of classes would become one.
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Error::user("is not UTF-8")
+            .at(xml.display())
+            .help("save it as UTF-8, with encoding=\"UTF-8\" or none")
+    })?;
+    let options = ParsingOptions { allow_dtd: true, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text.trim_start_matches('\u{feff}'), options)
         .map_err(|e| Error::user(format!("broken XML: {e}")).at(xml.display()).help("copy it again"))?;
     let row = |node: Node<'_, '_>| document.text_pos_at(node.range().start).row;
     let at = |node: Node<'_, '_>, error: Error| error.at(format_args!("{}:{}", xml.display(), row(node)));
@@ -104,7 +113,10 @@ fn read_object(object: Node<'_, '_>) -> Result<(String, BoundingBox, bool)> {
     // Pixels are counted from 1, and both ends belong to the box.
     let bounds =
         BoundingBox::from_edges(edge("xmin")? - 1.0, edge("ymin")? - 1.0, edge("xmax")?, edge("ymax")?);
-    let difficult = child(object, "difficult").is_ok_and(|node| node.text().map(str::trim) == Some("1"));
+    let difficult = child(object, "difficult").is_ok_and(|node| {
+        let text = node.text().unwrap_or_default().trim();
+        text == "1" || text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("yes")
+    });
     Ok((name.to_owned(), bounds, difficult))
 }
 
@@ -166,6 +178,14 @@ pub(crate) fn told_classes(root: &Path) -> Result<Option<Vec<String>>> {
     let names = ["classes.txt", "class_names.txt", "labels.txt", "predefined_classes.txt"];
     let list = names.iter().map(|name| root.join(name)).find(|list| list.is_file());
     list.map(|list| TextLines::read(&list)?.entries()).transpose()
+}
+
+/// The name of an object that isn't VOC's, among the first annotations: then its label maps aren't VOC's either.
+pub(crate) fn stranger(root: &Path) -> Option<String> {
+    const MOST: usize = 200;
+    let files = xml_files(&root.join("Annotations")).ok()?;
+    let objects = files.iter().take(MOST).filter_map(|xml| read_file(xml).ok()).flat_map(|file| file.objects);
+    objects.map(|object| object.name).find(|name| !CLASSES.contains(&&**name))
 }
 
 /// Whether a class is what is left when nothing is found, as exporters of label maps list it.

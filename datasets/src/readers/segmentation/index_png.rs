@@ -9,7 +9,7 @@ use palimpsest_targets::SegmentationData;
 use super::paired::{Meaning, PairedFiles, plain_labels, stored_labels};
 use super::pairing::{Pairs, pair};
 use crate::decode::{DecodeOptions, Exif};
-use crate::formats::image_files::sub_folders;
+use crate::formats::image_files::{regular_files, sub_folders};
 use crate::formats::tally::Tally;
 use crate::formats::target_files::TargetFiles;
 use crate::formats::text_lines::TextLines;
@@ -140,6 +140,9 @@ fn layouts(root: &Path, part: &str) -> Vec<[PathBuf; 2]> {
     }
     all.extend(BESIDE.map(|beside| [own.clone(), root.join(format!("{part}{beside}"))]));
     all.retain(|[images, labels]| images.is_dir() && labels.is_dir());
+    // A folder of text files (YOLO's `labels`) may lie beside that of the maps.
+    let is_png = |file: &PathBuf| file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    all.sort_by_key(|[_, labels]| !regular_files(labels).is_ok_and(|files| files.iter().any(is_png)));
     all
 }
 

@@ -133,7 +133,7 @@ impl PairedFiles {
             told.push(format!("{share:.0} % of the pixels are ignored (label {})", labels.join(", ")));
         }
         // Masks of two values are often 0 and 255.
-        let binary = self.classes.len() == 2 && absent.len() == 1 && much && stored[255] > 0;
+        let binary = self.classes.len() == 2 && absent.len() == 1 && stored[255] > 0;
         let help = match binary && self.advice != CORRECT {
             true => "; data.reader.labels=[0,255] makes 255 a class",
             false => "",

@@ -4,8 +4,8 @@ use palimpsest_core::{Error, Result};
 use palimpsest_targets::SegmentationData;
 
 use super::paired::{PairedFiles, plain_labels};
-use crate::detection::voc_files::{ImagesByName, lists, name_on, voc_root};
-use crate::detection::voc_xml::{CLASSES, Voc, is_background, told_classes};
+use crate::detection::voc_files::{ImagesByName, lists, lists_folder, name_on, voc_root};
+use crate::detection::voc_xml::{CLASSES, Voc, is_background, stranger, told_classes};
 use crate::formats::image_files::{regular_files, stem};
 use crate::formats::target_files::NamedTargetFiles;
 use crate::formats::text_lines::TextLines;
@@ -20,7 +20,7 @@ impl Reader<dyn SegmentationData> for Voc {
     /// first. Without lists, all label maps, of which a part is held out.
     fn open(keys: &NamedTargetFiles, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
         let root = voc_root(spec.path()?)?;
-        let (folder, maps) = (root.join("ImageSets/Segmentation"), root.join("SegmentationClass"));
+        let (folder, maps) = (lists_folder(&root, "Segmentation"), root.join("SegmentationClass"));
         let map_of = |name: &str| maps.join(format!("{name}.png"));
         let images = ImagesByName::of(&root.join("JPEGImages"))?;
         let image_of = |name: &str| {
@@ -74,10 +74,26 @@ impl Reader<dyn SegmentationData> for Voc {
         let pairs = names.iter().map(|name| [image_of(name), map_of(name)]).collect();
         let mut classes = match (&keys.classes[..], told_classes(&root)?) {
             ([], Some(told)) => told.into_iter().filter(|name| name != "__ignore__").collect(),
-            ([], None) => CLASSES.map(str::to_owned).to_vec(),
+            ([], None) => match stranger(&root) {
+                None => CLASSES.map(str::to_owned).to_vec(),
+                Some(name) => {
+                    return Err(Error::user(format!(
+                        "`{name}` is no class of VOC's, and no list says which label is which class"
+                    ))
+                    .at(root.display())
+                    .help("write the classes to classes.txt in the order of the labels, or set data.reader.classes"));
+                }
+            },
             (known, _) => known.to_vec(),
         };
         if !classes.first().is_some_and(|first| is_background(first)) {
+            if let Some(at) = classes.iter().position(|name| is_background(name)) {
+                return Err(Error::user(format!(
+                    "the background is class {at}, and VOC's maps have it as 0"
+                ))
+                .at(root.display())
+                .help("list the classes in the order of the labels, or use data.name=index-png"));
+            }
             classes.insert(0, "background".to_owned());
         }
         let meaning = plain_labels(classes.len());

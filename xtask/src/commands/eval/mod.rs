@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
                 HeadKind::Frozen(build) => {
                     let built = build(&head_section(head, recipe, &of_head)?);
                     let head_of_run = &*built.map_err(|e| one_head_at_a_time(e, &heads))?;
-                    let data = &RecipeData::open(recipe)?;
+                    let data = &RecipeData::open_for_scores(recipe)?;
                     data.notes().iter().for_each(|note| warn(&format!("note: {note}")));
                     let (name, head) = (head.name, head_of_run);
                     let task =
