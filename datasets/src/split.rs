@@ -82,9 +82,11 @@ pub(crate) fn held_out<T>(
     })
 }
 
-/// A path below `root` as such a key.
+/// A path below `root` as such a key; below the folder of `root`, where that is a file that names images. Where the
+/// whole lies decides nothing.
 pub(crate) fn key_below(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).unwrap_or(path);
+    let below = path.strip_prefix(root).or_else(|_| path.strip_prefix(root.parent().unwrap_or(root)));
+    let below = below.unwrap_or(path);
     below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
@@ -128,6 +130,16 @@ impl Dataset for Subset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_the_same_wherever_the_data_lie() {
+        for root in ["/a/b", "data"] {
+            let root = Path::new(root);
+            let image = root.join("images/1.jpg");
+            assert_eq!(key_below(root, &image), "images/1.jpg");
+            assert_eq!(key_below(&root.join("train.json"), &image), "images/1.jpg");
+        }
+    }
 
     #[test]
     fn the_held_out_share_is_near_the_fraction_and_stable() {

@@ -59,7 +59,7 @@ pub(crate) fn find(named: &[PathBuf]) -> Result<Vec<Installed>> {
 /// A plug-in as `env.json` has it: which one it was, and where its library lay.
 pub(crate) fn recorded(plugin: &PluginIdentity) -> Value {
     let library = corruption::library(&plugin.id);
-    let library = library.map(|library| library.canonicalize().unwrap_or(library));
+    let library = library.map(|library| library.canonicalize().unwrap_or(library).display().to_string());
     json!({ "id": plugin.id, "version": plugin.version, "sha256": plugin.sha256, "library": library })
 }
 

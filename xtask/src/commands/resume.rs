@@ -8,7 +8,7 @@ use palimpsest_core::finetune::check_heads;
 use palimpsest_core::recipe::{CHANGED_ON_RESUME, Recipe};
 use palimpsest_core::stored;
 use palimpsest_core::train::{Newest, RunFolder, Trainer};
-use palimpsest_core::{DeviceHandle, Error, Result};
+use palimpsest_core::{DeviceHandle, Error, ErrorKind, Result};
 use palimpsest_datasets::{DataIdentity, RecipeData};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,7 +95,19 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     folder.write("env.json", format!("{environment:#}\n").as_bytes())?;
     output::note(&format!("resuming at step {step} of {}", trainer.total_steps));
     folder.log(&format!("resumed at step {step}"))?;
-    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
+    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json).map_err(|e| {
+        match e.kind() {
+            // What was said for this leg has to be said again.
+            ErrorKind::Interrupted if !args.overrides.is_empty() => {
+                Error::interrupted(e.message()).help(format!(
+                    "continue with: cargo xtask resume {} {}",
+                    args.run.display(),
+                    args.overrides.join(" ")
+                ))
+            }
+            _ => e,
+        }
+    })
 }
 
 /// A trainer at a checkpoint, and what of its recipe has changed.

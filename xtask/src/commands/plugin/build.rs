@@ -20,6 +20,7 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     }
     let (manifest, library) = install(&compile(folder)?, &folder.join("plugin"))?;
     if as_json {
+        let [manifest, library] = [manifest, library].map(|path| path.display().to_string());
         output::json(&json!({ "manifest": manifest, "library": library }));
     } else {
         output::note(&format!("the library is {}", library.display()));

@@ -52,7 +52,7 @@ pub(super) fn run(args: &FuzzPlugin) -> Result<()> {
         done.findings.push(finding);
     }
     if args.result.json {
-        let line = json!({ "library": library, "seconds": seconds, "done": done });
+        let line = json!({ "library": library.display().to_string(), "seconds": seconds, "done": done });
         output::json(&line);
     } else {
         for finding in &done.findings {

@@ -53,7 +53,7 @@ pub(super) fn run(plugin: &str, as_json: bool) -> Result<()> {
         let answer = json!({
             "id": identity.id, "version": identity.version, "summary": library.summary(),
             "abi": format!("{major}.{minor}"), "built_with": library.built_with(),
-            "sha256": identity.sha256, "library": library.path(), "capabilities": capabilities,
+            "sha256": identity.sha256, "library": library.path().display().to_string(), "capabilities": capabilities,
             "parameters": parameters,
         });
         output::json(&answer);

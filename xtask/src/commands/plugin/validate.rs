@@ -172,7 +172,7 @@ fn as_json(library: &Path, rows: &[Row]) -> Value {
             })
         })
         .collect();
-    json!({ "library": library, "passed": passed, "checks": checks })
+    json!({ "library": library.display().to_string(), "passed": passed, "checks": checks })
 }
 
 impl Row {
