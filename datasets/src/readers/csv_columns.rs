@@ -4,6 +4,7 @@ use csv::StringRecord;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 
+use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
 
 /// What a column of paths is called, the likeliest first.
@@ -99,7 +100,7 @@ impl Columns {
         };
         let path = match path {
             "" => usual(&PATHS).ok_or_else(|| {
-                Error::user(format!("no column of paths in the header `{}`", names.join(",")))
+                Error::user(format!("no column of paths in the header `{}`", shown(&names.join(","))))
                     .help("call it `path`, or set data.reader.path_column")
             })?,
             path => told(path, "path_column")?,
