@@ -32,7 +32,7 @@ pub struct FolderDataset {
 }
 
 /// The share of images that may lie beside the folders of classes: an overview, a thumbnail. They are passed over.
-const STRAY: f64 = 0.1;
+pub const STRAY: f64 = 0.1;
 
 impl FolderDataset {
     /// Opens a folder. With `classes` (those of the training part), each sub-folder must be one.
