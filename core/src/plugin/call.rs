@@ -1,6 +1,8 @@
 //! Which function of which library a thread is in, so that a library that ends the process is named.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// A call into a library.
 #[derive(Debug, Clone, Copy)]
@@ -9,6 +11,19 @@ pub struct Call {
     pub library: &'static str,
     /// Its function, for messages.
     pub function: &'static str,
+}
+
+/// A library's name for the life of the process, as a signal handler may read it at any time: kept once, however often
+/// the library is opened.
+pub(super) fn kept(name: String) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name.as_str()) {
+        return known;
+    }
+    let name = name.leak();
+    names.insert(name);
+    name
 }
 
 thread_local! {

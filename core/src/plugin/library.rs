@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_abi::{self as abi, Entry};
 
-use super::call::InCall;
+use super::call::{InCall, kept};
 use crate::{Error, Result};
 
 /// A library that was loaded and whose entry fits. It is never unloaded.
@@ -27,7 +27,7 @@ impl Library {
         let at = |error: Error| error.at(path.display());
         let called = format!("the library {}", path.display());
         // Not dropped by an exception that passes: the end that it comes to is told with this call.
-        let loading = ManuallyDrop::new(InCall::of(called.leak(), "an initialiser"));
+        let loading = ManuallyDrop::new(InCall::of(kept(called), "an initialiser"));
         // SAFETY: initialisers of the library run; the user named the file.
         let library = unsafe { libloading::Library::new(&path) };
         drop(ManuallyDrop::into_inner(loading));

@@ -9,7 +9,7 @@ use palimpsest_abi::Kind;
 use palimpsest_abi::corruption::{self as abi, Description, Parameter as CParameter, Table};
 
 use super::Library;
-use super::call::InCall;
+use super::call::{InCall, kept};
 use super::identity::{PluginIdentity, check_id};
 use super::loaded_strategy::LoadedStrategy;
 use super::manifest::sha256;
@@ -101,7 +101,7 @@ impl StrategyLibrary {
         }
         let called =
             format!("the plug-in {} {} ({})", identity.id, identity.version, library.path().display());
-        Ok(Self { library, identity, called: called.leak(), summary, capabilities, parameters, table })
+        Ok(Self { library, identity, called: kept(called), summary, capabilities, parameters, table })
     }
 
     fn parameters(description: &'static Description) -> Result<Vec<Parameter>> {
