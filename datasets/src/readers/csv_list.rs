@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use csv::StringRecord;
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result, stored};
@@ -17,10 +18,10 @@ use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::formats::image_files::{folder_of, stem};
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
-use crate::part_names::NamedParts;
+use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::{Split, hold_out};
+use crate::split::{Split, Subset, hold_out};
 
 palimpsest_core::settings! {
     /// `[data.reader]` of `csv`.
@@ -50,7 +51,12 @@ pub struct CsvList {
     classes: Vec<String>,
     options: DecodeOptions,
     notes: Vec<String>,
+    /// The part of each row, where a column tells it.
+    parts: Vec<PartKind>,
 }
+
+/// What columns are called that tell the part of each row.
+const PARTS: [&str; 5] = ["split", "subset", "partition", "set", "phase"];
 
 /// A line as it was read.
 struct Found {
@@ -87,6 +93,10 @@ impl CsvList {
                 .at(list.display())
                 .help("add a line for each image"));
         }
+        let told =
+            header.iter().position(|name| PARTS.iter().any(|own| name.trim().eq_ignore_ascii_case(own)));
+        let part_of = |record: &StringRecord| PartKind::of_name(record.get(told?).unwrap_or_default().trim());
+        let parts: Option<Vec<PartKind>> = records.iter().map(|(record, _)| part_of(record)).collect();
         let labels = columns.labels(&header, records.iter().map(|(record, _)| record));
         let mut found: Vec<Found> = Vec::with_capacity(records.len());
         for (record, line) in &records {
@@ -133,7 +143,35 @@ impl CsvList {
             .collect::<Result<_>>()?;
         let mut notes = tally.notes(&stem(list));
         notes.extend(labels.note().map(|note| format!("{}: {note}", stem(list))));
-        Ok(Self { folder: folder_of(list).to_owned(), rows, classes, options, notes })
+        let parts = parts.unwrap_or_default();
+        Ok(Self { folder: folder_of(list).to_owned(), rows, classes, options, notes, parts })
+    }
+
+    /// The rows of a part, and what it is called, where a column tells the parts and there are both: of the parts that
+    /// may be measured the first with a label.
+    fn rows_of(&self, split: Split) -> Option<(Vec<u32>, &'static str)> {
+        let rows = |kind: PartKind| -> Vec<u32> {
+            let all = self.parts.iter().zip(0..);
+            all.filter(|(own, _)| **own == kind).map(|(_, row)| row).collect()
+        };
+        let tests = [
+            (PartKind::Test, "rows of the test part"),
+            (PartKind::Validation, "rows of the validation part"),
+        ];
+        let labelled = |rows: &[u32]| rows.iter().any(|&row| self.rows[row as usize].label.is_some());
+        let mut measured: Vec<_> = tests.map(|(kind, name)| (rows(kind), name)).to_vec();
+        measured.retain(|(rows, _)| !rows.is_empty());
+        let train = rows(PartKind::Train);
+        if train.is_empty() || measured.is_empty() {
+            return None;
+        }
+        match split {
+            Split::Train => Some((train, "rows of the training part")),
+            Split::Test => {
+                let first = measured.iter().position(|(rows, _)| labelled(rows)).unwrap_or(0);
+                Some(measured.swap_remove(first))
+            }
+        }
     }
 
     /// The path of a sample as the list has it: its key for a held-out part.
@@ -261,6 +299,10 @@ impl Reader for Csv {
         let whole = |path: &Path| {
             let mut data = list(path, &keys.classes)?;
             let notes = data.take_notes();
+            if let Some((rows, part)) = data.rows_of(split) {
+                let subset: Arc<dyn Dataset> = Arc::new(Subset::new(Arc::new(data), rows));
+                return Ok(Opened::new(subset).notes(notes).part(part));
+            }
             Ok(hold_out(data, spec, split, CsvList::key)?.notes(notes))
         };
         if !path.is_dir() {

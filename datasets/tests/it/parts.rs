@@ -277,3 +277,35 @@ fn a_list_whose_test_labels_are_withheld_is_measured_on_validation() {
     let opened = open_with_notes(&DataSpec::at("csv", root), Split::Test).expect("opens");
     assert_eq!((opened.part.as_str(), opened.dataset.label(1)), ("val", Some(1)));
 }
+
+#[test]
+fn a_column_may_tell_the_part_of_each_row() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    let mut list = String::from("path,label,split\n");
+    for (i, part) in ["train", "Train", "val", "test", "train", "val"].iter().enumerate() {
+        put(root, &format!("{i}.png"), png(8, 8, i as u32));
+        let label = if *part == "test" { "" } else { ["a", "b"][i % 2] };
+        list.push_str(&format!("{i}.png,{label},{part}\n"));
+    }
+    let path = put(root, "all.csv", list.as_bytes());
+    let part = |split| {
+        let opened = open_with_notes(&DataSpec::at("csv", &path), split).expect("opens");
+        let places = (0..opened.dataset.len()).map(|i| opened.dataset.location(i));
+        (
+            opened.part,
+            places.map(|place| place.rsplit('/').next().unwrap_or("").to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    let (name, train) = part(Split::Train);
+    assert_eq!(
+        (name.as_str(), train),
+        ("rows of the training part", vec!["0.png".to_owned(), "1.png".into(), "4.png".into()])
+    );
+    // The test part's labels are withheld.
+    let (name, test) = part(Split::Test);
+    assert_eq!(
+        (name.as_str(), test),
+        ("rows of the validation part", vec!["2.png".to_owned(), "5.png".into()])
+    );
+}
