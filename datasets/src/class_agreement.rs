@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
-use palimpsest_core::error::nearest;
+use palimpsest_core::error::{listed, nearest};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{DetectionData, IGNORE, LabelMap, Object, SegmentationData};
 
@@ -65,20 +65,9 @@ pub(crate) fn strange_class(train: &[String], test: &[String], name: &str) -> Er
 }
 
 fn different(train: &[String], test: &[String], why: String) -> Error {
-    let [train, test] = [train, test].map(|names| listed(&names.iter().collect::<Vec<_>>()));
+    let [train, test] = [train, test].map(listed);
     Error::user(format!("the parts have other classes: {why} (training: {train}; test: {test})"))
         .help("name the classes alike in both parts")
-}
-
-/// Names of classes, so many as a message takes.
-pub(crate) fn listed(names: &[&String]) -> String {
-    const MOST: usize = 10;
-    let shown: Vec<&str> = names.iter().take(MOST).map(|name| name.as_str()).collect();
-    let more = names.len().saturating_sub(MOST);
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 struct Relabelled<D: ?Sized> {

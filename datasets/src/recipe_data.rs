@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset, Split};
+use palimpsest_core::error::listed;
 use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
@@ -14,7 +15,7 @@ use palimpsest_targets::{DetectionData, SegmentationData};
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Border, Crop};
-use crate::class_agreement::{Relabel, agreed, listed};
+use crate::class_agreement::{Relabel, agreed};
 use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
@@ -195,7 +196,7 @@ fn opening_line<D: ?Sized + Dataset>(spec: &DataSpec, train: &Opened<D>, test: &
     let classes = match classes.len() {
         0 => "no classes".to_owned(),
         count => {
-            format!("{}: {}", counted(count, "class", "classes"), listed(&classes.iter().collect::<Vec<_>>()))
+            format!("{}: {}", counted(count, "class", "classes"), listed(classes))
         }
     };
     format!(

@@ -1,5 +1,6 @@
 //! Watches a run: bar, TensorBoard events, images, evaluations.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -20,9 +21,19 @@ use crate::{frozen, output};
 /// Images in a sample image.
 const SAMPLES: usize = 6;
 
+/// What a run is measured on.
+pub(crate) struct Measured<'a> {
+    /// Its data, whose first test images are its samples.
+    pub(crate) data: &'a RecipeData,
+    /// What its heads are fitted and scored on.
+    pub(crate) labelled: frozen::Labelled,
+}
+
 pub(crate) struct Watcher {
     /// What heads are fitted and scored on; none without heads.
     labelled: Option<Box<dyn LabelledSplits<Class>>>,
+    /// Warnings that every evaluation would repeat.
+    told: BTreeSet<String>,
     folder: RunFolder,
     progress: Progress,
     events: EventWriter,
@@ -37,7 +48,7 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn new(
-        data: &RecipeData,
+        Measured { data, labelled }: Measured<'_>,
         trainer: &Trainer,
         folder: &RunFolder,
         interrupted: &'static AtomicBool,
@@ -49,12 +60,12 @@ impl Watcher {
             .iter()
             .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
             .collect::<Result<_>>()?;
-        let labelled = frozen::labelled(trainer, data)?.splits;
         // The images show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;
         samples.first_sample = 1 << 40;
         Ok(Self {
-            labelled,
+            labelled: labelled.splits,
+            told: BTreeSet::new(),
             folder: folder.clone(),
             progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
             events: open_events(trainer, folder)?,
@@ -154,7 +165,11 @@ impl Observer for Watcher {
             }
             results["random"] = self.baseline.clone().unwrap_or_default();
         }
-        warnings.iter().for_each(|text| self.warn(text));
+        for text in warnings {
+            if self.told.insert(text.clone()) {
+                self.warn(&text);
+            }
+        }
         for (name, _) in &self.heads {
             if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
                 self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;

@@ -20,8 +20,8 @@ pub fn broken_messages(broken: &Broken, part: &str) -> Vec<String> {
     const MOST: usize = 10;
     let mut messages: Vec<String> = broken.values().take(MOST).map(|sample| sample.message.clone()).collect();
     if !broken.is_empty() {
-        let count = counted(broken.len(), "image was", "images were");
-        messages.push(format!("of the {part} part {count} left out as broken"));
+        let count = counted(broken.len(), "image", "images");
+        messages.push(format!("{count} of the {part} part left out as broken"));
     }
     messages
 }

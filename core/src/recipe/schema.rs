@@ -98,6 +98,10 @@ crate::settings! {
     }
 }
 
+/// Keys of `[data]` that came after recipes were hashed: at their defaults, which are what was done before them, they
+/// stay out of a recipe.
+const YOUNGER: [&str; 2] = ["limit", "filter"];
+
 impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
     ///
@@ -119,19 +123,17 @@ impl DataSettings {
     }
 
     /// The table `[data]` with that of the reader, which is absent where it has no keys: it isn't in the hash of
-    /// recipes that say nothing of their reader. Nor are a bilinear filter and a limit of none, which are older than
-    /// their keys.
+    /// recipes that say nothing of their reader. Nor are [`YOUNGER`] keys at their defaults.
     ///
     /// # Errors
     /// None that settings can have.
     pub(crate) fn with_reader(&self, reader: &Section) -> Result<toml::Table> {
         let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
-        if self.limit == 0 {
-            table.remove("limit");
-        }
-        if self.filter == Filter::Bilinear {
-            table.remove("filter");
-        }
+        table.retain(|key, value| {
+            let default =
+                || Self::fields().into_iter().find(|field| field.name == key).map(|field| field.default);
+            !YOUNGER.contains(&key) || Some(value.to_string()) != default()
+        });
         if !reader.table().is_empty() {
             table.insert("reader".to_owned(), reader.table().clone().into());
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Image, Split};
 use palimpsest_core::head::{
-    Broken, BrokenSample, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader,
-    LabelledSplits, OpenLabelled, PartSize, Pass,
+    Broken, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits,
+    OpenLabelled, PartSize, Pass,
 };
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result, settings};
@@ -17,7 +17,7 @@ use crate::draw::{Draw, Positions};
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_label_maps;
-use crate::pipeline::broken::too_many_broken;
+use crate::pipeline::broken::{broken_at, too_many_broken};
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::Scratch;
@@ -180,8 +180,7 @@ impl TestPass<'_> {
             match found.and_then(|(image, map)| Ok((position, with_channels(image, channels)?, map))) {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {
-                    let message = error.to_string();
-                    self.broken.insert(index, BrokenSample { class: None, message });
+                    self.broken.insert(index, broken_at(&self.data.location(index), None, &error));
                     if self.broken.len() > self.limit {
                         self.next = self.positions.len();
                         return Err(too_many_broken(&self.broken, self.positions.len(), self.limit));

@@ -7,11 +7,14 @@ use crate::source::SampleSource;
 
 /// A sample of `source` that failed, with its place.
 pub(crate) fn broken_sample<S: SampleSource>(source: &S, index: usize, error: &Error) -> BrokenSample {
-    let (text, location) = (error.to_string(), source.location(index));
-    BrokenSample {
-        class: u32::try_from(source.label(index)).ok(),
-        message: if text.contains(&location) { text } else { format!("{location}: {text}") },
-    }
+    broken_at(&source.location(index), u32::try_from(source.label(index)).ok(), error)
+}
+
+/// The sample at `location`, which is told once.
+pub(crate) fn broken_at(location: &str, class: Option<u32>, error: &Error) -> BrokenSample {
+    let text = error.to_string();
+    let message = if text.contains(location) { text } else { format!("{location}: {text}") };
+    BrokenSample { class, message }
 }
 
 /// The error of more broken samples than are forgiven.
@@ -21,5 +24,5 @@ pub(crate) fn too_many_broken(broken: &Broken, samples: usize, limit: usize) -> 
         "{} of {samples} files are broken, more than data.bad_files = {limit}; one of them: {one}",
         broken.len(),
     ))
-    .help("mend or remove them, or raise `data.bad_files`")
+    .help("fix or remove them, or raise `data.bad_files`")
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::error::listed;
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::class_agreement::{listed, strange_class};
+use crate::class_agreement::strange_class;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
@@ -40,15 +41,7 @@ impl FolderDataset {
     /// # Errors
     /// A folder that can't be read, has no images, or has a class that isn't among `classes`.
     pub fn open(root: &Path, classes: Option<&[String]>, options: DecodeOptions) -> Result<Self> {
-        let mut found = Self {
-            root: root.to_owned(),
-            files: Vec::new(),
-            labels: Vec::new(),
-            classes: Vec::new(),
-            notes: Vec::new(),
-            passed_over: 0,
-            options,
-        };
+        let mut found = Self::empty(root, options);
         let (folders, own) = found.classes_and_stray_images()?;
         match classes {
             Some(known) if !known.is_empty() && !folders.is_empty() => {
@@ -84,6 +77,18 @@ impl FolderDataset {
         Ok(found)
     }
 
+    fn empty(root: &Path, options: DecodeOptions) -> Self {
+        Self {
+            root: root.to_owned(),
+            files: Vec::new(),
+            labels: Vec::new(),
+            classes: Vec::new(),
+            notes: Vec::new(),
+            passed_over: 0,
+            options,
+        }
+    }
+
     /// The folders that are classes, and what lies beside them.
     fn classes_and_stray_images(&mut self) -> Result<(Vec<String>, Own)> {
         let Listing { folders, without_images, own } = Listing::read(&self.root)?;
@@ -92,7 +97,7 @@ impl FolderDataset {
                 "{}: no images of {} in {}",
                 self.root.display(),
                 EXTENSIONS.join(", "),
-                listed(&without_images.iter().collect::<Vec<_>>())
+                listed(&without_images)
             ));
         }
         if own.images == 0 || folders.is_empty() {
@@ -288,19 +293,21 @@ impl Reader for Folder {
                     .help("give the folder of one part, or name the one to train on `train`"));
             }
             (Some(train), tests) => {
-                let (data, notes) = open(train, None)?;
                 if split == Split::Train {
+                    let (data, notes) = open(train, None)?;
                     Opened::new(Arc::new(data) as Arc<dyn Dataset>).part(train).notes(notes)
                 } else {
+                    let (folder, _) = unpacked(&root.join(train), true)?;
+                    let classes = FolderDataset::empty(&folder, options).classes_and_stray_images()?.0;
                     // Some sets (ImageNet) have test images without classes beside a validation part with them.
                     let labelled = |part: &&String| {
                         Listing::read(&root.join(part)).is_ok_and(|found| !found.folders.is_empty())
                     };
-                    let test = match data.classes() {
+                    let test = match &classes[..] {
                         [] => &tests[0],
                         _ => tests.iter().find(labelled).unwrap_or(&tests[0]),
                     };
-                    let (data, notes) = open(test, Some(data.classes()))?;
+                    let (data, notes) = open(test, Some(&classes))?;
                     let unread: Vec<&str> =
                         tests.iter().filter(|part| *part != test).map(String::as_str).collect();
                     let unread = (!unread.is_empty()).then(|| format!("{} is not read", unread.join(", ")));

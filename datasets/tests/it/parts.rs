@@ -41,6 +41,17 @@ fn recipe(root: &Path, more: &[&str]) -> Recipe {
 }
 
 #[test]
+fn the_test_part_has_the_labels_of_the_training_part_whatever_lies_beside() {
+    let folder = tempdir().expect("a folder");
+    let root = folder.path();
+    classes(root, "train", &["a", "b", "c"], 20);
+    classes(root, "test", &["c"], 2);
+    put(root, "train/overview.png", png(4, 4, 0));
+    let test = open_with_notes(&DataSpec::at("folder", root), Split::Test).expect("opens").dataset;
+    assert_eq!((test.classes().len(), test.label(0)), (3, Some(2)));
+}
+
+#[test]
 fn parts_are_found_under_the_names_of_the_field() {
     for [train, test] in [
         ["Training", "Testing"],

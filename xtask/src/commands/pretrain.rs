@@ -13,7 +13,7 @@ use palimpsest_datasets::{Loader, RecipeData};
 use serde_json::{Value, json};
 
 use crate::cli::Pretrain;
-use crate::observer::Watcher;
+use crate::observer::{Measured, Watcher};
 use crate::room::Room;
 use crate::session;
 use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
@@ -51,7 +51,6 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         }
         return Ok(());
     }
-    drop(labelled);
     let root = match args.out {
         Some(root) => root,
         None => numbered_folder(runs, &trainer.recipe.run.name)?,
@@ -61,7 +60,8 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
     let folder = RunFolder::create(&root, &trainer.recipe, &environment)?;
     folder.log(&description)?;
     output::note(&format!("run folder {}", folder.root().display()));
-    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json)
+    let measured = Measured { data: &data, labelled };
+    train_and_report(&mut trainer, &mut loader, measured, &folder, args.result.json)
 }
 
 /// Opens images of both parts, makes a plan of them, and says what heads would stand on.
@@ -96,7 +96,7 @@ fn dry_run(
 pub(crate) fn train_and_report(
     trainer: &mut Trainer,
     loader: &mut dyn BatchSource,
-    data: &RecipeData,
+    measured: Measured<'_>,
     folder: &RunFolder,
     as_json: bool,
 ) -> Result<()> {
@@ -104,18 +104,18 @@ pub(crate) fn train_and_report(
         let run = folder.root().display();
         format!("free some space, then resume: cargo xtask resume {run}; the last good checkpoint is kept")
     };
-    trained_and_reported(trainer, loader, data, folder, as_json).map_err(|e| e.when_full(resume))
+    trained_and_reported(trainer, loader, measured, folder, as_json).map_err(|e| e.when_full(resume))
 }
 
 fn trained_and_reported(
     trainer: &mut Trainer,
     loader: &mut dyn BatchSource,
-    data: &RecipeData,
+    measured: Measured<'_>,
     folder: &RunFolder,
     as_json: bool,
 ) -> Result<()> {
     let interrupted = interrupt::flag()?;
-    let mut watcher = Watcher::new(data, trainer, folder, interrupted)?;
+    let mut watcher = Watcher::new(measured, trainer, folder, interrupted)?;
     let summary = train::run(trainer, loader, folder, &mut watcher, interrupted);
     watcher.finish()?;
     let summary = summary?;

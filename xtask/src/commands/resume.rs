@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::pretrain::train_and_report;
 use crate::cli::Resume;
-use crate::{backends, environment, output, plugins, session};
+use crate::observer::Measured;
+use crate::{backends, environment, frozen, output, plugins, session};
 
 pub(crate) fn run(args: &Resume) -> Result<()> {
     let folder = RunFolder::open(&args.run)?.locked()?;
@@ -61,6 +62,8 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
         tell_finished(args, &summary);
         return Ok(());
     }
+    let labelled = frozen::labelled(&trainer, &data)?;
+    labelled.note.iter().for_each(|note| output::note(&format!("note: {note}")));
     // From here on the folder changes.
     folder.tidy(&newest.map(|newest| newest.damaged).unwrap_or_default())?;
     let damaged = folder.rewind_metrics(step)?;
@@ -95,7 +98,8 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     folder.write("env.json", format!("{environment:#}\n").as_bytes())?;
     output::note(&format!("resuming at step {step} of {}", trainer.total_steps));
     folder.log(&format!("resumed at step {step}"))?;
-    train_and_report(&mut trainer, &mut loader, &data, &folder, args.result.json).map_err(|e| {
+    let measured = Measured { data: &data, labelled };
+    train_and_report(&mut trainer, &mut loader, measured, &folder, args.result.json).map_err(|e| {
         match e.kind() {
             // What was said for this leg has to be said again.
             ErrorKind::Interrupted if !args.overrides.is_empty() => {

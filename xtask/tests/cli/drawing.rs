@@ -72,12 +72,19 @@ fn limited_heads_see_every_class() {
     let train = ["pretrain", "tiny.toml", "--out", "run", "--steps", "2", "--json", "eval.heads=[\"knn\"]"];
     let trained = json(path, &[&train[..], &data].concat());
     let sizes = |of: &Value, images: [usize; 2]| {
-        for (part, images) in ["train", "test"].into_iter().zip(images) {
-            assert_eq!(
-                [&of[part]["images"], &of[part]["classes"]],
-                [&json!(images), &json!(CLASSES)],
-                "{of}"
-            );
+        for ((part, of_each), images) in OF_EACH.into_iter().zip(images) {
+            let all = CLASSES * of_each;
+            let size = |class: usize| of[part]["by_class"][class]["images"].as_u64().unwrap_or_default();
+            let class = |class: usize| json!({ "class": format!("class-{class:03}"), "images": size(class) });
+            let by_class: Vec<Value> = (0..CLASSES).map(class).collect();
+            let mut want = json!({ "images": images, "classes": CLASSES, "of": all, "by_class": by_class });
+            if images < all {
+                want["not_drawn"] = json!(all - images);
+            }
+            assert_eq!(of[part], want);
+            let (least, most) = ((0..CLASSES).map(size).min(), (0..CLASSES).map(size).max());
+            assert_eq!((0..CLASSES).map(size).sum::<u64>(), images as u64);
+            assert!(most <= least.map(|least| least + 1), "as many of each: {of}");
         }
     };
     let during = &trained["eval"]["pretrained"]["knn"];

@@ -110,6 +110,7 @@ fn mistakes_are_told() {
             &["--data-path", "1 paths for 2"],
         ),
         (&["--head", "finetune", "--data", "cub"], &["`data.name`", "needs a path"]),
+        (&["--head", "finetune", "--data", "cub,cub"], &["--data: `cub` is named twice"]),
     ] {
         let output = run(path, &[&["eval", "run"], args].concat());
         let text = stderr(&output);

@@ -8,6 +8,7 @@ mod trained;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::PathBuf;
 
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry, find_head};
@@ -60,6 +61,8 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     // What can't be measured is told before anything is.
     let rounds: &[bool] =
         if heads.len() * sets.len() > 1 && !args.dry_run { &[true, false] } else { &[false] };
+    // Every frozen head of a set sees the same images.
+    let mut opened: BTreeMap<&str, RecipeData> = BTreeMap::new();
     for (&check, set) in rounds.iter().flat_map(|check| sets.iter().map(move |set| (check, set))) {
         let recipe = run.folder.recipe(&[&set.changes[..], &of_run[..]].concat())?;
         let limits = [
@@ -73,7 +76,10 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
                 HeadKind::Frozen(build) => {
                     let built = build(&head_section(head, recipe, &of_head)?);
                     let head_of_run = &*built.map_err(|e| one_head_at_a_time(e, &heads))?;
-                    let data = &RecipeData::open_for_scores(recipe)?;
+                    let data = match opened.entry(set) {
+                        Entry::Occupied(known) => &*known.into_mut(),
+                        Entry::Vacant(place) => &*place.insert(RecipeData::open_for_scores(recipe)?),
+                    };
                     data.notes().iter().for_each(|note| warn(&format!("note: {note}")));
                     let (name, head) = (head.name, head_of_run);
                     let task =
@@ -189,6 +195,12 @@ fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<DataChoice>> {
         }
         let changes = args.data_path.iter().map(path_change).collect();
         return Ok(vec![DataChoice { name: recipe.data.name.clone(), changes }]);
+    }
+    // Results and folders go by the name.
+    if let Some((_, name)) = args.data.iter().enumerate().find(|(i, name)| args.data[..*i].contains(name)) {
+        return Err(Error::user(format!("`{name}` is named twice"))
+            .at("--data")
+            .help("measure sets of one reader one at a time, each with its own --out"));
     }
     if !args.data_path.is_empty() && args.data_path.len() != args.data.len() {
         return Err(Error::user(format!("{} paths for {} data sets", args.data_path.len(), args.data.len()))
