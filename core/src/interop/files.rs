@@ -40,11 +40,9 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         let newest = RunFolder::open(folder)?.newest_checkpoint()?;
         return match newest.damaged.first() {
             None => Ok(vec![newest.path]),
-            Some((file, why)) => {
-                Err(Error::user(format!("the run's newest checkpoint is damaged: {}", why.message()))
-                    .at(file.display())
-                    .help(format!("name an older one, as {}", newest.path.display())))
-            }
+            Some((file, why)) => Err(Error::user(format!("the newest of the run: {}", why.message()))
+                .at(file.display())
+                .help(format!("name an older one, as {}", newest.path.display()))),
         };
     }
     let whole = folder.join("model.safetensors");
