@@ -111,6 +111,33 @@ impl Batch {
     }
 }
 
+/// Which part of something that several processes share a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, from 0.
+    pub rank: usize,
+    /// The number of processes.
+    pub size: usize,
+}
+
+impl Share {
+    /// All of it, for one process alone.
+    pub const WHOLE: Self = Self { rank: 0, size: 1 };
+
+    /// This process's part of `count` things in a row: all parts together are all of them, each once, and no two differ
+    /// by more than one.
+    pub fn of(&self, count: usize) -> std::ops::Range<usize> {
+        let start = |rank: usize| rank * count / self.size;
+        start(self.rank)..start(self.rank + 1)
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::WHOLE
+    }
+}
+
 /// A source of training batches. The batch of a step is a function of the step alone.
 pub trait BatchSource: Send {
     /// The next batch.

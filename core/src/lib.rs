@@ -43,6 +43,7 @@
 //! ```
 
 pub mod backend;
+pub mod collective;
 pub mod corruption;
 pub mod data;
 pub mod draws;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use palimpsest_core::data::{Batch, Dataset, Split};
+use palimpsest_core::data::{Batch, Dataset, Share, Split};
 use palimpsest_core::error::listed;
 use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
 use palimpsest_core::recipe::{DataSettings, Recipe};
@@ -96,6 +96,7 @@ impl DataSource {
             shuffle: true,
             bad_files: Some(self.settings.bad_files),
             prefetch: self.settings.prefetch,
+            share: Share::WHOLE,
         }
     }
 
@@ -300,6 +301,14 @@ impl RecipeData {
     /// # Errors
     /// A number out of range, or fewer images than a batch.
     pub fn loader(&self, recipe: &Recipe) -> Result<Loader> {
+        self.shared_loader(recipe, Share::WHOLE)
+    }
+
+    /// One of several processes' part of each batch of pre-training.
+    ///
+    /// # Errors
+    /// As [`RecipeData::loader`].
+    pub fn shared_loader(&self, recipe: &Recipe, share: Share) -> Result<Loader> {
         let settings = &self.source.settings;
         let augment = Augment {
             crop: crop(settings)?,
@@ -307,7 +316,8 @@ impl RecipeData {
             filter: settings.filter,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
-        let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
+        let options =
+            LoaderOptions { share, ..self.source.loader_options(recipe.train.batch, recipe.run.seed) };
         let images = Images { dataset: self.trained.clone(), transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }

@@ -28,6 +28,13 @@
  * Arrays of a batch are row-major: entry [b, i] of a [B, L] array is at b * L + i. Patches are
  * counted row by row from the top left.
  *
+ * Communication: PalimpsestCollectiveTable.
+ * Communication between the processes of one run, behind a table of functions.
+ *
+ * Every process (a rank) opens one instance and calls the same functions in the same order with the same sizes.
+ * Sums and copies work on host memory, in place; a library for a GPU stages them. A call that fails leaves the
+ * instance useless: the host calls abort at once, and ends.
+ *
  * Operations: PALIMPSEST_OP_*.
  * The numbers of operations, with their inputs, results and attributes.
  *
@@ -52,7 +59,7 @@
 /*
  Grows when fields or functions are added.
  */
-#define PALIMPSEST_MINOR 3
+#define PALIMPSEST_MINOR 4
 
 /*
  The highest rank that crosses.
@@ -115,6 +122,21 @@
  Masked tokens are not replaced by the mask token: what source or the noise put there stays.
  */
 #define PALIMPSEST_SUBSTITUTIVE 2
+
+/*
+ The sum over all ranks, in place, of f32 or f64. Every rank gets the same bits.
+ */
+#define PALIMPSEST_ALL_REDUCE 0
+
+/*
+ The values of rank root for all, in place.
+ */
+#define PALIMPSEST_BROADCAST 1
+
+/*
+ Part k of data goes to rank k, and part k of to comes from rank k; all parts are of one size.
+ */
+#define PALIMPSEST_ALL_TO_ALL 2
 
 /*
  () -> a tensor of one value.
@@ -526,6 +548,10 @@ enum PalimpsestKind
      A corruption strategy: table is a [corruption::Table].
      */
     PALIMPSEST_KIND_CORRUPTION = 2,
+    /*
+     Communication between processes: table is a [collective::Table]. Since ABI 1.4.
+     */
+    PALIMPSEST_KIND_COLLECTIVE = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1242,6 +1268,163 @@ typedef struct PalimpsestBackendTable {
 } PalimpsestBackendTable;
 
 /*
+ The processes of a run and where they meet, as one of them sees it.
+ */
+typedef struct PalimpsestWorld {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     This process's number, from 0.
+     */
+    uint32_t rank;
+    /*
+     The number of processes.
+     */
+    uint32_t size;
+    /*
+     This process's number among those of its machine, from 0.
+     */
+    uint32_t local_rank;
+    /*
+     1 where something else than rank 0 serves the meeting place (torchrun's agent).
+     */
+    uint32_t served;
+    /*
+     The host where the processes meet; empty where the library has a meeting place of its own.
+     */
+    struct PalimpsestStr address;
+    /*
+     Its port.
+     */
+    uint32_t port;
+    /*
+     The network interface; empty for the library's own choice.
+     */
+    struct PalimpsestStr interface;
+    /*
+     What the processes of one run have in common and those of another don't, as a prefix for keys.
+     */
+    struct PalimpsestStr session;
+    /*
+     How long any operation may take, the meeting included, in milliseconds.
+     */
+    uint64_t limit_ms;
+    /*
+     The device that the rank trains on.
+     */
+    struct PalimpsestDevice device;
+} PalimpsestWorld;
+
+/*
+ An operation that is to be started.
+ */
+typedef struct PalimpsestTransfer {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     Which: PALIMPSEST_ALL_REDUCE, PALIMPSEST_BROADCAST or PALIMPSEST_ALL_TO_ALL.
+     */
+    uint32_t op;
+    /*
+     The type of the elements, as in PalimpsestHostTensor: f32 or f64.
+     */
+    uint32_t dtype;
+    /*
+     The elements, which the library may use until wait has returned.
+     */
+    uint8_t *data;
+    /*
+     Where PALIMPSEST_ALL_TO_ALL writes, likewise; else null.
+     */
+    uint8_t *to;
+    /*
+     How many elements data has, and to.
+     */
+    uint64_t count;
+    /*
+     The rank whose values PALIMPSEST_BROADCAST copies; else 0.
+     */
+    uint32_t root;
+} PalimpsestTransfer;
+
+/*
+ The functions of a library. Each that takes an PalimpsestError returns a PalimpsestCode. An instance is called by one
+ thread at a time, but for abort.
+ */
+typedef struct PalimpsestCollectiveTable {
+    /*
+     Size and extensions.
+     */
+    struct PalimpsestHead head;
+    /*
+     Fills in the texts: the engine's name, the version of what it was loaded with, and a line for people. What is
+     missing on this machine is an error here.
+     */
+    uint32_t (*about)(struct PalimpsestInfo *info, struct PalimpsestError *error);
+    /*
+     Meets the other processes; makes an instance. The texts of world last until it returns.
+     */
+    uint32_t (*open)(PalimpsestOpaque *instance,
+                     const struct PalimpsestWorld *world,
+                     struct PalimpsestError *error);
+    /*
+     Starts an operation.
+     */
+    uint32_t (*start)(PalimpsestOpaque instance,
+                      const struct PalimpsestTransfer *transfer,
+                      PalimpsestOpaque *work,
+                      struct PalimpsestError *error);
+    /*
+     Waits for an operation, and frees it. Where the library polls, it asks go_on from time to time, and fails
+     where that returns 0. After a failure it may be that the library still uses the memory.
+     */
+    uint32_t (*wait)(PalimpsestOpaque instance,
+                     PalimpsestOpaque work,
+                     uint32_t (*go_on)(void *context),
+                     void *context,
+                     struct PalimpsestError *error);
+    /*
+     Returns once every rank has called it.
+     */
+    uint32_t (*barrier)(PalimpsestOpaque instance, struct PalimpsestError *error);
+    /*
+     Rank 0's bytes for all: rank 0 gives len bytes at value; every rank gets them at out, which has room
+     bytes, and their number. More than fit are an error. A key is used once.
+     */
+    uint32_t (*share)(PalimpsestOpaque instance,
+                      struct PalimpsestStr key,
+                      const uint8_t *value,
+                      size_t len,
+                      uint8_t *out,
+                      size_t room,
+                      size_t *out_len,
+                      struct PalimpsestError *error);
+    /*
+     Closes every connection, so that the other ranks notice at once; where there is a place for it, leaves words
+     that they find. Every later call but fates and close fails. It may be called by any thread.
+     */
+    void (*abort)(PalimpsestOpaque instance, struct PalimpsestStr words);
+    /*
+     After abort: a line RANK WORDS for each rank that left words within wait_ms, at most room bytes; the
+     number of bytes. An error where the library knows nothing of the others.
+     */
+    uint32_t (*fates)(PalimpsestOpaque instance,
+                      uint64_t wait_ms,
+                      uint8_t *out,
+                      size_t room,
+                      size_t *out_len,
+                      struct PalimpsestError *error);
+    /*
+     Ends an instance, in order if it was not aborted. It is not used afterwards.
+     */
+    void (*close)(PalimpsestOpaque instance);
+} PalimpsestCollectiveTable;
+
+/*
  A parameter: a key of the recipe's table [corruption]. Immutable, for the life of the process.
  */
 typedef struct PalimpsestParameter {
@@ -1690,6 +1873,40 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, plan) == 48);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, apply) == 56);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, observe) == 64);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, score) == 72);
+PALIMPSEST_ASSERT(sizeof(PalimpsestWorld) == 104);
+PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestWorld) == 8);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, head) == 0);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, rank) == 16);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, size) == 20);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, local_rank) == 24);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, served) == 28);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, address) == 32);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, port) == 48);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, interface) == 56);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, session) == 72);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, limit_ms) == 88);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, device) == 96);
+PALIMPSEST_ASSERT(sizeof(PalimpsestTransfer) == 56);
+PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestTransfer) == 8);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, head) == 0);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, op) == 16);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, dtype) == 20);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, data) == 24);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, to) == 32);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, count) == 40);
+PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, root) == 48);
+PALIMPSEST_ASSERT(sizeof(PalimpsestCollectiveTable) == 88);
+PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestCollectiveTable) == 8);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, head) == 0);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, about) == 16);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, open) == 24);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, start) == 32);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, wait) == 40);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, barrier) == 48);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, share) == 56);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, abort) == 64);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, fates) == 72);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, close) == 80);
 
 #if defined(_WIN32)
 #define PALIMPSEST_EXPORT __declspec(dllexport)

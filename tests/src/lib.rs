@@ -4,6 +4,7 @@
 //! values that these made in `golden`.
 
 pub mod batches;
+pub mod bits;
 pub mod candidates;
 pub mod differences;
 pub mod files;
@@ -13,4 +14,5 @@ pub mod micro;
 pub mod mutation;
 pub mod parity;
 pub mod python;
+pub mod ranks;
 pub mod recorder;

@@ -183,6 +183,7 @@ mod tests {
             scalars: vec![("loss".to_owned(), loss)],
             corrupted: None,
             grad_norm: 1.0,
+            stop: false,
             images: 64,
             phases: StepTimes { data: 0.1, forward: 0.2, backward: 0.2, ..StepTimes::default() },
         }

@@ -3,6 +3,7 @@
 
 mod attention;
 mod block;
+mod layers;
 mod position;
 mod resample;
 mod vit;
@@ -11,6 +12,7 @@ use std::ops::Range;
 
 pub use attention::{AttentionTap, Probabilities};
 pub use block::{Block, BlockSettings, DropPath};
+pub use layers::{block_of, layer_of};
 pub use position::{PositionKind, relative_index, sincos_2d};
 pub use resample::{resample_positions, resized_positions};
 pub use vit::{Vit, VitSettings};

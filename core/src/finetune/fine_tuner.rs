@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::pass::{Network, PassMode};
 use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, trained};
 use crate::backend::NoGrad;
+use crate::collective::Collective;
 use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
 use crate::head::{Examples, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
@@ -16,8 +17,8 @@ use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
 use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::train::{
-    Checkpoint, CheckpointState, Collective, Engine, EngineSettings, Pace, Pass, Schedule, StepInput,
-    StepReport,
+    Checkpoint, CheckpointState, Engine, EngineSettings, Pace, Pass, Schedule, StepInput, StepReport,
+    check_batch,
 };
 use crate::{Error, Result, registry};
 
@@ -153,10 +154,14 @@ impl<H: TaskHead> FineTuner<H> {
         Ok(Self { recipe, network, specs, total_steps, device, engine })
     }
 
-    /// Averages gradients with the other processes of the fit.
-    #[must_use]
-    pub fn with_collective(self, collective: Box<dyn Collective>) -> Self {
-        Self { engine: self.engine.with_collective(collective), ..self }
+    /// Trains with the other processes of the run: each is given its part of a step's batch.
+    ///
+    /// # Errors
+    /// A batch that can't be split evenly.
+    pub fn with_collective(self, collective: Arc<dyn Collective>, ordered: bool) -> Result<Self> {
+        check_batch(self.recipe.train.batch, collective.world().size, self.recipe.train.accumulate)?;
+        let engine = self.engine.with_collective(collective, self.specs.specs(), ordered);
+        Ok(Self { engine, ..self })
     }
 
     /// Steps done.
@@ -211,7 +216,13 @@ impl<H: TaskHead> FineTuner<H> {
             network.pass(device, &parts[i], mode).map(|pass| Box::new(pass) as Box<dyn Pass>)
         };
         let images = examples.batch.len();
-        self.engine.step(&StepInput { micro_batches: accumulate, images, observe: false, pass: &pass })
+        self.engine.step(&StepInput {
+            micro_batches: accumulate,
+            images,
+            stop: false,
+            observe: false,
+            pass: &pass,
+        })
     }
 
     /// What the head predicts of a batch.

@@ -1,19 +1,8 @@
-//! Which layer a parameter belongs to: what layer-wise learning rates and partial fine-tuning go by.
+//! Layer-wise learning rates, and which parameters partial fine-tuning trains.
 
 use super::Tuned;
+use crate::encoder::layer_of;
 use crate::params::ParamSpec;
-
-/// The layer of a parameter by its name, as BEiT and MAE count (`get_num_layer_for_vit`): the embedding
-/// and its tokens are 0, block i is i + 1, and all above them (final norm, shared position bias, head) is
-/// `depth + 1`.
-pub fn layer_of(name: &str, depth: usize) -> usize {
-    let block = name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-    match block {
-        Some(block) => block + 1,
-        None if ["patch_embed.", "cls_token", "pos_embed"].iter().any(|of| name.starts_with(of)) => 0,
-        None => depth + 1,
-    }
-}
 
 /// The factor of each parameter's learning rate: `decay` to the power of its distance from the top.
 pub fn layer_rates(specs: &[ParamSpec], depth: usize, decay: f64) -> Vec<f64> {

@@ -106,16 +106,6 @@ impl Opened {
     }
 }
 
-/// Text of a library.
-fn text(text: Str) -> String {
-    if text.ptr.is_null() || text.len == 0 {
-        return String::new();
-    }
-    // SAFETY: the ABI's strings point to `len` bytes that are never freed.
-    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 impl LoadedBackend {
     /// Loads a library and makes its backend.
     ///
@@ -138,9 +128,9 @@ impl LoadedBackend {
         let code = unsafe { (table.info)(instance, &raw mut info, &raw mut *error) };
         opened.check(code, &error)?;
         let info = BackendInfo {
-            name: text(info.name),
-            version: text(info.version),
-            description: text(info.description),
+            name: wire::text(info.name),
+            version: wire::text(info.version),
+            description: wire::text(info.description),
         };
         opened.who = format!("backend {}", info.name);
         Ok(Self { opened: Arc::new(opened), info })

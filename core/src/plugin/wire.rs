@@ -2,11 +2,21 @@
 #![allow(unsafe_code, reason = "reads a C struct's buffer")]
 
 use half::bf16;
-use palimpsest_abi::Head;
 use palimpsest_abi::backend::{self as abi, MAX_RANK};
+use palimpsest_abi::{Head, Str};
 
 use crate::tensor::{DType, HostData, HostTensor, Shape};
 use crate::{Device, Error, Result};
+
+/// Text of a library.
+pub(super) fn text(text: Str) -> String {
+    if text.ptr.is_null() || text.len == 0 {
+        return String::new();
+    }
+    // SAFETY: the ABI's strings point to `len` bytes that are never freed.
+    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
 
 pub(super) fn device_out(device: Device) -> abi::Device {
     let (kind, index) = match device {

@@ -356,7 +356,7 @@ pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 13] = [
         "name",
         // Its SHA-256 counts.
         "init_from",
@@ -369,6 +369,9 @@ pub fn ignored_by_hash(key: &str) -> bool {
         "train.samples_every",
         "train.checkpoint_blocks",
         "train.graph",
+        // How the same sums are made, to the last bit or not.
+        "train.deterministic",
+        "train.shard_optimizer",
     ];
     key.starts_with("eval.") || key.starts_with("head.") || KEYS.contains(&key)
 }

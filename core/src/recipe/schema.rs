@@ -187,9 +187,9 @@ crate::settings! {
         epochs: f64 = 400.0, in 0.0..=1e6;
         /// Optimiser steps, in place of epochs; 0 goes by epochs.
         steps: usize = 0, in 0..=1_000_000_000;
-        /// Images in an optimiser step.
+        /// Images in an optimiser step, of all processes together.
         batch: usize = 4096, in 1..=1_000_000;
-        /// Parts that a batch is split into; their gradients are summed.
+        /// Parts that a process splits its batch into; their gradients are summed.
         accumulate: usize = 1, in 1..=65536;
         /// Decay of an average of the weights, which is evaluated and saved beside them; 0 for none.
         ema: f64 = 0.0, in 0.0..=0.999_999_9;
@@ -198,6 +198,12 @@ crate::settings! {
         /// auto, on or off: whether a step's work on the device is launched as one graph; auto does so on a
         /// GPU whose backend has graphs, where launching takes as long as the work.
         graph: GraphMode = GraphMode::Auto;
+        /// Whether several processes add gradients in the order of their ranks, so that they give the bits of one
+        /// process with as many parts; else in the order of the engine.
+        deterministic: bool = false;
+        /// Whether each of several processes keeps the optimiser's moments, and the average, of its part of the
+        /// parameters alone (ZeRO-1); the weights are the same to the bit.
+        shard_optimizer: bool = false;
         /// Epochs between checkpoints.
         checkpoint_every: f64 = 1.0, in 0.001..=1e6;
         /// Checkpoints that are kept.

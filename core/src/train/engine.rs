@@ -2,7 +2,7 @@
 //! [`Engine`] and tell it their forward passes.
 //!
 //! 1. The gradients of every micro-batch, summed.
-//! 2. Gradients and losses, averaged between processes.
+//! 2. Gradients, summed over the processes of the run, and every process's losses.
 //! 3. The global gradient norm, the clipping factor, and whether loss and norm are finite.
 //! 4. AdamW with the moving average of the weights, which leave everything as it is where they are not.
 //! 5. One read-back of the norm, the losses and the metrics.
@@ -15,10 +15,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gradient::{Pass, Scalars, accumulate, gradients_of};
+use super::gradient::{BlocksDone, Pass, Scalars, accumulate, gradients_with};
 use super::graph::Stepper;
-use super::{Collective, Schedule, Single, StepReport, StepTimes};
+use super::reduction::{Reduction, StepSum};
+use super::{Schedule, StepReport, StepTimes};
 use crate::backend::Backend;
+use crate::collective::{BucketPlan, Collective};
 use crate::params::{ParamSpec, Params};
 use crate::recipe::{GraphMode, OptimizerSettings};
 use crate::tensor::{AdamwRates, DType, DeviceHandle, HostTensor, Op, OpKind, Tensor};
@@ -47,6 +49,8 @@ pub struct StepInput<'a> {
     pub micro_batches: usize,
     /// Images in all of them.
     pub images: usize,
+    /// Whether this process was asked to stop after the step, which all then do.
+    pub stop: bool,
     /// Whether the passes also measure, so that they ask more of the backend than others do.
     pub observe: bool,
     /// Uploads what a micro-batch needs (counted from 0) and gives its forward pass.
@@ -69,7 +73,8 @@ pub struct Engine {
 /// What is the same in every step.
 struct Rules {
     settings: EngineSettings,
-    collective: Box<dyn Collective>,
+    /// Sums over several processes; none in one alone.
+    reduction: Option<Reduction>,
     trained: Option<Arc<[bool]>>,
     compute: DType,
     /// The type that norm and losses are summed in: f64 where the device has it.
@@ -102,6 +107,10 @@ pub(super) struct Outcome {
     pub(super) report: Tensor,
     /// The scalars' names.
     names: Vec<String>,
+    /// Micro-batches of all processes.
+    micro_batches: usize,
+    /// Whether any process was asked to stop.
+    stop: bool,
     pub(super) phases: StepTimes,
 }
 
@@ -146,19 +155,37 @@ impl Engine {
             false => DType::F32,
         };
         let (graphs, notice) = Stepper::new(settings.graph, &device);
-        let rules = Rules { settings, collective: Box::new(Single), trained, compute, wide };
+        let rules = Rules { settings, reduction: None, trained, compute, wide };
         Ok(Self { device, rules, state, graphs, notice, step: 0 })
     }
 
-    /// Averages gradients with other processes. Their sums can't be part of a graph.
+    /// Trains with the other processes of a run: gradients are sums over all, of which each has its part of the batch. They
+    /// can't be part of a graph. With `ordered`, sums are in the order of the ranks, so that N ranks give the bits of one
+    /// process with N micro-batches.
     #[must_use]
-    pub fn with_collective(mut self, collective: Box<dyn Collective>) -> Self {
-        if collective.size() > 1 && self.graphs.take().is_some() {
-            let several = format!("gradients are averaged between {} processes", collective.size());
+    pub fn with_collective(
+        mut self,
+        collective: Arc<dyn Collective>,
+        specs: &[ParamSpec],
+        ordered: bool,
+    ) -> Self {
+        let size = collective.world().size;
+        if size == 1 {
+            return self;
+        }
+        if self.graphs.take().is_some() {
+            let several = format!("gradients are summed between {size} processes");
             self.notice = Some(super::graph::refusal(&several));
         }
-        self.rules.collective = collective;
+        let params = self.params();
+        let trained = |index: usize| params.is_trained(index);
+        self.rules.reduction = Some(Reduction::new(collective, specs, trained, self.dtype(), ordered));
         self
+    }
+
+    /// Which gradients travel together between processes; none in one alone.
+    pub fn bucket_plan(&self) -> Option<&BucketPlan> {
+        self.rules.reduction.as_ref().map(Reduction::plan)
     }
 
     /// Steps done.
@@ -258,7 +285,7 @@ impl Engine {
     fn report(
         &self,
         input: &StepInput<'_>,
-        Outcome { names, mut phases, .. }: Outcome,
+        Outcome { names, mut phases, micro_batches, stop, .. }: Outcome,
         values: &[f64],
         started: Instant,
     ) -> Result<StepReport> {
@@ -268,7 +295,7 @@ impl Engine {
         };
         let mut scalars: Vec<(String, f64)> = vec![];
         for (name, value) in names.into_iter().zip(values) {
-            let share = value / input.micro_batches as f64;
+            let share = value / micro_batches as f64;
             match scalars.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += share,
                 None => scalars.push((name, share)),
@@ -282,7 +309,8 @@ impl Engine {
             scalars,
             corrupted: None,
             grad_norm,
-            images: input.images,
+            images: input.images * self.rules.ranks(),
+            stop,
             phases,
         })
     }
@@ -305,21 +333,25 @@ impl Rules {
         step: u64,
         input: &StepInput<'_>,
     ) -> Result<Outcome> {
-        let numbers = self.numbers(device, step, input.micro_batches)?;
-        let (mut gradients, mut scalars, phases) = self.gradients(device, state, input)?;
-
-        // Between processes: the gradients, and the losses, so that all agree whether a step is finite.
-        let count = gradients.len();
-        let losses: Vec<usize> = (0..scalars.len()).filter(|&i| scalars[i].0 == "loss").collect();
-        gradients.extend(losses.iter().map(|&i| Some(scalars[i].1.clone())));
-        self.collective.average(&mut gradients)?;
-        for (&i, loss) in losses.iter().zip(gradients.split_off(count)) {
-            scalars[i].1 = loss.ok_or_else(|| Error::failure("a loss that was not averaged"))?;
-        }
-
-        let norm = self.global_norm(device, &gradients)?.div(&numbers.micro_batches)?;
+        let micro_batches = input.micro_batches * self.ranks();
+        let numbers = self.numbers(device, step, micro_batches)?;
+        let mut sum = self.reduction.as_ref().map(|reduction| reduction.begin(device));
+        let (mut gradients, scalars, mut phases) = self.gradients(device, state, input, sum.as_mut())?;
         let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
-        let values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
+        let mut values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
+        let mut names: Vec<String> = scalars.into_iter().map(|(name, _)| name).collect();
+        let mut stop = input.stop;
+        if let Some(sum) = sum {
+            // Every process has every loss then, so that all agree whether a step is finite.
+            let (summed, [staging, waiting]) = sum.finish(gradients, &values.download()?.into_f64(), stop)?;
+            let all: Vec<f64> = summed.figures.concat();
+            names = names.iter().cycle().take(all.len()).cloned().collect();
+            values = device.f64s([all.len()], all, self.wide)?;
+            (gradients, stop) = (summed.gradients, summed.stop);
+            (phases.staging, phases.sums) = (staging, waiting);
+        }
+        let losses: Vec<usize> = (0..names.len()).filter(|&i| names[i] == "loss").collect();
+        let norm = self.global_norm(device, &gradients)?.div(&numbers.micro_batches)?;
         let mut decisive: Vec<Tensor> =
             losses.iter().map(|&i| values.narrow(0, i, 1)).collect::<Result<_>>()?;
         decisive.push(norm.clone());
@@ -330,7 +362,12 @@ impl Rules {
         self.update(state, gradients, &rates, &finite)?;
 
         let report = Tensor::concat(&[&norm, &values], 0)?;
-        Ok(Outcome { report, names: scalars.into_iter().map(|(name, _)| name).collect(), phases })
+        Ok(Outcome { report, names, micro_batches, stop, phases })
+    }
+
+    /// The number of processes.
+    fn ranks(&self) -> usize {
+        self.reduction.as_ref().map_or(1, |reduction| reduction.collective.world().size)
     }
 
     fn dtype(&self, state: &State) -> DType {
@@ -343,6 +380,7 @@ impl Rules {
         device: &DeviceHandle,
         state: &State,
         input: &StepInput<'_>,
+        mut sum: Option<&mut StepSum<'_>>,
     ) -> Result<(Vec<Option<Tensor>>, Scalars, StepTimes)> {
         let mut total: Option<Vec<Option<Tensor>>> = None;
         let (mut scalars, mut phases) = (vec![], StepTimes::default());
@@ -350,9 +388,25 @@ impl Rules {
             let started = Instant::now();
             let pass = (input.pass)(device, i)?;
             phases.corruption += started.elapsed().as_secs_f64();
-            let found = gradients_of(&*pass, &self.params(state), self.settings.checkpoint_blocks)?;
+            // Those of the last micro-batch are final.
+            let sum = sum.as_deref_mut().filter(|_| i + 1 == input.micro_batches);
+            let mut none = vec![];
+            let before = total.as_mut().unwrap_or(&mut none);
+            let mut apart = 0.0;
+            let mut done = sum.map(|sum| {
+                let apart = &mut apart;
+                move |first: usize, found: &mut [Option<Tensor>]| {
+                    let started = Instant::now();
+                    sum.blocks_done(first, found, before)?;
+                    *apart += started.elapsed().as_secs_f64();
+                    Ok(())
+                }
+            });
+            let done = done.as_mut().map(|done| done as &mut BlocksDone<'_>);
+            let params = self.params(state);
+            let found = gradients_with(&*pass, &params, self.settings.checkpoint_blocks, done)?;
             phases.forward += found.seconds[0];
-            phases.backward += found.seconds[1];
+            phases.backward += found.seconds[1] - apart;
             scalars.extend(found.scalars);
             match &mut total {
                 Some(total) => accumulate(total, found.gradients)?,

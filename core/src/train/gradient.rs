@@ -94,8 +94,22 @@ pub fn gradients(
 /// Forward and backward pass. With `checkpoint_blocks` of n > 0 only the inputs of every n blocks
 /// are kept, and the blocks are run again in the backward pass (Chen et al. 2016).
 pub fn gradients_of(pass: &dyn Pass, params: &Params, checkpoint_blocks: usize) -> Result<Gradients> {
+    gradients_with(pass, params, checkpoint_blocks, None)
+}
+
+/// What is told, where blocks are recomputed, that the gradients of the encoder's blocks from a number on are final. It may
+/// take them.
+pub(super) type BlocksDone<'a> = dyn FnMut(usize, &mut [Option<Tensor>]) -> Result<()> + 'a;
+
+/// [`gradients_of`], whose blocks' gradients may be taken while those of the blocks below are made.
+pub(super) fn gradients_with(
+    pass: &dyn Pass,
+    params: &Params,
+    checkpoint_blocks: usize,
+    done: Option<&mut BlocksDone<'_>>,
+) -> Result<Gradients> {
     if checkpoint_blocks > 0 {
-        return recomputed(pass, params, checkpoint_blocks);
+        return recomputed(pass, params, checkpoint_blocks, done);
     }
     let start = std::time::Instant::now();
     let tracked = params.track()?;
@@ -123,7 +137,12 @@ fn backward(total: Tensor, tracked: &Params, further: &[&Tensor]) -> Result<(Gra
     Ok((gradients, rest))
 }
 
-fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradients> {
+fn recomputed(
+    pass: &dyn Pass,
+    params: &Params,
+    blocks: usize,
+    mut done: Option<&mut BlocksDone<'_>>,
+) -> Result<Gradients> {
     let start = std::time::Instant::now();
     let depth = pass.depth();
     let segments: Vec<Range<usize>> =
@@ -168,6 +187,9 @@ fn recomputed(pass: &dyn Pass, params: &Params, blocks: usize) -> Result<Gradien
             outputs.push((values, at.and_then(|at| upstream_side.remove(at).1)));
         }
         upstream = pull_back(&tracked, Some(&input), outputs, &mut gradients)?;
+        if let Some(done) = &mut done {
+            done(segment.start, &mut gradients)?;
+        }
     }
     if pass.frozen() == 0 {
         let tracked = params.track()?;
@@ -204,10 +226,15 @@ fn pull_back(
 /// Adds gradients to a sum, in place where the backend can.
 pub(super) fn accumulate(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
     for (sum, more) in sum.iter_mut().zip(more) {
-        *sum = match (sum.take(), more) {
-            (Some(a), Some(b)) => Some(Tensor::apply_owned(&crate::tensor::Op::Add, vec![a, b])?.remove(0)),
-            (a, b) => a.or(b),
-        };
+        *sum = added(sum.take(), more)?;
     }
     Ok(())
+}
+
+/// The sum of two gradients, in place where the backend can.
+pub(super) fn added(sum: Option<Tensor>, more: Option<Tensor>) -> Result<Option<Tensor>> {
+    match (sum, more) {
+        (Some(a), Some(b)) => Ok(Some(Tensor::apply_owned(&crate::tensor::Op::Add, vec![a, b])?.remove(0))),
+        (a, b) => Ok(a.or(b)),
+    }
 }

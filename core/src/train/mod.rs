@@ -1,11 +1,11 @@
 //! Training: gradients, the optimiser step, schedules, checkpoints, and the loop around them.
 
 mod checkpoint;
-mod collective;
 mod engine;
 mod folder;
 mod gradient;
 mod graph;
+mod reduction;
 mod report;
 mod run;
 mod schedule;
@@ -14,7 +14,6 @@ mod trainer;
 
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use collective::{Collective, Single};
 pub use engine::{Engine, EngineSettings, MakePass, Restored, StepInput};
 pub use folder::{Newest, RunFolder};
 pub use gradient::{Gradients, Pass, Scalars, Taps, gradients, gradients_of};
@@ -23,3 +22,4 @@ pub use run::{Observer, Summary, run};
 pub use schedule::Schedule;
 pub use steps::Pace;
 pub use trainer::Trainer;
+pub(crate) use trainer::check_batch;

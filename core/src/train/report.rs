@@ -13,6 +13,12 @@ pub struct StepTimes {
     pub forward: f64,
     /// Backward pass.
     pub backward: f64,
+    /// Copying gradients to and from the host, for sums between processes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub staging: f64,
+    /// Waiting for sums between processes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sums: f64,
     /// The gradient norm, clipping, the optimiser's step, the average of weights, and the wait for the report.
     pub optimiser: f64,
 }
@@ -20,8 +26,13 @@ pub struct StepTimes {
 impl StepTimes {
     /// The whole step.
     pub fn total(&self) -> f64 {
-        self.data + self.corruption + self.forward + self.backward + self.optimiser
+        self.data + self.corruption + self.forward + self.backward + self.staging + self.sums + self.optimiser
     }
+}
+
+/// One process alone has no such phase.
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// What a step did.
@@ -37,8 +48,10 @@ pub struct StepReport {
     pub corrupted: Option<Corrupted>,
     /// The global gradient norm before clipping.
     pub grad_norm: f64,
-    /// Images in the step.
+    /// Images in the step, of all processes.
     pub images: usize,
+    /// Whether any process was asked to stop.
+    pub stop: bool,
     /// Where the time went.
     pub phases: StepTimes,
 }

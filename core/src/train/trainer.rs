@@ -3,12 +3,14 @@
 //! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointState};
 use super::engine::{Engine, EngineSettings, Restored, StepInput};
 use super::gradient::{Pass, Restoration};
-use super::{Collective, Pace, Schedule, StepReport};
+use super::{Pace, Schedule, StepReport};
+use crate::collective::{Collective, Identity, fingerprint, fingerprint_of};
 use crate::corruption::{Corrupted, CorruptionPlan};
 use crate::data::Batch;
 use crate::error::listed;
@@ -16,7 +18,7 @@ use crate::model::{Mode, Model};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
-use crate::tensor::{DType, DeviceHandle, HostTensor};
+use crate::tensor::{DType, DeviceHandle, HostTensor, Tensor};
 use crate::{Error, Result};
 
 /// The state of training.
@@ -33,7 +35,10 @@ pub struct Trainer {
     pub total_steps: u64,
     /// How the steps so far went, as the loop around them tells; checkpoints carry it.
     pub pace: Pace,
+    /// Whether this process was asked to stop; several processes then agree on the step after which all do.
+    pub stop: bool,
     engine: Engine,
+    collective: Option<Arc<dyn Collective>>,
 }
 
 impl Trainer {
@@ -85,13 +90,72 @@ impl Trainer {
         let params = Params::upload(&device, values, dtype, compute)?;
         let engine = Engine::new(params, model.specs.specs(), settings)?;
         device.backend.seed(recipe.run.seed);
-        Ok(Self { recipe, model, device, steps_per_epoch, total_steps, pace: Pace::default(), engine })
+        Ok(Self {
+            recipe,
+            model,
+            device,
+            steps_per_epoch,
+            total_steps,
+            pace: Pace::default(),
+            stop: false,
+            engine,
+            collective: None,
+        })
     }
 
-    /// Averages gradients with the other processes of the run.
-    #[must_use]
-    pub fn with_collective(self, collective: Box<dyn Collective>) -> Self {
-        Self { engine: self.engine.with_collective(collective), ..self }
+    /// Trains with the other processes of the run: each is given its part of a step's batch.
+    ///
+    /// # Errors
+    /// A batch that can't be split evenly.
+    pub fn with_collective(self, collective: Arc<dyn Collective>) -> Result<Self> {
+        let (size, rank) = (collective.world().size, collective.world().rank);
+        check_batch(self.recipe.train.batch, size, self.recipe.train.accumulate)?;
+        // What a device draws by itself is drawn for other samples on each.
+        self.device.backend.seed(self.recipe.run.seed ^ (rank as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let ordered = self.recipe.train.deterministic;
+        let engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), ordered);
+        Ok(Self { engine, collective: Some(collective), ..self })
+    }
+
+    /// The engine between the processes of the run; none in one alone.
+    pub fn collective(&self) -> Option<&Arc<dyn Collective>> {
+        self.collective.as_ref()
+    }
+
+    /// What must be the same on every rank before a first sum.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn identity(&self) -> Result<Identity> {
+        let mut table = self.recipe.table().clone();
+        // Where the data lie and how many threads read them is a machine's own affair.
+        if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
+            data.retain(|key, _| !["path", "workers", "prefetch"].contains(&key));
+        }
+        table.remove("init_from");
+        let info = self.device.backend.info();
+        let shapes: String =
+            self.model.specs.specs().iter().map(|spec| format!("{} {}\n", spec.name, spec.shape)).collect();
+        let plan = format!("{:?}", self.engine.bucket_plan());
+        Ok(Identity::default()
+            .with("the version", fingerprint(env!("CARGO_PKG_VERSION").as_bytes()))
+            .with("the recipe", fingerprint(table.to_string().as_bytes()))
+            .with("the backend", fingerprint(format!("{} {}", info.name, info.version).as_bytes()))
+            .with("the parameters' shapes", fingerprint(shapes.as_bytes()))
+            .with("the type of numbers", self.engine.dtype() as u64)
+            .with("the buckets of their sums", fingerprint(plan.as_bytes()))
+            .with("the step that they stand at", self.step_count())
+            .with("the weights", self.parameters_fingerprint()?))
+    }
+
+    /// The fingerprint of every parameter's bits.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn parameters_fingerprint(&self) -> Result<u64> {
+        let params = self.params();
+        let values = params.tensors().iter().map(Tensor::download).collect::<Result<Vec<_>>>()?;
+        Ok(fingerprint_of(&values))
     }
 
     /// Steps done.
@@ -145,7 +209,8 @@ impl Trainer {
             Ok(Box::new(Restoration { model, inputs }) as Box<dyn Pass>)
         };
         let (micro_batches, images) = (parts.len(), batch.len());
-        let input = StepInput { micro_batches, images, observe, pass: &pass };
+        let stop = self.stop;
+        let input = StepInput { micro_batches, images, stop, observe, pass: &pass };
         let mut report = self.engine.step(&input)?;
         report.phases.corruption += planning;
         report.corrupted = Some(corrupted(&parts));
@@ -239,6 +304,23 @@ impl Trainer {
         self.pace = pace;
         Ok(())
     }
+}
+
+/// Whether a batch can be split among `ranks` processes with `accumulate` parts each.
+pub(crate) fn check_batch(batch: usize, ranks: usize, accumulate: usize) -> Result<()> {
+    if batch.is_multiple_of(ranks * accumulate) {
+        return Ok(());
+    }
+    let parts = match accumulate {
+        1 => format!("{ranks} processes"),
+        _ => format!("{ranks} processes with train.accumulate = {accumulate} parts each"),
+    };
+    Err(Error::user(format!("a batch of {batch} can't be split evenly among {parts}"))
+        .at("`train.batch`")
+        .help(format!(
+            "choose a multiple of {}; it is the batch of all processes together",
+            ranks * accumulate
+        )))
 }
 
 /// The mean shares of a batch's parts, which are of one size.

@@ -1,9 +1,10 @@
 //! The training loader.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palimpsest_core::data::{Batch, BatchSource};
+use palimpsest_core::data::{Batch, BatchSource, Share};
 use palimpsest_core::head::{Broken, Examples, LabelledLoader};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result};
@@ -29,11 +30,21 @@ pub struct LoaderOptions {
     pub bad_files: Option<usize>,
     /// Batches that may exist before they are asked for, finished or in the making; at least 1.
     pub prefetch: usize,
+    /// Which part of each batch is delivered: that of one of several processes.
+    pub share: Share,
 }
 
 impl Default for LoaderOptions {
     fn default() -> Self {
-        Self { batch: 64, workers: 2, seed: 0, shuffle: true, bad_files: None, prefetch: 2 }
+        Self {
+            batch: 64,
+            workers: 2,
+            seed: 0,
+            shuffle: true,
+            bad_files: None,
+            prefetch: 2,
+            share: Share::WHOLE,
+        }
     }
 }
 
@@ -68,6 +79,8 @@ pub struct Loader<S: SampleSource = Images> {
 struct Plan<S> {
     assembler: Arc<Assembler<S>>,
     batch: usize,
+    /// What of each batch is made.
+    part: Range<usize>,
     steps_per_epoch: u64,
     seed: u64,
     shuffle: bool,
@@ -82,7 +95,7 @@ struct Epoch {
 
 impl<S> Clone for Plan<S> {
     fn clone(&self) -> Self {
-        Self { assembler: Arc::clone(&self.assembler), ..*self }
+        Self { assembler: Arc::clone(&self.assembler), part: self.part.clone(), ..*self }
     }
 }
 
@@ -98,9 +111,9 @@ impl<S: SampleSource> Plan<S> {
             epoch.order = Some((number, order));
         }
         let order = epoch.order.as_ref().map_or(&[][..], |(_, order)| order);
-        let start = (step % self.steps_per_epoch) as usize * self.batch;
-        let first_sample = step * self.batch as u64;
-        self.assembler.assemble(self.batch, number, self.tries, first_sample, |slot| {
+        let start = (step % self.steps_per_epoch) as usize * self.batch + self.part.start;
+        let first_sample = step * self.batch as u64 + self.part.start as u64;
+        self.assembler.assemble(self.part.len(), number, self.tries, first_sample, |slot| {
             (0..len).map(move |i| order[(start + slot + i) % len] as usize)
         })
     }
@@ -127,6 +140,7 @@ impl<S: SampleSource> Loader<S> {
         let plan = Plan {
             assembler: Arc::new(Assembler::new(source, options.seed, options.workers)?),
             batch: options.batch,
+            part: options.share.of(options.batch),
             steps_per_epoch: (len / options.batch) as u64,
             seed: options.seed,
             shuffle: options.shuffle,

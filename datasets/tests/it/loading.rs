@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use palimpsest_core::data::{Batch, BatchSource, Dataset};
+use palimpsest_core::data::{Batch, BatchSource, Dataset, Share};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
@@ -265,4 +265,28 @@ fn the_embedded_sample_as_grey_batches() {
     assert!(batch.labels.iter().all(|l| (0..10).contains(l)));
     let mean = batch.pixels.iter().sum::<f32>() / batch.pixels.len() as f32;
     assert!(mean.abs() < 0.4, "{mean}");
+}
+
+/// Whatever the number of processes, together they have the batches of one.
+#[test]
+fn shares_make_up_the_batch_of_one_process() {
+    let source = || Numbered::new(50, &[3, 17, 18, 40]);
+    let whole = take(&mut loader(source(), &config(12, 2)), 9);
+    for size in [2, 3, 4] {
+        let mut parts: Vec<_> = (0..size)
+            .map(|rank| loader(source(), &LoaderOptions { share: Share { rank, size }, ..config(12, 2) }))
+            .collect();
+        for due in &whole {
+            let made: Vec<Batch> = parts.iter_mut().map(|part| take(part, 1).remove(0)).collect();
+            let pixels: Vec<f32> = made.iter().flat_map(|batch| batch.pixels.iter().copied()).collect();
+            let indices: Vec<usize> = made.iter().flat_map(|batch| batch.indices.iter().copied()).collect();
+            let first: Vec<u64> = made.iter().map(|batch| batch.first_sample).collect();
+            assert_eq!((&pixels, &indices), (&due.pixels, &due.indices), "{size} processes");
+            let share = 12 / size as u64;
+            assert_eq!(
+                first,
+                (0..size as u64).map(|rank| due.first_sample + rank * share).collect::<Vec<_>>()
+            );
+        }
+    }
 }

@@ -252,4 +252,38 @@ layouts! {
         observe @ 64 since 1,
         score @ 72 since 1,
     }
+    "PalimpsestWorld" crate::collective::World: size 104 align 8 {
+        head @ 0 since 4,
+        rank @ 16 since 4,
+        size @ 20 since 4,
+        local_rank @ 24 since 4,
+        served @ 28 since 4,
+        address @ 32 since 4,
+        port @ 48 since 4,
+        interface @ 56 since 4,
+        session @ 72 since 4,
+        limit_ms @ 88 since 4,
+        device @ 96 since 4,
+    }
+    "PalimpsestTransfer" crate::collective::Transfer: size 56 align 8 {
+        head @ 0 since 4,
+        op @ 16 since 4,
+        dtype @ 20 since 4,
+        data @ 24 since 4,
+        to @ 32 since 4,
+        count @ 40 since 4,
+        root @ 48 since 4,
+    }
+    "PalimpsestCollectiveTable" crate::collective::Table: size 88 align 8 {
+        head @ 0 since 4,
+        about @ 16 since 4,
+        open @ 24 since 4,
+        start @ 32 since 4,
+        wait @ 40 since 4,
+        barrier @ 48 since 4,
+        share @ 56 since 4,
+        abort @ 64 since 4,
+        fates @ 72 since 4,
+        close @ 80 since 4,
+    }
 }

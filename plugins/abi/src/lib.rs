@@ -13,6 +13,7 @@
 #![no_std]
 
 pub mod backend;
+pub mod collective;
 pub mod corruption;
 pub mod layout;
 pub mod op;
@@ -22,7 +23,7 @@ use core::ffi::c_void;
 /// Libraries of another major version are refused.
 pub const MAJOR: u32 = 1;
 /// Grows when fields or functions are added.
-pub const MINOR: u32 = 3;
+pub const MINOR: u32 = 4;
 
 /// What every struct starts with.
 #[repr(C)]
@@ -149,6 +150,8 @@ pub enum Kind {
     Backend = 1,
     /// A corruption strategy: `table` is a [`corruption::Table`].
     Corruption = 2,
+    /// Communication between processes: `table` is a [`collective::Table`]. Since ABI 1.4.
+    Collective = 3,
 }
 
 /// The data symbol that a library exports as [`ENTRY_SYMBOL`].

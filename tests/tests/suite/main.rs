@@ -12,6 +12,7 @@ mod ladder;
 mod noise_place;
 mod plans;
 mod pytorch;
+mod ranks;
 mod recipe_errors;
 mod training;
 mod written_by_others;

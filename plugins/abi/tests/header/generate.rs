@@ -11,22 +11,25 @@ use palimpsest_abi::layout;
 
 const LIB: &str = include_str!("../../src/lib.rs");
 const BACKEND: &str = include_str!("../../src/backend.rs");
+const COLLECTIVE: &str = include_str!("../../src/collective.rs");
 const CORRUPTION: &str = include_str!("../../src/corruption.rs");
 const OP: &str = include_str!("../../src/op.rs");
 
 pub(crate) fn header() -> String {
     // cbindgen knows no modules: one source with one name space.
     let backend = BACKEND.replace("Table", "BackendTable");
+    let collective = COLLECTIVE.replace("Table", "CollectiveTable");
     let corruption = CORRUPTION.replace("Table", "CorruptionTable");
     let mut names = HashMap::new();
-    for source in [LIB, &backend, &corruption] {
+    for source in [LIB, &backend, &corruption, &collective] {
         names.extend(items(source).map(|(name, constant)| {
             let in_c = if constant { format!("PALIMPSEST_{name}") } else { format!("Palimpsest{name}") };
             (name.to_owned(), in_c)
         }));
     }
     names.extend(items(OP).map(|(name, _)| (name.to_owned(), format!("PALIMPSEST_OP_{name}"))));
-    let source = [LIB, &backend, &corruption, OP].map(|source| documented(source, &names)).concat();
+    let source =
+        [LIB, &backend, &corruption, &collective, OP].map(|source| documented(source, &names)).concat();
 
     // In one order, which is the order of the header.
     let mut include: Vec<String> = names.keys().cloned().collect();
@@ -139,6 +142,7 @@ fn preamble() -> String {
     section("", LIB);
     section("Backends: PalimpsestBackendTable.", BACKEND);
     section("Strategies: PalimpsestCorruptionTable.", CORRUPTION);
+    section("Communication: PalimpsestCollectiveTable.", COLLECTIVE);
     section("Operations: PALIMPSEST_OP_*.", OP);
     out.push_str(" *\n * Needs C11 or C++17. Made by cbindgen from plugins/abi: change it there.\n */");
     out

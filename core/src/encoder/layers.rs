@@ -1,0 +1,17 @@
+//! Which layer a parameter belongs to.
+
+/// The layer of a parameter by its name, as BEiT and MAE count (`get_num_layer_for_vit`): the embedding
+/// and its tokens are 0, block i is i + 1, and all above them (final norm, shared position bias, head) is
+/// `depth + 1`.
+pub fn layer_of(name: &str, depth: usize) -> usize {
+    match block_of(name) {
+        Some(block) => block + 1,
+        None if ["patch_embed.", "cls_token", "pos_embed"].iter().any(|of| name.starts_with(of)) => 0,
+        None => depth + 1,
+    }
+}
+
+/// The encoder's block that alone uses a parameter; none for those of other parts.
+pub fn block_of(name: &str) -> Option<usize> {
+    name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next()?.parse().ok())
+}

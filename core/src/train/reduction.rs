@@ -1,0 +1,210 @@
+//! A step's gradients and figures, summed over the ranks.
+//!
+//! Gradients go to the host, a bucket at a time, are summed there, and go back. Two buckets are under way at once, so that
+//! copying and summing overlap; more gain nothing. Where blocks are recomputed in the backward pass, a block's gradients
+//! start on their way while those of the blocks below are still made.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::gradient::added;
+use crate::collective::{BUCKET_BYTES, Bucket, BucketPlan, Collective, Pending, gather, ordered_sum};
+use crate::encoder::block_of;
+use crate::params::ParamSpec;
+use crate::tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};
+use crate::{Error, Result};
+
+/// Buckets under way at once.
+const IN_FLIGHT: usize = 2;
+
+/// How gradients are summed.
+pub(super) struct Reduction {
+    pub(super) collective: Arc<dyn Collective>,
+    plan: BucketPlan,
+    /// The first buckets hold parameters of encoder blocks alone, the last block's first: the lowest block of each.
+    blocks: Vec<usize>,
+    shapes: Vec<Shape>,
+    dtype: DType,
+    /// Whether sums are in the order of the ranks.
+    ordered: bool,
+}
+
+/// The sum of one step under way.
+pub(super) struct StepSum<'a> {
+    reduction: &'a Reduction,
+    device: &'a DeviceHandle,
+    /// The bucket that is started next.
+    next: usize,
+    /// Whether this rank has a gradient of each parameter.
+    present: Vec<bool>,
+    under_way: VecDeque<(usize, UnderWay)>,
+    summed: Vec<Option<Tensor>>,
+    /// Seconds in copying, and in waiting for the engine.
+    pub(super) staging: f64,
+    pub(super) waiting: f64,
+}
+
+enum UnderWay {
+    Pending(Pending),
+    Ready(Bucket),
+}
+
+/// What a step's sum gave.
+pub(super) struct Summed {
+    /// The sum of all ranks' gradients; `None` where no rank has one.
+    pub(super) gradients: Vec<Option<Tensor>>,
+    /// Every rank's figures, by rank.
+    pub(super) figures: Vec<Vec<f64>>,
+    /// Whether any rank was asked to stop.
+    pub(super) stop: bool,
+}
+
+impl Reduction {
+    /// For these parameters, of which some are trained.
+    pub(super) fn new(
+        collective: Arc<dyn Collective>,
+        specs: &[ParamSpec],
+        trained: impl Fn(usize) -> bool,
+        dtype: DType,
+        ordered: bool,
+    ) -> Self {
+        let sizes: Vec<usize> = specs.iter().map(|spec| spec.shape.count() * dtype.size()).collect();
+        let last_first = || (0..specs.len()).rev().filter(|&i| trained(i));
+        let of_blocks = |i: &usize| block_of(&specs[*i].name).is_some();
+        let mut plan = BucketPlan::new(&sizes, last_first().filter(of_blocks), BUCKET_BYTES);
+        let lowest = |bucket: &Vec<usize>| bucket.iter().filter_map(|&i| block_of(&specs[i].name)).min();
+        let blocks = plan.buckets.iter().map(|bucket| lowest(bucket).unwrap_or_default()).collect();
+        plan.buckets
+            .extend(BucketPlan::new(&sizes, last_first().filter(|i| !of_blocks(i)), BUCKET_BYTES).buckets);
+        let shapes = specs.iter().map(|spec| spec.shape.clone()).collect();
+        Self { collective, plan, blocks, shapes, dtype, ordered }
+    }
+
+    /// The plan.
+    pub(super) fn plan(&self) -> &BucketPlan {
+        &self.plan
+    }
+
+    /// A new step's sum.
+    pub(super) fn begin<'a>(&'a self, device: &'a DeviceHandle) -> StepSum<'a> {
+        StepSum {
+            reduction: self,
+            device,
+            next: 0,
+            present: vec![false; self.shapes.len()],
+            under_way: VecDeque::new(),
+            summed: vec![None; self.shapes.len()],
+            staging: 0.0,
+            waiting: 0.0,
+        }
+    }
+}
+
+impl StepSum<'_> {
+    /// Starts the sums of what is final once the gradients of the encoder's blocks from `first` on are; those of
+    /// micro-batches before are added to them.
+    pub(super) fn blocks_done(
+        &mut self,
+        first: usize,
+        gradients: &mut [Option<Tensor>],
+        before: &mut [Option<Tensor>],
+    ) -> Result<()> {
+        while let Some(lowest) = self.reduction.blocks.get(self.next)
+            && *lowest >= first
+        {
+            for &index in self.reduction.plan.buckets.get(self.next).into_iter().flatten() {
+                let before = before.get_mut(index).and_then(Option::take);
+                gradients[index] = added(before, gradients[index].take())?;
+            }
+            self.start(gradients)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the rest, waits for all, and gathers every rank's figures.
+    pub(super) fn finish(
+        mut self,
+        mut gradients: Vec<Option<Tensor>>,
+        figures: &[f64],
+        stop: bool,
+    ) -> Result<(Summed, [f64; 2])> {
+        while self.next < self.reduction.plan.buckets.len() {
+            self.start(&mut gradients)?;
+        }
+        while !self.under_way.is_empty() {
+            self.take_oldest()?;
+        }
+        if gradients.iter().any(Option::is_some) {
+            return Err(Error::failure(
+                "a block's gradient changed after it was sent to the other processes",
+            ));
+        }
+        let started = Instant::now();
+        let mut own = vec![f64::from(u8::from(stop))];
+        own.extend(self.present.iter().map(|&present| f64::from(u8::from(present))));
+        own.extend(figures);
+        let all = gather(&*self.reduction.collective, &own)?;
+        let stop = all.iter().any(|of_rank| of_rank[0] > 0.0);
+        for (index, gradient) in self.summed.iter_mut().enumerate() {
+            // A parameter that no rank has a gradient of is left alone, as in one process.
+            if all.iter().all(|of_rank| of_rank[1 + index] == 0.0) {
+                *gradient = None;
+            }
+        }
+        let behind = 1 + self.present.len();
+        let figures = all.into_iter().map(|mut of_rank| of_rank.split_off(behind)).collect();
+        self.waiting += started.elapsed().as_secs_f64();
+        Ok((Summed { gradients: self.summed, figures, stop }, [self.staging, self.waiting]))
+    }
+
+    fn start(&mut self, gradients: &mut [Option<Tensor>]) -> Result<()> {
+        if self.under_way.len() == IN_FLIGHT {
+            self.take_oldest()?;
+        }
+        let Reduction { collective, plan, shapes, dtype, ordered, .. } = self.reduction;
+        let started = Instant::now();
+        let members = &plan.buckets[self.next];
+        let count = members.iter().map(|&index| shapes[index].count()).sum();
+        let mut bucket = Bucket::empty(*dtype, count)?;
+        for &index in members {
+            match gradients[index].take() {
+                Some(gradient) => {
+                    self.present[index] = true;
+                    bucket.push(&gradient.download()?)?;
+                }
+                None => bucket.resize(bucket.len() + shapes[index].count()),
+            }
+        }
+        self.staging += started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let under_way = match ordered {
+            true => UnderWay::Ready(ordered_sum(&**collective, bucket)?),
+            false => UnderWay::Pending(collective.all_reduce(bucket)?),
+        };
+        self.waiting += started.elapsed().as_secs_f64();
+        self.under_way.push_back((self.next, under_way));
+        self.next += 1;
+        Ok(())
+    }
+
+    fn take_oldest(&mut self) -> Result<()> {
+        let Some((number, under_way)) = self.under_way.pop_front() else { return Ok(()) };
+        let started = Instant::now();
+        let bucket = match under_way {
+            UnderWay::Pending(pending) => pending.wait()?,
+            UnderWay::Ready(bucket) => bucket,
+        };
+        self.waiting += started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let mut at = 0;
+        for &index in &self.reduction.plan.buckets[number] {
+            let shape = &self.reduction.shapes[index];
+            let values: HostTensor = bucket.tensor(at..at + shape.count(), shape.clone())?;
+            self.summed[index] = Some(self.device.upload(values)?);
+            at += shape.count();
+        }
+        self.staging += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Several ranks train what one process trains. Here they are threads, and the engine is core's own; `xtask/tests/ranks`
+//! does the same with processes and real engines.
+
+use palimpsest_core::DeviceHandle;
+use palimpsest_core::data::Batch;
+use palimpsest_core::train::{Checkpoint, StepReport, Trainer};
+use palimpsest_tests::batches;
+use palimpsest_tests::bits::bits;
+use palimpsest_tests::candidates::candidates;
+use palimpsest_tests::micro::{self, SHAPE};
+use palimpsest_tests::ranks::on_ranks;
+
+const RECIPE: [&str; 7] = [
+    "train.ema=0.9",
+    "train.steps=6",
+    "train.batch=8",
+    "optimizer.clip=0.5",
+    "optimizer.lr=2e-3",
+    "optimizer.lr_batch=0",
+    "encoder.drop_path=0.2",
+];
+
+type Run = (Vec<StepReport>, Checkpoint);
+
+fn trainer(preset: &str, overrides: &[&str], device: DeviceHandle) -> Trainer {
+    let overrides: Vec<&str> = RECIPE.iter().chain(overrides).copied().collect();
+    Trainer::new(micro::preset(preset, &overrides), device, 5).unwrap()
+}
+
+/// One process, with the batch in `parts`.
+fn alone(preset: &str, overrides: &[&str], parts: usize, batches: &[Batch], device: DeviceHandle) -> Run {
+    let accumulate = format!("train.accumulate={parts}");
+    let overrides: Vec<&str> = overrides.iter().copied().chain([accumulate.as_str()]).collect();
+    let mut trainer = trainer(preset, &overrides, device);
+    let reports = batches.iter().map(|batch| trainer.train_step(batch, true).unwrap()).collect();
+    (reports, trainer.checkpoint().unwrap())
+}
+
+/// Ranks, each with its part of the batch. After every step all have the same weights.
+fn together(
+    preset: &str,
+    overrides: &[&str],
+    size: usize,
+    batches: &[Batch],
+    device: &DeviceHandle,
+) -> Vec<Run> {
+    let runs = on_ranks(size, |engine| {
+        let part = engine.world().share().of(8);
+        let mut trainer = trainer(preset, overrides, device.clone()).with_collective(engine.clone()).unwrap();
+        trainer.identity().unwrap().compare(&*engine).unwrap();
+        let step = |batch: &Batch| {
+            let report = trainer.train_step(&batch.slice(part.start, part.end), true).unwrap();
+            (report, trainer.parameters_fingerprint().unwrap())
+        };
+        let (reports, prints): (Vec<_>, Vec<_>) = batches.iter().map(step).unzip();
+        ((reports, trainer.checkpoint().unwrap()), prints)
+    });
+    let first = &runs[0].1;
+    assert!(runs.iter().all(|(_, prints)| prints == first), "{preset}: the ranks' weights differ");
+    runs.into_iter().map(|(run, _)| run).collect()
+}
+
+fn scalars(run: &Run) -> Vec<Vec<u64>> {
+    let of = |report: &StepReport| {
+        let figures = report.figures().map(|(_, value)| value.to_bits());
+        figures.chain([report.grad_norm.to_bits(), report.images as u64]).collect()
+    };
+    run.0.iter().map(of).collect()
+}
+
+/// In the order of the ranks, a sum over N ranks is that over N parts of one process's batch.
+#[test]
+fn ranks_are_one_process_with_as_many_parts_bit_by_bit() {
+    let batches = batches::series(6, 8, SHAPE, 31);
+    let mut kinds: Vec<(&str, DeviceHandle)> = candidates();
+    kinds.push(("burn in process", micro::device()));
+    for (name, device) in kinds {
+        for (preset, size, more) in [
+            ("paper", 2, &[][..]),
+            ("paper", 4, &["train.deterministic=true"]),
+            ("mae", 4, &["train.deterministic=true", "train.checkpoint_blocks=1"]),
+        ] {
+            let due = alone(preset, more, size, &batches, device.clone());
+            for (rank, run) in together(preset, more, size, &batches, &device).iter().enumerate() {
+                let place = format!("{name}, {preset}, rank {rank} of {size}");
+                assert_eq!(scalars(&due), scalars(run), "{place}");
+                assert!(bits(&due.1) == bits(&run.1), "{place}: other bits");
+            }
+        }
+    }
+}
+
+/// In the engine's order sums differ in their last bits, so that weights part by rounding alone: a rate of 2e-3 times a
+/// relative error of some 1e-7 a step, magnified where AdamW divides by small moments.
+#[test]
+fn in_the_engines_order_they_are_so_within_rounding() {
+    let batches = batches::series(6, 8, SHAPE, 32);
+    let due = alone("paper", &[], 4, &batches, micro::device());
+    for run in together("paper", &[], 4, &batches, &micro::device()) {
+        for (due, found) in due.0.iter().zip(&run.0) {
+            assert!((due.loss() - found.loss()).abs() <= 1e-6 * due.loss().abs(), "step {}", due.step);
+        }
+    }
+}
+
+/// Each rank may split its part again. The sum is (g0 + g1) + (g2 + g3) then, so that rounding differs.
+#[test]
+fn parts_of_parts_are_added_once() {
+    let batches = batches::series(6, 8, SHAPE, 33);
+    for more in [&["train.accumulate=2"][..], &["train.accumulate=2", "train.checkpoint_blocks=1"]] {
+        let due = alone("paper", &[], 4, &batches, micro::device());
+        for run in together("paper", more, 2, &batches, &micro::device()) {
+            for (due, found) in due.0.iter().zip(&run.0) {
+                assert!((due.loss() - found.loss()).abs() <= 1e-6 * due.loss().abs(), "step {}", due.step);
+                assert_eq!(found.images, 8);
+            }
+        }
+    }
+}
+
+/// What is not finite in one process is not done in any.
+#[test]
+fn a_bad_image_of_one_rank_stops_all() {
+    let mut batches = batches::series(4, 8, SHAPE, 34);
+    let good = together("paper", &[], 4, &batches[..3], &micro::device());
+    *batches[3].pixels.last_mut().unwrap() = f32::NAN;
+    let bad = together("paper", &[], 4, &batches, &micro::device());
+    for ((_, before), (reports, after)) in good.iter().zip(&bad) {
+        assert!(!reports[3].is_finite());
+        assert_eq!(before.state.step, after.state.step);
+        assert!(bits(before) == bits(after));
+    }
+}
+
+/// Whoever is asked to stop, all stop after the same step.
+#[test]
+fn one_rank_that_is_asked_to_stop_stops_all() {
+    let batches = batches::series(2, 8, SHAPE, 35);
+    let told = on_ranks(3, |engine| {
+        let mut trainer =
+            trainer("paper", &["train.batch=6"], micro::device()).with_collective(engine.clone()).unwrap();
+        let part = engine.world().share().of(6);
+        let step = |trainer: &mut Trainer, batch: &Batch| {
+            trainer.train_step(&batch.slice(part.start, part.end), false).unwrap().stop
+        };
+        let first = step(&mut trainer, &batches[0]);
+        trainer.stop = engine.world().rank == 1;
+        [first, step(&mut trainer, &batches[1])]
+    });
+    assert_eq!(told, [[false, true]; 3]);
+}
+
+#[test]
+fn a_batch_that_cannot_be_split_is_refused() {
+    let errors = on_ranks(3, |engine| {
+        let made = trainer("paper", &[], micro::device()).with_collective(engine);
+        made.err().map(|e| e.to_string()).unwrap_or_default()
+    });
+    assert_eq!(
+        errors[0],
+        "`train.batch`: a batch of 8 can't be split evenly among 3 processes; choose a multiple of 3; it is the batch of \
+         all processes together"
+    );
+}
