@@ -96,6 +96,29 @@ impl Batch {
         self.shape[0] == 0
     }
 
+    /// As bytes, for another process of this program.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let integers = self.shape.iter().map(|&side| side as i64).chain([self.first_sample as i64]);
+        let integers = integers.chain(self.indices.iter().map(|&index| index as i64));
+        let mut bytes: Vec<u8> =
+            integers.chain(self.labels.iter().copied()).flat_map(i64::to_le_bytes).collect();
+        bytes.extend(self.pixels.iter().flat_map(|value| value.to_le_bytes()));
+        bytes
+    }
+
+    /// What [`Batch::to_bytes`] made.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| bytes.get(8 * at..8 * at + 8)?.try_into().ok().map(i64::from_le_bytes);
+        let side = |at: usize| usize::try_from(word(at)?).ok();
+        let shape = [side(0)?, side(1)?, side(2)?, side(3)?];
+        let images = shape[0];
+        let indices = (0..images).map(|i| side(5 + i)).collect::<Option<_>>()?;
+        let labels = (0..images).map(|i| word(5 + images + i)).collect::<Option<_>>()?;
+        let pixels = bytes.get(8 * (5 + 2 * images)..)?.as_chunks::<4>();
+        let pixels = pixels.0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+        Some(Self { pixels, shape, labels, indices, first_sample: word(4)? as u64 })
+    }
+
     /// Images `start..end` as a batch of their own (for gradient accumulation).
     #[must_use]
     pub fn slice(&self, start: usize, end: usize) -> Self {

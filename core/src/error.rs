@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Failure,
     /// The user asked to stop; the run left a checkpoint. Exit status 130.
     Interrupted,
+    /// Another process of the run failed, or is gone. Exit status 3.
+    Lost,
 }
 
 /// An error as the user reads it: `location: message; help`.
@@ -21,6 +23,7 @@ pub struct Error {
     message: String,
     help: Option<String>,
     key: Option<&'static str>,
+    of_all: bool,
 }
 
 const DISK_FULL: &str = "the disk is full";
@@ -44,8 +47,24 @@ impl Error {
         Self::new(ErrorKind::Interrupted, message)
     }
 
+    /// Another process of the run failed, or is gone.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Lost, message)
+    }
+
+    /// Every process of the run has this error, and ends with it: it's told once, and nobody is lost.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        Self { of_all: true, ..self }
+    }
+
+    /// Whether every process of the run has it.
+    pub fn is_of_all(&self) -> bool {
+        self.of_all
+    }
+
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, location: None, message: message.into(), help: None, key: None }
+        Self { kind, location: None, message: message.into(), help: None, key: None, of_all: false }
     }
 
     /// Names the file, line or key. The outermost caller that knows a location adds it in front.
@@ -108,12 +127,14 @@ impl Error {
         self.help.as_deref()
     }
 
-    /// The driver's exit status: 2 for a user's mistake, 1 for a failure, 130 for an interrupt.
+    /// The driver's exit status: 2 for a user's mistake, 1 for a failure, 130 for an interrupt, 3 where another process of
+    /// the run is lost.
     pub fn exit_status(&self) -> u8 {
         match self.kind {
             ErrorKind::User => 2,
             ErrorKind::Failure => 1,
             ErrorKind::Interrupted => 130,
+            ErrorKind::Lost => 3,
         }
     }
 

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub(crate) use analyse::Analyse;
-pub(crate) use args::{DeviceArgs, JsonArg, RecipeArgs, is_override};
+pub(crate) use args::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs, is_override};
 pub(crate) use backend::{BackendCommand, ShowBackend, ValidateBackend, ValidateMode};
 pub(crate) use data::{DataCommand, Fetch, ShowData};
 pub(crate) use eval::Eval;

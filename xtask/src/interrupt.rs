@@ -1,5 +1,6 @@
 //! Signals by which a user or a batch system asks the program to stop.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,26 +18,44 @@ const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 /// One request may come as several signals: `timeout` sends its own to the process and to its group.
 const ONE_REQUEST: Duration = Duration::from_millis(300);
 
-/// Becomes true once the program was asked to stop; asked again, it ends at once. To be called once.
+/// Whether further requests are nothing new: a launcher passes on what the terminal has sent already, and sends the rest
+/// of its processes a signal as soon as one has ended.
+static PATIENT: AtomicBool = AtomicBool::new(false);
+
+/// One of several processes is asked to stop by its launcher too, and must come to an end that all agree on.
+pub(crate) fn be_patient() {
+    PATIENT.store(true, Ordering::Relaxed);
+}
+
+/// Becomes true once the program was asked to stop; asked again, it ends at once.
 pub(crate) fn flag() -> Result<&'static AtomicBool> {
+    static WATCHED: OnceLock<Result<()>> = OnceLock::new();
+    WATCHED.get_or_init(watch).clone().map(|()| &INTERRUPTED)
+}
+
+fn watch() -> Result<()> {
     let fail = |e: std::io::Error| Error::failure(format!("can't catch signals: {e}"));
     // As `nohup` starts a program: what is ignored at its start stays so.
     let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let heeded = SIGNALS.into_iter().filter(|signal| (ignored >> (signal - 1)) & 1 == 0);
     let mut signals = Signals::new(heeded).map_err(fail)?;
-    let watch = move || {
+    let heed = move || {
         let mut first = None;
         for signal in signals.forever() {
             let asked = *first.get_or_insert_with(Instant::now);
+            let patient = PATIENT.load(Ordering::Relaxed);
             if !INTERRUPTED.swap(true, Ordering::Relaxed) {
-                output::note("stopping; a second signal ends the program at once");
-            } else if asked.elapsed() > ONE_REQUEST {
+                output::note(match patient {
+                    true => "stopping, once all processes have come to the end of a step",
+                    false => "stopping; a second signal ends the program at once",
+                });
+            } else if !patient && asked.elapsed() > ONE_REQUEST {
                 let _ = emulate_default_handler(signal);
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(fail)?;
-    Ok(&INTERRUPTED)
+    std::thread::Builder::new().name("signals".to_owned()).spawn(heed).map_err(fail)?;
+    Ok(())
 }
 
 /// The signals that a process ignores, a bit each, as Linux tells; none where nothing is told.

@@ -5,6 +5,7 @@
 
 mod backends;
 mod cli;
+mod collectives;
 mod commands;
 mod comparison;
 mod corruption_check;
@@ -20,6 +21,7 @@ mod observer;
 mod output;
 mod plugins;
 mod progress;
+mod ranks;
 mod recipes;
 mod report;
 mod room;

@@ -29,9 +29,89 @@ pub(crate) struct Measured<'a> {
     pub(crate) labelled: frozen::Labelled,
 }
 
-pub(crate) struct Watcher {
+/// The scores of a run's heads, beside those of random weights.
+struct Scores {
     /// What heads are fitted and scored on; none without heads.
     labelled: Option<Box<dyn LabelledSplits<Class>>>,
+    heads: Vec<(String, Section)>,
+    random: Option<Params>,
+    baseline: Option<Value>,
+    interrupted: &'static AtomicBool,
+}
+
+impl Scores {
+    fn new(labelled: frozen::Labelled, trainer: &Trainer, interrupted: &'static AtomicBool) -> Result<Self> {
+        let eval = &trainer.recipe.eval;
+        let heads = eval
+            .heads
+            .iter()
+            .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
+            .collect::<Result<_>>()?;
+        let random = eval
+            .baseline
+            .then(|| frozen::random_params(trainer, &trainer.device, trainer.recipe.run.seed))
+            .transpose()?;
+        Ok(Self { labelled: labelled.splits, heads, random, baseline: None, interrupted })
+    }
+
+    /// {pretrained: {head: {figure: value}}, random: …}, and warnings.
+    fn evaluate(&mut self, trainer: &Trainer) -> Result<(Value, Vec<String>)> {
+        let Some(labelled) = self.labelled.as_deref() else { return Ok((Value::Null, vec![])) };
+        let evaluate = |params: &Params, warn: &mut dyn FnMut(&str)| {
+            frozen::evaluate(trainer, params, labelled, &self.heads, self.interrupted, warn)
+        };
+        let mut warnings = vec![];
+        let pretrained = evaluate(&trainer.evaluated_params(), &mut |text| warnings.push(text.to_owned()))?;
+        let mut results = json!({ "pretrained": pretrained });
+        if let Some(random) = &self.random {
+            if self.baseline.is_none() {
+                // The same files are broken.
+                self.baseline = Some(evaluate(random, &mut |_| ())?);
+            }
+            results["random"] = self.baseline.clone().unwrap_or_default();
+        }
+        Ok((output::rounded(results), warnings))
+    }
+}
+
+/// What watches a run from another process than the one that writes: it does its part of the evaluations.
+pub(crate) struct Follower {
+    scores: Scores,
+}
+
+impl Follower {
+    pub(crate) fn new(
+        measured: Measured<'_>,
+        trainer: &Trainer,
+        interrupted: &'static AtomicBool,
+    ) -> Result<Self> {
+        Ok(Self { scores: Scores::new(measured.labelled, trainer, interrupted)? })
+    }
+}
+
+impl Observer for Follower {
+    fn step(&mut self, _: &Trainer, _: &StepReport) -> Result<()> {
+        Ok(())
+    }
+
+    fn samples(&mut self, _: &Trainer, _: &RunFolder) -> Result<()> {
+        Ok(())
+    }
+
+    fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
+        Ok(self.scores.evaluate(trainer)?.0)
+    }
+
+    fn checkpoint(&mut self, _: &Path) {}
+
+    /// A broken image of this process's part.
+    fn warn(&mut self, message: &str) {
+        output::of_own(&format!("warning: {message}"));
+    }
+}
+
+pub(crate) struct Watcher {
+    scores: Scores,
     /// Warnings that every evaluation would repeat.
     told: BTreeSet<String>,
     folder: RunFolder,
@@ -39,11 +119,7 @@ pub(crate) struct Watcher {
     events: EventWriter,
     painter: Painter,
     samples: Batch,
-    heads: Vec<(String, Section)>,
-    random: Option<Params>,
-    baseline: Option<Value>,
     log_every: u64,
-    interrupted: &'static AtomicBool,
 }
 
 impl Watcher {
@@ -54,31 +130,18 @@ impl Watcher {
         interrupted: &'static AtomicBool,
     ) -> Result<Self> {
         let [mean, std] = data.normalisation();
-        let eval = &trainer.recipe.eval;
-        let heads = eval
-            .heads
-            .iter()
-            .map(|name| Ok((name.clone(), trainer.recipe.head.section(name)?)))
-            .collect::<Result<_>>()?;
         // The images show the same images and masks throughout, whatever step they are of.
         let mut samples = data.first_test_images(SAMPLES)?;
         samples.first_sample = 1 << 40;
         Ok(Self {
-            labelled: labelled.splits,
+            scores: Scores::new(labelled, trainer, interrupted)?,
             told: BTreeSet::new(),
             folder: folder.clone(),
             progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
             events: open_events(trainer, folder)?,
             painter: Painter { mean, std },
             samples,
-            heads,
-            random: eval
-                .baseline
-                .then(|| frozen::random_params(trainer, &trainer.device, trainer.recipe.run.seed))
-                .transpose()?,
-            baseline: None,
             log_every: trainer.recipe.train.log_every as u64,
-            interrupted,
         })
     }
 
@@ -149,28 +212,17 @@ impl Observer for Watcher {
     }
 
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value> {
-        let Some(labelled) = self.labelled.as_deref() else { return Ok(Value::Null) };
-        self.progress.message("evaluating on frozen features");
-        let interrupted = self.interrupted;
-        let evaluate = |params: &Params, warn: &mut dyn FnMut(&str)| {
-            frozen::evaluate(trainer, params, labelled, &self.heads, interrupted, warn)
-        };
-        let mut warnings = vec![];
-        let pretrained = evaluate(&trainer.evaluated_params(), &mut |text| warnings.push(text.to_owned()))?;
-        let mut results = json!({ "pretrained": pretrained });
-        if let Some(random) = &self.random {
-            if self.baseline.is_none() {
-                // The same files are broken.
-                self.baseline = Some(evaluate(random, &mut |_| ())?);
-            }
-            results["random"] = self.baseline.clone().unwrap_or_default();
+        if self.scores.labelled.is_none() {
+            return Ok(Value::Null);
         }
+        self.progress.message("evaluating on frozen features");
+        let (results, warnings) = self.scores.evaluate(trainer)?;
         for text in warnings {
             if self.told.insert(text.clone()) {
                 self.warn(&text);
             }
         }
-        for (name, _) in &self.heads {
+        for (name, _) in &self.scores.heads {
             if let Some(accuracy) = results["pretrained"][name]["accuracy"].as_f64() {
                 self.events.scalar(&format!("eval/{name}"), accuracy as f32, trainer.step_count())?;
                 let line = format!("epoch {:.0}: {name} {:.2} %", trainer.epoch(), 100.0 * accuracy);
@@ -178,7 +230,7 @@ impl Observer for Watcher {
                 self.progress.message(&line);
             }
         }
-        Ok(output::rounded(results))
+        Ok(results)
     }
 
     fn checkpoint(&mut self, path: &Path) {

@@ -11,9 +11,23 @@ use serde_json::{Value, json};
 /// Why standard output takes no more.
 static FAILED: OnceLock<std::io::Error> = OnceLock::new();
 
+/// Which of several processes this is; none for one alone.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// This is one of several processes: rank 0 alone prints, and the others' errors carry their number.
+pub(crate) fn of_rank(rank: usize) {
+    let _ = RANK.set(rank);
+}
+
+/// Whether this process prints.
+fn prints() -> bool {
+    RANK.get().is_none_or(|&rank| rank == 0)
+}
+
 /// A line of a result.
 pub(crate) fn line(text: &str) {
-    if FAILED.get().is_none()
+    if prints()
+        && FAILED.get().is_none()
         && let Err(e) = writeln!(std::io::stdout().lock(), "{text}")
     {
         let _ = FAILED.set(e);
@@ -54,7 +68,18 @@ pub(crate) fn finish() -> Result<()> {
 
 /// A line for the user that is no result. A closed standard error is no reason to stop.
 pub(crate) fn note(text: &str) {
+    if !prints() {
+        return;
+    }
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A line for the user that each process may have; it carries its number.
+pub(crate) fn of_own(text: &str) {
+    match RANK.get() {
+        Some(rank) => drop(writeln!(std::io::stderr().lock(), "rank {rank}: {text}")),
+        None => note(text),
+    }
 }
 
 /// A line of a result; for the user alone where the result is JSON.
@@ -69,7 +94,13 @@ pub(crate) fn renamed(old: &str, new: &str) {
 
 /// An error, as one sentence.
 pub(crate) fn error(error: &Error) {
-    note(&format!("error: {error}"));
+    match RANK.get() {
+        // What all of them end with is told once.
+        Some(rank) if !error.is_of_all() => {
+            let _ = writeln!(std::io::stderr().lock(), "error: rank {rank}: {error}");
+        }
+        _ => note(&format!("error: {error}")),
+    }
 }
 
 /// A table with aligned columns. In a terminal cells that are too long for its width are cut; elsewhere they are whole.

@@ -184,6 +184,7 @@ mod tests {
             corrupted: None,
             grad_norm: 1.0,
             stop: false,
+            culprit: 0,
             images: 64,
             phases: StepTimes { data: 0.1, forward: 0.2, backward: 0.2, ..StepTimes::default() },
         }

@@ -67,7 +67,8 @@ impl Identity {
             if !others.is_empty() {
                 let ranks = if others.len() == 1 { "rank" } else { "ranks" };
                 return Err(Error::user(format!("{ranks} {} and rank 0 differ in {what}", listed(&others)))
-                    .help("start every rank with the same program, recipe and data"));
+                    .help("start every rank with the same program, recipe and data")
+                    .of_all());
             }
         }
         Ok(())

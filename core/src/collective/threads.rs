@@ -79,7 +79,7 @@ impl Hall {
         let mut state = self.lock();
         loop {
             if let Some((rank, words)) = state.words.first() {
-                return Err(Error::failure(format!("rank {rank} left: {words}")));
+                return Err(Error::lost(format!("rank {rank} left: {words}")));
             }
             let meeting = state.brought.get_mut(&number);
             if let Some(meeting) = meeting
@@ -97,7 +97,7 @@ impl Hall {
             }
             let left = self.limit.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return Err(Error::failure(format!("not every rank came within {:?}", self.limit)));
+                return Err(Error::lost(format!("not every rank came within {:?}", self.limit)));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -52,7 +52,7 @@ impl Drop for Report {
 pub(super) unsafe fn write(error: &Error, out: *mut abi::Error, code: Option<Code>) -> u32 {
     let code = code.unwrap_or(match error.kind() {
         ErrorKind::User => Code::User,
-        ErrorKind::Failure | ErrorKind::Interrupted => Code::Failure,
+        ErrorKind::Failure | ErrorKind::Interrupted | ErrorKind::Lost => Code::Failure,
     });
     // SAFETY: the caller's promise.
     if let Some(out) = unsafe { out.as_mut() } {

@@ -13,9 +13,9 @@ use palimpsest_abi::{Code, Head, Kind, Opaque, Str};
 
 use super::failure::Report;
 use super::{Library, failure, wire};
-use crate::Result;
 use crate::backend::BackendInfo;
 use crate::collective::{Bucket, Collective, Launcher, Opening, Pending, Transfer, World};
+use crate::{Error, Result};
 
 /// A library that carries numbers between processes, and what it says of itself.
 #[derive(Debug, Clone)]
@@ -85,6 +85,11 @@ fn lent(text: &str) -> Str {
 
 fn checked(code: u32, error: &palimpsest_abi::Error, who: &str) -> Result<()> {
     if code == Code::Ok as u32 { Ok(()) } else { Err(failure::read(code, error, who)) }
+}
+
+/// The failure of an operation between processes that had met: another one is lost to this one.
+fn operated(code: u32, error: &palimpsest_abi::Error, who: &str) -> Result<()> {
+    checked(code, error, who).map_err(|e| Error::lost(e.message()))
 }
 
 impl CollectiveLibrary {
@@ -192,7 +197,7 @@ impl Transfer for Work {
         // SAFETY: the work is waited for once; the context lives until the call returns.
         let code =
             unsafe { (opened.table.wait)(opened.instance, work, ask, context.cast(), &raw mut *error) };
-        match checked(code, &error, &opened.who) {
+        match operated(code, &error, &opened.who) {
             Ok(()) => Ok(to.unwrap_or(bucket)),
             Err(error) => {
                 // The library may go on with the memory.
@@ -219,7 +224,7 @@ impl LoadedCollective {
         let Opened { table, instance, who, .. } = &*self.opened;
         // SAFETY: the numbers' memory stays where it is while their vectors are moved, and is kept until `wait` returns.
         let code = unsafe { (table.start)(*instance, &raw const transfer, &raw mut work, &raw mut *error) };
-        checked(code, &error, who)?;
+        operated(code, &error, who)?;
         Ok(Pending::new(Work { opened: self.opened.clone(), work, bucket, to }))
     }
 }
@@ -250,7 +255,7 @@ impl Collective for LoadedCollective {
         let mut error = Report::new();
         let Opened { table, instance, who, .. } = &*self.opened;
         // SAFETY: a writable error.
-        checked(unsafe { (table.barrier)(*instance, &raw mut *error) }, &error, who)
+        operated(unsafe { (table.barrier)(*instance, &raw mut *error) }, &error, who)
     }
 
     fn share(&self, key: &str, value: Option<&[u8]>) -> Result<Vec<u8>> {
@@ -272,7 +277,7 @@ impl Collective for LoadedCollective {
                 &raw mut *error,
             )
         };
-        checked(code, &error, who)?;
+        operated(code, &error, who)?;
         out.truncate(len);
         Ok(out)
     }

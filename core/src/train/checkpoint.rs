@@ -154,13 +154,25 @@ impl Checkpoint {
         for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
             let path = entry.map_err(|e| Error::io(folder, &e))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.starts_with("step-") && name.ends_with(".safetensors") && path.is_file() {
+            if Self::step_of(&path).is_some() && name.ends_with(".safetensors") && path.is_file() {
                 paths.push(path);
             }
         }
-        // The numbers are zero-padded, so names sort as steps do.
-        paths.sort();
+        // Of one step, what a survivor rescued comes before what was written in order.
+        paths.sort_by_key(|path| (Self::step_of(path), path.file_name().map(ToOwned::to_owned)));
         Ok(paths)
+    }
+
+    /// The step of a checkpoint's file, by its name.
+    pub fn step_of(path: &Path) -> Option<u64> {
+        let name = path.file_name()?.to_str()?;
+        let number = name.strip_prefix("step-").or_else(|| name.strip_prefix("rescue-"))?;
+        number.split('.').next()?.parse().ok()
+    }
+
+    /// The file name of what a survivor rescued.
+    pub fn rescue_name(step: u64) -> String {
+        format!("rescue-{step:09}.safetensors")
     }
 
     /// The file name of a step.

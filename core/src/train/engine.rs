@@ -111,6 +111,8 @@ pub(super) struct Outcome {
     micro_batches: usize,
     /// Whether any process was asked to stop.
     stop: bool,
+    /// Figures of each process.
+    of_rank: usize,
     pub(super) phases: StepTimes,
 }
 
@@ -285,7 +287,7 @@ impl Engine {
     fn report(
         &self,
         input: &StepInput<'_>,
-        Outcome { names, mut phases, micro_batches, stop, .. }: Outcome,
+        Outcome { names, mut phases, micro_batches, stop, of_rank, .. }: Outcome,
         values: &[f64],
         started: Instant,
     ) -> Result<StepReport> {
@@ -293,6 +295,8 @@ impl Engine {
         else {
             return Err(Error::failure("a step's report has another length"));
         };
+        let odd = names.iter().zip(values).position(|(name, value)| name == "loss" && !value.is_finite());
+        let culprit = odd.map_or(0, |figure| figure / of_rank.max(1));
         let mut scalars: Vec<(String, f64)> = vec![];
         for (name, value) in names.into_iter().zip(values) {
             let share = value / micro_batches as f64;
@@ -311,6 +315,7 @@ impl Engine {
             grad_norm,
             images: input.images * self.rules.ranks(),
             stop,
+            culprit,
             phases,
         })
     }
@@ -340,7 +345,7 @@ impl Rules {
         let flat: Vec<Tensor> = scalars.iter().map(|(_, value)| value.reshape([1])).collect::<Result<_>>()?;
         let mut values = Tensor::concat(&flat.iter().collect::<Vec<_>>(), 0)?.cast(self.wide)?;
         let mut names: Vec<String> = scalars.into_iter().map(|(name, _)| name).collect();
-        let mut stop = input.stop;
+        let (mut stop, of_rank) = (input.stop, names.len());
         if let Some(sum) = sum {
             // Every process has every loss then, so that all agree whether a step is finite.
             let (summed, [staging, waiting]) = sum.finish(gradients, &values.download()?.into_f64(), stop)?;
@@ -362,7 +367,7 @@ impl Rules {
         self.update(state, gradients, &rates, &finite)?;
 
         let report = Tensor::concat(&[&norm, &values], 0)?;
-        Ok(Outcome { report, names, micro_batches, stop, phases })
+        Ok(Outcome { report, names, micro_batches, stop, of_rank, phases })
     }
 
     /// The number of processes.

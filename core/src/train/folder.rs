@@ -21,6 +21,8 @@ pub struct RunFolder {
     root: PathBuf,
     /// Held by the one process that trains the run; the system gives it back when the process ends, however it does.
     lock: Option<Arc<File>>,
+    /// Whether this process writes: of several that train a run, rank 0 alone does.
+    writes: bool,
 }
 
 /// The newest checkpoint that is whole, and newer ones that are not.
@@ -49,7 +51,7 @@ impl RunFolder {
         };
         free()?;
         fs::create_dir_all(root).map_err(|e| Error::io(root, &e))?;
-        let folder = Self { root: root.to_owned(), lock: None }.locked()?;
+        let folder = Self { root: root.to_owned(), lock: None, writes: true }.locked()?;
         // Another process may have been here between the first look and the lock.
         free()?;
         for sub in ["checkpoints", "samples", "tb"] {
@@ -60,6 +62,16 @@ impl RunFolder {
         // Last: with it, the folder holds a run.
         folder.write_recipe(recipe)?;
         Ok(folder)
+    }
+
+    /// The folder of a run that another process writes: what is written here goes nowhere.
+    pub fn followed(root: &Path) -> Self {
+        Self { root: root.to_owned(), lock: None, writes: false }
+    }
+
+    /// Whether this process writes.
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// Keeps other processes from training the run, until the last clone of this is dropped.
@@ -107,7 +119,7 @@ impl RunFolder {
     /// No run there.
     pub fn open(root: &Path) -> Result<Self> {
         if root.join("config.toml").is_file() {
-            return Ok(Self { root: root.to_owned(), lock: None });
+            return Ok(Self { root: root.to_owned(), lock: None, writes: true });
         }
         let beside = Path::new("runs").join(root);
         let help = match beside.join("config.toml").is_file() {
@@ -140,6 +152,9 @@ impl RunFolder {
     /// # Errors
     /// A full disk or a folder that can't be written.
     pub fn write(&self, name: &str, data: &[u8]) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         write_atomically(&self.path(name), data)
     }
 
@@ -160,6 +175,9 @@ impl RunFolder {
     }
 
     fn append(&self, name: &str, line: &str) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         let path = self.path(name);
         check_regular(&path)?;
         let file = File::options().create(true).append(true).open(&path);
@@ -195,7 +213,7 @@ impl RunFolder {
     /// A file that can't be read or rewritten.
     pub fn rewind_metrics(&self, step: u64) -> Result<usize> {
         let path = self.path("metrics.jsonl");
-        if !path.exists() {
+        if !self.writes || !path.exists() {
             return Ok(0);
         }
         let (mut kept, mut damaged) = (vec![], vec![]);
@@ -234,12 +252,34 @@ impl RunFolder {
         }
         let folder = self.path("checkpoints");
         let path = folder.join(Checkpoint::file_name(step));
+        if !self.writes {
+            return Ok(path);
+        }
         checkpoint.write(&path)?;
         let all = Checkpoint::list(&folder)?;
         for old in &all[..all.len().saturating_sub(keep)] {
             fs::remove_file(old).map_err(|e| Error::io(old, &e))?;
         }
         Ok(path)
+    }
+
+    /// Writes what a rank holds after another one is lost, beside the checkpoints: survivors may stand a step apart, and
+    /// none knows what rank 0 has done. Nothing is written where that step, or a later one, is there already.
+    ///
+    /// # Errors
+    /// A full disk, or a folder that this machine doesn't see.
+    pub fn rescue(&self, checkpoint: &Checkpoint) -> Result<Option<PathBuf>> {
+        let folder = self.path("checkpoints");
+        let step = checkpoint.state.step;
+        if Checkpoint::list(&folder)?.iter().any(|path| Checkpoint::step_of(path) >= Some(step)) {
+            return Ok(None);
+        }
+        if let Some(name) = checkpoint.not_finite() {
+            return Err(Error::failure(format!("`{name}` is not finite after step {step}")));
+        }
+        let path = folder.join(Checkpoint::rescue_name(step));
+        checkpoint.write(&path)?;
+        Ok(Some(path))
     }
 
     /// The newest checkpoint that is whole; `None` where there is no checkpoint at all.
@@ -286,6 +326,9 @@ impl RunFolder {
     /// # Errors
     /// A folder that can't be written.
     pub fn tidy(&self, damaged: &[(PathBuf, Error)]) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         for (path, _) in damaged {
             let aside = path.with_extension("safetensors.damaged");
             fs::rename(path, &aside).map_err(|e| Error::io(&aside, &e))?;
@@ -316,6 +359,9 @@ impl RunFolder {
         losses: &[(String, f64)],
     ) -> Result<PathBuf> {
         let folder = self.path(&format!("failure/step-{step:09}"));
+        if !self.writes {
+            return Ok(folder);
+        }
         fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
         let losses: serde_json::Map<String, Value> =
             losses.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();

@@ -52,6 +52,8 @@ pub struct StepReport {
     pub images: usize,
     /// Whether any process was asked to stop.
     pub stop: bool,
+    /// The first rank whose loss is not finite; 0 where all are.
+    pub culprit: usize,
     /// Where the time went.
     pub phases: StepTimes,
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::steps::{self, Steps};
 use super::{Checkpoint, Pace, RunFolder, StepReport, Trainer};
+use crate::collective::{Identity, gather_bytes};
 use crate::data::{Batch, BatchSource};
 use crate::{Error, ErrorKind, Result};
 
@@ -66,7 +67,10 @@ pub fn run(
 ) -> Result<Summary> {
     let start = trainer.step_count();
     source.seek(start)?;
-    if start == 0 {
+    if let Some(engine) = trainer.collective().cloned() {
+        trainer.identity()?.compare(&*engine)?;
+    }
+    if start == 0 && folder.writes() {
         // A run can be resumed from its very start.
         observer.checkpoint(&folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?);
     }
@@ -89,6 +93,10 @@ pub fn run(
     })
 }
 
+/// Steps between two looks at whether all processes still have the same weights. To copy and hash them takes less than a
+/// step of any model.
+const COMPARED_EVERY: u64 = 100;
+
 struct Run<'a> {
     trainer: &'a mut Trainer,
     source: &'a mut dyn BatchSource,
@@ -98,6 +106,20 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Whether this process writes; the others of a run only follow.
+    fn leads(&self) -> bool {
+        self.trainer.collective().is_none_or(|engine| engine.world().leads())
+    }
+
+    /// A line of the log as rank 0 reads it: the others don't see what it writes at the same time.
+    fn known_evaluation(&self, step: u64) -> Result<Option<Value>> {
+        let known = if self.leads() { self.folder.evaluation(step)? } else { None };
+        let Some(engine) = self.trainer.collective() else { return Ok(known) };
+        let own = known.as_ref().map_or_else(Vec::new, |known| known.to_string().into_bytes());
+        let all = gather_bytes(&**engine, &own)?;
+        Ok(serde_json::from_slice(&all[0]).ok())
+    }
+
     /// Whether something is due that is done every so many epochs.
     fn every(&self, epochs: f64) -> bool {
         let interval = (epochs * self.trainer.steps_per_epoch as f64).round().max(1.0) as u64;
@@ -110,6 +132,9 @@ impl Run<'_> {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
+        if !self.leads() {
+            return Ok(());
+        }
         let keep = self.trainer.recipe.train.keep_last;
         self.observer.checkpoint(&self.folder.save(&self.trainer.checkpoint()?, keep)?);
         Ok(())
@@ -119,7 +144,7 @@ impl Run<'_> {
     fn evaluate(&mut self) -> Result<Value> {
         let step = self.trainer.step_count();
         let heads = &self.trainer.recipe.eval.heads;
-        if let Some(known) = self.folder.evaluation(step)?
+        if let Some(known) = self.known_evaluation(step)?
             && heads.iter().all(|head| known["pretrained"][head].is_object())
         {
             return Ok(known);
@@ -145,6 +170,7 @@ impl Run<'_> {
     fn stopped(&self, place: &str) -> Error {
         Error::interrupted(format!("interrupted {place}; a checkpoint was written"))
             .help(format!("continue with: cargo xtask resume {}", self.folder.root().display()))
+            .of_all()
     }
 }
 
@@ -163,6 +189,7 @@ impl Steps for Run<'_> {
         let warnings = self.source.take_warnings();
         warnings.iter().for_each(|warning| self.observer.warn(warning));
         let observe = self.logs(self.trainer.step_count() + 1);
+        self.trainer.stop = self.interrupted.load(Ordering::Relaxed);
         let report = self.trainer.train_step(batch, observe)?;
         self.trainer.take_notices().iter().for_each(|notice| self.observer.warn(notice));
         Ok(report)
@@ -170,7 +197,14 @@ impl Steps for Run<'_> {
 
     fn diverged(&mut self, batch: &Batch, report: &StepReport, pace: &Pace) -> Result<Error> {
         self.trainer.pace = pace.clone();
-        diverged(self.trainer, self.folder, batch, report)
+        let Some(engine) = self.trainer.collective() else {
+            return diverged(self.trainer, self.folder, batch, report);
+        };
+        // Rank 0 saves the part of the batch that isn't finite, whose ever it was.
+        let own = if engine.world().rank == report.culprit { batch.to_bytes() } else { vec![] };
+        let parts = gather_bytes(&**engine, &own)?;
+        let part = parts.get(report.culprit).and_then(|bytes| Batch::from_bytes(bytes));
+        diverged(self.trainer, self.folder, part.as_ref().unwrap_or(batch), report)
     }
 
     fn recycle(&mut self, batch: Batch) {
@@ -183,6 +217,12 @@ impl Steps for Run<'_> {
         let last = step == self.trainer.total_steps;
         let settings = &self.trainer.recipe.train;
         let (samples_every, checkpoint_every) = (settings.samples_every, settings.checkpoint_every);
+        if let Some(engine) = self.trainer.collective()
+            && (last || step.is_multiple_of(COMPARED_EVERY))
+        {
+            let weights = self.trainer.parameters_fingerprint()?;
+            Identity::default().with("the weights", weights).compare(&**engine)?;
+        }
         if last || self.logs(step) {
             self.folder.append_metrics(&metrics_line(self.trainer, report))?;
         }
@@ -190,7 +230,11 @@ impl Steps for Run<'_> {
         if last || self.every(samples_every) {
             self.observer.samples(self.trainer, self.folder)?;
         }
-        let stop = self.interrupted.load(Ordering::Relaxed);
+        // Several processes are asked at different times, and agree on one step.
+        let stop = match self.trainer.collective() {
+            Some(_) => report.stop,
+            None => self.interrupted.load(Ordering::Relaxed),
+        };
         if last || stop || self.every(checkpoint_every) {
             self.checkpoint()?;
         }
@@ -230,7 +274,9 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     let saved = folder.save_failure(report.step, batch, &plan, injection, &losses)?;
     // Not as a checkpoint: weights from which a step is not finite are rarely good ones to go on from, and must push
     // out none.
-    trainer.checkpoint()?.write(&saved.join("weights.safetensors"))?;
+    if folder.writes() {
+        trainer.checkpoint()?.write(&saved.join("weights.safetensors"))?;
+    }
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let run = folder.root().display();
     Ok(Error::failure(format!("step {} is not finite: {}", report.step, list.join(", "))).at(&run).help(format!(
@@ -239,5 +285,6 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
          do it again with: cargo xtask run replay {run}",
         trainer.recipe.optimizer.lr / 2.0,
         saved.display(),
-    )))
+    ))
+    .of_all())
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueHint};
 use palimpsest_core::{Device, Error, Result};
@@ -20,9 +21,64 @@ pub(crate) struct DeviceArgs {
     /// The tensor library: burn, tch, dfdx, or the path of a library
     #[arg(long, default_value = "burn", value_hint = ValueHint::AnyPath)]
     pub(crate) backend: String,
-    /// cpu, cuda:0 or wgpu:0
+    /// cpu, cuda:0 or wgpu:0; of several processes, cuda is the GPU of each one's number on its machine
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: Device,
+    device: Placed,
+}
+
+impl DeviceArgs {
+    /// The device of one process alone.
+    pub(crate) fn device(&self) -> Device {
+        self.device.device
+    }
+
+    /// The device of a process among several of a machine.
+    pub(crate) fn device_of(&self, local_rank: usize) -> Device {
+        match self.device {
+            Placed { device: Device::Cuda(_), numbered: false } => Device::Cuda(local_rank),
+            Placed { device: Device::Wgpu(_), numbered: false } => Device::Wgpu(local_rank),
+            Placed { device, .. } => device,
+        }
+    }
+}
+
+/// A device as it was written.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    device: Device,
+    numbered: bool,
+}
+
+impl FromStr for Placed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(Self { device: text.parse()?, numbered: text.contains(':') })
+    }
+}
+
+/// Several processes that train one model. Started by torchrun, srun or mpirun, a process knows which one it is.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Several processes")]
+pub(crate) struct RanksArgs {
+    /// The engine between them: gloo, mpi, nccl, or the path of a library; by default mpi under mpirun, else gloo
+    #[arg(long, value_name = "ENGINE", value_hint = ValueHint::AnyPath)]
+    pub(crate) collective: Option<String>,
+    /// The number of processes, where no launcher says it
+    #[arg(long, value_name = "N")]
+    pub(crate) ranks: Option<usize>,
+    /// The number of this one, from 0
+    #[arg(long, value_name = "K")]
+    pub(crate) rank: Option<usize>,
+    /// Where they meet: a port of rank 0's machine
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) meet: Option<String>,
+    /// The network interface, as eth0; by default the one that leads to the meeting place
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// How long any process may keep the others waiting, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) time_limit: u64,
 }
 
 /// A recipe's file and overrides of its keys, in any order.

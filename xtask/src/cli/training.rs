@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{DeviceArgs, JsonArg, RecipeArgs};
+use super::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs};
 
 #[derive(Args)]
 pub(crate) struct Pretrain {
@@ -23,6 +23,8 @@ pub(crate) struct Pretrain {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) result: JsonArg,
+    #[command(flatten)]
+    pub(crate) ranks: RanksArgs,
 }
 
 #[derive(Args)]
@@ -37,6 +39,8 @@ pub(crate) struct Resume {
     pub(crate) accept_data: bool,
     #[command(flatten)]
     pub(crate) result: JsonArg,
+    #[command(flatten)]
+    pub(crate) ranks: RanksArgs,
     /// Overrides of keys that leave the weights alone, as data.workers=4, and of optimizer.lr and optimizer.clip
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,

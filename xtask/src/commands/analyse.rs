@@ -28,7 +28,7 @@ struct Loaded {
 }
 
 pub(crate) fn run(args: &Analyse) -> Result<()> {
-    let device = backends::device(&args.on.backend, args.on.device)?;
+    let device = backends::device(&args.on.backend, args.on.device())?;
     let loaded = args.runs.iter().map(|run| load(run, args, &device)).collect::<Result<Vec<_>>>()?;
     let mut subjects = vec![];
     let mut batches = vec![];

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Bench) -> Result<()> {
     if args.data_only {
         return data_only(&mut *source, args.steps, args.result.json);
     }
-    let inner = backends::device(&args.on.backend, args.on.device)?;
+    let inner = backends::device(&args.on.backend, args.on.device())?;
     let device = inner.id;
     let timed = Arc::new(Timed::new(inner));
     let handle = DeviceHandle { backend: timed.clone(), id: device };

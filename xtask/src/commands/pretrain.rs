@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use palimpsest_core::collective::{Identity, fingerprint};
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::finetune::former_tables;
 use palimpsest_core::head::PartSize;
@@ -12,24 +13,40 @@ use palimpsest_core::{Error, Result};
 use palimpsest_datasets::{Loader, RecipeData};
 use serde_json::{Value, json};
 
-use crate::cli::Pretrain;
-use crate::observer::{Measured, Watcher};
+use super::resume;
+use crate::cli::{Pretrain, Resume};
+use crate::observer::{Follower, Measured, Watcher};
+use crate::ranks::Ranks;
 use crate::room::Room;
 use crate::session;
 use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
+    let ranks = Ranks::meet(&args.ranks, &args.on)?;
+    ranks.through(|| pretrain(args, &ranks))
+}
+
+fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
+    if ranks.started_again()
+        && let Some(run) = begun(&args, ranks)?
+    {
+        output::note(&format!("note: started again by torchrun: going on with {}", run.display()));
+        let Pretrain { on, result, ranks: of_ranks, .. } = args;
+        let args = Resume { run, on, accept_data: false, result, ranks: of_ranks, overrides: vec![] };
+        return resume::resume(&args, ranks);
+    }
     let (recipe, mut overrides) = args.recipe.parts()?;
     if let Some(steps) = args.steps {
         overrides.push(format!("train.steps={steps}"));
     }
     let recipe = session::recipe(recipe.as_deref(), &overrides)?;
     former_tables(&recipe).iter().for_each(|note| output::note(&format!("note: {note}")));
-    let device = backends::device(&args.on.backend, args.on.device)?;
+    let device = backends::device(&args.on.backend, ranks.device)?;
     let data = RecipeData::open(&recipe)?;
     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
-    let mut loader = data.loader(&recipe)?;
-    let (mut trainer, notes) = session::trainer(recipe, device, loader.steps_per_epoch())?;
+    let mut loader = data.shared_loader(&recipe, ranks.share())?;
+    let (trainer, notes) = session::trainer(recipe, device, loader.steps_per_epoch())?;
+    let mut trainer = ranks.join(trainer)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let description = describe(&trainer, &data);
     output::note(&description);
@@ -51,17 +68,48 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
         }
         return Ok(());
     }
-    let root = match args.out {
-        Some(root) => root,
-        None => numbered_folder(runs, &trainer.recipe.run.name)?,
-    };
-    let mut environment = environment::describe(&trainer.device, trainer.model.corruption.plugin());
-    environment["data"] = json!(data.identity());
-    let folder = RunFolder::create(&root, &trainer.recipe, &environment)?;
-    folder.log(&description)?;
-    output::note(&format!("run folder {}", folder.root().display()));
+    let identity = data.identity();
+    ranks.same(Identity::default().with("the training images", fingerprint(identity.list.as_bytes())))?;
+    let mut made = None;
+    let root = ranks.share_text("run", || {
+        let root = match args.out {
+            Some(root) => root,
+            None => numbered_folder(runs, &trainer.recipe.run.name)?,
+        };
+        let mut environment = environment::describe(&trainer.device, trainer.model.corruption.plugin());
+        environment["data"] = json!(identity);
+        if ranks.engine().is_some() {
+            environment["processes"] = ranks.described();
+        }
+        let folder = RunFolder::create(&root, &trainer.recipe, &environment)?;
+        folder.log(&description)?;
+        output::note(&format!("run folder {}", folder.root().display()));
+        made = Some(folder);
+        Ok(root.display().to_string())
+    })?;
+    let folder = made.unwrap_or_else(|| RunFolder::followed(Path::new(&root)));
     let measured = Measured { data: &data, labelled };
-    train_and_report(&mut trainer, &mut loader, measured, &folder, args.result.json)
+    ranks.train(&mut trainer, &folder, |trainer| {
+        train_and_report(trainer, &mut loader, measured, &folder, args.result.json)
+    })
+}
+
+/// The run that torchrun's try before began: in the folder of --out, or in the newest that is by the same agent.
+fn begun(args: &Pretrain, ranks: &Ranks) -> Result<Option<PathBuf>> {
+    let found = ranks.share_text("begun", || {
+        let runs: Vec<PathBuf> = match &args.out {
+            Some(out) => vec![out.clone()],
+            None => fs::read_dir("runs").into_iter().flatten().flatten().map(|entry| entry.path()).collect(),
+        };
+        let of_agent = |run: &PathBuf| {
+            let agent =
+                &RunFolder::open(run).map(|folder| environment::of_run(&folder)).ok()?["processes"]["agent"];
+            agent.as_str().map(|agent| Some(agent.to_owned()) == ranks.agent())
+        };
+        let found = runs.into_iter().find(|run| of_agent(run) == Some(true));
+        Ok(found.map_or_else(String::new, |run| run.display().to_string()))
+    })?;
+    Ok((!found.is_empty()).then(|| PathBuf::from(found)))
 }
 
 /// Opens images of both parts, makes a plan of them, and says what heads would stand on.
@@ -115,6 +163,10 @@ fn trained_and_reported(
     as_json: bool,
 ) -> Result<()> {
     let interrupted = interrupt::flag()?;
+    if !folder.writes() {
+        let mut follower = Follower::new(measured, trainer, interrupted)?;
+        return train::run(trainer, loader, folder, &mut follower, interrupted).map(|_| ());
+    }
     let mut watcher = Watcher::new(measured, trainer, folder, interrupted)?;
     let summary = train::run(trainer, loader, folder, &mut watcher, interrupted);
     watcher.finish()?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use palimpsest_core::collective::{Identity, fingerprint};
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::finetune::check_heads;
 use palimpsest_core::recipe::{CHANGED_ON_RESUME, Recipe};
@@ -16,10 +17,18 @@ use serde_json::{Value, json};
 use super::pretrain::train_and_report;
 use crate::cli::Resume;
 use crate::observer::Measured;
+use crate::ranks::Ranks;
 use crate::{backends, environment, frozen, output, plugins, session};
 
 pub(crate) fn run(args: &Resume) -> Result<()> {
-    let folder = RunFolder::open(&args.run)?.locked()?;
+    let ranks = Ranks::meet(&args.ranks, &args.on)?;
+    ranks.through(|| resume(args, &ranks))
+}
+
+/// Goes on with a run, alone or with other processes. Each reads the run's folder, which rank 0 alone changes.
+pub(super) fn resume(args: &Resume, ranks: &Ranks) -> Result<()> {
+    let folder = RunFolder::open(&args.run)?;
+    let folder = if ranks.leads() { folder.locked()? } else { RunFolder::followed(folder.root()) };
     plugins::recall(&folder)?;
     let recipe = folder.recipe(&args.overrides)?;
     check_heads(&recipe)?;
@@ -38,14 +47,14 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
             return Ok(());
         }
     }
-    let device = backends::device(&args.on.backend, args.on.device)?;
+    let device = backends::device(&args.on.backend, ranks.device)?;
     let data = RecipeData::open(&recipe)?;
     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut environment = environment::of_run(&folder);
     let identity = data.identity();
     let other_data = other_data(args, &environment, &identity)?;
-    let mut loader = data.loader(&recipe)?;
-    let (mut trainer, changes) = match &newest {
+    let mut loader = data.shared_loader(&recipe, ranks.share())?;
+    let (trainer, changes) = match &newest {
         Some(newest) => restored(newest, recipe, device, loader.steps_per_epoch())?,
         None if folder.metrics()?.is_empty() => {
             output::note("note: the run has no checkpoint yet: it starts at step 0");
@@ -57,6 +66,8 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
                 .help("start it again with pretrain"));
         }
     };
+    let mut trainer = ranks.join(trainer)?;
+    ranks.same(Identity::default().with("the training images", fingerprint(identity.list.as_bytes())))?;
     let step = trainer.step_count();
     if let Some(summary) = finished(&folder).filter(|_| step >= trainer.total_steps) {
         tell_finished(args, &summary);
@@ -64,14 +75,15 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     }
     let labelled = frozen::labelled(&trainer, &data)?;
     labelled.note.iter().for_each(|note| output::note(&format!("note: {note}")));
-    // From here on the folder changes.
+    // From here on the folder changes, which all have read.
+    ranks.barrier()?;
     folder.tidy(&newest.map(|newest| newest.damaged).unwrap_or_default())?;
     let damaged = folder.rewind_metrics(step)?;
     if damaged > 0 {
         output::note(&format!("note: {damaged} damaged lines of metrics.jsonl are now in metrics.damaged"));
     }
     let summary = folder.path("summary.json");
-    if summary.exists() {
+    if folder.writes() && summary.exists() {
         fs::remove_file(&summary).map_err(|e| Error::io(&summary, &e))?;
     }
     changes.iter().for_each(|change| output::note(&format!("note: {change}")));
@@ -80,6 +92,9 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
         "started": environment::seconds_since_epoch(), "step": step, "command": environment::command(),
         "backend": trainer.device.backend.info().name, "device": trainer.device.id.to_string(),
     });
+    if ranks.engine().is_some() {
+        leg["processes"] = ranks.described();
+    }
     if !changes.is_empty() {
         // The other overrides hold for this leg alone.
         let kept = |word: &&String| CHANGED_ON_RESUME.iter().any(|key| word.starts_with(&format!("{key}=")));
@@ -99,15 +114,19 @@ pub(crate) fn run(args: &Resume) -> Result<()> {
     output::note(&format!("resuming at step {step} of {}", trainer.total_steps));
     folder.log(&format!("resumed at step {step}"))?;
     let measured = Measured { data: &data, labelled };
-    train_and_report(&mut trainer, &mut loader, measured, &folder, args.result.json).map_err(|e| {
+    let done = ranks.train(&mut trainer, &folder, |trainer| {
+        train_and_report(trainer, &mut loader, measured, &folder, args.result.json)
+    });
+    done.map_err(|e| {
         match e.kind() {
             // What was said for this leg has to be said again.
             ErrorKind::Interrupted if !args.overrides.is_empty() => {
-                Error::interrupted(e.message()).help(format!(
+                let again = Error::interrupted(e.message()).help(format!(
                     "continue with: cargo xtask resume {} {}",
                     args.run.display(),
                     args.overrides.join(" ")
-                ))
+                ));
+                if e.is_of_all() { again.of_all() } else { again }
             }
             _ => e,
         }

@@ -16,7 +16,7 @@ use crate::cli::CompareWorker;
 
 pub(crate) fn run(args: &CompareWorker) -> Result<()> {
     let recipe = Recipe::load(&args.recipe, &[])?;
-    let handle = backends::device(&args.on.backend, args.on.device)?;
+    let handle = backends::device(&args.on.backend, args.on.device())?;
     let mut source = RecipeData::open(&recipe)?.loader(&recipe)?;
     let mut trainer = Trainer::new(recipe, handle, source.steps_per_epoch())?;
     let mut out = std::io::stdout();

@@ -29,7 +29,7 @@ impl Measurable {
         };
         plugins::set_aside(&checkpoint);
         let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
-        let device = backends::device(&args.on.backend, args.on.device)?;
+        let device = backends::device(&args.on.backend, args.on.device())?;
         let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;
         trainer.restore(checkpoint)?;

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Replay) -> Result<()> {
         return Err(Error::user("the checkpoint before the failed step is gone").at(path.display()));
     }
     let checkpoint = Checkpoint::read(&path)?;
-    let mut device = backends::device(&args.on.backend, args.on.device)?;
+    let mut device = backends::device(&args.on.backend, args.on.device())?;
     // Schedules and plans follow the run's length, which the data set decides.
     let steps_per_epoch = RecipeData::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
     let checked = Arc::new(FiniteCheck::new(device.backend));

@@ -1,0 +1,302 @@
+//! The processes of a run as this one sees them: who started it, as which of how many, the engine between them, and what
+//! happens when one of them fails.
+
+use std::cell::Cell;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palimpsest_core::collective::{
+    Collective, Identity, Launcher, LauncherFlags, Opening, World, fingerprint, launched,
+};
+use palimpsest_core::data::Share;
+use palimpsest_core::train::{RunFolder, Trainer};
+use palimpsest_core::{Device, Error, ErrorKind, Result};
+use serde_json::{Value, json};
+
+use crate::cli::{DeviceArgs, RanksArgs};
+use crate::{collectives, interrupt, output};
+
+/// What an engine's failure means to the others, as the first of a rank's last words.
+const NOTICED: &str = "noticed";
+const FAILED: &str = "failed:";
+
+/// The processes of this run.
+pub(crate) struct Ranks {
+    world: World,
+    engine: Option<Arc<dyn Collective>>,
+    /// Whether the engine was closed after a failure, and what became of the others told.
+    left: Cell<bool>,
+    /// The device that this one trains on.
+    pub(crate) device: Device,
+}
+
+impl Ranks {
+    /// Finds out who started this process, and meets the others. Says so in a line.
+    ///
+    /// # Errors
+    /// Half of what a launcher sets, an engine that can't be opened, a rank that doesn't come.
+    pub(crate) fn meet(args: &RanksArgs, on: &DeviceArgs) -> Result<Self> {
+        let flags = LauncherFlags { ranks: args.ranks, rank: args.rank, meet: args.meet.clone() };
+        let world = launched(&flags, &|name| std::env::var(name).ok())?;
+        let device = on.device_of(world.local_rank);
+        if world.size == 1 {
+            return Ok(Self { world, engine: None, left: Cell::new(false), device });
+        }
+        output::of_rank(world.rank);
+        let threads = Threads::of(&world);
+        threads.take()?;
+        // Before the engine, which may be slow to open, and may have handlers of its own.
+        let interrupted = interrupt::flag()?;
+        interrupt::be_patient();
+        let name = args.collective.as_deref().unwrap_or(match world.launcher {
+            Launcher::Mpi => "mpi",
+            _ => "gloo",
+        });
+        let limit = Duration::from_secs(args.time_limit);
+        let opening = Opening { interface: args.interface.clone().unwrap_or_default(), limit, device };
+        let (engine, told) = collectives::open(name, world.clone(), &opening, Some(interrupted))?;
+        output::note(&format!("{world}; {told}; {}", threads.told()));
+        let ranks = Self { world, engine: Some(engine), left: Cell::new(false), device };
+        ranks.through(|| {
+            let program = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
+            ranks.same(Identity::default().with("the program", fingerprint(&program)))
+        })?;
+        Ok(ranks)
+    }
+
+    /// The engine between the processes; none for one alone.
+    pub(crate) fn engine(&self) -> Option<&Arc<dyn Collective>> {
+        self.engine.as_ref()
+    }
+
+    /// Whether this process writes and prints.
+    pub(crate) fn leads(&self) -> bool {
+        self.world.leads()
+    }
+
+    /// Which part of what the processes share this one has.
+    pub(crate) fn share(&self) -> Share {
+        self.world.share()
+    }
+
+    /// For `env.json`.
+    pub(crate) fn described(&self) -> Value {
+        let World { size, launcher, .. } = &self.world;
+        json!({ "size": size, "launcher": launcher.to_string(), "agent": self.agent() })
+    }
+
+    /// What tells torchrun's tries to run one command apart from other commands.
+    pub(crate) fn agent(&self) -> Option<String> {
+        let run = std::env::var("TORCHELASTIC_RUN_ID").ok()?;
+        Some(format!("{run}/{}", std::os::unix::process::parent_id()))
+    }
+
+    /// Whether torchrun starts the processes again, after one of them has failed.
+    pub(crate) fn started_again(&self) -> bool {
+        let count =
+            std::env::var("TORCHELASTIC_RESTART_COUNT").ok().and_then(|count| count.parse::<u32>().ok());
+        self.world.launcher == Launcher::Torchrun && count.is_some_and(|count| count > 0)
+    }
+
+    /// Compares what must be the same everywhere.
+    pub(crate) fn same(&self, identity: Identity) -> Result<()> {
+        self.engine().map_or(Ok(()), |engine| identity.compare(&**engine))
+    }
+
+    /// Rank 0's text for all.
+    pub(crate) fn share_text(&self, key: &str, text: impl FnOnce() -> Result<String>) -> Result<String> {
+        let Some(engine) = self.engine() else { return text() };
+        let own = if self.leads() { Some(text()?) } else { None };
+        let shared = engine.share(key, own.as_deref().map(str::as_bytes))?;
+        String::from_utf8(shared).map_err(|_| Error::failure("rank 0 sent what is no text"))
+    }
+
+    /// Waits for all.
+    pub(crate) fn barrier(&self) -> Result<()> {
+        self.engine().map_or(Ok(()), |engine| engine.barrier())
+    }
+
+    /// A trainer that trains with the others.
+    pub(crate) fn join(&self, trainer: Trainer) -> Result<Trainer> {
+        match self.engine() {
+            Some(engine) => trainer.with_collective(engine.clone()),
+            None => Ok(trainer),
+        }
+    }
+
+    /// Does this process's work; where it fails, the others are told at once. They wait for each other in the end, so that
+    /// no launcher takes one that has ended for a failure of one that still writes.
+    pub(crate) fn through<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let done = work();
+        let Some(engine) = self.engine().filter(|_| !self.left.get()) else { return done };
+        match done {
+            Err(error) if error.kind() == ErrorKind::Lost && !error.is_of_all() => {
+                Err(Error::lost(self.lost(&error).0))
+            }
+            Err(error) if !error.is_of_all() => {
+                engine.abort(&format!("{FAILED} {error}"));
+                Err(error)
+            }
+            done => {
+                let _ = engine.barrier();
+                done
+            }
+        }
+    }
+
+    /// Training, after which a survivor saves what it has where another rank is lost.
+    pub(crate) fn train<T>(
+        &self,
+        trainer: &mut Trainer,
+        folder: &RunFolder,
+        work: impl FnOnce(&mut Trainer) -> Result<T>,
+    ) -> Result<T> {
+        match work(trainer) {
+            Err(error) if error.kind() == ErrorKind::Lost && !error.is_of_all() => {
+                let run = folder.root();
+                let (told, fates) = self.lost(&error);
+                let noticed = |fate: &Option<String>| fate.as_deref() == Some(NOTICED);
+                let saved = match fates.and_then(|fates| fates.iter().position(noticed)) {
+                    Some(first) if first != self.world.rank => format!("rank {first} saves what there is"),
+                    _ => match trainer.checkpoint().and_then(|checkpoint| folder.rescue(&checkpoint)) {
+                        Ok(Some(path)) => format!("what this one has is saved in {}", path.display()),
+                        Ok(None) => "a checkpoint of this step is there".to_owned(),
+                        Err(e) => format!("what this one has could not be saved ({e})"),
+                    },
+                };
+                Err(Error::lost(format!("{told}; {saved}"))
+                    .help(format!("continue with: cargo xtask resume {}", run.display())))
+            }
+            done => done,
+        }
+    }
+
+    /// After an engine's failure: closes it, so that the others notice too, and asks what became of them: in a sentence, and
+    /// each one's last words where the engine knows them.
+    fn lost(&self, error: &Error) -> (String, Option<Vec<Option<String>>>) {
+        self.left.set(true);
+        let fates = self.engine().and_then(|engine| {
+            engine.abort(NOTICED);
+            engine.fates()
+        });
+        let what = match &fates {
+            Some(fates) => told(fates, error),
+            None => format!("another process failed, or is gone: {}", error.message()),
+        };
+        (what, fates)
+    }
+}
+
+/// What became of the other ranks, in a sentence.
+fn told(fates: &[Option<String>], error: &Error) -> String {
+    let failed: Vec<String> = fates
+        .iter()
+        .enumerate()
+        .filter_map(|(rank, fate)| {
+            let words = fate.as_deref()?.strip_prefix(FAILED)?;
+            Some(format!("rank {rank} failed: {}", words.trim()))
+        })
+        .collect();
+    if let Some(first) = failed.first() {
+        return first.clone();
+    }
+    let gone: Vec<String> =
+        (0..fates.len()).filter(|&rank| fates[rank].is_none()).map(|rank| rank.to_string()).collect();
+    match gone.len() {
+        0 => format!("the ranks have lost each other: {}", error.message()),
+        1 => format!("rank {} is gone", gone[0]),
+        _ => format!("ranks {} are gone", gone.join(", ")),
+    }
+}
+
+/// Threads of this process, so that those of a machine have its cores once.
+struct Threads {
+    count: usize,
+    why: &'static str,
+    /// Whether the user has said how many.
+    given: bool,
+}
+
+/// What a process is told that was started again with its number of threads.
+const TAKEN: &str = "PALIMPSEST_THREADS";
+
+impl Threads {
+    fn of(world: &World) -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+        let why = match world.launcher {
+            Launcher::Torchrun => {
+                "the machine's cores shared; torchrun's OMP_NUM_THREADS=1 is not meant for this"
+            }
+            _ => "the machine's cores shared",
+        };
+        if let Some(count) = number(TAKEN) {
+            return Self { count, why, given: true };
+        }
+        if let Some(count) = number("RAYON_NUM_THREADS").filter(|&count| count > 0) {
+            return Self { count, why: "as RAYON_NUM_THREADS says", given: true };
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // mpirun and srun may have bound each process to cores of its own.
+        let bound =
+            matches!(world.launcher, Launcher::Mpi | Launcher::Slurm) && cores < online().unwrap_or(cores);
+        match bound {
+            true => Self { count: cores, why: "the cores that it is bound to", given: false },
+            false => Self { count: (cores / world.local_size.max(1)).max(1), why, given: false },
+        }
+    }
+
+    /// Starts this program again, in this process, with so many threads: tensor libraries read the number from the
+    /// environment, which a running process should not change.
+    fn take(&self) -> Result<()> {
+        if self.given {
+            return Ok(());
+        }
+        let program =
+            std::env::current_exe().map_err(|e| Error::failure(format!("can't find the program: {e}")))?;
+        let count = self.count.to_string();
+        let mut again = Command::new(program);
+        if let Some(name) = std::env::args_os().next() {
+            again.arg0(name);
+        }
+        again.args(std::env::args_os().skip(1)).env(TAKEN, &count);
+        let error = again.env("RAYON_NUM_THREADS", &count).env("OMP_NUM_THREADS", &count).exec();
+        Err(Error::failure(format!("can't start again with {count} threads: {error}")))
+    }
+
+    fn told(&self) -> String {
+        let threads = if self.count == 1 { "thread" } else { "threads" };
+        format!("{} {threads} each ({})", self.count, self.why)
+    }
+}
+
+/// The machine's processors that are on.
+fn online() -> Option<usize> {
+    let text = std::fs::read_to_string(Path::new("/sys/devices/system/cpu/online")).ok()?;
+    text.trim().split(',').try_fold(0, |sum, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(sum + last.parse::<usize>().ok()?.checked_sub(first.parse().ok()?)? + 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_the_others() {
+        let error = Error::lost("Connection reset by peer");
+        let fate = |words: &str| Some(words.to_owned());
+        let told = |fates: &[Option<String>]| super::told(fates, &error);
+        assert_eq!(told(&[fate(NOTICED), None, fate(NOTICED)]), "rank 1 is gone");
+        assert_eq!(told(&[None, None, fate(NOTICED)]), "ranks 0, 1 are gone");
+        let full = fate("failed: runs/a: the disk is full");
+        assert_eq!(told(&[full, fate(NOTICED), None]), "rank 0 failed: runs/a: the disk is full");
+        assert_eq!(
+            told(&[fate(NOTICED), fate(NOTICED)]),
+            "the ranks have lost each other: Connection reset by peer"
+        );
+    }
+}

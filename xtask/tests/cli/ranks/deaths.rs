@@ -1,0 +1,146 @@
+//! A rank that is killed: the others notice at once, say who it was, save what there is, and the run goes on as if nothing had
+//! been. `PALIMPSEST_DEATHS` is the number of moments, `PALIMPSEST_DEATHS_SEED` what they follow from.
+#![allow(clippy::print_stdout, reason = "tells the moments")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::train::RunFolder;
+
+use super::{figures, has, start};
+use crate::driver::{folder, stderr, succeed};
+use crate::signals::send;
+use crate::survival::{last_tensors, wait_for};
+
+const TRAINING: [&str; 9] = [
+    "tiny.toml",
+    "train.deterministic=true",
+    "train.log_every=1",
+    "train.samples_every=0.02",
+    "train.checkpoint_every=0.006",
+    "eval.heads=[\"knn\"]",
+    "eval.every=0.02",
+    "eval.train_images=64",
+    "eval.test_images=64",
+];
+
+/// The others end within two seconds of the death, with status 3 and a sentence; what is resumed is what it would have been.
+#[test]
+fn killed_in_any_phase() {
+    if !has("gloo") {
+        return;
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let moments = number("PALIMPSEST_DEATHS").unwrap_or(6);
+    let seed = number("PALIMPSEST_DEATHS_SEED").unwrap_or(1);
+    let folder = folder();
+    let path = folder.path();
+    let size = 4;
+    let args = [&["pretrain"][..], &TRAINING, &["--out"]].concat();
+    let started = Instant::now();
+    start(path, &[&args[..], &["whole"]].concat(), size).succeed();
+    let undisturbed = started.elapsed();
+    let due = last_tensors(&path.join("whole"));
+    let mut random = Philox::new(seed, Stream::Test, 13, 0);
+    let (mut met, mut slowest) = (0, Duration::ZERO);
+    for moment in 0..moments {
+        let name = format!("run-{moment}");
+        let run = path.join(&name);
+        let mut ranks = start(path, &[&args[..], &[&name]].concat(), size);
+        std::thread::sleep(undisturbed.mul_f64(random.uniform_f64()));
+        let victim = random.below(size);
+        let ended = ranks.children[victim].try_wait().expect("asked").is_some();
+        send(&ranks.children[victim], "KILL");
+        let killed = Instant::now();
+        let outputs = ranks.outputs_within(Duration::from_secs(20));
+        let took = killed.elapsed();
+        let texts: Vec<String> = outputs.iter().map(stderr).collect();
+        let place = format!("moment {moment}, rank {victim}: {texts:#?}");
+        if !ended {
+            slowest = slowest.max(took);
+            for (rank, output) in outputs.iter().enumerate().filter(|(rank, _)| *rank != victim) {
+                // At its very end a rank may have done its part.
+                let code = output.status.code();
+                assert!(matches!(code, Some(0 | 1 | 3)), "{place}: rank {rank}: {code:?}");
+                if code == Some(3) {
+                    met += 1;
+                    assert!(texts[rank].contains(&format!("error: rank {rank}: ")), "{place}");
+                    assert!(!texts[rank].contains("panicked"), "{place}");
+                }
+            }
+        }
+        if run.join("config.toml").exists() {
+            RunFolder::open(&run).and_then(|folder| folder.newest()).expect("a good newest checkpoint");
+            start(path, &["resume", &name], size).succeed();
+            assert!(last_tensors(&run) == due, "{place}: other weights");
+            let steps: Vec<u64> = figures(&run).into_iter().map(|(step, ..)| step).collect();
+            assert_eq!(steps, (1..=30).collect::<Vec<_>>(), "{place}");
+        }
+    }
+    println!("{moments} deaths, {met} survivors with status 3, the slowest party ended after {slowest:?}");
+}
+
+/// A survivor's own checkpoint is what the run goes on from.
+#[test]
+fn what_survivors_have_is_saved() {
+    if !has("gloo") {
+        return;
+    }
+    let folder = folder();
+    let path = folder.path();
+    let args = [
+        "pretrain",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--steps",
+        "100000",
+        "train.log_every=1",
+        "train.checkpoint_every=1000",
+    ];
+    let ranks = start(path, &args, 4);
+    let run = path.join("run");
+    wait_for("some steps", || {
+        fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() > 20)
+    });
+    send(&ranks.children[2], "KILL");
+    let killed = Instant::now();
+    let outputs = ranks.outputs_within(Duration::from_secs(20));
+    let texts: Vec<String> = outputs.iter().map(stderr).collect();
+    assert!(killed.elapsed() < Duration::from_secs(10), "{texts:#?}");
+    for rank in [0, 1, 3] {
+        assert_eq!(outputs[rank].status.code(), Some(3), "{texts:#?}");
+        assert!(texts[rank].contains(&format!("error: rank {rank}: rank 2 is gone; ")), "{texts:#?}");
+    }
+    assert!(texts[0].contains("what this one has is saved in run/checkpoints/rescue-"), "{texts:#?}");
+    assert!(texts[1].contains("rank 0 saves what there is"), "{texts:#?}");
+    let newest = RunFolder::open(&run).and_then(|folder| folder.newest()).expect("read").expect("one");
+    assert!(newest.checkpoint.state.step >= 20, "{:?}", newest.path);
+    let resumed = start(path, &["resume", "run", "train.checkpoint_every=1000"], 2);
+    let step = newest.checkpoint.state.step;
+    wait_for("further steps", || figures(&run).last().is_some_and(|(last, ..)| *last > step + 5));
+    send(&resumed.children[1], "TERM");
+    let texts: Vec<String> = resumed.outputs().iter().map(stderr).collect();
+    assert!(texts[0].contains(&format!("resuming at step {step} of 100000")), "{texts:#?}");
+}
+
+/// A failure of one rank's own is told to all.
+#[test]
+fn a_full_disk_of_rank_0_is_told_by_all() {
+    if !has("gloo") {
+        return;
+    }
+    let folder = folder();
+    let path = folder.path();
+    succeed(path, &["pretrain", "tiny.toml", "--out", "run", "--steps", "4"]);
+    // What stands in its place can't be written.
+    let blocked = path.join("run/train.log");
+    fs::remove_file(&blocked).expect("it was there");
+    std::os::unix::fs::symlink("/dev/full", &blocked).expect("linked");
+    let _ = fs::remove_file(path.join("run/report.html"));
+    let outputs = start(path, &["resume", "run"], 2).outputs_within(Duration::from_secs(20));
+    let texts: Vec<String> = outputs.iter().map(stderr).collect();
+    assert!(outputs.iter().all(|output| !output.status.success()), "{texts:#?}");
+    assert!(texts[1].contains("error: rank 1: rank 0 failed: "), "{texts:#?}");
+}
