@@ -74,12 +74,12 @@ INPUTS = {
         "least time of a block's forward, backward and AdamW, call by call", "`graph-off-*.jsonl`, 4 blocks"),
     "graph": Input(
         1e3 * micro("on") / MICRO_BLOCKS, "ms", "M", "the same as part of a graph", "`graph-on-*.jsonl`, 4 blocks"),
-    "copy": Input(10, "GB/s", "M", "copy in host memory, one thread, 25 MiB", "`--measure`: 9.6 to 11.1", 2),
+    "copy": Input(10, "GB/s", "M", "copy in host memory, one thread, 25 MiB", "`--measure`, six runs: 8.7 to 15.6", 2),
     "gloo": Input(
         1.65, "GB/s", "M", "gloo, bus bandwidth of a rank with a core of its own, 25 MiB",
-        "`--measure`, 2 ranks: 15.9 ms, 23.0 in another run"),
+        "`--measure`, 2 ranks: 13.6 to 23.0 ms; 15.9 taken"),
     "gloo_hop": Input(
-        25, "us", "M", "gloo, a hop of the ring", "`--measure`, 4 bytes: 8 ranks on 2 cores 14 hops in 332 us", 2),
+        25, "us", "M", "gloo, a hop of the ring", "`--measure`, 4 bytes: 8 ranks on 2 cores 14 hops in 0.32 to 0.80 ms", 2),
     "peak_flops": Input(989.4, "TFLOP/s", "P", "H200, bf16, dense", "NVIDIA's data sheet; `xtask/src/gpu.rs`", 4),
     "pinned": Input(
         53, "GB/s", "P", "GPU to pinned host memory, PCIe 5.0 x16, each of 8", "nvbandwidth #24, H100: 52.8", 2),
