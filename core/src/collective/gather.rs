@@ -25,6 +25,26 @@ pub fn gather(collective: &dyn Collective, figures: &[f64]) -> Result<Vec<Vec<f6
     Ok(all.chunks(count).map(<[f64]>::to_vec).collect())
 }
 
+/// The sums of some counts, and every rank's figures by rank as [`gather`] gives them, in one sum.
+///
+/// # Errors
+/// The engine's failure.
+pub fn count_and_gather(
+    collective: &dyn Collective,
+    mut counts: Vec<f64>,
+    figures: &[f64],
+) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
+    let (rank, size) = (collective.world().rank, collective.world().size);
+    let (behind, count) = (counts.len(), figures.len());
+    counts.resize(behind + size * count, 0.0);
+    counts[behind + rank * count..behind + (rank + 1) * count].copy_from_slice(figures);
+    let Bucket::F64(mut sums) = collective.all_reduce(Bucket::F64(counts))?.wait()? else {
+        return Err(Error::failure("a sum of another type"));
+    };
+    let all = sums.split_off(behind);
+    Ok((sums, all.chunks(count.max(1)).map(<[f64]>::to_vec).collect()))
+}
+
 /// Bytes of every rank, of any length each, by rank.
 ///
 /// # Errors

@@ -192,20 +192,20 @@ impl Backend for LoadedBackend {
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
         let foreign = self.foreign(tensor)?;
-        let mut bytes = vec![0; foreign.shape.count() * foreign.dtype.size()];
         let mut error = Report::new();
-        // SAFETY: a lent tensor of this library, and a buffer of its exact size.
-        let code = unsafe {
-            (self.opened.table.download)(
-                self.opened.instance,
-                foreign.handle(),
-                bytes.as_mut_ptr(),
-                bytes.len(),
-                &raw mut *error,
-            )
-        };
-        self.opened.check(code, &error)?;
-        wire::host_from_bytes(foreign.shape.clone(), foreign.dtype, &bytes)
+        wire::host_written(foreign.shape.clone(), foreign.dtype, |data, bytes| {
+            // SAFETY: a lent tensor of this library, and a buffer of its exact size.
+            let code = unsafe {
+                (self.opened.table.download)(
+                    self.opened.instance,
+                    foreign.handle(),
+                    data,
+                    bytes,
+                    &raw mut *error,
+                )
+            };
+            self.opened.check(code, &error)
+        })
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {

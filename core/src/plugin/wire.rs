@@ -98,6 +98,40 @@ pub(super) unsafe fn host_in(view: &abi::HostTensor) -> Result<HostTensor> {
     host_from_bytes(shape, dtype, bytes)
 }
 
+/// Elements that the other side writes, at a place of so many bytes.
+pub(super) fn host_written(
+    shape: Shape,
+    dtype: DType,
+    write: impl FnOnce(*mut u8, usize) -> Result<()>,
+) -> Result<HostTensor> {
+    let count = shape.count();
+    let bytes = count * dtype.size();
+    let data = match dtype {
+        // Every pattern of bits is a number of these types.
+        DType::F32 => {
+            let mut values = vec![0.0_f32; count];
+            write(values.as_mut_ptr().cast(), bytes)?;
+            HostData::F32(values)
+        }
+        DType::F64 => {
+            let mut values = vec![0.0_f64; count];
+            write(values.as_mut_ptr().cast(), bytes)?;
+            HostData::F64(values)
+        }
+        DType::I64 => {
+            let mut values = vec![0_i64; count];
+            write(values.as_mut_ptr().cast(), bytes)?;
+            HostData::I64(values)
+        }
+        DType::Bf16 | DType::Bool => {
+            let mut plain = vec![0; bytes];
+            write(plain.as_mut_ptr(), bytes)?;
+            return host_from_bytes(shape, dtype, &plain);
+        }
+    };
+    HostTensor::new(shape, data)
+}
+
 /// Elements from their bytes in the machine's order.
 pub(super) fn host_from_bytes(shape: Shape, dtype: DType, bytes: &[u8]) -> Result<HostTensor> {
     fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {

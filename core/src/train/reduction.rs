@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::gradient::added;
-use crate::collective::{BUCKET_BYTES, Bucket, BucketPlan, Collective, Pending, gather, ordered_sum};
+use crate::collective::{
+    BUCKET_BYTES, Bucket, BucketPlan, Collective, Pending, count_and_gather, ordered_sum,
+};
 use crate::encoder::block_of;
 use crate::params::ParamSpec;
 use crate::tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};
@@ -141,19 +143,16 @@ impl StepSum<'_> {
             ));
         }
         let started = Instant::now();
-        let mut own = vec![f64::from(u8::from(stop))];
-        own.extend(self.present.iter().map(|&present| f64::from(u8::from(present))));
-        own.extend(figures);
-        let all = gather(&*self.reduction.collective, &own)?;
-        let stop = all.iter().any(|of_rank| of_rank[0] > 0.0);
-        for (index, gradient) in self.summed.iter_mut().enumerate() {
+        let counted = |yes: bool| f64::from(u8::from(yes));
+        let own = [counted(stop)].into_iter().chain(self.present.iter().map(|&present| counted(present)));
+        let (counts, figures) = count_and_gather(&*self.reduction.collective, own.collect(), figures)?;
+        let stop = counts[0] > 0.0;
+        for (gradient, &ranks) in self.summed.iter_mut().zip(&counts[1..]) {
             // A parameter that no rank has a gradient of is left alone, as in one process.
-            if all.iter().all(|of_rank| of_rank[1 + index] == 0.0) {
+            if ranks == 0.0 {
                 *gradient = None;
             }
         }
-        let behind = 1 + self.present.len();
-        let figures = all.into_iter().map(|mut of_rank| of_rank.split_off(behind)).collect();
         self.waiting += started.elapsed().as_secs_f64();
         Ok((Summed { gradients: self.summed, figures, stop }, [self.staging, self.waiting]))
     }
