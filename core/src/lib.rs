@@ -64,6 +64,7 @@ pub mod random;
 pub mod recipe;
 pub mod registry;
 pub mod restoration;
+mod sealed;
 pub mod settings;
 pub mod stored;
 pub mod target;

@@ -4,13 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, View};
-use sha2::{Digest, Sha256};
 
 use crate::tensor::{HostData, HostTensor};
 use crate::{Error, Result};
@@ -27,63 +24,23 @@ pub(crate) fn serialize(
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::failure(e.to_string()))
 }
 
-/// A safetensors file with the digest of all its bits, which [`verify`] compares.
-///
-/// # Errors
-/// Names that are no names.
-pub(crate) fn serialize_sealed(
-    tensors: &[(String, HostTensor)],
-    mut metadata: HashMap<String, String>,
-) -> Result<Vec<u8>> {
-    metadata.insert(CHECKSUM.to_owned(), UNSEALED.to_owned());
-    let mut data = serialize(tensors, metadata)?;
-    if let Some(place) = seal(&data) {
-        let digest = digest(&data);
-        data[place].copy_from_slice(digest.as_bytes());
-    }
-    Ok(data)
-}
-
-/// Whether a file is as [`serialize_sealed`] made it; `None` without a digest, as files were written before.
-pub(crate) fn verify(data: &mut [u8]) -> Option<bool> {
-    let place = seal(data)?;
-    let stored = data[place.clone()].to_vec();
-    data[place.clone()].copy_from_slice(UNSEALED.as_bytes());
-    let whole = digest(data).as_bytes() == stored;
-    data[place].copy_from_slice(&stored);
-    Some(whole)
-}
-
-/// The metadata's key of the digest.
-const CHECKSUM: &str = "checksum";
-/// What stands in the digest's place while it is computed.
-const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// Bytes that are hashed in one piece, so that several threads can hash a file.
-const PIECE: usize = 1 << 22;
-
-/// Where the digest stands. A quotation mark inside of another value is escaped, so this is found in no other place.
-fn seal(data: &[u8]) -> Option<Range<usize>> {
-    let key = format!("\"{CHECKSUM}\":\"");
-    let length = u64::from_le_bytes(*data.first_chunk::<8>()?);
-    let header = data.get(8..8usize.checked_add(usize::try_from(length).ok()?)?)?;
-    let start = 8 + header.windows(key.len()).position(|part| part == key.as_bytes())? + key.len();
-    (start + UNSEALED.len() <= 8 + header.len()).then(|| start..start + UNSEALED.len())
-}
-
-/// SHA-256 of the SHA-256 of each piece.
-fn digest(data: &[u8]) -> String {
-    let pieces: Vec<_> = data.par_chunks(PIECE).map(Sha256::digest).collect();
-    let mut all = Sha256::new();
-    pieces.iter().for_each(|piece| all.update(piece));
-    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Writes a file beside its place, syncs it and renames it there. Another process that writes it at the same time
 /// is waited for.
 ///
 /// # Errors
 /// A full disk or a folder that can't be written; nothing half-written stays.
 pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
+    replace_atomically(path, |file| file.write_all(data))
+}
+
+/// [`write_atomically`], with what `fill` writes into the file, which is empty.
+///
+/// # Errors
+/// As above.
+pub(crate) fn replace_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
@@ -93,7 +50,7 @@ pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
         let mut file = lock_at(&temporary)?;
         let written = file
             .set_len(0)
-            .and_then(|()| file.write_all(data))
+            .and_then(|()| fill(&mut file))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&temporary, path));
         // Before the lock is given back.
@@ -156,7 +113,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// A tensor as a file holds it. Its bytes are made one tensor after another, so that a checkpoint is in memory as
 /// tensors and as a file, not a third time.
-struct Stored<'a>(&'a HostTensor);
+pub(crate) struct Stored<'a>(pub(crate) &'a HostTensor);
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
@@ -174,17 +131,45 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(match self.0.data() {
-            HostData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::Bf16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            HostData::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
-        })
+        let mut bytes = Vec::with_capacity(self.data_len());
+        // Nothing fails: the bytes go to memory.
+        let _ = each_byte(self.0, |some| {
+            bytes.extend_from_slice(some);
+            Ok(())
+        });
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
         self.0.shape().count() * self.0.dtype().size()
+    }
+}
+
+/// Gives the bytes of a tensor as a file holds them, some thousand at a time.
+pub(crate) fn each_byte(
+    tensor: &HostTensor,
+    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    fn some<const N: usize, T: Copy>(
+        values: &[T],
+        bytes: impl Fn(T) -> [u8; N],
+        take: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let mut buffer = vec![0; N * values.len().min(1 << 13)];
+        for values in values.chunks(1 << 13) {
+            for (place, &value) in buffer.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+                *place = bytes(value);
+            }
+            take(&buffer[..N * values.len()])?;
+        }
+        Ok(())
+    }
+    match tensor.data() {
+        HostData::F32(v) => some(v, f32::to_le_bytes, &mut take),
+        HostData::F64(v) => some(v, f64::to_le_bytes, &mut take),
+        HostData::Bf16(v) => some(v, half::bf16::to_le_bytes, &mut take),
+        HostData::I64(v) => some(v, i64::to_le_bytes, &mut take),
+        HostData::Bool(v) => some(v, |x| [u8::from(x)], &mut take),
     }
 }
 

@@ -8,7 +8,7 @@ use palimpsest_core::data::Batch;
 use palimpsest_core::head::{Class, LabelledSplits};
 use palimpsest_core::params::Params;
 use palimpsest_core::settings::Section;
-use palimpsest_core::train::{Observer, RunFolder, StepReport, Trainer};
+use palimpsest_core::train::{Observer, RunFolder, SaveTimes, Saved, StepReport, Trainer};
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::{Value, json};
@@ -233,9 +233,13 @@ impl Observer for Watcher {
         Ok(results)
     }
 
-    fn checkpoint(&mut self, path: &Path) {
+    fn checkpoint(&mut self, saved: &Saved) {
+        let SaveTimes { wait, copy, write } = saved.times;
         // A log line that can't be written must not stop a run that could save its weights.
-        let _ = self.folder.log(&format!("checkpoint {}", path.display()));
+        let _ = self.folder.log(&format!(
+            "checkpoint {}: waited {wait:.1} s for the one before, copied in {copy:.1} s, written in {write:.1} s",
+            saved.path.display()
+        ));
     }
 
     fn warn(&mut self, message: &str) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palimpsest_core::collective::{
-    Collective, Identity, Launcher, LauncherFlags, Opening, World, fingerprint, launched,
+    Collective, Identity, Launcher, LauncherFlags, NOTICED, Opening, World, fingerprint, launched,
 };
 use palimpsest_core::data::Share;
 use palimpsest_core::train::{RunFolder, Trainer};
@@ -19,8 +19,7 @@ use serde_json::{Value, json};
 use crate::cli::{DeviceArgs, RanksArgs};
 use crate::{collectives, interrupt, output};
 
-/// What an engine's failure means to the others, as the first of a rank's last words.
-const NOTICED: &str = "noticed";
+/// What a rank's own failure begins with, as its last words.
 const FAILED: &str = "failed:";
 
 /// The processes of this run.

@@ -25,10 +25,13 @@ pub use world::{Meeting, Opening, World};
 
 use crate::{Error, Result};
 
+/// What a rank leaves as its last words where an engine's failure made it leave: it was not the first.
+pub const NOTICED: &str = "noticed";
+
 /// The engine that carries numbers between the ranks of a run.
 ///
-/// Operations are on host memory. A failure is final: whoever meets one calls [`Collective::abort`] at once, so that the
-/// others notice, and ends.
+/// Operations are on host memory. A failure is final: an engine whose operation fails aborts at once with the word
+/// [`NOTICED`], so that the others notice too; whoever meets another error calls [`Collective::abort`].
 pub trait Collective: Send + Sync {
     /// The ranks.
     fn world(&self) -> &World;
@@ -64,7 +67,8 @@ pub trait Collective: Send + Sync {
     /// As above.
     fn share(&self, key: &str, value: Option<&[u8]>) -> Result<Vec<u8>>;
 
-    /// Closes all connections and leaves words for the others, where the engine has a place for them.
+    /// Closes all connections and leaves words for the others, where the engine has a place for them. Only the first call
+    /// counts.
     fn abort(&self, words: &str);
 
     /// After [`Collective::abort`]: what each rank left as its last words, by rank, once no more come; `None` where the

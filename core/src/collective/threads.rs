@@ -177,7 +177,10 @@ impl Collective for Rank {
     }
 
     fn abort(&self, words: &str) {
-        self.hall.lock().words.push((self.world.rank, words.to_owned()));
+        let mut state = self.hall.lock();
+        if state.words.iter().all(|(rank, _)| *rank != self.world.rank) {
+            state.words.push((self.world.rank, words.to_owned()));
+        }
         self.hall.changed.notify_all();
     }
 

@@ -11,7 +11,8 @@ use super::export::FORMAT;
 use super::files::{locate, other_kind};
 use super::recognise::{Recognised, Tensors, recognise};
 use super::{Layout, recognise};
-use crate::stored::{from_view, read, verify};
+use crate::sealed::verify;
+use crate::stored::{from_view, read};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 

@@ -9,7 +9,8 @@ use safetensors::SafeTensors;
 use super::steps::Pace;
 use crate::params::{ParamSpec, match_names};
 use crate::plugin::PluginIdentity;
-use crate::stored::{from_view, read, serialize_sealed, verify, write_atomically};
+use crate::sealed::{verify, write_sealed};
+use crate::stored::{from_view, read};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -85,7 +86,7 @@ impl Checkpoint {
         if let Some(plugin) = &state.plugin {
             metadata.insert("plugin".to_owned(), serde_json::to_string(plugin).map_err(json)?);
         }
-        write_atomically(path, &serialize_sealed(&self.tensors, metadata)?)
+        write_sealed(path, &self.tensors, metadata)
     }
 
     /// Reads a checkpoint.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use super::steps::{self, Steps};
-use super::{Checkpoint, Pace, RunFolder, StepReport, Trainer};
+use super::{Checkpoint, Pace, RunFolder, Saved, Saver, StepReport, Trainer};
 use crate::collective::{Identity, gather_bytes};
 use crate::data::{Batch, BatchSource};
 use crate::{Error, ErrorKind, Result};
@@ -27,8 +27,8 @@ pub trait Observer {
     /// # Errors
     /// As above, or the heads' failure.
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value>;
-    /// After a checkpoint was written.
-    fn checkpoint(&mut self, path: &std::path::Path);
+    /// After a checkpoint was written, which may be steps after it was due.
+    fn checkpoint(&mut self, saved: &Saved);
     /// Something that the user should read.
     fn warn(&mut self, message: &str);
 }
@@ -70,12 +70,14 @@ pub fn run(
     if let Some(engine) = trainer.collective().cloned() {
         trainer.identity()?.compare(&*engine)?;
     }
-    if start == 0 && folder.writes() {
-        // A run can be resumed from its very start.
-        observer.checkpoint(&folder.save(&trainer.checkpoint()?, trainer.recipe.train.keep_last)?);
-    }
     let pace = trainer.pace.clone();
-    let mut run = Run { trainer, source, folder, observer, interrupted };
+    let saver = Saver::new(folder.clone(), trainer.recipe.train.keep_last);
+    let mut run = Run { trainer, source, folder, observer, interrupted, saver, saved: vec![] };
+    if start == 0 {
+        // A run can be resumed from its very start.
+        run.checkpoint()?;
+        run.settle()?;
+    }
     // A process that was killed in an evaluation left it undone.
     if start > 0 && run.due() && run.every(run.trainer.recipe.eval.every) {
         run.evaluate()?;
@@ -103,6 +105,9 @@ struct Run<'a> {
     folder: &'a RunFolder,
     observer: &'a mut dyn Observer,
     interrupted: &'a AtomicBool,
+    saver: Saver,
+    /// Checkpoints that were written since the last line of metrics.
+    saved: Vec<Saved>,
 }
 
 impl Run<'_> {
@@ -131,17 +136,34 @@ impl Run<'_> {
         step.is_multiple_of(self.trainer.recipe.train.log_every as u64)
     }
 
+    /// Starts a checkpoint, which is written while training goes on. One that is being written is waited for.
     fn checkpoint(&mut self) -> Result<()> {
         if !self.leads() {
             return Ok(());
         }
-        let keep = self.trainer.recipe.train.keep_last;
-        self.observer.checkpoint(&self.folder.save(&self.trainer.checkpoint()?, keep)?);
+        let before = self.saver.save(|| self.trainer.checkpoint())?;
+        self.written(before);
         Ok(())
+    }
+
+    /// Waits until the checkpoint that is being written is whole.
+    fn settle(&mut self) -> Result<()> {
+        let saved = self.saver.settle()?;
+        self.written(saved);
+        Ok(())
+    }
+
+    fn written(&mut self, saved: Option<Saved>) {
+        if let Some(saved) = saved {
+            self.observer.checkpoint(&saved);
+            self.saved.push(saved);
+        }
     }
 
     /// The scores of the heads, which are logged; those of the log where this step's are there already.
     fn evaluate(&mut self) -> Result<Value> {
+        // After the checkpoint: an evaluation may take long, and can be done again.
+        self.settle()?;
         let step = self.trainer.step_count();
         let heads = &self.trainer.recipe.eval.heads;
         if let Some(known) = self.known_evaluation(step)?
@@ -154,6 +176,7 @@ impl Run<'_> {
                 let file = self.folder.path("checkpoints").join(Checkpoint::file_name(step));
                 if !file.exists() {
                     self.checkpoint()?;
+                    self.settle()?;
                 }
                 return Err(self.stopped(&format!("in the evaluation after step {step}")));
             }
@@ -196,6 +219,7 @@ impl Steps for Run<'_> {
     }
 
     fn diverged(&mut self, batch: &Batch, report: &StepReport, pace: &Pace) -> Result<Error> {
+        self.settle()?;
         self.trainer.pace = pace.clone();
         let Some(engine) = self.trainer.collective() else {
             return diverged(self.trainer, self.folder, batch, report);
@@ -213,6 +237,8 @@ impl Steps for Run<'_> {
 
     fn stepped(&mut self, report: &StepReport, pace: &Pace) -> Result<()> {
         self.trainer.pace = pace.clone();
+        let saved = self.saver.poll()?;
+        self.written(saved);
         let step = self.trainer.step_count();
         let last = step == self.trainer.total_steps;
         let settings = &self.trainer.recipe.train;
@@ -224,7 +250,12 @@ impl Steps for Run<'_> {
             Identity::default().with("the weights", weights).compare(&**engine)?;
         }
         if last || self.logs(step) {
-            self.folder.append_metrics(&metrics_line(self.trainer, report))?;
+            let mut line = metrics_line(self.trainer, report);
+            if !self.saved.is_empty() {
+                line["checkpoints"] =
+                    std::mem::take(&mut self.saved).iter().map(checkpoint_figures).collect();
+            }
+            self.folder.append_metrics(&line)?;
         }
         self.observer.step(self.trainer, report)?;
         if last || self.every(samples_every) {
@@ -238,15 +269,24 @@ impl Steps for Run<'_> {
         if last || stop || self.every(checkpoint_every) {
             self.checkpoint()?;
         }
+        if last || stop {
+            self.settle()?;
+        }
         if stop {
             return Err(self.stopped(&format!("after step {step}")));
         }
-        // After the checkpoint: an evaluation may take long, and can be done again.
         if !last && self.every(self.trainer.recipe.eval.every) {
             self.evaluate()?;
         }
         Ok(())
     }
+}
+
+/// What metrics tell of a checkpoint that was written: its step, and the seconds of [`SaveTimes`](super::SaveTimes).
+fn checkpoint_figures(saved: &Saved) -> Value {
+    let mut figures = json!(saved.times);
+    figures["step"] = json!(saved.step);
+    figures
 }
 
 fn metrics_line(trainer: &Trainer, report: &StepReport) -> Value {
