@@ -38,7 +38,7 @@
 
 enum { MILLISECOND = 1000000 };
 /* A question to MPI that took as long as this moved something. */
-enum { WORKED = 5000 };
+enum { WORKED = 1000 };
 /* After so long without anything moved, sleep; first the shortest time that Linux knows, then up to the longest. */
 enum { PATIENCE = 2 * MILLISECOND, SHORTEST = 50000, LONGEST = 500000 };
 
