@@ -9,9 +9,12 @@
    asked about it, so that a wait has a limit, can be broken off, and sleeps while nothing comes.
 
    How a run ends where a process is lost: MPI has no place for last words and closes no connection. Who fails marks its
-   engine dead, never enters MPI again, and may still write a checkpoint; when it then leaves without MPI_Finalize, mpirun
-   sends the others SIGTERM (and SIGKILL a second later), which ends their waits by way of `go_on`. Where nobody tells them,
-   they wait for the limit. The exit status of mpirun is its own. */
+   engine dead, never enters MPI again, and may still write a checkpoint before it leaves without MPI_Finalize. What the
+   others meet is up to whoever started them (two processes on one machine, one of them killed):
+   - mpirun of Open MPI 4.1 sends SIGTERM after 1.0 s, which ends their waits by way of `go_on`, and SIGKILL a second later;
+   - mpirun of Open MPI 5.0 sends SIGTERM after 0.26 s and SIGKILL after 0.5 s;
+   - mpiexec of MPICH sends SIGKILL at once, whereupon no checkpoint can be written;
+   - `mpirun --enable-recovery` sends nothing: they wait for the limit. Open MPI 4.1 then exits with 0, whatever they say. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <mpi.h>
