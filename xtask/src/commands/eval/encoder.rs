@@ -1,8 +1,10 @@
 //! The encoder that is measured.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use palimpsest_core::Result;
+use palimpsest_core::collective::Collective;
 use palimpsest_core::finetune::EncoderStart;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
@@ -16,6 +18,8 @@ pub(super) struct Measurable {
     pub(super) trainer: Trainer,
     /// The step of the checkpoint.
     pub(super) step: u64,
+    /// The other processes, which share the images; none in one alone.
+    pub(super) collective: Option<Arc<dyn Collective>>,
 }
 
 impl Measurable {
@@ -33,7 +37,12 @@ impl Measurable {
         let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;
         trainer.restore(checkpoint)?;
-        Ok(Self { folder, trainer, step })
+        Ok(Self { folder, trainer, step, collective: None })
+    }
+
+    /// Whether this process writes and prints.
+    pub(super) fn leads(&self) -> bool {
+        self.collective.as_ref().is_none_or(|engine| engine.world().leads())
     }
 
     /// The trained weights by name: the average where the recipe keeps one.
