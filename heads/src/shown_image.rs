@@ -1,7 +1,8 @@
 //! Images of a batch as they can be seen.
 
+use palimpsest_core::Result;
 use palimpsest_core::data::{Batch, Image};
-use palimpsest_core::head::HeadContext;
+use palimpsest_core::head::{HeadContext, MetricState};
 
 /// Image `index` of a batch in 8 bits, its normalisation undone.
 pub(crate) fn shown_image(batch: &Batch, index: usize, context: &HeadContext) -> Image {
@@ -19,4 +20,16 @@ pub(crate) fn shown_image(batch: &Batch, index: usize, context: &HeadContext) ->
         }
     }
     Image { width, height, channels, pixels }
+}
+
+/// Puts an image into a metric's state.
+pub(crate) fn put_image(image: &Image, state: &mut MetricState) {
+    state.put(&[image.width as u64, image.height as u64, image.channels as u64]);
+    state.put(&image.pixels);
+}
+
+/// Takes what [`put_image`] has put.
+pub(crate) fn take_image(state: &mut MetricState) -> Result<Image> {
+    let [width, height, channels] = state.take_array::<u64, 3>()?.map(|extent| extent as usize);
+    Ok(Image { width, height, channels, pixels: state.take()? })
 }

@@ -1,7 +1,9 @@
 //! Heads on frozen features of a run's encoder.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use palimpsest_core::collective::Collective;
 use palimpsest_core::data::Split;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry};
 use palimpsest_core::head::{Class, Evaluation, FrozenEval, LabelledSplits, broken_messages};
@@ -44,7 +46,8 @@ pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled>
     let seed = trainer.recipe.run.seed;
     let draw = Draw { seed, limits: [eval.train_images, eval.test_images], ..Draw::default() };
     let splits = data.labelled(&draw)?;
-    task(trainer, &trainer.evaluated_params(), &*splits, seed, &AtomicBool::new(false))?;
+    let fitting = Fitting { seed, interrupted: &AtomicBool::new(false), collective: None };
+    task(trainer, &trainer.evaluated_params(), &*splits, &fitting)?;
     Ok(Labelled { splits: Some(splits), note: None })
 }
 
@@ -70,7 +73,7 @@ pub(crate) struct Labelled {
 }
 
 /// Scores of every head on frozen features, as {head: {figure: value, train: size, test: size}}; `warn` is told of
-/// broken files.
+/// broken files. The processes that train together share the images.
 pub(crate) fn evaluate(
     trainer: &Trainer,
     params: &Params,
@@ -79,12 +82,14 @@ pub(crate) fn evaluate(
     interrupted: &AtomicBool,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Value> {
-    let task = task(trainer, params, data, trainer.recipe.run.seed, interrupted)?;
+    let seed = trainer.recipe.run.seed;
+    let fitting = Fitting { seed, interrupted, collective: trainer.collective() };
+    let task = task(trainer, params, data, &fitting)?;
     let mut results = Map::new();
     for (name, section) in heads {
         let entry = registry::find::<TaskHeadEntry>("head", name)?;
         let HeadKind::Frozen(build) = entry.build else { continue };
-        let Evaluation { scores, notes, .. } = build(section)?.evaluate(&task)?;
+        let Evaluation { scores, notes, .. } = task.evaluate(&*build(section)?)?;
         notes.iter().for_each(|note| warn(note));
         let [train, test] = task.sizes()?;
         let mut scores: Map<String, Value> =
@@ -97,18 +102,29 @@ pub(crate) fn evaluate(
     Ok(Value::Object(results))
 }
 
+/// How heads are fitted on frozen features.
+pub(crate) struct Fitting<'a> {
+    /// Seed of what a head draws.
+    pub(crate) seed: u64,
+    /// Set when the user wants to stop.
+    pub(crate) interrupted: &'a AtomicBool,
+    /// Other processes that share the images; none in one alone.
+    pub(crate) collective: Option<&'a Arc<dyn Collective>>,
+}
+
 /// The frozen features of a trainer's encoder with these weights.
 pub(crate) fn task<'a>(
     trainer: &'a Trainer,
     params: &'a Params,
     data: &'a dyn LabelledSplits<Class>,
-    seed: u64,
-    interrupted: &'a AtomicBool,
+    fitting: &Fitting<'a>,
 ) -> Result<FrozenEval<'a>> {
     let pooling: Pooling =
         trainer.recipe.eval.features.parse().map_err(|e: Error| e.at("`eval.features`"))?;
     let blocks = trainer.recipe.eval.blocks;
-    Ok(FrozenEval::new(&*trainer.model.encoder, params, data, pooling, blocks, seed)?.until(interrupted))
+    let &Fitting { seed, interrupted, collective } = fitting;
+    let task = FrozenEval::new(&*trainer.model.encoder, params, data, pooling, blocks, seed)?;
+    Ok(task.until(interrupted).among(collective.cloned()))
 }
 
 /// What is told of the broken files that were met.

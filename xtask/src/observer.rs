@@ -1,7 +1,6 @@
 //! Watches a run: bar, TensorBoard events, images, evaluations.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::data::Batch;
@@ -102,7 +101,7 @@ impl Observer for Follower {
         Ok(self.scores.evaluate(trainer)?.0)
     }
 
-    fn checkpoint(&mut self, _: &Path) {}
+    fn checkpoint(&mut self, _: &Saved) {}
 
     /// A broken image of this process's part.
     fn warn(&mut self, message: &str) {

@@ -1,6 +1,6 @@
 //! Small figures of every rank for all.
 
-use super::{Bucket, Collective};
+use super::{BUCKET_BYTES, Bucket, Collective};
 use crate::{Error, Result};
 
 /// The same number of figures of every rank, by rank. They travel as a sum in which the others add zeros, so that every
@@ -78,6 +78,34 @@ pub fn gather_bytes(collective: &dyn Collective, bytes: &[u8]) -> Result<Vec<Vec
             at += piece;
         }
         all.push(whole);
+    }
+    Ok(all)
+}
+
+/// Floats of every rank, of any number each, those of rank 0 first. They travel in buckets, as they are.
+///
+/// # Errors
+/// The engine's failure.
+pub fn gather_floats(collective: &dyn Collective, floats: Vec<f32>) -> Result<Vec<f32>> {
+    let (rank, size) = (collective.world().rank, collective.world().size);
+    if size == 1 {
+        return Ok(floats);
+    }
+    let lengths: Vec<usize> =
+        gather(collective, &[floats.len() as f64])?.iter().map(|length| length[0] as usize).collect();
+    let mut all = Vec::with_capacity(lengths.iter().sum());
+    for (root, &length) in lengths.iter().enumerate() {
+        for at in (0..length).step_by(BUCKET_BYTES / size_of::<f32>()) {
+            let piece = (length - at).min(BUCKET_BYTES / size_of::<f32>());
+            let numbers = match root == rank {
+                true => floats[at..at + piece].to_vec(),
+                false => vec![0.0; piece],
+            };
+            let Bucket::F32(numbers) = collective.broadcast(Bucket::F32(numbers), root)?.wait()? else {
+                return Err(Error::failure("a copy of another type"));
+            };
+            all.extend(numbers);
+        }
     }
     Ok(all)
 }

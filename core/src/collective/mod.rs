@@ -16,7 +16,7 @@ mod threads;
 mod world;
 
 pub use bucket::{BUCKET_BYTES, Bucket, BucketPlan};
-pub use gather::{count_and_gather, gather, gather_bytes};
+pub use gather::{count_and_gather, gather, gather_bytes, gather_floats};
 pub use identity::{Identity, fingerprint, fingerprint_of};
 pub use launcher::{Launcher, LauncherFlags, launched};
 pub use ordered::ordered_sum;

@@ -193,7 +193,7 @@ impl Collective for Rank {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{gather, gather_bytes, ordered_sum};
+    use super::super::{BUCKET_BYTES, gather, gather_bytes, gather_floats, ordered_sum};
     use super::*;
 
     /// What each of `size` ranks makes of its engine.
@@ -261,9 +261,18 @@ mod tests {
             let rank = engine.world().rank;
             let figures = [rank as f64, [f64::NAN, f64::INFINITY, 1e-300][rank]];
             let bytes: Vec<u8> = (0..=255).cycle().take([0, 5, 7_000_000][rank]).collect();
-            (gather(engine, &figures).unwrap(), gather_bytes(engine, &bytes).unwrap())
+            let count = [3, 0, BUCKET_BYTES / 4 + 1][rank];
+            let floats = (0..count).map(|k| (k as f32 + rank as f32) * 0.1).collect();
+            (
+                gather(engine, &figures).unwrap(),
+                gather_bytes(engine, &bytes).unwrap(),
+                gather_floats(engine, floats).unwrap(),
+            )
         });
-        for (figures, bytes) in found {
+        for (figures, bytes, floats) in found {
+            let due = (0..3).map(|k| k as f32 * 0.1);
+            let due = due.chain((0..=BUCKET_BYTES / 4).map(|k| (k as f32 + 2.0) * 0.1));
+            assert!(floats.into_iter().eq(due));
             assert!(figures[0][1].is_nan());
             assert_eq!((figures[1][1], figures[2][1], figures[2][0]), (f64::INFINITY, 1e-300, 2.0));
             assert_eq!(bytes[0], b"");

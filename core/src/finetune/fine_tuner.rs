@@ -9,13 +9,13 @@ use std::sync::Arc;
 use super::pass::{Network, PassMode};
 use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, trained};
 use crate::backend::NoGrad;
-use crate::collective::Collective;
+use crate::collective::{Collective, Identity, fingerprint, fingerprint_of};
 use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
 use crate::head::{Examples, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
-use crate::tensor::{DType, DeviceHandle, HostTensor};
+use crate::tensor::{DType, DeviceHandle, HostTensor, Tensor};
 use crate::train::{
     Checkpoint, CheckpointState, Engine, EngineSettings, Pace, Pass, Schedule, StepInput, StepReport,
     check_batch,
@@ -65,6 +65,8 @@ pub struct FineTuner<H: TaskHead> {
     pub specs: ParamSpecs,
     /// Steps in the whole training.
     pub total_steps: u64,
+    /// Whether this process was asked to stop; several processes then agree on the step after which all do.
+    pub stop: bool,
     device: DeviceHandle,
     engine: Engine,
 }
@@ -151,17 +153,41 @@ impl<H: TaskHead> FineTuner<H> {
         let engine = Engine::new(params, specs.specs(), settings)?;
         device.backend.seed(train.seed);
         let network = Network { encoder, head, features, frozen };
-        Ok(Self { recipe, network, specs, total_steps, device, engine })
+        Ok(Self { recipe, network, specs, total_steps, stop: false, device, engine })
     }
 
     /// Trains with the other processes of the run: each is given its part of a step's batch.
     ///
     /// # Errors
     /// A batch that can't be split evenly.
-    pub fn with_collective(self, collective: Arc<dyn Collective>, ordered: bool) -> Result<Self> {
+    pub fn with_collective(self, collective: Arc<dyn Collective>) -> Result<Self> {
         check_batch(self.recipe.train.batch, collective.world().size, self.recipe.train.accumulate)?;
+        let ordered = self.recipe.train.deterministic;
         let engine = self.engine.with_collective(collective, self.specs.specs(), ordered);
         Ok(Self { engine, ..self })
+    }
+
+    /// What must be the same on every rank before a first sum.
+    pub fn identity(&self) -> Result<Identity> {
+        let mut table = self.recipe.table.clone();
+        // Where the data lie and how many threads read them is a machine's own affair.
+        if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
+            data.retain(|key, _| !["path", "workers", "prefetch"].contains(&key));
+        }
+        let info = self.device.backend.info();
+        let shapes: String =
+            self.specs.specs().iter().map(|spec| format!("{} {}\n", spec.name, spec.shape)).collect();
+        let plan = format!("{:?}", self.engine.bucket_plan());
+        let weights = self.params().tensors().iter().map(Tensor::download).collect::<Result<Vec<_>>>()?;
+        Ok(Identity::default()
+            .with("the version", fingerprint(env!("CARGO_PKG_VERSION").as_bytes()))
+            .with("the head's settings", fingerprint(format!("{} {table}", self.recipe.name).as_bytes()))
+            .with("the backend", fingerprint(format!("{} {}", info.name, info.version).as_bytes()))
+            .with("the parameters' shapes", fingerprint(shapes.as_bytes()))
+            .with("the type of numbers", self.engine.dtype() as u64)
+            .with("the buckets of their sums", fingerprint(plan.as_bytes()))
+            .with("the number of steps", self.total_steps)
+            .with("the weights", fingerprint_of(&weights)))
     }
 
     /// Steps done.
@@ -219,7 +245,7 @@ impl<H: TaskHead> FineTuner<H> {
         self.engine.step(&StepInput {
             micro_batches: accumulate,
             images,
-            stop: false,
+            stop: self.stop,
             observe: false,
             pass: &pass,
         })

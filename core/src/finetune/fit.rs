@@ -1,13 +1,16 @@
 //! Fitting a head from start to score.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{EncoderStart, FineTuner, FinetuneRecipe};
+use crate::collective::{Collective, fingerprint, gather_bytes};
+use crate::data::Share;
 use crate::encoder::ImageShape;
 use crate::head::{
-    Artifact, Examples, ExamplesRequest, LabelledLoader, LabelledSplits, PartSize, Scores, TaskHead,
-    broken_messages, examples_of,
+    Artifact, Broken, Examples, ExamplesRequest, LabelledLoader, LabelledSplits, Metric, MetricState,
+    PartSize, Scores, TaskHead, any_rank, broken_messages, broken_of_all, examples_of,
 };
 use crate::tensor::{DType, DeviceHandle};
 use crate::train::steps::{self, Steps};
@@ -28,9 +31,27 @@ pub struct FitRequest<'a> {
     pub limits: [usize; 2],
     /// Set when the user wants to stop.
     pub interrupted: &'a AtomicBool,
+    /// The other processes, which share training and test images; each asks for the same. None in one alone.
+    pub collective: Option<Arc<dyn Collective>>,
 }
 
-/// What watches a fit. It changes nothing.
+impl FitRequest<'_> {
+    /// The engine between several processes.
+    fn engine(&self) -> Option<&Arc<dyn Collective>> {
+        self.collective.as_ref().filter(|engine| engine.world().size > 1)
+    }
+
+    fn share(&self) -> Share {
+        self.engine().map_or(Share::WHOLE, |engine| engine.world().share())
+    }
+
+    /// Whether this process was asked to stop.
+    fn stop(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// What watches a fit. It changes nothing. Of several processes each has one; one of them shows what happens.
 pub trait FitObserver {
     /// Before the first step: the number of steps, and of those in an epoch.
     fn start(&mut self, steps: u64, steps_per_epoch: u64);
@@ -81,7 +102,7 @@ pub struct FitSummary {
     pub test_seconds: f64,
 }
 
-/// A fitted head.
+/// A fitted head; every process of several has the same.
 pub struct Fitted {
     /// Its scores on the test part, the one that is compared first.
     pub scores: Scores,
@@ -127,7 +148,8 @@ fn fine_tuner<H: TaskHead>(
 
 /// What fitting would take. `steps` of it are tried and thrown away: one at a place that only counts tells
 /// its operations, a second one at the place that would fit tells its time. With gradients in parts, a
-/// step tries a single part, and the time is that of all.
+/// step tries a single part, and the time is that of all. Each of several processes tries its own part, without the
+/// sums between them.
 ///
 /// # Errors
 /// As [`fit`].
@@ -136,7 +158,7 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPl
     let mut fine_tuner = fine_tuner::<H>(request, &*data)?;
     let batch = fine_tuner.recipe.train.batch;
     let parts = std::mem::replace(&mut fine_tuner.recipe.train.accumulate, 1);
-    let mut source = data.train(batch / parts)?;
+    let mut source = data.train((batch / parts / request.share().size).max(1), Share::WHOLE)?;
     let mut seconds = 0.0;
     for _ in 0..steps {
         let examples = source.next_batch()?;
@@ -144,7 +166,7 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPl
         fine_tuner.train_step(&examples)?;
         seconds = started.elapsed().as_secs_f64();
         source.recycle(examples);
-        stop_if(request.interrupted, fine_tuner.step_count())?;
+        stop_if(request.stop(), fine_tuner.step_count())?;
     }
     let [parameters, trained] = fine_tuner.parameters();
     Ok(FitPlan {
@@ -163,33 +185,40 @@ pub fn plan<H: TaskHead>(request: &FitRequest<'_>, steps: usize) -> Result<FitPl
 /// Fits a head and scores it on the test part.
 ///
 /// # Errors
-/// Settings or data that don't fit, a loss that isn't finite, an interrupt, or the backend's failure.
+/// Settings or data that don't fit, a loss that isn't finite, an interrupt, or the backend's failure. Where several
+/// processes fit the head, an error is that process's own, but for an interrupt, which stops all: it aborts the engine,
+/// so that the others end too.
 pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver) -> Result<Fitted> {
     let data = open::<H>(request)?;
     data.notes().iter().for_each(|note| observer.message(&format!("note: {note}")));
     let mut fine_tuner = fine_tuner::<H>(request, &*data)?;
-    let mut source = data.train(fine_tuner.recipe.train.batch)?;
+    if let Some(engine) = request.engine() {
+        // Told before hours of training.
+        fine_tuner.network.head.metric().state()?;
+        fine_tuner = fine_tuner.with_collective(engine.clone())?;
+        let sizes = format!("{:?} {:?}", data.sizes(), data.classes());
+        fine_tuner.identity()?.with("the data", fingerprint(sizes.as_bytes())).compare(&**engine)?;
+    }
+    let mut source = data.train(fine_tuner.recipe.train.batch, request.share())?;
     observer.start(fine_tuner.total_steps, source.steps_per_epoch());
-    let interrupted = request.interrupted;
-    let mut fit = Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, interrupted };
+    let mut fit = Fit { fine_tuner: &mut fine_tuner, source: &mut *source, observer, request };
     let pace = steps::take(&mut fit, Pace::default())?;
-    let broken_in_training = source.broken().clone();
+    let engine = request.engine().map(|engine| &**engine);
+    let broken_in_training = broken_of_all(engine, source.broken())?;
+    for (index, sample) in &broken_in_training {
+        // Those of this process were told when they were met.
+        if !source.broken().contains_key(index) {
+            observer.message(&format!("warning: {}", sample.message));
+        }
+    }
     drop(source);
     let started = Instant::now();
-    let params = fine_tuner.scored_params();
-    let mut metric = fine_tuner.network.head.metric();
-    let mut pass = data.test()?;
-    for examples in pass.by_ref() {
-        let examples = examples?;
-        let predictions = fine_tuner.predict(&params, &examples.batch)?;
-        metric.add(&examples.batch, &examples.targets, &predictions)?;
-        stop_if(request.interrupted, fine_tuner.step_count())?;
-    }
-    for message in broken_messages(pass.broken(), "test") {
+    let (metric, broken) = tested(request, &fine_tuner, &*data)?;
+    for message in broken_messages(&broken, "test") {
         observer.message(&format!("warning: {message}"));
     }
     let [train, test] = data.sizes();
-    let sizes = [train.without(&broken_in_training), test.without(pass.broken())];
+    let sizes = [train.without(&broken_in_training), test.without(&broken)];
     let summary = FitSummary {
         steps: fine_tuner.step_count(),
         loss: pace.loss(),
@@ -206,14 +235,51 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     })
 }
 
-struct Fit<'a, H: TaskHead> {
+/// The metric of a head's predictions.
+type MetricOf<H> = Box<dyn Metric<<H as TaskHead>::Target, <H as TaskHead>::Prediction>>;
+
+/// The metric of all test images, in the order of one process, and those that can't be read.
+fn tested<H: TaskHead>(
+    request: &FitRequest<'_>,
+    fine_tuner: &FineTuner<H>,
+    data: &dyn LabelledSplits<H::Target>,
+) -> Result<(MetricOf<H>, Broken)> {
+    let params = fine_tuner.scored_params();
+    let mut metric = fine_tuner.network.head.metric();
+    let mut pass = data.test(request.share())?;
+    let mut stop = false;
+    for examples in pass.by_ref() {
+        let examples = examples?;
+        let predictions = fine_tuner.predict(&params, &examples.batch)?;
+        metric.add(&examples.batch, &examples.targets, &predictions)?;
+        stop = request.stop();
+        if stop {
+            break;
+        }
+    }
+    let engine = request.engine().map(|engine| &**engine);
+    // None is left waiting for the state of one that was asked to stop.
+    stop_if(any_rank(engine, stop)?, fine_tuner.step_count())?;
+    let broken = broken_of_all(engine, pass.broken())?;
+    pass.forgives(&broken)?;
+    if let Some(engine) = engine {
+        let own = metric.state()?;
+        metric = fine_tuner.network.head.metric();
+        for of_rank in gather_bytes(engine, own.as_bytes())? {
+            metric.absorb(&mut MetricState::from_bytes(of_rank))?;
+        }
+    }
+    Ok((metric, broken))
+}
+
+struct Fit<'a, 'r, H: TaskHead> {
     fine_tuner: &'a mut FineTuner<H>,
     source: &'a mut dyn LabelledLoader<H::Target>,
     observer: &'a mut dyn FitObserver,
-    interrupted: &'a AtomicBool,
+    request: &'a FitRequest<'r>,
 }
 
-impl<H: TaskHead> Steps for Fit<'_, H> {
+impl<H: TaskHead> Steps for Fit<'_, '_, H> {
     type Batch = Examples<H::Target>;
 
     fn due(&self) -> bool {
@@ -227,6 +293,7 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
     fn step(&mut self, examples: &Self::Batch) -> Result<StepReport> {
         let warnings = self.source.take_warnings();
         warnings.iter().for_each(|warning| self.observer.message(&format!("warning: {warning}")));
+        self.fine_tuner.stop = self.request.stop();
         self.fine_tuner.train_step(examples)
     }
 
@@ -247,12 +314,17 @@ impl<H: TaskHead> Steps for Fit<'_, H> {
 
     fn stepped(&mut self, report: &StepReport, _: &Pace) -> Result<()> {
         self.observer.step(report)?;
-        stop_if(self.interrupted, self.fine_tuner.step_count())
+        // What several processes agreed on, or else the latest.
+        let stop = match self.request.engine() {
+            Some(_) => report.stop,
+            None => self.request.stop(),
+        };
+        stop_if(stop, self.fine_tuner.step_count())
     }
 }
 
-fn stop_if(interrupted: &AtomicBool, step: u64) -> Result<()> {
-    if interrupted.load(Ordering::Relaxed) {
+fn stop_if(stop: bool, step: u64) -> Result<()> {
+    if stop {
         return Err(Error::interrupted(format!(
             "interrupted after step {step} of the head; it was not scored"
         ))

@@ -79,6 +79,9 @@ crate::settings! {
         ema: f64 = 0.0, in 0.0..=0.999_999_9;
         /// Blocks that are recomputed together in the backward pass to save memory; 0 for none.
         checkpoint_blocks: usize = 0, in 0..=1024;
+        /// With several processes: sums in the order of the ranks, so that N of them give the bits of one with
+        /// accumulate = N.
+        deterministic: bool = false;
         /// f32, or bf16 for matrix products and attention over f32 weights.
         precision: Precision = Precision::F32;
         /// Seed of the head's initial weights, the order of the images, and their augmentation.

@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 
 use super::{Broken, PartSize, Target};
-use crate::data::{Batch, Split};
+use crate::data::{Batch, Share, Split};
 use crate::encoder::ImageShape;
 use crate::recipe::DataSettings;
 use crate::settings::{Field, Section, Settings};
@@ -62,22 +62,25 @@ pub trait LabelledSplits<T> {
     fn notes(&self) -> &[String] {
         &[]
     }
-    /// Shuffled, augmented batches of `batch` images.
+    /// Shuffled, augmented batches of `batch` images, of which a share is delivered: the shares of all processes together
+    /// are the batch of one.
     ///
     /// # Errors
     /// Fewer images than a batch.
-    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<T>>>;
-    /// One pass over a part, in order, without augmentation.
+    fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<T>>>;
+    /// One pass over a part, in order, without augmentation. A share of it is some whole batches of the pass that one
+    /// process makes, in a row (maybe none): features that are computed batch by batch have the same bits then,
+    /// whichever process computes them.
     ///
     /// # Errors
     /// Data that can't be read.
-    fn pass(&self, split: Split) -> Result<Pass<'_, T>>;
+    fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, T>>;
     /// One pass over the test part.
     ///
     /// # Errors
     /// As [`LabelledSplits::pass`].
-    fn test(&self) -> Result<Pass<'_, T>> {
-        self.pass(Split::Test)
+    fn test(&self, share: Share) -> Result<Pass<'_, T>> {
+        self.pass(Split::Test, share)
     }
 }
 
@@ -85,6 +88,14 @@ pub trait LabelledSplits<T> {
 pub trait ExamplePass<T>: Iterator<Item = Result<Examples<T>>> {
     /// The broken samples that were met so far.
     fn broken(&self) -> &Broken;
+    /// Whether so many broken samples of all shares of the pass are forgiven; a pass looks at those of its own by itself.
+    ///
+    /// # Errors
+    /// They are too many.
+    fn forgives(&self, broken: &Broken) -> Result<()> {
+        let _ = broken;
+        Ok(())
+    }
 }
 
 /// One pass over a part of the data.

@@ -2,17 +2,21 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Artifact, Broken, Class, LabelledSplits, PartSize, Scores};
+use super::{
+    Artifact, Broken, Class, LabelledSplits, MetricState, PartSize, Scores, any_rank, broken_of_all,
+};
 use crate::backend::NoGrad;
-use crate::data::Split;
+use crate::collective::{Collective, gather, gather_bytes, gather_floats};
+use crate::data::{Share, Split};
 use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
 use crate::pooling::Pooling;
 use crate::stored::serialize;
 use crate::tensor::{DType, DeviceHandle, HostTensor};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Frozen features of a split.
 #[derive(Debug, Clone, Default)]
@@ -46,10 +50,30 @@ impl Features {
         let indices = rows.iter().map(|&r| self.indices[r]).collect();
         Self { values, width: self.width, labels, indices, broken: self.broken.clone() }
     }
+
+    /// The features that all processes made, in the order of one process; broken images are known already.
+    fn of_all(self, engine: &dyn Collective) -> Result<Self> {
+        // A process without a batch doesn't know the width.
+        let width = gather(engine, &[self.width as f64])?.iter().fold(0.0, |width, of| of[0].max(width));
+        let mut state = MetricState::default();
+        state.put(&self.labels);
+        state.put(&self.indices.iter().map(|&index| index as u64).collect::<Vec<_>>());
+        let (mut labels, mut indices) = (vec![], vec![]);
+        for of_rank in gather_bytes(engine, state.as_bytes())? {
+            let mut state = MetricState::from_bytes(of_rank);
+            labels.extend(state.take::<i64>()?);
+            indices.extend(state.take::<u64>()?.into_iter().map(|index| index as usize));
+        }
+        let values = gather_floats(engine, self.values)?;
+        Ok(Self { values, width: width as usize, labels, indices, broken: self.broken })
+    }
 }
 
 /// An encoder and the data that it is measured on. Frozen features are made once, whichever heads
 /// ask for them, and are never corrupted.
+///
+/// Several processes share the images: each makes the features of some batches, and all get all of them, bit by bit
+/// those of one process. Every process then fits every head on them.
 pub struct FrozenEval<'a> {
     /// The encoder.
     pub encoder: &'a dyn Encoder,
@@ -65,6 +89,7 @@ pub struct FrozenEval<'a> {
     pub seed: u64,
     features: [OnceCell<Features>; 2],
     interrupted: Option<&'a AtomicBool>,
+    collective: Option<Arc<dyn Collective>>,
 }
 
 impl<'a> FrozenEval<'a> {
@@ -101,6 +126,7 @@ impl<'a> FrozenEval<'a> {
             seed,
             features: [OnceCell::new(), OnceCell::new()],
             interrupted: None,
+            collective: None,
         })
     }
 
@@ -110,16 +136,42 @@ impl<'a> FrozenEval<'a> {
         Self { interrupted: Some(interrupted), ..self }
     }
 
+    /// Shares the images with the other processes of a run, which have the same weights and data.
+    #[must_use]
+    pub fn among(self, collective: Option<Arc<dyn Collective>>) -> Self {
+        Self { collective: collective.filter(|engine| engine.world().size > 1), ..self }
+    }
+
+    fn engine(&self) -> Option<&dyn Collective> {
+        self.collective.as_deref()
+    }
+
     /// To be asked where a head works long.
     ///
     /// # Errors
     /// The user wants to stop.
     pub fn go_on(&self) -> Result<()> {
-        match self.interrupted {
-            Some(interrupted) if interrupted.load(Ordering::Relaxed) => {
-                Err(Error::interrupted("interrupted before the heads were scored"))
-            }
-            _ => Ok(()),
+        if self.is_interrupted() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.is_some_and(|interrupted| interrupted.load(Ordering::Relaxed))
+    }
+
+    /// Fits a head and scores it. A process that is asked to stop stops all: no other waits for it.
+    ///
+    /// # Errors
+    /// As [`FrozenHead::evaluate`]. Where processes share the images, an error is that process's own: it aborts the
+    /// engine, so that the others end too.
+    pub fn evaluate(&self, head: &dyn FrozenHead) -> Result<Evaluation> {
+        let evaluation = head.evaluate(self);
+        let stopped = matches!(&evaluation, Err(error) if error.kind() == ErrorKind::Interrupted);
+        match evaluation {
+            Err(error) if !stopped => Err(error),
+            evaluation => match any_rank(self.engine(), stopped)? {
+                true => evaluation.and(Err(interrupted())),
+                false => evaluation,
+            },
         }
     }
 
@@ -179,9 +231,14 @@ impl<'a> FrozenEval<'a> {
         let device = self.device();
         let _quiet = NoGrad::new(&*device.backend);
         let mut features = Features::default();
-        let mut pass = self.data.pass(split)?;
+        let share = self.engine().map_or(Share::WHOLE, |engine| engine.world().share());
+        let mut pass = self.data.pass(split, share)?;
+        let mut stopped = false;
         for examples in pass.by_ref() {
-            self.go_on()?;
+            stopped = self.is_interrupted();
+            if stopped {
+                break;
+            }
             let batch = examples?.batch;
             let images = device.floats(batch.shape, batch.pixels, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
@@ -192,7 +249,16 @@ impl<'a> FrozenEval<'a> {
             features.labels.extend(&batch.labels);
             features.indices.extend(&batch.indices);
         }
-        features.broken = pass.broken().clone();
+        // None is left waiting for features of one that was asked to stop.
+        if any_rank(self.engine(), stopped)? {
+            return Err(interrupted());
+        }
+        features.broken = broken_of_all(self.engine(), pass.broken())?;
+        pass.forgives(&features.broken)?;
+        drop(pass);
+        if let Some(engine) = self.engine() {
+            features = features.of_all(engine)?;
+        }
         if let Some(row) = features.labels.iter().position(|&label| label < 0) {
             return Err(Error::user(format!("image {row} of the evaluation data has no label"))
                 .help("give every image a class, or set eval.heads = []"));
@@ -208,7 +274,15 @@ impl<'a> FrozenEval<'a> {
     }
 }
 
+fn interrupted() -> Error {
+    Error::interrupted("interrupted before the heads were scored").of_all()
+}
+
 /// A head that is fitted on frozen features.
+///
+/// Where several processes share the images, each fits the head on the features of all, so that a head needs to know
+/// nothing of them. It has to be a function of features, settings and seed then; the figures of process 0 are the ones
+/// that are told.
 pub trait FrozenHead: Send + Sync {
     /// Fits the head on the training split and scores it on the test split.
     ///

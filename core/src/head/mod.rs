@@ -13,7 +13,9 @@
 mod examples;
 mod features;
 mod frozen;
+mod metric_state;
 mod part_size;
+mod shared;
 mod target;
 mod task_head;
 
@@ -25,7 +27,9 @@ pub use examples::{
 pub use features::{Feature, HeadFeatures, encode};
 pub(crate) use features::{collect as collect_features, run_blocks};
 pub use frozen::{Evaluation, Features, FrozenEval, FrozenHead};
+pub use metric_state::{MetricState, StateNumber};
 pub use part_size::{Broken, BrokenSample, ClassSize, PartSize, broken_messages, counted};
+pub(crate) use shared::{any_rank, broken_of_all};
 pub use target::{Class, Target, Values};
 pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 

@@ -2,7 +2,7 @@
 //!
 //! A function that returns a `Result` and says no more fails as the backend does.
 
-use super::{Feature, HeadFeatures, Scores, Target, encode};
+use super::{Feature, HeadFeatures, MetricState, Scores, Target, encode};
 use crate::data::Batch;
 use crate::draws::Draws;
 use crate::encoder::{Encoder, patchify};
@@ -96,6 +96,26 @@ pub trait Metric<T, P> {
     /// What shows more than the scores tell.
     fn artifacts(&self) -> Vec<Artifact> {
         vec![]
+    }
+
+    /// All that was added so far, for [`Metric::absorb`]. Several processes share the test images, and each gets the
+    /// scores of all: what is kept has to be such that the scores are those of one process to the last digit. Counts
+    /// are; a sum of floats is not, since it goes by the order: keep what is summed.
+    ///
+    /// # Errors
+    /// A metric that has no such state, as by default: its head is fitted in one process.
+    fn state(&self) -> Result<MetricState> {
+        Err(Error::user("the head's scores can't be put together from several processes")
+            .help("fit it in one process, or write `state` and `absorb` for its metric"))
+    }
+
+    /// Adds what another process's metric of the same head has in its state. Its images come after those of this one.
+    ///
+    /// # Errors
+    /// A state of another metric; as [`Metric::state`].
+    fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        let _ = state;
+        self.state().map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Split};
+use palimpsest_core::data::{Dataset, Share, Split};
 use palimpsest_core::head::{
     Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled,
     PartSize, Pass,
@@ -15,7 +15,7 @@ use crate::draw::{Draw, Positions, Unlabelled};
 use crate::erasing::erase;
 use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
-use crate::mixing::Mixing;
+use crate::mixing::{Mixing, with_mirrored};
 use crate::rand_augment::RandAugment;
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
@@ -132,11 +132,16 @@ impl SampleSource for Classified {
     }
 }
 
-/// Batches of which images are mixed.
+/// Batches of which images are mixed, or a share of them.
 struct Mixed {
     loader: Loader<Classified>,
     mixing: Mixing,
     seed: u64,
+    /// Images of a whole batch, and those of the share.
+    batch: usize,
+    own: usize,
+    /// The places of the images that the loader gives, those of the share first.
+    places: Vec<usize>,
 }
 
 /// The draws of mixing are apart from those of any sample.
@@ -145,12 +150,20 @@ const MIXING: u64 = 1 << 47;
 impl LabelledLoader<Class> for Mixed {
     fn next_batch(&mut self) -> Result<Examples<Class>> {
         let mut examples = self.loader.next_examples()?;
-        let [count, _, height, width] = examples.batch.shape;
-        let step = examples.batch.first_sample / count.max(1) as u64;
+        let [_, _, height, width] = examples.batch.shape;
+        let step = examples.batch.first_sample / self.batch as u64;
         let mut random = Philox::new(self.seed, Stream::Augment, step, MIXING);
         if let Some(mix) = self.mixing.draw((width, height), &mut random) {
-            mix.apply(&mut examples);
+            mix.apply_to(&mut examples, &self.places, self.batch);
         }
+        // Partners of other shares have done their service.
+        let Examples { batch, targets } = &mut examples;
+        let image = batch.pixels.len() / batch.len().max(1);
+        batch.pixels.truncate(self.own * image);
+        batch.labels.truncate(self.own);
+        batch.indices.truncate(self.own);
+        batch.shape[0] = self.own.min(batch.shape[0]);
+        targets.truncate(self.own);
         Ok(examples)
     }
 
@@ -236,7 +249,7 @@ impl LabelledSplits<Class> for ClassExamples {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<Class>>> {
+    fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<Class>>> {
         let settings = &self.settings;
         let rand_augment = RandAugment {
             operations: settings.rand_augment_operations,
@@ -255,18 +268,22 @@ impl LabelledSplits<Class> for ClassExamples {
             probability: settings.mix_probability,
             switch: settings.cutmix_share,
         };
-        let loader = Loader::over(source, &LoaderOptions { batch, ..self.options })?;
-        Ok(Box::new(Mixed { loader, mixing, seed: self.options.seed }))
+        let options = LoaderOptions { batch, share, ..self.options };
+        let part = share.of(batch);
+        let own = part.len();
+        let places = if mixing.is_on() { with_mirrored(part, batch) } else { part.collect() };
+        let loader = Loader::of_places(source, &options, places.clone())?;
+        Ok(Box::new(Mixed { loader, mixing, seed: options.seed, batch, own, places }))
     }
 
-    fn pass(&self, split: Split) -> Result<Pass<'_, Class>> {
+    fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, Class>> {
         let source = Classified {
             part: self.parts[split as usize].clone(),
             transform: self.testing.clone(),
             rand_augment: None,
             erasing: 0.0,
         };
-        let loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, ..self.options })?;
+        let loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, share, ..self.options })?;
         Ok(Box::new(Annotated(loader)))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palimpsest_core::Result;
-use palimpsest_core::data::{Dataset, Image, Split};
+use palimpsest_core::data::{Dataset, Image, Share, Split};
 use palimpsest_core::head::{ExamplesRequest, LabelledLoader, LabelledSplits, PartSize, Pass, Target};
 use palimpsest_core::random::Philox;
 
@@ -129,13 +129,15 @@ impl<T: Target> LabelledSplits<T> for Derived<T> {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<T>>> {
-        Ok(Box::new(Loader::over(self.source(Split::Train), &LoaderOptions { batch, ..self.options })?))
+    fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<T>>> {
+        let options = LoaderOptions { batch, share, ..self.options };
+        Ok(Box::new(Loader::over(self.source(Split::Train), &options)?))
     }
 
-    fn pass(&self, split: Split) -> Result<Pass<'_, T>> {
+    fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, T>> {
         const BATCH: usize = 64;
-        let loader = EvalLoader::over(self.source(split), &LoaderOptions { batch: BATCH, ..self.options })?;
+        let options = LoaderOptions { batch: BATCH, share, ..self.options };
+        let loader = EvalLoader::over(self.source(split), &options)?;
         Ok(Box::new(Annotated(loader)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::{Batch, Image, Split};
+use palimpsest_core::data::{Batch, Image, Share, Split};
 use palimpsest_core::head::{
     Broken, ExamplePass, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits,
     OpenLabelled, PartSize, Pass,
@@ -17,7 +17,7 @@ use crate::draw::{Draw, Positions};
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_label_maps;
-use crate::pipeline::broken::{broken_at, too_many_broken};
+use crate::pipeline::broken::{broken_at, forgiven};
 use crate::recipe_data::{DataSource, Parts};
 use crate::source::SampleSource;
 use crate::transform::Scratch;
@@ -111,7 +111,8 @@ struct LabelMaps {
     options: LoaderOptions,
 }
 
-/// Test images of one size that follow each other are put into one batch, up to this many.
+/// Test images of one size that follow each other are put into one batch, within so many in a row: where batches begin is
+/// known without a look at the images then, so that processes can share them.
 const TEST_BATCH: usize = 16;
 
 impl LabelledSplits<LabelMap> for LabelMaps {
@@ -128,7 +129,7 @@ impl LabelledSplits<LabelMap> for LabelMaps {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<LabelMap>>> {
+    fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<LabelMap>>> {
         let source = Framed {
             data: self.parts[0].clone(),
             positions: self.positions[0].clone(),
@@ -136,17 +137,19 @@ impl LabelledSplits<LabelMap> for LabelMaps {
             image: self.image,
             normalisation: self.normalisation.clone(),
         };
-        Ok(Box::new(Loader::over(source, &LoaderOptions { batch, ..self.options })?))
+        Ok(Box::new(Loader::over(source, &LoaderOptions { batch, share, ..self.options })?))
     }
 
-    fn pass(&self, split: Split) -> Result<Pass<'_, LabelMap>> {
+    fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, LabelMap>> {
         let (data, positions) = (&self.parts[split as usize], &self.positions[split as usize]);
         let limit = self.options.forgiven(positions.len());
+        let rows = share.of(positions.len().div_ceil(TEST_BATCH));
         Ok(Box::new(TestPass {
             maps: self,
             data,
             positions,
-            next: 0,
+            next: rows.start * TEST_BATCH,
+            end: (rows.end * TEST_BATCH).min(positions.len()),
             pending: None,
             broken: Broken::new(),
             limit,
@@ -157,21 +160,22 @@ impl LabelledSplits<LabelMap> for LabelMaps {
 /// An image at its position, with its map.
 type Found = (usize, Image, LabelMap);
 
-/// The images of a part as they are, those of one size that follow each other in one batch.
+/// The images of a share of a part as they are.
 struct TestPass<'a> {
     maps: &'a LabelMaps,
     data: &'a Arc<dyn SegmentationData>,
     positions: &'a Positions,
     next: usize,
+    end: usize,
     pending: Option<Found>,
     broken: Broken,
     limit: usize,
 }
 
 impl TestPass<'_> {
-    /// The next image that can be read; none at the end.
-    fn load(&mut self) -> Result<Option<Found>> {
-        while self.next < self.positions.len() {
+    /// The next image before position `end` that can be read.
+    fn load(&mut self, end: usize) -> Result<Option<Found>> {
+        while self.next < end {
             let position = self.next;
             self.next += 1;
             let index = self.positions.at(position);
@@ -181,9 +185,9 @@ impl TestPass<'_> {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {
                     self.broken.insert(index, broken_at(&self.data.location(index), None, &error));
-                    if self.broken.len() > self.limit {
-                        self.next = self.positions.len();
-                        return Err(too_many_broken(&self.broken, self.positions.len(), self.limit));
+                    if let Err(error) = self.forgives(&self.broken) {
+                        self.next = self.end;
+                        return Err(error);
                     }
                 }
             }
@@ -192,13 +196,16 @@ impl TestPass<'_> {
     }
 
     fn next_examples(&mut self) -> Result<Option<Examples<LabelMap>>> {
-        let Some(first) = self.pending.take().map_or_else(|| self.load(), |found| Ok(Some(found)))? else {
-            return Ok(None);
+        let first = match self.pending.take() {
+            Some(found) => Some(found),
+            None => self.load(self.end)?,
         };
+        let Some(first) = first else { return Ok(None) };
         let size = (first.1.width, first.1.height);
+        let end = ((first.0 / TEST_BATCH + 1) * TEST_BATCH).min(self.end);
         let mut same = vec![first];
-        while same.len() < TEST_BATCH && self.pending.is_none() {
-            match self.load()? {
+        while self.pending.is_none() {
+            match self.load(end)? {
                 Some(found) if (found.1.width, found.1.height) == size => same.push(found),
                 Some(other) => self.pending = Some(other),
                 None => break,
@@ -219,6 +226,10 @@ impl Iterator for TestPass<'_> {
 impl ExamplePass<LabelMap> for TestPass<'_> {
     fn broken(&self) -> &Broken {
         &self.broken
+    }
+
+    fn forgives(&self, broken: &Broken) -> Result<()> {
+        forgiven(broken, self.positions.len(), self.limit)
     }
 }
 

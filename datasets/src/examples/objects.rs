@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::Split;
+use palimpsest_core::data::{Share, Split};
 use palimpsest_core::head::{
     ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled, PartSize, Pass,
 };
@@ -128,12 +128,13 @@ impl LabelledSplits<Objects> for ObjectExamples {
         &self.notes
     }
 
-    fn train(&self, batch: usize) -> Result<Box<dyn LabelledLoader<Objects>>> {
-        Ok(Box::new(Loader::over(self.parts[0].clone(), &LoaderOptions { batch, ..self.options })?))
+    fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<Objects>>> {
+        let options = LoaderOptions { batch, share, ..self.options };
+        Ok(Box::new(Loader::over(self.parts[0].clone(), &options)?))
     }
 
-    fn pass(&self, split: Split) -> Result<Pass<'_, Objects>> {
-        let options = LoaderOptions { batch: TEST_BATCH, ..self.options };
+    fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, Objects>> {
+        let options = LoaderOptions { batch: TEST_BATCH, share, ..self.options };
         let part = Framed { jitter: None, ..self.parts[split as usize].clone() };
         Ok(Box::new(Annotated(EvalLoader::over(part, &options)?)))
     }

@@ -1,7 +1,7 @@
 //! Samples that can't be read, and when there are too many of them.
 
-use palimpsest_core::Error;
 use palimpsest_core::head::{Broken, BrokenSample};
+use palimpsest_core::{Error, Result};
 
 use crate::source::SampleSource;
 
@@ -15,6 +15,11 @@ pub(crate) fn broken_at(location: &str, class: Option<u32>, error: &Error) -> Br
     let text = error.to_string();
     let message = if text.contains(location) { text } else { format!("{location}: {text}") };
     BrokenSample { class, message }
+}
+
+/// Whether so many broken samples are forgiven: not more than `limit`.
+pub(crate) fn forgiven(broken: &Broken, samples: usize, limit: usize) -> Result<()> {
+    if broken.len() > limit { Err(too_many_broken(broken, samples, limit)) } else { Ok(()) }
 }
 
 /// The error of more broken samples than are forgiven.

@@ -8,13 +8,13 @@ use palimpsest_core::{Error, Result};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::loader::LoaderOptions;
-use crate::pipeline::broken::{broken_sample, too_many_broken};
+use crate::pipeline::broken::{broken_sample, forgiven};
 use crate::pipeline::prefetch::Prefetch;
 use crate::source::{Images, SampleSource};
 
 /// One pass over a data set. Broken files are left out of their batch, which is then smaller (a
 /// batch of broken files alone is passed over); `Batch::indices` tells what is there.
-/// `Batch::first_sample` is the position of the batch in the data set.
+/// `Batch::first_sample` is the position of the batch in the data set. A share of the pass is a row of its batches.
 pub struct EvalLoader<S: SampleSource = Images> {
     source: Source<S>,
     assembler: Arc<Assembler<S>>,
@@ -42,12 +42,13 @@ impl<S: SampleSource> EvalLoader<S> {
         }
         let (len, batch) = (source.len(), options.batch);
         let assembler = Arc::new(Assembler::new(source, options.seed, options.workers)?);
-        let mut next = 0;
+        let batches = options.share.of(len.div_ceil(batch));
+        let (mut next, end) = ((batches.start * batch).min(len), (batches.end * batch).min(len));
         let maker = Arc::clone(&assembler);
         let make = move || {
             let start = next;
-            next = (start + batch).min(len);
-            (start < len).then(|| {
+            next = (start + batch).min(end);
+            (start < end).then(|| {
                 maker.assemble(next - start, 0, 1, start as u64, |slot| std::iter::once(start + slot))
             })
         };
@@ -63,6 +64,10 @@ impl<S: SampleSource> EvalLoader<S> {
     /// The broken samples that were left out so far.
     pub fn broken(&self) -> &Broken {
         &self.broken
+    }
+
+    fn forgives(&self, broken: &Broken) -> Result<()> {
+        forgiven(broken, self.assembler.source().len(), self.limit)
     }
 
     /// The next batch with the annotation of each of its images.
@@ -84,9 +89,9 @@ impl<S: SampleSource> EvalLoader<S> {
             for (index, error) in made.broken {
                 self.broken.insert(source.origin(index), broken_sample(source, index, &error));
             }
-            if self.broken.len() > self.limit {
+            if let Err(error) = self.forgives(&self.broken) {
                 self.done = true;
-                return Some(Err(too_many_broken(&self.broken, source.len(), self.limit)));
+                return Some(Err(error));
             }
             if !made.batch.is_empty() {
                 return Some(Ok(Examples { batch: made.batch, targets: made.targets }));
@@ -119,5 +124,9 @@ impl<S: SampleSource> Iterator for Annotated<S> {
 impl<S: SampleSource> ExamplePass<S::Target> for Annotated<S> {
     fn broken(&self) -> &Broken {
         &self.0.broken
+    }
+
+    fn forgives(&self, broken: &Broken) -> Result<()> {
+        self.0.forgives(broken)
     }
 }

@@ -1,6 +1,5 @@
 //! The training loader.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,8 +78,9 @@ pub struct Loader<S: SampleSource = Images> {
 struct Plan<S> {
     assembler: Arc<Assembler<S>>,
     batch: usize,
-    /// What of each batch is made.
-    part: Range<usize>,
+    /// What of each batch is made: the first of them, and all.
+    first: usize,
+    places: Arc<[usize]>,
     steps_per_epoch: u64,
     seed: u64,
     shuffle: bool,
@@ -95,7 +95,7 @@ struct Epoch {
 
 impl<S> Clone for Plan<S> {
     fn clone(&self) -> Self {
-        Self { assembler: Arc::clone(&self.assembler), part: self.part.clone(), ..*self }
+        Self { assembler: Arc::clone(&self.assembler), places: self.places.clone(), ..*self }
     }
 }
 
@@ -111,10 +111,11 @@ impl<S: SampleSource> Plan<S> {
             epoch.order = Some((number, order));
         }
         let order = epoch.order.as_ref().map_or(&[][..], |(_, order)| order);
-        let start = (step % self.steps_per_epoch) as usize * self.batch + self.part.start;
-        let first_sample = step * self.batch as u64 + self.part.start as u64;
-        self.assembler.assemble(self.part.len(), number, self.tries, first_sample, |slot| {
-            (0..len).map(move |i| order[(start + slot + i) % len] as usize)
+        let start = (step % self.steps_per_epoch) as usize * self.batch;
+        let first_sample = step * self.batch as u64 + self.first as u64;
+        self.assembler.assemble(self.places.len(), number, self.tries, first_sample, |slot| {
+            let place = start + self.places[slot];
+            (0..len).map(move |i| order[(place + i) % len] as usize)
         })
     }
 }
@@ -125,6 +126,12 @@ impl<S: SampleSource> Loader<S> {
     /// # Errors
     /// A number out of range, or fewer samples than a batch.
     pub fn over(source: S, options: &LoaderOptions) -> Result<Self> {
+        Self::of_places(source, options, options.share.of(options.batch).collect())
+    }
+
+    /// The same, which delivers other images of each batch than those of the share: those at `places`, in this order. The
+    /// number of a batch's first sample is that of the share.
+    pub(crate) fn of_places(source: S, options: &LoaderOptions, places: Vec<usize>) -> Result<Self> {
         let len = source.len();
         if options.batch == 0 {
             return Err(Error::user("batch = 0").help("use at least 1"));
@@ -140,7 +147,8 @@ impl<S: SampleSource> Loader<S> {
         let plan = Plan {
             assembler: Arc::new(Assembler::new(source, options.seed, options.workers)?),
             batch: options.batch,
-            part: options.share.of(options.batch),
+            first: options.share.of(options.batch).start,
+            places: places.into(),
             steps_per_epoch: (len / options.batch) as u64,
             seed: options.seed,
             shuffle: options.shuffle,

@@ -1,6 +1,8 @@
 //! Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) within a batch, as timm's `Mixup` in its mode
 //! `batch`: each image is mixed with the one at the mirrored place, all by one share.
 
+use std::ops::Range;
+
 use palimpsest_core::head::{Class, Examples};
 use palimpsest_core::random::Philox;
 
@@ -28,7 +30,19 @@ pub enum Mix {
     Paste(PixelBox),
 }
 
+/// The places of a part of a batch, and behind them those that its images are mixed with, as far as they are not in the
+/// part.
+pub fn with_mirrored(part: Range<usize>, batch: usize) -> Vec<usize> {
+    let mirrored = part.clone().map(|place| batch - 1 - place).filter(|place| !part.contains(place));
+    part.clone().chain(mirrored).collect()
+}
+
 impl Mixing {
+    /// Whether any batch is mixed.
+    pub fn is_on(&self) -> bool {
+        (self.mixup > 0.0 || self.cutmix > 0.0) && self.probability > 0.0
+    }
+
     /// Draws how to mix a batch of images of `width` x `height`.
     pub fn draw(&self, (width, height): (usize, usize), random: &mut Philox) -> Option<Mix> {
         let (mixup, cutmix) = (self.mixup > 0.0, self.cutmix > 0.0);
@@ -60,15 +74,26 @@ pub fn paste_box((width, height): (usize, usize), share: f64, middle: (usize, us
 impl Mix {
     /// Mixes a batch in place.
     pub fn apply(self, examples: &mut Examples<Class>) {
-        let [count, channels, height, width] = examples.batch.shape;
+        let count = examples.batch.len();
+        self.apply_to(examples, &(0..count).collect::<Vec<_>>(), count);
+    }
+
+    /// Mixes some images of a batch of `count`, which have these places in it; with each the one at the mirrored place
+    /// has to be there.
+    pub fn apply_to(self, examples: &mut Examples<Class>, places: &[usize], count: usize) {
+        let [_, channels, height, width] = examples.batch.shape;
         let image = channels * height * width;
         let share = match self {
             Self::Blend(share) => share,
             // What is left of the image itself, after the box was cut to it.
             Self::Paste(at) => 1.0 - (at.width * at.height) as f64 / (width * height) as f64,
         };
-        for i in 0..count / 2 {
-            let (front, back) = examples.batch.pixels.split_at_mut((count - 1 - i) * image);
+        let mut at = vec![0; count];
+        places.iter().enumerate().for_each(|(i, &place)| at[place] = i);
+        let partners: Vec<usize> = places.iter().map(|&place| at[count - 1 - place]).collect();
+        // Both of a pair at once, as each changes by what the other was.
+        for (i, &j) in partners.iter().enumerate().filter(|(i, j)| i < *j) {
+            let (front, back) = examples.batch.pixels.split_at_mut(j * image);
             let (a, b) = (&mut front[i * image..(i + 1) * image], &mut back[..image]);
             match self {
                 Self::Blend(share) => {
@@ -88,7 +113,8 @@ impl Mix {
             }
         }
         let classes: Vec<u32> = examples.targets.iter().map(|target| target.class).collect();
-        for (target, &other) in examples.targets.iter_mut().zip(classes.iter().rev()) {
+        for (target, &partner) in examples.targets.iter_mut().zip(&partners) {
+            let other = classes[partner];
             *target = Class { other, share: share as f32, ..*target };
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use palimpsest_core::data::{Dataset, Split};
+use palimpsest_core::data::{Dataset, Share, Split};
 use palimpsest_core::head::{Class, Examples};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_datasets::draw::{Draw, Positions, Unlabelled};
@@ -109,20 +109,20 @@ fn a_recipes_data_are_drawn_once_for_all_heads() {
             .collect()
     };
     for (split, count) in [(Split::Train, 90), (Split::Test, 30)] {
-        let of_frozen: Vec<_> = frozen.pass(split).expect("starts").flat_map(seen).collect();
-        let of_trained: Vec<_> = trained.pass(split).expect("starts").flat_map(seen).collect();
+        let of_frozen: Vec<_> = frozen.pass(split, Share::WHOLE).expect("starts").flat_map(seen).collect();
+        let of_trained: Vec<_> = trained.pass(split, Share::WHOLE).expect("starts").flat_map(seen).collect();
         assert_eq!(of_frozen.len(), count);
         assert_eq!(of_frozen, of_trained);
         let part = open(&DataSpec::at("folder", folder.path()), split).expect("opens");
         assert!(of_frozen.iter().all(|&(index, class)| part.label(index) == Some(class)));
     }
     // Training goes over the drawn images alone, each once an epoch.
-    let mut source = trained.train(30).expect("starts");
+    let mut source = trained.train(30, Share::WHOLE).expect("starts");
     let mut once: Vec<usize> =
         (0..3).flat_map(|_| seen(source.next_batch())).map(|(index, _)| index).collect();
     once.sort_unstable();
     let drawn: Vec<usize> =
-        frozen.pass(Split::Train).expect("starts").flat_map(seen).map(|(i, _)| i).collect();
+        frozen.pass(Split::Train, Share::WHOLE).expect("starts").flat_map(seen).map(|(i, _)| i).collect();
     assert_eq!(once, drawn);
 }
 
@@ -160,7 +160,7 @@ fn derived_targets_know_number_and_path_of_their_image() {
     for (split, count) in [(Split::Train, 40), (Split::Test, 30)] {
         let part = open(&DataSpec::at("folder", folder.path()), split).expect("opens");
         let mut seen = 0;
-        for examples in splits.pass(split).expect("starts") {
+        for examples in splits.pass(split, Share::WHOLE).expect("starts") {
             let examples = examples.expect("a batch");
             for (target, &index) in examples.targets.iter().zip(&examples.batch.indices) {
                 assert_eq!((target.split, target.index), (split, index));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use palimpsest_core::data::Split;
+use palimpsest_core::data::{Share, Split};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{DataSpec, Draw, RecipeData};
@@ -195,7 +195,7 @@ fn a_score_says_what_it_stands_on() {
     let splits = data.labelled(&Draw { limits: [11, 0], ..Draw::default() }).expect("has classes");
     let [train, test] = splits.sizes();
     assert_eq!(train.to_string(), "11 of 20 images of 2 classes (3 without a class; 6 not drawn)");
-    let mut pass = splits.test().expect("starts");
+    let mut pass = splits.test(Share::WHOLE).expect("starts");
     let seen: usize = pass.by_ref().map(|examples| examples.expect("a batch").batch.len()).sum();
     let test = test.without(pass.broken());
     assert_eq!(seen, test.images);

@@ -4,7 +4,7 @@
 use palimpsest_core::data::Batch;
 use palimpsest_core::finetune::TaskHeadEntry;
 use palimpsest_core::head::{
-    Artifact, Class, Draws, Feature, HeadContext, HeadFeatures, Metric, Scores, TaskHead,
+    Artifact, Class, Draws, Feature, HeadContext, HeadFeatures, Metric, MetricState, Scores, TaskHead,
 };
 use palimpsest_core::layer::{LayerNorm, Linear};
 use palimpsest_core::objective::NamedLoss;
@@ -141,6 +141,14 @@ impl Metric<Class, Vec<f32>> for ClassMetric {
 
     fn artifacts(&self) -> Vec<Artifact> {
         self.0.artifacts()
+    }
+
+    fn state(&self) -> Result<MetricState> {
+        Ok(self.0.state())
+    }
+
+    fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        self.0.absorb(state)
     }
 }
 

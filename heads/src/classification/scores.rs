@@ -1,6 +1,6 @@
 //! The scores of classification.
 
-use palimpsest_core::head::{Artifact, Scores};
+use palimpsest_core::head::{Artifact, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 
 use crate::metrics::{ConfusionMatrix, top_k_accuracy};
@@ -66,6 +66,23 @@ impl ClassScores {
             })
             .collect();
         ConfusionMatrix::of(self.names.len(), &self.labels, &predicted)
+    }
+
+    /// Labels and scores, for [`ClassScores::absorb`].
+    pub fn state(&self) -> MetricState {
+        let mut state = MetricState::default();
+        state.put(&self.labels);
+        state.put(&self.scores);
+        state
+    }
+
+    /// Adds the images of another process behind those that are here.
+    ///
+    /// # Errors
+    /// A state of another metric.
+    pub fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        let (labels, scores) = (state.take::<i64>()?, state.take::<f32>()?);
+        self.add(&labels, &scores)
     }
 
     /// The confusion matrix as an image.

@@ -1,14 +1,14 @@
 //! Scores of detection, gathered image by image, with overlays.
 
 use palimpsest_core::data::{Batch, Image};
-use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
+use palimpsest_core::head::{Artifact, HeadContext, Metric, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
-use palimpsest_targets::{Object, Objects};
+use palimpsest_targets::{BoundingBox, Object, Objects, Rle};
 
 use super::{BoxXyxy, Detection, FoundObject};
 use crate::metrics::{CocoEvaluator, CocoScores, Detection as CocoDetection, IouKind};
-use crate::shown_image::shown_image;
+use crate::shown_image::{put_image, shown_image, take_image};
 
 /// Boxes of a lower score are not drawn.
 const DRAWN: f64 = 0.3;
@@ -96,6 +96,79 @@ impl<F: FoundObject> Metric<Objects, Vec<F>> for DetectionMetric {
         }
         artifacts
     }
+
+    fn state(&self) -> Result<MetricState> {
+        let mut state = MetricState::default();
+        self.boxes.put(&mut state);
+        state.put(&[u8::from(self.masks.is_some())]);
+        if let Some(masks) = &self.masks {
+            masks.put(&mut state);
+        }
+        state.put(&[self.rows.len() as u64]);
+        for (image, truth, found) in &self.rows {
+            put_image(image, &mut state);
+            put_objects(truth.iter().map(|object| (object, 1.0)), &mut state);
+            put_objects(found.iter().flatten().map(|(object, score)| (object, *score)), &mut state);
+        }
+        Ok(state)
+    }
+
+    fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        self.boxes.absorb(state)?;
+        // Boxes alone are scored if any object of any process has no mask.
+        match state.take_one::<u8>()? {
+            0 => self.masks = None,
+            _ => {
+                let mut other = CocoEvaluator::new(IouKind::Mask, self.context.classes.len());
+                self.masks.as_mut().unwrap_or(&mut other).absorb(state)?;
+            }
+        }
+        for _ in 0..state.take_one::<u64>()? {
+            let image = take_image(state)?;
+            let truth = take_objects(state)?.into_iter().map(|(object, _)| object).collect();
+            let row = (image, truth, Some(take_objects(state)?));
+            if self.rows.len() < self.most {
+                self.rows.push(row);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts objects with scores into a state.
+fn put_objects<'a>(objects: impl Iterator<Item = (&'a Object, f64)>, state: &mut MetricState) {
+    let objects: Vec<_> = objects.collect();
+    state.put(&[objects.len() as u64]);
+    for (object, score) in objects {
+        let BoundingBox { left, top, width, height } = object.bounds;
+        state.put(&[object.class]);
+        state.put(&[left, top, width, height, object.area, score]);
+        state.put(&[object.crowd, object.ignore, object.mask.is_some()].map(u8::from));
+        if let Some(mask) = &object.mask {
+            state.put(&[mask.width() as u64, mask.height() as u64]);
+            state.put(mask.counts());
+        }
+    }
+}
+
+/// Takes what [`put_objects`] has put.
+fn take_objects(state: &mut MetricState) -> Result<Vec<(Object, f64)>> {
+    let mut objects = vec![];
+    for _ in 0..state.take_one::<u64>()? {
+        let class = state.take_one()?;
+        let [left, top, width, height, area, score] = state.take_array()?;
+        let [crowd, ignore, masked] = state.take_array::<u8, 3>()?.map(|flag| flag > 0);
+        let mask = match masked {
+            true => {
+                let [width, height] = state.take_array::<u64, 2>()?.map(|side| side as usize);
+                Some(Rle::new(width, height, &state.take::<u32>()?)?)
+            }
+            false => None,
+        };
+        let bounds = BoundingBox { left, top, width, height };
+        objects.push((Object { class, bounds, mask, area, crowd, ignore }, score));
+    }
+    Ok(objects)
 }
 
 /// What was found, in the pixels that the objects are in.

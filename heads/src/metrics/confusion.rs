@@ -1,5 +1,6 @@
 //! How often each class was taken for each other.
 
+use palimpsest_core::head::MetricState;
 use palimpsest_core::{Error, Result};
 
 /// Counts of (truth, prediction).
@@ -58,6 +59,24 @@ impl ConfusionMatrix {
             Error::user(format!("the {what} at {at} is {value}, of {} classes", self.classes))
                 .help("use the classes that the metric was made for")
         })
+    }
+
+    /// Puts the counts into a state.
+    pub fn put(&self, state: &mut MetricState) {
+        state.put(&self.counts);
+    }
+
+    /// Adds the counts that [`ConfusionMatrix::put`] has put.
+    ///
+    /// # Errors
+    /// A state of another metric.
+    pub fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        let counts = state.take::<u64>()?;
+        if counts.len() != self.counts.len() {
+            return Err(Error::failure(format!("{} counts of {} classes", counts.len(), self.classes)));
+        }
+        self.counts.iter_mut().zip(counts).for_each(|(own, other)| *own += other);
+        Ok(())
     }
 
     /// How many classes there are.

@@ -1,12 +1,12 @@
 //! Scores of segmentation, gathered image by image, with a table and overlays.
 
 use palimpsest_core::data::{Batch, Image};
-use palimpsest_core::head::{Artifact, HeadContext, Metric, Scores};
+use palimpsest_core::head::{Artifact, HeadContext, Metric, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, target_sheet};
 
 use crate::metrics::{ConfusionMatrix, SegmentationScores};
-use crate::shown_image::shown_image;
+use crate::shown_image::{put_image, shown_image, take_image};
 
 /// mIoU first.
 pub struct SegmentationMetric {
@@ -62,5 +62,36 @@ impl Metric<LabelMap, LabelMap> for SegmentationMetric {
             artifacts.push(Artifact { name: "overlays.png".to_owned(), bytes });
         }
         artifacts
+    }
+
+    fn state(&self) -> Result<MetricState> {
+        let mut state = MetricState::default();
+        self.confusion.put(&mut state);
+        state.put(&[self.rows.len() as u64]);
+        for (image, truth, predicted) in &self.rows {
+            put_image(image, &mut state);
+            let maps = [Some(truth), predicted.as_ref()];
+            for map in maps.into_iter().flatten() {
+                state.put(&[map.width as u64, map.height as u64]);
+                state.put(&map.labels);
+            }
+        }
+        Ok(state)
+    }
+
+    fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        self.confusion.absorb(state)?;
+        for _ in 0..state.take_one::<u64>()? {
+            let image = take_image(state)?;
+            let mut map = || -> Result<LabelMap> {
+                let [width, height] = state.take_array::<u64, 2>()?.map(|side| side as usize);
+                Ok(LabelMap { width, height, labels: state.take()? })
+            };
+            let row = (image, map()?, Some(map()?));
+            if self.rows.len() < self.most {
+                self.rows.push(row);
+            }
+        }
+        Ok(())
     }
 }

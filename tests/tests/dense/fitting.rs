@@ -61,6 +61,7 @@ fn fit_at(device: DeviceHandle, data: &str, head: &str, overrides: &[&str]) -> R
         shots: 0,
         limits: [8, 4],
         interrupted: &interrupted,
+        collective: None,
     };
     (trained.fit)(&request, &mut Silent)
 }

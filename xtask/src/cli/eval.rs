@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{DeviceArgs, JsonArg};
+use super::{DeviceArgs, JsonArg, RanksArgs};
 
 #[derive(Args)]
 pub(crate) struct Eval {
@@ -55,6 +55,8 @@ pub(crate) struct Eval {
     pub(crate) on: DeviceArgs,
     #[command(flatten)]
     pub(crate) result: JsonArg,
+    #[command(flatten)]
+    pub(crate) ranks: RanksArgs,
     /// Keys of the head and of its training (see cargo xtask part show head finetune)
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,

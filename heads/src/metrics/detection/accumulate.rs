@@ -1,6 +1,9 @@
 //! Precision over recall of one class, over all images.
 
-use super::matching::{Matches, falling};
+use palimpsest_core::head::MetricState;
+use palimpsest_core::{Error, Result};
+
+use super::matching::{Matches, Outcome, falling};
 use super::settings::{Area, MOST, RECALLS, THRESHOLDS, recall_thresholds};
 
 /// One class of one image.
@@ -10,6 +13,49 @@ pub(super) struct ImageOfClass {
     pub(super) scores: Vec<f64>,
     /// By [`Area::ALL`].
     pub(super) matches: [Matches; 4],
+}
+
+/// Puts the images of a class into a metric's state.
+pub(super) fn put_images(images: &[ImageOfClass], state: &mut MetricState) {
+    let found: Vec<u64> = images.iter().map(|image| image.scores.len() as u64).collect();
+    let scores: Vec<f64> = images.iter().flat_map(|image| image.scores.iter().copied()).collect();
+    let matches = || images.iter().flat_map(|image| &image.matches);
+    let wanted: Vec<u64> = matches().map(|matches| matches.wanted as u64).collect();
+    let outcomes = matches().flat_map(|matches| &matches.outcomes);
+    let outcomes: Vec<u16> = outcomes.flat_map(|outcome| [outcome.matched, outcome.ignored]).collect();
+    state.put(&found);
+    state.put(&scores);
+    state.put(&wanted);
+    state.put(&outcomes);
+}
+
+/// Takes what [`put_images`] has put.
+pub(super) fn take_images(state: &mut MetricState) -> Result<Vec<ImageOfClass>> {
+    let found = state.take::<u64>()?;
+    let mut scores = state.take::<f64>()?.into_iter();
+    let mut wanted = state.take::<u64>()?.into_iter();
+    let mut outcomes = state.take::<u16>()?.into_iter();
+    let mut images = vec![];
+    for count in found {
+        let count = count as usize;
+        let scores: Vec<f64> = scores.by_ref().take(count).collect();
+        let matches = std::array::from_fn(|_| Matches {
+            wanted: wanted.next().unwrap_or_default() as usize,
+            outcomes: std::iter::from_fn(|| {
+                Some(Outcome { matched: outcomes.next()?, ignored: outcomes.next()? })
+            })
+            .take(count)
+            .collect(),
+        });
+        images.push(ImageOfClass { scores, matches });
+    }
+    let whole = |image: &ImageOfClass| {
+        image.matches.iter().all(|matches| matches.outcomes.len() == image.scores.len())
+    };
+    if scores.len() + wanted.len() + outcomes.len() > 0 || !images.iter().all(whole) {
+        return Err(Error::failure("detections of another length than their images"));
+    }
+    Ok(images)
 }
 
 /// Precision and recall of one class, for one area range.

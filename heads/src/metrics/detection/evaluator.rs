@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use palimpsest_core::head::MetricState;
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{BoundingBox, Object, Rle};
 
-use super::accumulate::{ImageOfClass, Precision, accumulate};
+use super::accumulate::{ImageOfClass, Precision, accumulate, put_images, take_images};
 use super::matching::{GroundTruth, ScoredArea, best_first, match_up};
 use super::scores::CocoScores;
 use super::settings::Area;
@@ -140,6 +141,27 @@ impl CocoEvaluator {
             (IouKind::Mask, Some(detected), Some(truth)) => detected.iou(truth, object.crowd),
             _ => detection.bounds.iou(&object.bounds, object.crowd),
         }
+    }
+
+    /// Puts all that was added into a state.
+    pub fn put(&self, state: &mut MetricState) {
+        state.put(&[self.images as u64]);
+        state.put(&self.parts.keys().copied().collect::<Vec<_>>());
+        for images in self.parts.values() {
+            put_images(images, state);
+        }
+    }
+
+    /// Adds what [`CocoEvaluator::put`] has put, as images behind those that are here.
+    ///
+    /// # Errors
+    /// A state of another metric.
+    pub fn absorb(&mut self, state: &mut MetricState) -> Result<()> {
+        self.images += state.take_one::<u64>()? as usize;
+        for class in state.take::<u32>()? {
+            self.parts.entry(class).or_default().extend(take_images(state)?);
+        }
+        Ok(())
     }
 
     /// How many images were added.

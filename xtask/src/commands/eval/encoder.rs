@@ -1,13 +1,16 @@
 //! The encoder that is measured.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use palimpsest_core::Result;
+use palimpsest_core::collective::Collective;
 use palimpsest_core::finetune::EncoderStart;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_core::train::{Checkpoint, RunFolder, Trainer};
 
 use crate::cli::Eval;
+use crate::ranks::Ranks;
 use crate::{backends, plugins, session};
 
 /// A run at a checkpoint.
@@ -16,10 +19,12 @@ pub(super) struct Measurable {
     pub(super) trainer: Trainer,
     /// The step of the checkpoint.
     pub(super) step: u64,
+    /// The other processes, which share the images; none in one alone.
+    pub(super) collective: Option<Arc<dyn Collective>>,
 }
 
 impl Measurable {
-    pub(super) fn open(args: &Eval) -> Result<Self> {
+    pub(super) fn open(args: &Eval, ranks: &Ranks) -> Result<Self> {
         let folder = RunFolder::open(&args.run)?;
         let blocks = args.blocks.iter().map(|blocks| format!("eval.blocks={blocks}"));
         let features = args.features.iter().map(|features| format!("eval.features={features}"));
@@ -29,11 +34,16 @@ impl Measurable {
         };
         plugins::set_aside(&checkpoint);
         let stored = folder.recipe(&blocks.chain(features).collect::<Vec<_>>())?;
-        let device = backends::device(&args.on.backend, args.on.device())?;
+        let device = backends::device(&args.on.backend, ranks.device)?;
         let mut trainer = Trainer::new(stored, device, 1)?;
         let step = checkpoint.state.step;
         trainer.restore(checkpoint)?;
-        Ok(Self { folder, trainer, step })
+        Ok(Self { folder, trainer, step, collective: ranks.engine().cloned() })
+    }
+
+    /// Whether this process writes and prints.
+    pub(super) fn leads(&self) -> bool {
+        self.collective.as_ref().is_none_or(|engine| engine.world().leads())
     }
 
     /// The trained weights by name: the average where the recipe keeps one.

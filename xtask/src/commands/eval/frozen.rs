@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use palimpsest_core::data::Split;
+use palimpsest_core::data::{Share, Split};
 use palimpsest_core::head::FrozenHead;
 use palimpsest_core::params::Params;
 use palimpsest_core::{ErrorKind, Result};
@@ -13,7 +13,8 @@ use super::encoder::Measurable;
 use super::measured::{Compared, Measured};
 use super::saved;
 use crate::cli::Eval;
-use crate::{frozen, output};
+use crate::frozen::{self, Fitting};
+use crate::output;
 
 /// A head on a data set.
 pub(super) struct HeadRun<'a> {
@@ -40,12 +41,14 @@ impl HeadRun<'_> {
             let seed = seeds.first().copied().unwrap_or_default();
             let data = self.data.labelled(&self.draw(seed))?;
             let params = trainer.evaluated_params();
-            let task = frozen::task(trainer, &params, &*data, seed, self.interrupted)?;
-            task.data.pass(Split::Test)?.next().transpose()?;
+            let task = frozen::task(trainer, &params, &*data, &self.fitting(seed))?;
+            task.data.pass(Split::Test, Share::WHOLE)?.next().transpose()?;
             let [train, test] = data.sizes();
             let features = frozen::features_told(trainer);
             let told = format!("{} on {} ({features}): {train} to fit, {test} to score", self.name, self.set);
-            output::told(&told, args.result.json);
+            if self.run.leads() {
+                output::told(&told, args.result.json);
+            }
             compared.plan = Some(json!({ "features": features, "train": train, "test": test }));
             return Ok(compared);
         }
@@ -64,7 +67,11 @@ impl HeadRun<'_> {
     pub(super) fn check(&self, seed: u64) -> Result<()> {
         let data = self.data.labelled(&self.draw(seed))?;
         let trainer = &self.run.trainer;
-        frozen::task(trainer, &trainer.evaluated_params(), &*data, seed, self.interrupted).map(drop)
+        frozen::task(trainer, &trainer.evaluated_params(), &*data, &self.fitting(seed)).map(drop)
+    }
+
+    fn fitting(&self, seed: u64) -> Fitting<'_> {
+        Fitting { seed, interrupted: self.interrupted, collective: self.run.collective.as_ref() }
     }
 
     fn draw(&self, seed: u64) -> Draw {
@@ -75,8 +82,8 @@ impl HeadRun<'_> {
     /// named.
     fn measured(&self, weights: &str, seed: u64, params: &Params) -> Result<Measured> {
         let data = self.data.labelled(&self.draw(seed))?;
-        let task = frozen::task(&self.run.trainer, params, &*data, seed, self.interrupted)?;
-        let evaluation = self.head.evaluate(&task).map_err(|e| match e.kind() {
+        let task = frozen::task(&self.run.trainer, params, &*data, &self.fitting(seed))?;
+        let evaluation = task.evaluate(self.head).map_err(|e| match e.kind() {
             ErrorKind::Interrupted => e.help("start the evaluation again"),
             _ => e,
         })?;
@@ -84,7 +91,9 @@ impl HeadRun<'_> {
             (self.warn)(&format!("warning: {message}"));
         }
         let sizes = task.sizes()?;
-        if let Some(out) = &self.args.out {
+        if let Some(out) = &self.args.out
+            && self.run.leads()
+        {
             let folder = saved::folder(out, self.name, self.set, weights, seed)?;
             saved::artifacts(&folder, &evaluation.artifacts)?;
             saved::artifacts(&folder, &[task.stored_features()?])?;

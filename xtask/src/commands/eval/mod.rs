@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::PathBuf;
 
+use palimpsest_core::collective::Identity;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry, find_head};
 use palimpsest_core::recipe::{Layers, Recipe};
 use palimpsest_core::settings::Section;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value, json};
 use self::encoder::Measurable;
 use self::measured::{Compared, spread_table};
 use crate::cli::Eval;
+use crate::ranks::Ranks;
 use crate::{interrupt, output};
 
 /// A data set to measure on: its name, and the changes of the run's recipe that open it.
@@ -30,14 +32,21 @@ struct DataChoice {
 }
 
 pub(crate) fn run(args: &Eval) -> Result<()> {
-    let run = Measurable::open(args)?;
+    let ranks = Ranks::meet(&args.ranks, &args.on)?;
+    ranks.through(|| eval(args, &ranks))
+}
+
+fn eval(args: &Eval, ranks: &Ranks) -> Result<()> {
+    let run = Measurable::open(args, ranks)?;
+    let (weights, step) = (run.trainer.parameters_fingerprint()?, run.step);
+    ranks.same(Identity::default().with("the checkpoint", step).with("the weights", weights))?;
     let heads = if args.head.is_empty() { run.trainer.recipe.eval.heads.clone() } else { args.head.clone() };
     let heads = heads
         .iter()
         .map(|name| {
             let (head, note) = find_head(name, Some(&run.trainer.recipe.head), &args.overrides)
                 .map_err(|e| e.at("--head"))?;
-            note.iter().for_each(|note| output::note(&format!("note: {note}")));
+            note.iter().filter(|_| run.leads()).for_each(|note| output::note(&format!("note: {note}")));
             Ok(head)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -54,7 +63,7 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
     // Every seed and head opens the data again, and would say the same.
     let told = RefCell::new(BTreeSet::new());
     let warn = |text: &str| {
-        if told.borrow_mut().insert(text.to_owned()) {
+        if run.leads() && told.borrow_mut().insert(text.to_owned()) {
             output::note(text);
         }
     };
@@ -102,6 +111,9 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
         }
         results.insert(set.name.clone(), eval_json(&of_set));
         table.extend(of_set.into_iter().map(|(head, compared)| (set.name.clone(), head, compared)));
+    }
+    if !run.leads() {
+        return Ok(());
     }
     if args.dry_run {
         if args.result.json {
@@ -173,11 +185,13 @@ fn fallback(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<O
     }
     let Some(name) = found else { return Ok(None) };
     let side = FALLBACK_PATCHES * run.trainer.model.encoder.geometry().patch;
-    output::note(&format!(
-        "note: {} has no targets for {}; {name} stands in, at {side} px (choose others by --data)",
-        recipe.data.name,
-        heads.iter().map(|head| head.name).collect::<Vec<_>>().join(", "),
-    ));
+    if run.leads() {
+        output::note(&format!(
+            "note: {} has no targets for {}; {name} stands in, at {side} px (choose others by --data)",
+            recipe.data.name,
+            heads.iter().map(|head| head.name).collect::<Vec<_>>().join(", "),
+        ));
+    }
     let changes =
         [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
     Ok(Some(DataChoice { name: name.to_owned(), changes: changes.to_vec() }))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::finetune::{
-    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, TaskHeadEntry, TrainedHead,
+    EncoderStart, FinetuneRecipe, FitObserver, FitRequest, Fitted, TaskHeadEntry, TrainedHead,
 };
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::StepReport;
@@ -70,7 +70,15 @@ impl HeadRun<'_> {
         device: DeviceHandle,
         interrupted: &'a AtomicBool,
     ) -> FitRequest<'a> {
-        FitRequest { recipe, start, device, shots: self.args.shots, limits: self.limits, interrupted }
+        FitRequest {
+            recipe,
+            start,
+            device,
+            shots: self.args.shots,
+            limits: self.limits,
+            interrupted,
+            collective: self.run.collective.clone(),
+        }
     }
 
     /// Tells what fitting would take: by counting the operations of one step, and by the time of the
@@ -105,7 +113,9 @@ impl HeadRun<'_> {
             remaining(seconds),
             remaining(seconds * fits as f64),
         );
-        output::told(&told, self.args.result.json);
+        if self.run.leads() {
+            output::told(&told, self.args.result.json);
+        }
         let mut json = json!(plan);
         json["flops_per_step"] = json!(step);
         json["flops"] = json!(total);
@@ -123,13 +133,17 @@ impl HeadRun<'_> {
     ) -> Result<Measured> {
         let seed = recipe.train.seed;
         let root = self.args.out.clone().unwrap_or_else(|| self.run.folder.path("eval"));
+        let device = self.run.trainer.device.clone();
+        let request = self.request(recipe, start, device, interrupted);
+        let title = format!("{} on {}, {weights}, seed {seed}", self.head.name, self.set);
+        if !self.run.leads() {
+            let fitted = (self.trained.fit)(&request, &mut Silent)?;
+            return Ok(Self::measured(seed, fitted));
+        }
         let folder = saved::folder(&root, self.head.name, self.set, weights, seed)?;
         if folder.join("scores.json").exists() {
             (self.warn)(&format!("note: replaces the scores in {} (--out keeps both)", folder.display()));
         }
-        let device = self.run.trainer.device.clone();
-        let request = self.request(recipe, start, device, interrupted);
-        let title = format!("{} on {}, {weights}, seed {seed}", self.head.name, self.set);
         let mut watcher = Watcher { title, progress: None, lines: String::new(), warn: self.warn };
         let fitted = (self.trained.fit)(&request, &mut watcher);
         watcher.finish();
@@ -156,14 +170,29 @@ impl HeadRun<'_> {
             fitted.summary.images_per_second,
             folder.display()
         ));
-        Ok(Measured {
+        Ok(Self::measured(seed, fitted))
+    }
+
+    fn measured(seed: u64, fitted: Fitted) -> Measured {
+        Measured {
             seed,
             scores: fitted.scores,
             sizes: fitted.sizes,
             features: None,
             summary: Some(fitted.summary),
-        })
+        }
     }
+}
+
+/// What another process than the first shows.
+struct Silent;
+
+impl FitObserver for Silent {
+    fn start(&mut self, _: u64, _: u64) {}
+    fn step(&mut self, _: &StepReport) -> Result<()> {
+        Ok(())
+    }
+    fn message(&mut self, _: &str) {}
 }
 
 /// Shows how a fit goes, and keeps its losses.
