@@ -5,6 +5,7 @@
 
 mod backends;
 mod cli;
+mod collectives;
 mod commands;
 mod comparison;
 mod corruption_check;
