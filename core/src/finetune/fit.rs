@@ -328,7 +328,8 @@ fn stop_if(stop: bool, step: u64) -> Result<()> {
         return Err(Error::interrupted(format!(
             "interrupted after step {step} of the head; it was not scored"
         ))
-        .help("start the evaluation again"));
+        .help("start the evaluation again")
+        .of_all());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use palimpsest_abi::{Code, Head, Kind, Opaque, Str};
 use super::failure::Report;
 use super::{Library, failure, wire};
 use crate::backend::BackendInfo;
-use crate::collective::{Bucket, Collective, Launcher, Opening, Pending, Transfer, World};
+use crate::collective::{Bucket, Collective, Launcher, NOTICED, Opening, Pending, Transfer, World};
 use crate::{Error, Result};
 
 /// A library that carries numbers between processes, and what it says of itself.
@@ -29,6 +29,8 @@ pub struct CollectiveLibrary {
 #[derive(Debug)]
 pub struct LoadedCollective {
     world: World,
+    /// Name, version and interface.
+    engine: String,
     opened: Arc<Opened>,
 }
 
@@ -38,6 +40,7 @@ struct Opened {
     instance: Opaque,
     who: String,
     hurry: Option<Hurry>,
+    aborted: AtomicBool,
 }
 
 // SAFETY: the table's contract lets `abort` be called by any thread, and the rest by one at a time, which the ranks' order
@@ -87,11 +90,6 @@ fn checked(code: u32, error: &palimpsest_abi::Error, who: &str) -> Result<()> {
     if code == Code::Ok as u32 { Ok(()) } else { Err(failure::read(code, error, who)) }
 }
 
-/// The failure of an operation between processes that had met: another one is lost to this one.
-fn operated(code: u32, error: &palimpsest_abi::Error, who: &str) -> Result<()> {
-    checked(code, error, who).map_err(|e| Error::lost(e.message()))
-}
-
 impl CollectiveLibrary {
     /// Loads a library and asks what it is; no other process is looked for.
     ///
@@ -134,6 +132,7 @@ impl CollectiveLibrary {
             rank: world.rank as u32,
             size: world.size as u32,
             local_rank: world.local_rank as u32,
+            local_size: world.local_size as u32,
             served: u32::from(served),
             address: lent(address),
             port: u32::from(port),
@@ -153,7 +152,43 @@ impl CollectiveLibrary {
             seen: AtomicU64::new(0),
             since: Instant::now(),
         });
-        Ok(LoadedCollective { world, opened: Arc::new(Opened { table: self.table, instance, who, hurry }) })
+        let opened =
+            Arc::new(Opened { table: self.table, instance, who, hurry, aborted: AtomicBool::new(false) });
+        let mut engine = format!("{} {}", self.info.name, self.info.version);
+        if let Some(interface) = opened.interface() {
+            engine += &format!(" on {interface}");
+        }
+        Ok(LoadedCollective { world, engine, opened })
+    }
+}
+
+impl Opened {
+    /// The end of an operation between processes that had met. After a failure another one is lost to this one, and those
+    /// that wait for this one are told at once.
+    fn operated(&self, code: u32, error: &palimpsest_abi::Error) -> Result<()> {
+        checked(code, error, &self.who).map_err(|e| {
+            self.abort(NOTICED);
+            Error::lost(e.message())
+        })
+    }
+
+    fn abort(&self, words: &str) {
+        if !self.aborted.swap(true, Ordering::Relaxed) {
+            // SAFETY: the text lives until the call returns.
+            unsafe { (self.table.abort)(self.instance, lent(words)) };
+        }
+    }
+
+    /// The network interface, where the library knows it.
+    fn interface(&self) -> Option<String> {
+        let ask = self.table.interface?;
+        let mut out = [0; 256];
+        let mut len = 0;
+        let mut error = Report::new();
+        // SAFETY: room for `out.len()` bytes.
+        let code = unsafe { ask(self.instance, out.as_mut_ptr(), out.len(), &raw mut len, &raw mut *error) };
+        let text = out.get(..len).filter(|text| code == Code::Ok as u32 && !text.is_empty())?;
+        Some(String::from_utf8_lossy(text).into_owned())
     }
 }
 
@@ -197,7 +232,7 @@ impl Transfer for Work {
         // SAFETY: the work is waited for once; the context lives until the call returns.
         let code =
             unsafe { (opened.table.wait)(opened.instance, work, ask, context.cast(), &raw mut *error) };
-        match operated(code, &error, &opened.who) {
+        match opened.operated(code, &error) {
             Ok(()) => Ok(to.unwrap_or(bucket)),
             Err(error) => {
                 // The library may go on with the memory.
@@ -221,10 +256,10 @@ impl LoadedCollective {
         };
         let mut work: Opaque = std::ptr::null_mut();
         let mut error = Report::new();
-        let Opened { table, instance, who, .. } = &*self.opened;
+        let Opened { table, instance, .. } = &*self.opened;
         // SAFETY: the numbers' memory stays where it is while their vectors are moved, and is kept until `wait` returns.
         let code = unsafe { (table.start)(*instance, &raw const transfer, &raw mut work, &raw mut *error) };
-        operated(code, &error, who)?;
+        self.opened.operated(code, &error)?;
         Ok(Pending::new(Work { opened: self.opened.clone(), work, bucket, to }))
     }
 }
@@ -235,6 +270,10 @@ const SHARED: usize = 64 << 10;
 impl Collective for LoadedCollective {
     fn world(&self) -> &World {
         &self.world
+    }
+
+    fn engine(&self) -> String {
+        self.engine.clone()
     }
 
     fn all_reduce(&self, bucket: Bucket) -> Result<Pending> {
@@ -253,9 +292,9 @@ impl Collective for LoadedCollective {
 
     fn barrier(&self) -> Result<()> {
         let mut error = Report::new();
-        let Opened { table, instance, who, .. } = &*self.opened;
+        let Opened { table, instance, .. } = &*self.opened;
         // SAFETY: a writable error.
-        operated(unsafe { (table.barrier)(*instance, &raw mut *error) }, &error, who)
+        self.opened.operated(unsafe { (table.barrier)(*instance, &raw mut *error) }, &error)
     }
 
     fn share(&self, key: &str, value: Option<&[u8]>) -> Result<Vec<u8>> {
@@ -263,7 +302,7 @@ impl Collective for LoadedCollective {
         let mut out = vec![0; SHARED];
         let mut len = 0;
         let mut error = Report::new();
-        let Opened { table, instance, who, .. } = &*self.opened;
+        let Opened { table, instance, .. } = &*self.opened;
         // SAFETY: text and value live until the call returns; room for `out.len()` bytes.
         let code = unsafe {
             (table.share)(
@@ -277,14 +316,13 @@ impl Collective for LoadedCollective {
                 &raw mut *error,
             )
         };
-        operated(code, &error, who)?;
+        self.opened.operated(code, &error)?;
         out.truncate(len);
         Ok(out)
     }
 
     fn abort(&self, words: &str) {
-        // SAFETY: the text lives until the call returns.
-        unsafe { (self.opened.table.abort)(self.opened.instance, lent(words)) };
+        self.opened.abort(words);
     }
 
     fn fates(&self) -> Option<Vec<Option<String>>> {
