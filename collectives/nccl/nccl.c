@@ -564,10 +564,8 @@ static uint32_t meet(Engine *engine, const PalimpsestWorld *world, PalimpsestErr
     }
     char what[400];
     snprintf(what, sizeof what, "the meeting at %s", at);
-    if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS) {
-        return nccl_failed(engine, error, what, result);
-    }
-    uint32_t code = taken_in(engine, what, error);
+    bool is_told = result == NCCL_SUCCESS || result == NCCL_IN_PROGRESS;
+    uint32_t code = is_told ? taken_in(engine, what, error) : nccl_failed(engine, error, what, result);
     /* Another library's communicators would meet there too. */
     unsetenv("NCCL_COMM_ID");
     return code;
