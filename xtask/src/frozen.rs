@@ -44,7 +44,7 @@ pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled>
     let seed = trainer.recipe.run.seed;
     let draw = Draw { seed, limits: [eval.train_images, eval.test_images], ..Draw::default() };
     let splits = data.labelled(&draw)?;
-    task(trainer, &trainer.evaluated_params(), &*splits, seed, &AtomicBool::new(false))?;
+    task(trainer, &trainer.params(), &*splits, seed, &AtomicBool::new(false))?;
     Ok(Labelled { splits: Some(splits), note: None })
 }
 

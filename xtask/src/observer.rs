@@ -1,7 +1,6 @@
 //! Watches a run: bar, TensorBoard events, images, evaluations.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use palimpsest_core::data::Batch;
@@ -140,7 +139,7 @@ impl Observer for Watcher {
         let step = trainer.step_count();
         let path = folder.path(&format!("samples/step-{step:09}.png"));
         let plan = trainer.plan_at(&self.samples, 0, 0.0)?;
-        let weights = trainer.evaluated_params();
+        let weights = trainer.evaluated_params()?;
         let weights = Some((&weights, &trainer.device, 0));
         self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;
         let png = std::fs::read(&path).map_err(|e| Error::io(&path, &e))?;
@@ -156,7 +155,7 @@ impl Observer for Watcher {
             frozen::evaluate(trainer, params, labelled, &self.heads, interrupted, warn)
         };
         let mut warnings = vec![];
-        let pretrained = evaluate(&trainer.evaluated_params(), &mut |text| warnings.push(text.to_owned()))?;
+        let pretrained = evaluate(&trainer.evaluated_params()?, &mut |text| warnings.push(text.to_owned()))?;
         let mut results = json!({ "pretrained": pretrained });
         if let Some(random) = &self.random {
             if self.baseline.is_none() {

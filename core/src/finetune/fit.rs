@@ -176,7 +176,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     let broken_in_training = source.broken().clone();
     drop(source);
     let started = Instant::now();
-    let params = fine_tuner.scored_params();
+    let params = fine_tuner.scored_params()?;
     let mut metric = fine_tuner.network.head.metric();
     let mut pass = data.test()?;
     for examples in pass.by_ref() {
