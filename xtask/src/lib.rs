@@ -19,6 +19,7 @@ mod meta_backend;
 mod observer;
 mod output;
 mod plugins;
+mod priority;
 mod progress;
 mod recipes;
 mod report;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::progress::Progress;
 use crate::sample_sheet::Painter;
 use crate::tensorboard::EventWriter;
-use crate::{frozen, output};
+use crate::{frozen, output, priority};
 
 /// Images in a sample image.
 const SAMPLES: usize = 6;
@@ -178,6 +178,10 @@ impl Observer for Watcher {
             }
         }
         Ok(output::rounded(results))
+    }
+
+    fn writer(&self) -> fn() {
+        priority::give_way
     }
 
     fn checkpoint(&mut self, saved: &Saved) {

@@ -26,6 +26,10 @@ pub trait Observer {
     /// # Errors
     /// As above, or the heads' failure.
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value>;
+    /// What the thread that writes a checkpoint calls first, to give way to those that train.
+    fn writer(&self) -> fn() {
+        || ()
+    }
     /// After a checkpoint was written, which may be steps after it was due.
     fn checkpoint(&mut self, saved: &Saved);
     /// Something that the user should read.
@@ -67,7 +71,7 @@ pub fn run(
     let start = trainer.step_count();
     source.seek(start)?;
     let pace = trainer.pace.clone();
-    let saver = Saver::new(folder.clone(), trainer.recipe.train.keep_last);
+    let saver = Saver::new(folder.clone(), trainer.recipe.train.keep_last, observer.writer());
     let mut run = Run { trainer, source, folder, observer, interrupted, saver, saved: vec![] };
     if start == 0 {
         // A run can be resumed from its very start.
