@@ -47,7 +47,7 @@ pub(crate) fn labelled(trainer: &Trainer, data: &RecipeData) -> Result<Labelled>
     let draw = Draw { seed, limits: [eval.train_images, eval.test_images], ..Draw::default() };
     let splits = data.labelled(&draw)?;
     let fitting = Fitting { seed, interrupted: &AtomicBool::new(false), collective: None };
-    task(trainer, &trainer.evaluated_params(), &*splits, &fitting)?;
+    task(trainer, &trainer.params(), &*splits, &fitting)?;
     Ok(Labelled { splits: Some(splits), note: None })
 }
 

@@ -20,6 +20,7 @@ mod meta_backend;
 mod observer;
 mod output;
 mod plugins;
+mod priority;
 mod progress;
 mod ranks;
 mod recipes;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::progress::Progress;
 use crate::sample_sheet::Painter;
 use crate::tensorboard::EventWriter;
-use crate::{frozen, output};
+use crate::{frozen, output, priority};
 
 /// Images in a sample image.
 const SAMPLES: usize = 6;
@@ -60,7 +60,7 @@ impl Scores {
             frozen::evaluate(trainer, params, labelled, &self.heads, self.interrupted, warn)
         };
         let mut warnings = vec![];
-        let pretrained = evaluate(&trainer.evaluated_params(), &mut |text| warnings.push(text.to_owned()))?;
+        let pretrained = evaluate(&trainer.evaluated_params()?, &mut |text| warnings.push(text.to_owned()))?;
         let mut results = json!({ "pretrained": pretrained });
         if let Some(random) = &self.random {
             if self.baseline.is_none() {
@@ -202,7 +202,7 @@ impl Observer for Watcher {
         let step = trainer.step_count();
         let path = folder.path(&format!("samples/step-{step:09}.png"));
         let plan = trainer.plan_at(&self.samples, 0, 0.0)?;
-        let weights = trainer.evaluated_params();
+        let weights = trainer.evaluated_params()?;
         let weights = Some((&weights, &trainer.device, 0));
         self.painter.write(&path, &trainer.model, &self.samples, &plan, weights)?;
         let png = std::fs::read(&path).map_err(|e| Error::io(&path, &e))?;
@@ -230,6 +230,10 @@ impl Observer for Watcher {
             }
         }
         Ok(results)
+    }
+
+    fn writer(&self) -> fn() {
+        priority::give_way
     }
 
     fn checkpoint(&mut self, saved: &Saved) {

@@ -160,6 +160,11 @@ impl Ranks {
                 let noticed = |fate: &Option<String>| fate.as_deref() == Some(NOTICED);
                 let saved = match fates.and_then(|fates| fates.iter().position(noticed)) {
                     Some(first) if first != self.world.rank => format!("rank {first} saves what there is"),
+                    _ if !trainer.complete_alone() => {
+                        "the newest checkpoint stands, since each rank had a part of the \
+                         optimiser's state (train.shard_optimizer)"
+                            .to_owned()
+                    }
                     _ => match trainer.checkpoint().and_then(|checkpoint| folder.rescue(&checkpoint)) {
                         Ok(Some(path)) => format!("what this one has is saved in {}", path.display()),
                         Ok(None) => "a checkpoint of this step is there".to_owned(),

@@ -3,7 +3,7 @@
 //! One process (a rank) drives one device and holds the whole model. Every rank calls the same operations in the same
 //! order with the same sizes; an engine is a library (`collectives/`), or [`threads()`] of one process for tests.
 //! Engines only sum and copy. What is built on that is here, once for all of them: where the ranks come from
-//! ([`World`]), which gradients travel together ([`BucketPlan`]), sums whose bits don't depend on the engine
+//! ([`World`]), which gradients travel together ([`BucketPlan`]), which rank has which tensor ([`Shards`]), sums whose bits don't depend on the engine
 //! ([`ordered_sum`]), small figures of every rank ([`gather`]), and the check that all train the same
 //! ([`Identity`]).
 
@@ -12,6 +12,7 @@ mod gather;
 mod identity;
 mod launcher;
 mod ordered;
+mod shards;
 mod threads;
 mod world;
 
@@ -20,6 +21,7 @@ pub use gather::{count_and_gather, gather, gather_bytes, gather_floats};
 pub use identity::{Identity, fingerprint, fingerprint_of};
 pub use launcher::{Launcher, LauncherFlags, launched};
 pub use ordered::ordered_sum;
+pub use shards::{OwnedBucket, Shards};
 pub use threads::threads;
 pub use world::{Meeting, Opening, World};
 

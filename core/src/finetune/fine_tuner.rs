@@ -211,7 +211,10 @@ impl<H: TaskHead> FineTuner<H> {
     }
 
     /// The weights to score: the average where there is one.
-    pub fn scored_params(&self) -> Params {
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn scored_params(&self) -> Result<Params> {
         self.engine.evaluated_params()
     }
 
@@ -261,7 +264,7 @@ impl<H: TaskHead> FineTuner<H> {
 
     /// Encoder and head as they are scored, as a checkpoint whose recipe is this fine-tuning's.
     pub fn checkpoint(&self, start: &EncoderStart, pace: &Pace) -> Result<Checkpoint> {
-        let scored = self.scored_params();
+        let scored = self.scored_params()?;
         let named = self.specs.specs().iter().zip(scored.tensors());
         let tensors = named
             .map(|(spec, tensor)| Ok((format!("model.{}", spec.name), tensor.download()?)))

@@ -244,7 +244,7 @@ fn tested<H: TaskHead>(
     fine_tuner: &FineTuner<H>,
     data: &dyn LabelledSplits<H::Target>,
 ) -> Result<(MetricOf<H>, Broken)> {
-    let params = fine_tuner.scored_params();
+    let params = fine_tuner.scored_params()?;
     let mut metric = fine_tuner.network.head.metric();
     let mut pass = data.test(request.share())?;
     let mut stop = false;

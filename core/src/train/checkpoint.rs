@@ -71,9 +71,13 @@ impl Checkpoint {
     /// file or the whole new one, whatever happens in between.
     ///
     /// # Errors
-    /// A full disk or a folder that can't be written; nothing half-written stays.
+    /// A full disk or a folder that can't be written; nothing half-written stays. A checkpoint without tensors.
     pub fn write(&self, path: &Path) -> Result<()> {
         let state = &self.state;
+        if self.tensors.is_empty() {
+            let why = format!("this process has no part of the checkpoint of step {}", state.step);
+            return Err(Error::failure(why).at(path.display()).help("rank 0 has gathered it and writes it"));
+        }
         let json = |e: serde_json::Error| Error::failure(e.to_string());
         let mut metadata = HashMap::from([
             ("format".to_owned(), CHECKPOINT_FORMAT.to_owned()),

@@ -10,12 +10,14 @@ mod report;
 mod run;
 mod saver;
 mod schedule;
+mod sharding;
+mod state;
 pub(crate) mod steps;
 mod trainer;
 
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use engine::{Engine, EngineSettings, MakePass, Restored, StepInput};
+pub use engine::{Engine, EngineSettings, EngineState, MakePass, StepInput};
 pub use folder::{Newest, RunFolder};
 pub use gradient::{Gradients, Pass, Scalars, Taps, gradients, gradients_of};
 pub use report::{StepReport, StepTimes};

@@ -13,10 +13,10 @@ pub struct StepTimes {
     pub forward: f64,
     /// Backward pass.
     pub backward: f64,
-    /// Copying gradients to and from the host, for sums between processes.
+    /// Copying gradients to and from the host, for sums between processes; and new weights, where processes share them out.
     #[serde(skip_serializing_if = "is_zero")]
     pub staging: f64,
-    /// Waiting for sums between processes.
+    /// Waiting for sums between processes, and for their new weights.
     #[serde(skip_serializing_if = "is_zero")]
     pub sums: f64,
     /// The gradient norm, clipping, the optimiser's step, the average of weights, and the wait for the report.

@@ -27,6 +27,10 @@ pub trait Observer {
     /// # Errors
     /// As above, or the heads' failure.
     fn evaluate(&mut self, trainer: &Trainer) -> Result<Value>;
+    /// What the thread that writes a checkpoint calls first, to give way to those that train.
+    fn writer(&self) -> fn() {
+        || ()
+    }
     /// After a checkpoint was written, which may be steps after it was due.
     fn checkpoint(&mut self, saved: &Saved);
     /// Something that the user should read.
@@ -71,7 +75,7 @@ pub fn run(
         trainer.identity()?.compare(&*engine)?;
     }
     let pace = trainer.pace.clone();
-    let saver = Saver::new(folder.clone(), trainer.recipe.train.keep_last);
+    let saver = Saver::new(folder.clone(), trainer.recipe.train.keep_last, observer.writer());
     let mut run = Run { trainer, source, folder, observer, interrupted, saver, saved: vec![] };
     if start == 0 {
         // A run can be resumed from its very start.
@@ -139,7 +143,8 @@ impl Run<'_> {
     /// Starts a checkpoint, which is written while training goes on. One that is being written is waited for.
     fn checkpoint(&mut self) -> Result<()> {
         if !self.leads() {
-            return Ok(());
+            // Its part of the optimiser's state goes to rank 0.
+            return if self.trainer.complete_alone() { Ok(()) } else { self.trainer.checkpoint().map(drop) };
         }
         let before = self.saver.save(|| self.trainer.checkpoint())?;
         self.written(before);
@@ -259,6 +264,10 @@ impl Steps for Run<'_> {
         }
         self.observer.step(self.trainer, report)?;
         if last || self.every(samples_every) {
+            if !self.trainer.complete_alone() {
+                // Rank 0 alone paints, with averages that all have a part of.
+                self.trainer.evaluated_params()?;
+            }
             self.observer.samples(self.trainer, self.folder)?;
         }
         // Several processes are asked at different times, and agree on one step.
@@ -314,8 +323,11 @@ fn diverged(trainer: &Trainer, folder: &RunFolder, batch: &Batch, report: &StepR
     let saved = folder.save_failure(report.step, batch, &plan, injection, &losses)?;
     // Not as a checkpoint: weights from which a step is not finite are rarely good ones to go on from, and must push
     // out none.
-    if folder.writes() {
-        trainer.checkpoint()?.write(&saved.join("weights.safetensors"))?;
+    if folder.writes() || !trainer.complete_alone() {
+        let before = trainer.checkpoint()?;
+        if folder.writes() {
+            before.write(&saved.join("weights.safetensors"))?;
+        }
     }
     let list: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let run = folder.root().display();

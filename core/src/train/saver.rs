@@ -51,9 +51,12 @@ pub struct SaveTimes {
 }
 
 impl Saver {
-    /// Writes into a run's folder, which keeps the newest `keep` checkpoints.
-    pub fn new(folder: RunFolder, keep: usize) -> Self {
-        Self::with(move |checkpoint| folder.save(checkpoint, keep))
+    /// Writes into a run's folder, which keeps the newest `keep` checkpoints. Each thread calls `begin` first.
+    pub fn new(folder: RunFolder, keep: usize, begin: fn()) -> Self {
+        Self::with(move |checkpoint| {
+            begin();
+            folder.save(checkpoint, keep)
+        })
     }
 
     /// Writes by a function.

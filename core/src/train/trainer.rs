@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointState};
-use super::engine::{Engine, EngineSettings, Restored, StepInput};
+use super::engine::{Engine, EngineSettings, EngineState, StepInput};
 use super::gradient::{Pass, Restoration};
 use super::{Pace, Schedule, StepReport};
 use crate::collective::{Collective, Identity, fingerprint, fingerprint_of};
@@ -113,7 +113,10 @@ impl Trainer {
         // What a device draws by itself is drawn for other samples on each.
         self.device.backend.seed(self.recipe.run.seed ^ (rank as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let ordered = self.recipe.train.deterministic;
-        let engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), ordered);
+        let mut engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), ordered);
+        if self.recipe.train.shard_optimizer {
+            engine = engine.sharded();
+        }
         Ok(Self { engine, collective: Some(collective), ..self })
     }
 
@@ -168,13 +171,27 @@ impl Trainer {
         self.step_count() as f64 / self.steps_per_epoch.max(1) as f64
     }
 
+    /// Whether this process has everything that a checkpoint holds, so that it can make one when the others are gone.
+    pub fn complete_alone(&self) -> bool {
+        !self.engine.is_sharded()
+    }
+
+    /// How many values this process keeps beside the weights: moments and averages. None before the first step.
+    pub fn kept_values(&self) -> usize {
+        self.engine.kept_values()
+    }
+
     /// The weights as they are trained.
     pub fn params(&self) -> Params {
         self.engine.params()
     }
 
-    /// The weights to evaluate: the average where the recipe keeps one.
-    pub fn evaluated_params(&self) -> Params {
+    /// The weights to evaluate: the average where the recipe keeps one. Where ranks have a part of it each
+    /// (`train.shard_optimizer`), all must ask for it after the same step; the second time it is there.
+    ///
+    /// # Errors
+    /// The backend's failure, or that of another process.
+    pub fn evaluated_params(&self) -> Result<Params> {
         self.engine.evaluated_params()
     }
 
@@ -238,21 +255,21 @@ impl Trainer {
             .collect()
     }
 
-    /// The state as a checkpoint.
+    /// The state as a checkpoint. Where ranks have a part of it each (`train.shard_optimizer`), all must make it after the
+    /// same step: it is gathered on rank 0, a bucket at a time, and that of the others holds no tensors and can't be written.
+    ///
+    /// # Errors
+    /// The backend's failure, or that of another process.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let names = || self.model.specs.specs().iter().map(|spec| spec.name.as_str());
         let mut tensors = vec![];
-        for (name, tensor) in names().zip(self.params().tensors()) {
-            tensors.push((format!("model.{name}"), tensor.download()?));
-        }
-        for (name, [m, v]) in names().zip(self.engine.moments()) {
-            tensors.push((format!("optimizer.m.{name}"), m.download()?));
-            tensors.push((format!("optimizer.v.{name}"), v.download()?));
-        }
-        if self.engine.keeps_average() {
-            for (name, tensor) in names().zip(self.evaluated_params().tensors()) {
-                tensors.push((format!("average.{name}"), tensor.download()?));
+        if let Some(EngineState { params, moments, averages, .. }) = self.engine.download()? {
+            let names = || self.model.specs.specs().iter().map(|spec| spec.name.as_str());
+            tensors.extend(names().zip(params).map(|(name, value)| (format!("model.{name}"), value)));
+            for (name, [m, v]) in names().zip(moments) {
+                tensors.push((format!("optimizer.m.{name}"), m));
+                tensors.push((format!("optimizer.v.{name}"), v));
             }
+            tensors.extend(names().zip(averages).map(|(name, value)| (format!("average.{name}"), value)));
         }
         let state = CheckpointState {
             step: self.step_count(),
@@ -300,7 +317,7 @@ impl Trainer {
         let pace = state.pace.clone();
         let averages = if self.engine.keeps_average() { group("average.")? } else { vec![] };
         let moments = moments.map(|(m, v)| [m, v]).collect();
-        self.engine.restore(Restored { step, params, moments, averages })?;
+        self.engine.restore(EngineState { step, params, moments, averages })?;
         self.pace = pace;
         Ok(())
     }

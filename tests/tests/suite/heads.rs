@@ -76,7 +76,7 @@ fn a_split_batch_makes_the_same_step() {
         let mut fine_tuner = fine_tuner::<Finetune>(&recipe, &CLASSES, 4, &overrides);
         fine_tuner.train_step(&examples).unwrap();
         fine_tuner.train_step(&examples).unwrap();
-        let weights = fine_tuner.scored_params().tensors().to_vec();
+        let weights = fine_tuner.scored_params().unwrap().tensors().to_vec();
         weights.iter().flat_map(|w| w.download().unwrap().into_f64()).collect::<Vec<f64>>()
     };
     let (whole, parts) = (step("train.accumulate=1"), step("train.accumulate=2"));

@@ -10,6 +10,7 @@ mod heads;
 mod interop;
 mod ladder;
 mod noise_place;
+mod overlap;
 mod plans;
 mod pytorch;
 mod ranks;

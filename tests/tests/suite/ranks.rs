@@ -1,9 +1,15 @@
 //! Several ranks train what one process trains. Here they are threads, and the engine is core's own; `xtask/tests/ranks`
 //! does the same with processes and real engines.
 
-use palimpsest_core::DeviceHandle;
+use std::path::Path;
+
+use palimpsest_core::collective::{Shards, fingerprint_of};
 use palimpsest_core::data::Batch;
+use palimpsest_core::model::Model;
+use palimpsest_core::params::Params;
+use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Checkpoint, StepReport, Trainer};
+use palimpsest_core::{DeviceHandle, Tensor};
 use palimpsest_tests::batches;
 use palimpsest_tests::bits::bits;
 use palimpsest_tests::candidates::candidates;
@@ -148,6 +154,164 @@ fn one_rank_that_is_asked_to_stop_stops_all() {
         [first, step(&mut trainer, &batches[1])]
     });
     assert_eq!(told, [[false, true]; 3]);
+}
+
+/// Ranks whose moments and averages are shared out do what ranks do that keep them all: the same weights on each, and, gathered,
+/// the same moments and averages, to the bit. Each keeps what it owns and no more.
+#[test]
+fn shards_change_no_bit_and_hold_a_part_each() {
+    let batches = batches::series(6, 12, SHAPE, 36);
+    for (preset, more) in
+        [("paper", &[][..]), ("mae", &["train.deterministic=true", "train.checkpoint_blocks=1"])]
+    {
+        for size in [2, 3, 4] {
+            let place = format!("{preset} on {size} ranks");
+            let more: Vec<&str> = more.iter().copied().chain(["train.batch=12"]).collect();
+            let whole = sharded(preset, &more, size, &batches, None);
+            let more: Vec<&str> = more.into_iter().chain(["train.shard_optimizer=true"]).collect();
+            let parts = sharded(preset, &more, size, &batches, None);
+            let (due, found) = (&whole[0], &parts[0]);
+            assert!(bits(&due.checkpoint) == bits(&found.checkpoint), "{place}: other bits");
+            let values: usize = due.params.iter().map(|(_, count)| count).sum();
+            let largest = due.params.iter().map(|(_, count)| *count).max().unwrap();
+            for (whole, part) in whole.iter().zip(&parts) {
+                assert!(part.params == due.params, "{place}: other weights");
+                assert!(part.averages == due.averages, "{place}: other averages");
+                assert_eq!(part.norms, due.norms, "{place}");
+                assert_eq!(whole.kept, 3 * values);
+                // Graham's bound: the mean, and the largest tensor at most.
+                assert!(part.kept <= 3 * (values / size + largest), "{place}: {} of {values}", part.kept);
+            }
+            assert_eq!(parts.iter().map(|part| part.kept).sum::<usize>(), 3 * values, "{place}");
+            assert!(parts[1..].iter().all(|part| part.checkpoint.tensors.is_empty()));
+            assert!(whole[0].alone && !parts[0].alone);
+        }
+    }
+}
+
+/// What a rank saves is 8 (1 - 1/N) bytes a parameter, 12 (1 - 1/N) with an average, but for what whole tensors can't be shared
+/// evenly: under 1 % for a ViT-B.
+#[test]
+fn a_vit_b_is_shared_out_evenly() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/paper-vit-b-224.toml");
+    let model = Model::build(&Recipe::load(&path, &[]).unwrap()).unwrap();
+    let sizes: Vec<usize> = model.specs.specs().iter().map(|spec| spec.shape.count()).collect();
+    let all: usize = sizes.iter().sum();
+    assert!(all > 85_000_000, "{all}");
+    for ranks in [2, 4, 8] {
+        let shards = Shards::new(&sizes, ranks);
+        for rank in 0..ranks {
+            let own: usize = (0..sizes.len()).filter(|&i| shards.owner(i) == rank).map(|i| sizes[i]).sum();
+            let (saved, formula) = (8 * (all - own), 8.0 * all as f64 * (1.0 - 1.0 / ranks as f64));
+            assert!(
+                (saved as f64 - formula).abs() < 0.01 * formula,
+                "{rank} of {ranks}: {saved} and {formula}"
+            );
+        }
+    }
+}
+
+/// A checkpoint of shards goes on without them, on another number of ranks with them, and the other way round.
+#[test]
+fn a_checkpoint_of_shards_is_one_of_any_number_of_ranks() {
+    let batches = batches::series(6, 12, SHAPE, 37);
+    // In the order of the ranks, so that all numbers of ranks but one give the bits of as many parts: here the first three
+    // steps are on four ranks, and the rest on two, with shards and without.
+    let with = ["train.deterministic=true", "train.batch=12", "train.shard_optimizer=true"];
+    let without = &with[..2];
+    let first = |more: &[&str]| sharded("paper", more, 4, &batches[..3], None).remove(0).checkpoint;
+    let rest = |more: &[&str], from: &Checkpoint| {
+        sharded("paper", more, 2, &batches[3..], Some(from)).remove(0).checkpoint
+    };
+    let (whole, parts) = (first(without), first(&with));
+    let due = rest(without, &whole);
+    for (more, from) in [(without, &parts), (&with[..], &whole), (&with[..], &parts)] {
+        assert!(bits(&due) == bits(&rest(more, from)));
+    }
+    // One process alone has it whole.
+    let mut alone = trainer("paper", without, micro::device());
+    alone.restore(parts.clone()).unwrap();
+    assert!(bits(&parts) == bits(&alone.checkpoint().unwrap()));
+}
+
+/// Before the first step nothing is kept yet, and yet a checkpoint is whole.
+#[test]
+fn shards_can_be_saved_before_a_step() {
+    let due = trainer("paper", &[], micro::device()).checkpoint().unwrap();
+    assert!(due.has_average());
+    let found = sharded("paper", &["train.shard_optimizer=true"], 2, &[], None);
+    assert!(bits(&due) == bits(&found[0].checkpoint));
+    let error = found[1].checkpoint.write("nowhere".as_ref()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "nowhere: this process has no part of the checkpoint of step 0; rank 0 has gathered it and writes it"
+    );
+}
+
+/// What is not finite changes nothing on any rank, with shards too.
+#[test]
+fn a_bad_image_changes_no_shard() {
+    let mut batches = batches::series(4, 8, SHAPE, 34);
+    let more = ["train.shard_optimizer=true"];
+    let good = sharded("paper", &more, 4, &batches[..3], None);
+    *batches[3].pixels.last_mut().unwrap() = f32::NAN;
+    let bad = sharded("paper", &more, 4, &batches, None);
+    assert!(bad.iter().all(|rank| !rank.norms[3].is_finite()));
+    assert!(bits(&good[0].checkpoint) == bits(&bad[0].checkpoint));
+    assert!(good.iter().zip(&bad).all(|(good, bad)| good.params == bad.params));
+}
+
+/// What a rank ends with.
+struct Ended {
+    norms: Vec<f64>,
+    /// The fingerprint of each parameter, and how many values it has.
+    params: Vec<(u64, usize)>,
+    averages: Vec<(u64, usize)>,
+    /// Values of moments and averages on this rank.
+    kept: usize,
+    /// Whether it could make a checkpoint alone.
+    alone: bool,
+    checkpoint: Checkpoint,
+}
+
+/// Ranks that train, each on its part of the batches, from a checkpoint where one is given.
+fn sharded(
+    preset: &str,
+    more: &[&str],
+    size: usize,
+    batches: &[Batch],
+    from: Option<&Checkpoint>,
+) -> Vec<Ended> {
+    on_ranks(size, |engine| {
+        let mut trainer = trainer(preset, more, micro::device()).with_collective(engine.clone()).unwrap();
+        if let Some(from) = from {
+            trainer.restore(from.clone()).unwrap();
+        }
+        trainer.identity().unwrap().compare(&*engine).unwrap();
+        let step = |batch: &Batch| {
+            let part = engine.world().share().of(batch.len());
+            trainer.train_step(&batch.slice(part.start, part.end), true).unwrap().grad_norm
+        };
+        let norms = batches.iter().map(step).collect();
+        let prints = |params: Params| {
+            let print =
+                |tensor: &Tensor| (fingerprint_of(&[tensor.download().unwrap()]), tensor.shape().count());
+            params.tensors().iter().map(print).collect()
+        };
+        let averages = trainer.evaluated_params().unwrap();
+        // The second time nothing is gathered: one rank may ask alone.
+        if engine.world().rank == 0 {
+            trainer.evaluated_params().unwrap();
+        }
+        Ended {
+            norms,
+            params: prints(trainer.params()),
+            averages: prints(averages),
+            kept: trainer.kept_values(),
+            alone: trainer.complete_alone(),
+            checkpoint: trainer.checkpoint().unwrap(),
+        }
+    })
 }
 
 #[test]

@@ -126,8 +126,13 @@ fn the_average_has_its_closed_form() {
                 .for_each(|(a, w)| *a += (1.0 - decay) * decay.powi((n - k) as i32) * w);
         }
     }
-    let average: Vec<Vec<f64>> =
-        trainer.evaluated_params().tensors().iter().map(|t| t.download().unwrap().into_f64()).collect();
+    let average: Vec<Vec<f64>> = trainer
+        .evaluated_params()
+        .unwrap()
+        .tensors()
+        .iter()
+        .map(|t| t.download().unwrap().into_f64())
+        .collect();
     assert!(worst(&want, &average) < 1e-14);
     assert!(worst(&seen[n], &average) > 1e-4, "the average is not the last weights");
 }

@@ -17,7 +17,8 @@ use trace::Trace;
 use tracing::{TraceMode, TraceOutcome, TracingBackend};
 
 use super::StepTimes;
-use super::engine::{Outcome, State};
+use super::engine::Outcome;
+use super::state::State;
 use crate::backend::{Backend, Handle};
 use crate::graphs::Graphs;
 use crate::recipe::GraphMode;

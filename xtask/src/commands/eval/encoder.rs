@@ -48,7 +48,7 @@ impl Measurable {
 
     /// The trained weights by name: the average where the recipe keeps one.
     pub(super) fn weights(&self) -> Result<HashMap<String, HostTensor>> {
-        let params = self.trainer.evaluated_params();
+        let params = self.trainer.evaluated_params()?;
         let named = self.trainer.model.specs.specs().iter().zip(params.tensors());
         named.map(|(spec, tensor)| Ok((spec.name.clone(), tensor.download()?))).collect()
     }

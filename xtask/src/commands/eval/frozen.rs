@@ -40,7 +40,7 @@ impl HeadRun<'_> {
         if args.dry_run {
             let seed = seeds.first().copied().unwrap_or_default();
             let data = self.data.labelled(&self.draw(seed))?;
-            let params = trainer.evaluated_params();
+            let params = trainer.evaluated_params()?;
             let task = frozen::task(trainer, &params, &*data, &self.fitting(seed))?;
             task.data.pass(Split::Test, Share::WHOLE)?.next().transpose()?;
             let [train, test] = data.sizes();
@@ -52,7 +52,7 @@ impl HeadRun<'_> {
             compared.plan = Some(json!({ "features": features, "train": train, "test": test }));
             return Ok(compared);
         }
-        let pretrained = trainer.evaluated_params();
+        let pretrained = trainer.evaluated_params()?;
         for &seed in seeds {
             compared.pretrained.push(self.measured("pretrained", seed, &pretrained)?);
             if !args.no_baseline {
@@ -67,7 +67,7 @@ impl HeadRun<'_> {
     pub(super) fn check(&self, seed: u64) -> Result<()> {
         let data = self.data.labelled(&self.draw(seed))?;
         let trainer = &self.run.trainer;
-        frozen::task(trainer, &trainer.evaluated_params(), &*data, &self.fitting(seed)).map(drop)
+        frozen::task(trainer, &trainer.evaluated_params()?, &*data, &self.fitting(seed)).map(drop)
     }
 
     fn fitting(&self, seed: u64) -> Fitting<'_> {
