@@ -21,5 +21,4 @@ pub use report::{StepReport, StepTimes};
 pub use run::{Observer, Summary, run};
 pub use schedule::Schedule;
 pub use steps::Pace;
-pub use trainer::Trainer;
-pub(crate) use trainer::check_batch;
+pub use trainer::{Trainer, check_batch};
