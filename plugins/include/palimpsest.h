@@ -1288,6 +1288,10 @@ typedef struct PalimpsestWorld {
      */
     uint32_t local_rank;
     /*
+     The number of processes of its machine.
+     */
+    uint32_t local_size;
+    /*
      1 where something else than rank 0 serves the meeting place (torchrun's agent).
      */
     uint32_t served;
@@ -1422,6 +1426,15 @@ typedef struct PalimpsestCollectiveTable {
      Ends an instance, in order if it was not aborted. It is not used afterwards.
      */
     void (*close)(PalimpsestOpaque instance);
+    /*
+     The network interface that an instance uses, for people: at most room bytes at out, and their number. Null where
+     the library doesn't know.
+     */
+    uint32_t (*interface)(PalimpsestOpaque instance,
+                          uint8_t *out,
+                          size_t room,
+                          size_t *out_len,
+                          struct PalimpsestError *error);
 } PalimpsestCollectiveTable;
 
 /*
@@ -1873,19 +1886,20 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, plan) == 48);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, apply) == 56);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, observe) == 64);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCorruptionTable, score) == 72);
-PALIMPSEST_ASSERT(sizeof(PalimpsestWorld) == 104);
+PALIMPSEST_ASSERT(sizeof(PalimpsestWorld) == 112);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestWorld) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, head) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, rank) == 16);
 PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, size) == 20);
 PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, local_rank) == 24);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, served) == 28);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, address) == 32);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, port) == 48);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, interface) == 56);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, session) == 72);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, limit_ms) == 88);
-PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, device) == 96);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, local_size) == 28);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, served) == 32);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, address) == 40);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, port) == 56);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, interface) == 64);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, session) == 80);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, limit_ms) == 96);
+PALIMPSEST_ASSERT(offsetof(PalimpsestWorld, device) == 104);
 PALIMPSEST_ASSERT(sizeof(PalimpsestTransfer) == 56);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestTransfer) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, head) == 0);
@@ -1895,7 +1909,7 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, data) == 24);
 PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, to) == 32);
 PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, count) == 40);
 PALIMPSEST_ASSERT(offsetof(PalimpsestTransfer, root) == 48);
-PALIMPSEST_ASSERT(sizeof(PalimpsestCollectiveTable) == 88);
+PALIMPSEST_ASSERT(sizeof(PalimpsestCollectiveTable) == 96);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestCollectiveTable) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, head) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, about) == 16);
@@ -1907,6 +1921,7 @@ PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, share) == 56);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, abort) == 64);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, fates) == 72);
 PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, close) == 80);
+PALIMPSEST_ASSERT(offsetof(PalimpsestCollectiveTable, interface) == 88);
 
 #if defined(_WIN32)
 #define PALIMPSEST_EXPORT __declspec(dllexport)

@@ -3,6 +3,7 @@
 mod analyse;
 mod args;
 mod backend;
+mod collective;
 mod data;
 mod eval;
 mod export;
@@ -23,6 +24,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 pub(crate) use analyse::Analyse;
 pub(crate) use args::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs, is_override};
 pub(crate) use backend::{BackendCommand, ShowBackend, ValidateBackend, ValidateMode};
+pub(crate) use collective::{CheckCollective, CollectiveCommand, CollectiveTask, CollectiveWorker};
 pub(crate) use data::{DataCommand, Fetch, ShowData};
 pub(crate) use eval::Eval;
 pub(crate) use export::Export;
@@ -121,6 +123,9 @@ pub(crate) enum Command {
     /// Tensor libraries: list, show, add, build, validate
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Engines between the processes of a run: list, build, check
+    #[command(subcommand)]
+    Collective(CollectiveCommand),
     /// Corruption strategies as libraries: new, build, list, show, validate, fuzz, reproduce
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -144,6 +149,9 @@ pub(crate) enum Command {
     /// The process of one backend in a comparison
     #[command(hide = true)]
     CompareWorker(CompareWorker),
+    /// One process of an engine's check
+    #[command(hide = true)]
+    CollectiveWorker(CollectiveWorker),
     #[command(flatten)]
     Former(Former),
 }

@@ -33,6 +33,11 @@ pub trait Collective: Send + Sync {
     /// The ranks.
     fn world(&self) -> &World;
 
+    /// The engine's name, its version and the network interface that it uses, for people.
+    fn engine(&self) -> String {
+        "threads of one process".to_owned()
+    }
+
     /// Starts the sum of every rank's bucket; all get the same bits.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub struct CollectiveLibrary {
 #[derive(Debug)]
 pub struct LoadedCollective {
     world: World,
+    /// Name, version and interface.
+    engine: String,
     opened: Arc<Opened>,
 }
 
@@ -134,6 +136,7 @@ impl CollectiveLibrary {
             rank: world.rank as u32,
             size: world.size as u32,
             local_rank: world.local_rank as u32,
+            local_size: world.local_size as u32,
             served: u32::from(served),
             address: lent(address),
             port: u32::from(port),
@@ -153,7 +156,26 @@ impl CollectiveLibrary {
             seen: AtomicU64::new(0),
             since: Instant::now(),
         });
-        Ok(LoadedCollective { world, opened: Arc::new(Opened { table: self.table, instance, who, hurry }) })
+        let opened = Arc::new(Opened { table: self.table, instance, who, hurry });
+        let mut engine = format!("{} {}", self.info.name, self.info.version);
+        if let Some(interface) = opened.interface() {
+            engine += &format!(" on {interface}");
+        }
+        Ok(LoadedCollective { world, engine, opened })
+    }
+}
+
+impl Opened {
+    /// The network interface, where the library knows it.
+    fn interface(&self) -> Option<String> {
+        let ask = self.table.interface?;
+        let mut out = [0; 256];
+        let mut len = 0;
+        let mut error = Report::new();
+        // SAFETY: room for `out.len()` bytes.
+        let code = unsafe { ask(self.instance, out.as_mut_ptr(), out.len(), &raw mut len, &raw mut *error) };
+        let text = out.get(..len).filter(|text| code == Code::Ok as u32 && !text.is_empty())?;
+        Some(String::from_utf8_lossy(text).into_owned())
     }
 }
 
@@ -235,6 +257,10 @@ const SHARED: usize = 64 << 10;
 impl Collective for LoadedCollective {
     fn world(&self) -> &World {
         &self.world
+    }
+
+    fn engine(&self) -> String {
+        self.engine.clone()
     }
 
     fn all_reduce(&self, bucket: Bucket) -> Result<Pending> {

@@ -26,6 +26,8 @@ pub struct World {
     pub size: u32,
     /// This process's number among those of its machine, from 0.
     pub local_rank: u32,
+    /// The number of processes of its machine.
+    pub local_size: u32,
     /// 1 where something else than rank 0 serves the meeting place (torchrun's agent).
     pub served: u32,
     /// The host where the processes meet; empty where the library has a meeting place of its own.
@@ -119,4 +121,15 @@ pub struct Table {
     ) -> u32,
     /// Ends an instance, in order if it was not aborted. It is not used afterwards.
     pub close: unsafe extern "C" fn(instance: Opaque),
+    /// The network interface that an instance uses, for people: at most `room` bytes at `out`, and their number. Null where
+    /// the library doesn't know.
+    pub interface: Option<
+        unsafe extern "C" fn(
+            instance: Opaque,
+            out: *mut u8,
+            room: usize,
+            out_len: *mut usize,
+            error: *mut Error,
+        ) -> u32,
+    >,
 }

@@ -252,18 +252,19 @@ layouts! {
         observe @ 64 since 1,
         score @ 72 since 1,
     }
-    "PalimpsestWorld" crate::collective::World: size 104 align 8 {
+    "PalimpsestWorld" crate::collective::World: size 112 align 8 {
         head @ 0 since 4,
         rank @ 16 since 4,
         size @ 20 since 4,
         local_rank @ 24 since 4,
-        served @ 28 since 4,
-        address @ 32 since 4,
-        port @ 48 since 4,
-        interface @ 56 since 4,
-        session @ 72 since 4,
-        limit_ms @ 88 since 4,
-        device @ 96 since 4,
+        local_size @ 28 since 4,
+        served @ 32 since 4,
+        address @ 40 since 4,
+        port @ 56 since 4,
+        interface @ 64 since 4,
+        session @ 80 since 4,
+        limit_ms @ 96 since 4,
+        device @ 104 since 4,
     }
     "PalimpsestTransfer" crate::collective::Transfer: size 56 align 8 {
         head @ 0 since 4,
@@ -274,7 +275,7 @@ layouts! {
         count @ 40 since 4,
         root @ 48 since 4,
     }
-    "PalimpsestCollectiveTable" crate::collective::Table: size 88 align 8 {
+    "PalimpsestCollectiveTable" crate::collective::Table: size 96 align 8 {
         head @ 0 since 4,
         about @ 16 since 4,
         open @ 24 since 4,
@@ -285,5 +286,6 @@ layouts! {
         abort @ 64 since 4,
         fates @ 72 since 4,
         close @ 80 since 4,
+        interface @ 88 since 4,
     }
 }

@@ -1,4 +1,4 @@
-//! Where libtorch is, for the tch backend: the user's, a fetched one, or Python's.
+//! Where libtorch is, for the tch backend and the engine gloo: the user's, a fetched one, or Python's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +16,15 @@ const VERSION: &str = "2.11.0";
 /// Fetches the wheels, pinned and checked by their hashes, and keeps what is needed.
 const FETCH: &str = include_str!("fetch_libtorch.py");
 
+/// Who needs libtorch, in errors.
+const TCH: &str = "the tch backend";
+
 /// The folder that libtorch's `lib` lies in, of the right version. For CUDA, one that has its part for
-/// CUDA is better than one that hasn't.
-fn find(variant: Variant) -> Result<PathBuf> {
+/// CUDA is better than one that hasn't. `who` needs it.
+fn find(who: &str, variant: Variant) -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("LIBTORCH") {
         let folder = PathBuf::from(folder);
-        return checked(&folder).map(|()| folder).map_err(|e| e.at("$LIBTORCH"));
+        return checked(who, &folder).map(|()| folder).map_err(|e| e.at("$LIBTORCH"));
     }
     let packed = std::env::var_os("CARGO").is_none();
     let help = match packed {
@@ -35,11 +38,11 @@ fn find(variant: Variant) -> Result<PathBuf> {
     let mut found = all.iter().flatten();
     let Some(folder) = found.clone().find(best).or_else(|| found.next()) else {
         return Err(Error::user(format!(
-            "the tch backend needs libtorch {VERSION}, and neither $LIBTORCH nor python3's torch names one"
+            "{who} needs libtorch {VERSION}, and neither $LIBTORCH nor python3's torch names one"
         ))
         .help(help));
     };
-    checked(folder).map_err(|e| e.help(help))?;
+    checked(who, folder).map_err(|e| e.help(help))?;
     Ok(folder.clone())
 }
 
@@ -53,12 +56,12 @@ fn version(folder: &Path) -> Option<String> {
     line.split(['\'', '"']).nth(1).map(str::to_owned)
 }
 
-fn checked(folder: &Path) -> Result<()> {
+fn checked(who: &str, folder: &Path) -> Result<()> {
     let found = version(folder);
     match &found {
         Some(found) if found.split('+').next() == Some(VERSION) => Ok(()),
         _ => Err(Error::user(format!(
-            "libtorch in {} is {}, the tch backend needs {VERSION}",
+            "libtorch in {} is {}, {who} needs {VERSION}",
             folder.display(),
             found.as_deref().unwrap_or("of an unknown version")
         ))
@@ -85,13 +88,13 @@ pub(crate) fn fetch() -> Result<PathBuf> {
     output::note(&format!("fetching libtorch {VERSION} (540 MB) into {}", folder.display()));
     wheels::fetch("libtorch", FETCH, &folder)?;
     let torch = folder.join("torch");
-    checked(&torch)?;
+    checked(TCH, &torch)?;
     Ok(torch)
 }
 
 /// Fetches it where there is none and nobody names one.
 pub(super) fn prepare() -> Result<()> {
-    if std::env::var_os("LIBTORCH").is_none() && find(Variant::Plain).is_err() {
+    if std::env::var_os("LIBTORCH").is_none() && find(TCH, Variant::Plain).is_err() {
         fetch()?;
     }
     Ok(())
@@ -99,14 +102,33 @@ pub(super) fn prepare() -> Result<()> {
 
 /// Tells cargo where libtorch is. Its version was checked, from files that torch-sys doesn't read.
 pub(super) fn for_build(cargo: &mut Command) -> Result<()> {
-    cargo.env("LIBTORCH", find(Variant::Plain)?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");
+    cargo.env("LIBTORCH", find(TCH, Variant::Plain)?).env("LIBTORCH_BYPASS_VERSION_CHECK", "1");
     cargo.env_remove("LIBTORCH_USE_PYTORCH");
     Ok(())
 }
 
-/// Loads libtorch, so that the backend's library finds it wherever it lies on this machine.
+/// A folder of libtorch with its headers, to build what `who` says.
+pub(crate) fn with_headers(who: &str) -> Result<PathBuf> {
+    let folder = find(who, Variant::Plain)?;
+    if folder.join("include/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp").is_file() {
+        return Ok(folder);
+    }
+    Err(Error::user(format!("{who} is built with libtorch's headers, and {} lacks them", folder.display()))
+        .help(format!("python3 -m pip install torch=={VERSION}, or name a whole folder of it in LIBTORCH")))
+}
+
+/// Loads libtorch for `who`, so that a library which needs it finds it wherever it lies on this machine.
+pub(crate) fn load_for(who: &str) -> Result<()> {
+    load_from(&find(who, Variant::Plain)?)
+}
+
+/// Loads libtorch for the backend's library.
 pub(super) fn load(variant: Variant) -> Result<()> {
-    let lib = find(variant)?.join("lib");
+    load_from(&find(TCH, variant)?)
+}
+
+fn load_from(folder: &Path) -> Result<()> {
+    let lib = folder.join("lib");
     for name in ["libc10.so", "libtorch_cpu.so"] {
         Library::preload(&lib.join(name))?;
     }

@@ -13,7 +13,9 @@ use palimpsest_core::{Backend, Device, DeviceHandle, Error, Result};
 
 use library::Way;
 pub(crate) use library::{KNOWN, build, nearest, prepare};
-pub(crate) use libtorch::fetch as fetch_libtorch;
+pub(crate) use libtorch::{
+    fetch as fetch_libtorch, load_for as load_libtorch, with_headers as libtorch_with_headers,
+};
 pub(crate) use toolkit::fetch as fetch_toolkit;
 
 /// Which library of a backend.

@@ -4,6 +4,7 @@ mod analyse;
 mod backend;
 mod bench;
 mod check;
+mod collective;
 pub(crate) mod compare;
 mod completions;
 mod data;
@@ -42,6 +43,8 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Part(args) => part::run(&args),
         Command::Data(args) => data::run(args),
         Command::Backend(args) => backend::run(&args),
+        Command::Collective(args) => collective::run(&args),
+        Command::CollectiveWorker(args) => collective::run_worker(&args),
         Command::Plugin(args) => plugin::run(args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man(args) => man::run(&args),
