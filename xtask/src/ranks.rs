@@ -57,8 +57,8 @@ impl Ranks {
         });
         let limit = Duration::from_secs(args.time_limit);
         let opening = Opening { interface: args.interface.clone().unwrap_or_default(), limit, device };
-        let (engine, told) = collectives::open(name, world.clone(), &opening, Some(interrupted))?;
-        output::note(&format!("{world}; {told}; {}", threads.told()));
+        let engine = collectives::open(name, world.clone(), &opening, Some(interrupted))?;
+        output::note(&format!("{world}; {}; {}", engine.engine(), threads.told()));
         let ranks = Self { world, engine: Some(engine), left: Cell::new(false), device };
         ranks.through(|| {
             let program = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();

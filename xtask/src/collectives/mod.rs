@@ -13,7 +13,7 @@ use palimpsest_core::{Error, Result};
 pub(crate) use library::{KNOWN, build, is_built};
 
 /// The engine of a name, or of a library's path, between the ranks of `world`, which it meets. `interrupted` becomes true
-/// where this process was asked to stop. Also gives the engine's name and version.
+/// where this process was asked to stop.
 ///
 /// # Errors
 /// An engine that whoever started the processes doesn't serve; a rank that doesn't come in time; the engine's failure.
@@ -22,11 +22,9 @@ pub(crate) fn open(
     world: World,
     opening: &Opening,
     interrupted: Option<&'static AtomicBool>,
-) -> Result<(Arc<dyn Collective>, String)> {
+) -> Result<Arc<dyn Collective>> {
     fits(name, &world)?;
-    let library = load(name)?;
-    let told = format!("{} {}", library.info.name, library.info.version);
-    Ok((Arc::new(library.open(world, opening, interrupted)?), told))
+    Ok(Arc::new(load(name)?.open(world, opening, interrupted)?))
 }
 
 /// The library of a name, or of a path.
