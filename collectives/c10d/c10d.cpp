@@ -5,7 +5,7 @@
 #define USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/from_blob.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/version.h>
 
@@ -14,7 +14,7 @@
 #include "palimpsest.h"
 #include "words.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
@@ -36,6 +36,11 @@ struct Signal {
   std::condition_variable changed;
   bool aborted = false;
   int under_way = 0;
+
+  bool is_aborted() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return aborted;
+  }
 };
 
 struct Work {
@@ -47,16 +52,13 @@ struct Work {
 };
 
 struct Instance {
-  std::unique_ptr<Meeting> meeting;
+  std::shared_ptr<Meeting> meeting;
   c10::intrusive_ptr<Gloo> group;
   std::shared_ptr<Signal> signal = std::make_shared<Signal>();
   Place place;
   std::string interface;
 
-  bool is_aborted() const {
-    std::lock_guard<std::mutex> lock(signal->mutex);
-    return signal->aborted;
-  }
+  bool is_aborted() const { return signal->is_aborted(); }
 
   void must_be_open() const {
     if (is_aborted()) throw Failure("the connection to the other processes was closed");
@@ -80,9 +82,9 @@ template <class F> uint32_t guarded(PalimpsestError* error, F body) {
   }
 }
 
-// c10d warns of what is an error of ours anyway, with a stack of C++ each time.
+// c10d prints what is an error of ours anyway, with a stack of C++ each time.
 void hush() {
-  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 2;
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3;
 }
 
 void check_version() {
@@ -130,11 +132,15 @@ void connect(Instance& instance, const PalimpsestWorld* world) {
     }
     instance.interface += (instance.interface.empty() ? "" : ",") + name;
   }
-  instance.meeting = std::make_unique<Meeting>(instance.place);
+  instance.meeting = std::make_shared<Meeting>(instance.place);
   instance.meeting->come();
   try {
     auto keys = c10::make_intrusive<c10d::PrefixStore>("gloo", instance.meeting->store());
-    instance.group = c10::make_intrusive<Gloo>(keys, instance.place.rank, instance.place.size, options);
+    int rank = instance.place.rank, size = instance.place.size;
+    // A connection and the exchange of addresses have a limit each.
+    instance.group = bounded(3 * instance.place.limit, [=] { return c10::make_intrusive<Gloo>(keys, rank, size, options); });
+  } catch (const Late&) {
+    throw Failure("the processes met, but were not connected by `" + instance.interface + "` in time");
   } catch (const std::exception& error) {
     std::string text = line_of(error);
     if (is_loss(text)) throw Failure("another process is gone (" + text + ")");
@@ -300,7 +306,7 @@ uint32_t share(
   return guarded(error, [&] {
     instance.must_be_open();
     if (instance.place.rank == 0 && length > room) give(value, length, out, room, out_length);
-    Bytes all = instance.meeting->share(text_of(key), Bytes(value, value + length), [&] { return instance.is_aborted(); });
+    Bytes all = instance.meeting->share(text_of(key), Bytes(value, value + length), [signal = instance.signal] { return signal->is_aborted(); });
     give(all.data(), all.size(), out, room, out_length);
   });
 }

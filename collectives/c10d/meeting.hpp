@@ -29,7 +29,21 @@ struct Place {
   Ms limit;
 };
 
-class Meeting {
+struct Late {};
+
+// Runs something that may stand for ever where a network is cut or a process is stopped: c10d's limits don't hold in all of
+// its calls. What doesn't end in time goes on without anybody.
+template <class F>
+auto bounded(Ms time, F body) -> decltype(body()) {
+  std::packaged_task<decltype(body())()> task(std::move(body));
+  auto result = task.get_future();
+  std::thread(std::move(task)).detach();
+  if (result.wait_for(time) != std::future_status::ready) throw Late{};
+  return result.get();
+}
+
+// Threads that outlast a limit keep it.
+class Meeting : public std::enable_shared_from_this<Meeting> {
  public:
   // Serves the store, or finds it. Another run's keys have another prefix.
   explicit Meeting(const Place& place) : place_(place) {
@@ -41,12 +55,19 @@ class Meeting {
     options.waitWorkers = false;
     options.timeout = place.limit;
     try {
-      store_ = c10::make_intrusive<c10d::TCPStore>(place.host, options);
+      std::string host = place.host;
+      auto store = bounded(place.limit + SLACK, [=] { return c10::make_intrusive<c10d::TCPStore>(host, options); });
+      store->setTimeout(place.limit);
+      store_ = c10::make_intrusive<c10d::PrefixStore>("palimpsest/" + place.session, store);
+    } catch (const Late&) {
+      // Its client waits without a limit for the first answer.
+      throw Failure(
+          "what serves " + where() + " does not answer as the store of libtorch where processes meet",
+          "choose another port: --meet HOST:PORT, or MASTER_PORT",
+          true);
     } catch (const std::exception& error) {
       throw of_opening(line_of(error));
     }
-    store_->setTimeout(place.limit);
-    store_ = c10::make_intrusive<c10d::PrefixStore>("palimpsest/" + place.session, store_);
   }
 
   c10::intrusive_ptr<c10d::Store> store() const { return store_; }
@@ -54,22 +75,11 @@ class Meeting {
 
   // Returns once every rank has come. Whoever's time runs out first tells the others who is missing.
   void come() {
-    guarded([&] {
-      store_->set("here/" + std::to_string(place_.rank), bytes_of("1"));
-      if (store_->add("here", 1) == place_.size) store_->set("all", bytes_of("here"));
-    });
-    std::string all;
     try {
-      Bytes value = await("all", place_.limit, [] { return false; });
-      all.assign(value.begin(), value.end());
+      bounded(place_.limit + SLACK, [self = shared_from_this()] { self->come_unbounded(); });
     } catch (const Late&) {
-      all = guarded([&] { return missing(); });
-      guarded([&] { store_->set("all", bytes_of(all)); });
+      throw silent();
     }
-    if (all == "here") return;
-    // They read it before the place is closed.
-    if (serves()) std::this_thread::sleep_for(Ms(300));
-    throw Failure(all);
   }
 
   // Rank 0's bytes for all.
@@ -80,7 +90,8 @@ class Meeting {
       return value;
     }
     try {
-      return await(name, place_.limit, given_up);
+      auto self = shared_from_this();
+      return bounded(place_.limit + SLACK, [=] { return self->await(name, self->place_.limit, given_up); });
     } catch (const Late&) {
       throw Failure("rank 0 did not say its `" + key + "` within " + seconds(place_.limit.count()));
     }
@@ -146,7 +157,31 @@ class Meeting {
   }
 
  private:
-  struct Late {};
+  // What is granted beside the limit, so that c10d's own words come first.
+  static constexpr Ms SLACK{1000};
+
+  void come_unbounded() {
+    guarded([&] {
+      store_->set("here/" + std::to_string(place_.rank), bytes_of("1"));
+      if (store_->add("here", 1) == place_.size) store_->set("all", bytes_of("here"));
+    });
+    std::string all;
+    try {
+      Bytes value = await("all", place_.limit, [] { return false; });
+      all.assign(value.begin(), value.end());
+    } catch (const Late&) {
+      all = guarded([&] { return missing(); });
+      guarded([&] { store_->set("all", bytes_of(all)); });
+    }
+    if (all == "here") return;
+    // They read it before the place is closed.
+    if (serves()) std::this_thread::sleep_for(Ms(300));
+    throw Failure(all);
+  }
+
+  std::string where() const { return place_.host + ":" + std::to_string(place_.port); }
+
+  Failure silent() const { return Failure("the place where the processes meet, " + where() + ", does not answer"); }
 
   static std::string left(int rank) { return "left/" + std::to_string(rank); }
 
@@ -192,7 +227,6 @@ class Meeting {
   }
 
   Failure of_opening(const std::string& text) const {
-    std::string where = place_.host + ":" + std::to_string(place_.port);
     if (has(text, "EADDRINUSE") || has(text, "already in use")) {
       return Failure(
           "port " + std::to_string(place_.port) + " is in use on this machine, so that the processes can't meet there",
@@ -200,42 +234,29 @@ class Meeting {
           true);
     }
     if (has(text, "failed to listen") || has(text, "EACCES")) {
-      return Failure("rank 0 can't serve " + where + ": " + text, "choose another port: --meet HOST:PORT, or MASTER_PORT", true);
+      return Failure("rank 0 can't serve " + where() + ": " + text, "choose another port: --meet HOST:PORT, or MASTER_PORT", true);
     }
     if (has(text, "timed out") || has(text, "Connection refused") || has(text, "timeout")) {
       std::string late = seconds(place_.limit.count());
-      if (place_.served) return Failure("the launcher's store at " + where + " did not answer within " + late);
+      if (place_.served) return Failure("the launcher's store at " + where() + " did not answer within " + late);
       if (place_.rank == 0) {
-        return Failure("rank 0 can't reach itself at " + where + " within " + late, "give the address of its own machine: --meet, or MASTER_ADDR", true);
+        return Failure("rank 0 can't reach itself at " + where() + " within " + late, "give the address of its own machine: --meet, or MASTER_ADDR", true);
       }
-      return Failure("rank 0 did not come to " + where + " within " + late);
+      return Failure("rank 0 did not come to " + where() + " within " + late);
     }
-    return Failure("the processes can't meet at " + where + ": " + text);
+    return Failure("the processes can't meet at " + where() + ": " + text);
   }
 
-  // Runs something that may stand for ever where a network is cut; whether it ended in time, whatever came of it. Otherwise
-  // it goes on without anybody.
+  // Whether something ended in time.
   static bool within(Ms time, std::function<void()> body) {
-    auto promise = std::make_shared<std::promise<void>>();
-    auto ended = promise->get_future();
-    auto error = std::make_shared<std::exception_ptr>();
-    std::thread([=] {
-      try {
-        body();
-      } catch (...) {
-        *error = std::current_exception();
-      }
-      promise->set_value();
-    }).detach();
-    if (ended.wait_for(time) != std::future_status::ready) return false;
-    if (*error) {
-      try {
-        std::rethrow_exception(*error);
-      } catch (const std::exception& said) {
-        throw of_store(said, "who serves it");
-      }
+    try {
+      bounded(time, std::move(body));
+      return true;
+    } catch (const Late&) {
+      return false;
+    } catch (const std::exception& said) {
+      throw of_store(said, "who serves it");
     }
-    return true;
   }
 
   Place place_;

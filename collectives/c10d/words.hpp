@@ -3,8 +3,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <cstdlib>
 #include <exception>
-#include <regex>
 #include <string>
 
 namespace palimpsest {
@@ -28,17 +28,30 @@ inline std::string seconds(int64_t ms) {
   return text + " s";
 }
 
-// The first line, without places in source files and stacks.
+inline bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+// The first line, without places in source files, as `[/gloo/transport/tcp/pair.cc:538] `, and without a stack.
 inline std::string line_of(const std::exception& error) {
   const auto* known = dynamic_cast<const c10::Error*>(&error);
   std::string text = known ? known->what_without_backtrace() : error.what();
   text = text.substr(0, text.find("\nException raised from"));
   text = text.substr(0, text.find('\n'));
-  static const std::regex place(R"(^(\[[^\]]*\.(cc|cpp|h|hpp):\d+\] ?)+)");
-  return std::regex_replace(text, place, "");
+  while (!text.empty() && text[0] == '[') {
+    size_t end = text.find(']');
+    std::string place = text.substr(0, end);
+    if (end == std::string::npos || !(has(place, ".cc:") || has(place, ".cpp:") || has(place, ".h:"))) break;
+    text.erase(0, text.find_first_not_of(' ', end + 1));
+  }
+  return text;
 }
 
-inline bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+// The number of milliseconds behind some words; -1 without them.
+inline int64_t number_behind(const std::string& text, const std::string& words) {
+  size_t at = text.find(words);
+  if (at == std::string::npos) return -1;
+  size_t begin = at + words.size(), end = text.find_first_not_of("0123456789", begin);
+  return end == begin ? -1 : std::strtoll(text.substr(begin, end - begin).c_str(), nullptr, 10);
+}
 
 // Whether the other end of a connection is no more.
 inline bool is_loss(const std::string& text) {
@@ -50,11 +63,8 @@ inline bool is_loss(const std::string& text) {
 // The failure of an operation between the processes: `what` is as "the sum".
 inline Failure of_operation(const std::exception& error, const std::string& what) {
   std::string text = line_of(error);
-  static const std::regex late(R"(Timed out waiting (\d+)ms for (recv|send) operation)");
-  std::smatch found;
-  if (std::regex_search(text, found, late)) {
-    return Failure("another process did not come to " + what + " within " + seconds(std::stoll(found[1])));
-  }
+  int64_t late = number_behind(text, "Timed out waiting ");
+  if (late >= 0) return Failure("another process did not come to " + what + " within " + seconds(late));
   if (has(text, "Application timeout caused pair closure")) {
     return Failure("another process did not come to an operation before " + what + " in time");
   }

@@ -139,7 +139,7 @@ pub(crate) enum Command {
     Man(Man),
     /// Pack driver, backends and recipes for a machine without Rust and network
     #[command(
-        after_help = "Examples:\n  cargo xtask dist --backends burn,tch,dfdx --out palimpsest.tar.gz\n  cargo xtask dist --cuda --backends burn,tch,dfdx     for a machine with a GPU"
+        after_help = "Examples:\n  cargo xtask dist --backends burn,tch,dfdx --collectives gloo,mpi --out palimpsest.tar.gz\n  cargo xtask dist --cuda --backends burn,tch,dfdx     for a machine with a GPU"
     )]
     Dist(Dist),
     /// Check the sources as CI does: format, lints, then every test

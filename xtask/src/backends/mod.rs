@@ -16,7 +16,7 @@ pub(crate) use library::{KNOWN, build, nearest, prepare};
 pub(crate) use libtorch::{
     fetch as fetch_libtorch, load_for as load_libtorch, with_headers as libtorch_with_headers,
 };
-pub(crate) use toolkit::fetch as fetch_toolkit;
+pub(crate) use toolkit::{fetch as fetch_toolkit, offer_nccl};
 
 /// Which library of a backend.
 #[derive(Clone, Copy, PartialEq, Eq)]

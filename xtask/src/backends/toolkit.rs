@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use palimpsest_core::plugin::Library;
 use palimpsest_core::{Error, Result};
 
 use super::wheels::{self, cache};
@@ -69,10 +70,27 @@ fn path_with(first: &[PathBuf]) -> Result<OsString> {
     std::env::join_paths(all).map_err(|e| Error::user(format!("a folder's name won't do in PATH: {e}")))
 }
 
-/// Where NVIDIA's libraries are that pip installed, for python3's PyTorch or by themselves.
+/// Where NVIDIA's libraries of CUDA are that pip installed, for python3's PyTorch or by themselves.
 pub(super) fn of_python() -> Option<PathBuf> {
+    part_of_python("cu13/lib")
+}
+
+/// A folder below that of NVIDIA's packages.
+fn part_of_python(part: &str) -> Option<PathBuf> {
     let code = "import importlib.util as u; print(list(u.find_spec('nvidia').submodule_search_locations)[0])";
     let output = Command::new("python3").args(["-c", code]).output().ok()?;
-    let folder = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join("cu13/lib");
+    let folder = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join(part);
     (output.status.success() && folder.is_dir()).then_some(folder)
+}
+
+/// Loads NCCL from where pip puts it, if it is there and the loader doesn't find one by itself: an engine that asks for it
+/// by name then has it.
+pub(crate) fn offer_nccl() {
+    let name = Path::new("libnccl.so.2");
+    if Library::preload(name).is_err()
+        && let Some(folder) = part_of_python("nccl/lib")
+    {
+        // Where it fails, the engine says what it needs.
+        drop(Library::preload(&folder.join(name)));
+    }
 }

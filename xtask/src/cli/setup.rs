@@ -25,6 +25,10 @@ pub(crate) struct Dist {
     /// The backends to pack
     #[arg(long, alias = "backend", value_delimiter = ',', default_value = "burn,dfdx")]
     pub(crate) backends: Vec<String>,
+    /// The engines between processes to pack; gloo where tch is packed by default. The sources of all are inside the program,
+    /// which builds mpi and nccl where it runs
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) collectives: Option<Vec<String>>,
     /// With CUDA; what it takes to compile is fetched, and no GPU is needed
     #[arg(long)]
     pub(crate) cuda: bool,

@@ -20,7 +20,7 @@ enum Compiler {
     Libtorch,
     /// The compiler of the machine's MPI.
     Mpi,
-    /// A C compiler.
+    /// A C compiler; NCCL is opened where it runs.
     C,
 }
 
@@ -90,8 +90,10 @@ pub(super) fn find(name: &str) -> Result<PathBuf> {
         return Ok(PathBuf::from(name));
     }
     let known = known(name)?;
-    if known.compiler == Compiler::Libtorch {
-        backends::load_libtorch(&known.who())?;
+    match known.compiler {
+        Compiler::Libtorch => backends::load_libtorch(&known.who())?,
+        Compiler::Mpi => {}
+        Compiler::C => backends::offer_nccl(),
     }
     let place = place(known)?;
     if place.from_sources && is_stale(known, &place.path) {

@@ -14,10 +14,10 @@ use serde_json::json;
 
 use crate::backends::Variant;
 use crate::cli::Dist;
-use crate::{backends, output};
+use crate::{backends, collectives, output};
 
 /// What the archive says to its reader.
-fn readme(backends: &[String], variant: Variant) -> String {
+fn readme(backends: &[String], engines: &[String], variant: Variant) -> String {
     let with = match variant {
         Variant::Plain => "",
         Variant::Cuda => " with NVIDIA's driver 580 or newer",
@@ -34,11 +34,16 @@ fn readme(backends: &[String], variant: Variant) -> String {
          ./palimpsest pretrain recipes/band-noise.toml\n\n\
          Your own is begun with ./palimpsest plugin new NAME --lang c, which takes a C compiler, or with --lang rust, which\n\
          takes Rust and no network: the SDK's sources and the C headers are in sdk/.\n\n\
+         Several processes train together by an engine: ./palimpsest collective list. mpi is built where it runs, with the\n\
+         site's compiler: ./palimpsest collective build mpi.\n\n\
          share/ has manual pages and what completes commands in bash, zsh and fish.\n\n",
         backends.join(",")
     );
     if backends.iter().any(|name| name == "tch") {
         text += "The tch backend takes libtorch 2.11.0 from $LIBTORCH or from python3's torch.\n";
+    }
+    if engines.iter().any(|name| name == "gloo") {
+        text += "So does the engine gloo.\n";
     }
     match variant {
         Variant::Plain => {}
@@ -68,18 +73,26 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
         let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
         copy_stripped(&library, &library_folder.join(file))?;
     }
+    let engines = engines(args);
+    let engine_folder = folder.join("collectives");
+    for name in &engines {
+        let library = collectives::build(name)?;
+        fs::create_dir_all(&engine_folder).map_err(|e| Error::io(&engine_folder, &e))?;
+        let file = library.file_name().ok_or_else(|| Error::failure("a library without a name"))?;
+        copy_stripped(&library, &engine_folder.join(file))?;
+    }
     copy_folder(&root.join("recipes"), &folder.join("recipes"))?;
     let plugins = plugins::pack(root, &folder, scratch.path())?;
     sdk::pack(root, &folder, scratch.path())?;
     let page = folder.join("README.txt");
-    fs::write(&page, readme(&args.backends, asked)).map_err(|e| Error::io(&page, &e))?;
+    fs::write(&page, readme(&args.backends, &engines, asked)).map_err(|e| Error::io(&page, &e))?;
     super::man::write(&folder.join("share/man/man1"))?;
     super::completions::write(&folder.join("share/completions"))?;
     pack(&folder, &args.out)?;
     let bytes = fs::metadata(&args.out).map_err(|e| Error::io(&args.out, &e))?.len();
     if args.result.json {
         let line = json!({
-            "archive": args.out.display().to_string(), "bytes": bytes, "backends": args.backends, "cuda": args.cuda, "wgpu": args.wgpu,
+            "archive": args.out.display().to_string(), "bytes": bytes, "backends": args.backends, "collectives": engines, "cuda": args.cuda, "wgpu": args.wgpu,
             "plugins": plugins,
         });
         output::json(&line);
@@ -87,6 +100,14 @@ pub(crate) fn run(args: &Dist) -> Result<()> {
         output::line(&format!("{} ({:.1} MB)", args.out.display(), bytes as f64 / 1e6));
     }
     Ok(())
+}
+
+/// The engines that are asked for; else gloo, where what it needs is needed anyway. An MPI's library is of no use beside
+/// another MPI.
+fn engines(args: &Dist) -> Vec<String> {
+    let with_libtorch = args.backends.iter().any(|name| name == "tch");
+    let default = || if with_libtorch { vec!["gloo".to_owned()] } else { vec![] };
+    args.collectives.clone().unwrap_or_else(default)
 }
 
 /// Copies a program or library without its symbols, where the machine has `strip`.

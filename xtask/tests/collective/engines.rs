@@ -1,0 +1,72 @@
+//! What engines must hold, and what is said of them.
+
+use serde_json::Value;
+
+use crate::workshop::{driver, has_gloo, run, told};
+
+fn checked(ranks: &str) -> Value {
+    let output = run(&["collective", "check", "gloo", "--ranks", ranks, "--json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}\n{}", told(&output));
+    serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
+}
+
+#[test]
+fn gloo_holds_its_laws_between_two_processes() {
+    if !has_gloo("gloo_holds_its_laws_between_two_processes") {
+        return;
+    }
+    let found = checked("2");
+    assert_eq!(found["passed"], Value::Bool(true));
+    assert_eq!(found["engine"]["version"], "2.11.0");
+    let laws: Vec<&str> =
+        found["laws"].as_array().expect("laws").iter().filter_map(|law| law["law"].as_str()).collect();
+    for law in
+        ["sum of 6250000 f32", "barrier", "a rank that leaves is noticed", "a rank that is killed is noticed"]
+    {
+        assert!(laws.contains(&law), "{law} is not in {laws:?}");
+    }
+}
+
+#[test]
+fn gloo_holds_its_laws_between_four_processes() {
+    if has_gloo("gloo_holds_its_laws_between_four_processes") {
+        assert_eq!(checked("4")["passed"], Value::Bool(true));
+    }
+}
+
+#[test]
+fn every_engine_is_listed_with_what_it_needs() {
+    let output = run(&["collective", "list", "--json"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let needs = |engine: usize| found[engine]["needs"].as_str().unwrap_or_default().to_owned();
+    let names: Vec<&str> =
+        found.as_array().expect("engines").iter().filter_map(|e| e["name"].as_str()).collect();
+    assert_eq!(names, ["gloo", "mpi", "nccl"]);
+    assert!(
+        needs(0).contains("libtorch 2.11.0")
+            && needs(1).contains("mpicc")
+            && needs(2).contains("libnccl.so.2")
+    );
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_a_sentence() {
+    let output = run(&["collective", "check", "glo"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        told(&output),
+        "error: --collective: unknown engine `glo`; did you mean `gloo`? (one of: gloo, mpi, nccl)"
+    );
+    let output = run(&["collective", "check", "path/to/libnone.so"]);
+    assert_eq!(told(&output), "error: path/to/libnone.so: no such library");
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = driver(&["collective", "build", "gloo"])
+        .env("LIBTORCH", folder.path())
+        .env("PALIMPSEST_COLLECTIVES", folder.path().join("engines"))
+        .output()
+        .expect("the driver starts");
+    let text = told(&missing);
+    assert!(text.contains("$LIBTORCH") && text.contains("the engine gloo needs 2.11.0"), "{text}");
+}

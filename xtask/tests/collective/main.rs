@@ -1,0 +1,5 @@
+//! Engines between processes, as `collective …` shows them to a user.
+
+mod engines;
+mod meeting;
+mod workshop;
