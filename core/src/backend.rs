@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::graphs::Graphs;
-use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use crate::tensor::{DType, HostSlice, HostSliceMut, HostTensor, Op, OpKind, Shape};
 use crate::{Error, Result};
 
 pub use wrapper::Wrapper;
@@ -175,6 +175,15 @@ pub trait Backend: Send + Sync {
     /// No such device, no memory, or a type that the library lacks.
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle>;
 
+    /// Copies a tensor of this shape to a device from memory that stays the caller's, with as many elements. By default
+    /// through a copy of it; gradients travel between processes this way.
+    ///
+    /// # Errors
+    /// As [`Backend::upload`].
+    fn upload_from(&self, shape: &Shape, from: HostSlice<'_>, device: Device) -> Result<Handle> {
+        self.upload(HostTensor::new(shape.clone(), from.to_data())?, device)
+    }
+
     /// The shape and type of a tensor, as the library holds it. Core compares them with what it
     /// inferred, so that a faulty library is caught at the operation.
     ///
@@ -187,6 +196,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The library's own failure.
     fn download(&self, tensor: &Handle) -> Result<HostTensor>;
+
+    /// Copies a tensor to a place on the host, which has its type and as many elements. By default through a copy of it;
+    /// gradients travel between processes this way.
+    ///
+    /// # Errors
+    /// The library's own failure, or a place that doesn't fit.
+    fn download_into(&self, tensor: &Handle, mut to: HostSliceMut<'_>) -> Result<()> {
+        to.copy_from(&self.download(tensor)?)
+    }
 
     /// Runs an operation. An input whose last handle is passed may be overwritten.
     ///

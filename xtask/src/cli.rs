@@ -90,7 +90,7 @@ pub(crate) enum Command {
     Analyse(Analyse),
     /// One recipe on several backends in turn: agreement, speed, memory
     #[command(
-        after_help = "Examples:\n  cargo xtask compare recipes/paper-micro.toml --pytorch\n  cargo xtask compare recipes/paper-vit-b-224.toml --backends burn,path/to/libmine.so --steps 20 train.batch=8"
+        after_help = "Examples:\n  cargo xtask compare recipes/paper-micro.toml --pytorch\n  cargo xtask compare recipes/paper-vit-b-224.toml --backends burn,path/to/libmine.so --steps 20 train.batch=8\n  cargo xtask compare recipes/mae-micro.toml --ranks 2 --pytorch"
     )]
     Compare(Compare),
     /// Split a training step into data, corruption, forward, backward and optimiser

@@ -38,24 +38,32 @@ pub(crate) struct StepTimes {
     pub(crate) corruption: f64,
     pub(crate) forward: f64,
     pub(crate) backward: f64,
+    /// Copying gradients to and from the host; 0 for one process alone, or where nobody tells.
+    #[serde(default)]
+    pub(crate) staging: f64,
+    /// Waiting for the sums of several processes; 0 as above.
+    #[serde(default)]
+    pub(crate) sums: f64,
     pub(crate) optimiser: f64,
 }
 
 impl StepTimes {
     /// Names and seconds.
-    pub(crate) fn named(&self) -> [(&'static str, f64); 5] {
+    pub(crate) fn named(&self) -> [(&'static str, f64); 7] {
         [
             ("data", self.data),
             ("corruption", self.corruption),
             ("forward", self.forward),
             ("backward", self.backward),
+            ("staging", self.staging),
+            ("sums", self.sums),
             ("optimiser", self.optimiser),
         ]
     }
 
     /// What is timed of every candidate alike: the step without data and corruption.
     pub(crate) fn computing(&self) -> f64 {
-        self.forward + self.backward + self.optimiser
+        self.forward + self.backward + self.staging + self.sums + self.optimiser
     }
 }
 

@@ -3,16 +3,16 @@
 use burn_backend::Backend as _;
 use burn_flex::{Flex, FlexDevice};
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
-use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use palimpsest_core::tensor::{DType, HostSliceMut, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Result};
 
 #[cfg(feature = "cube")]
 use crate::cube::{Cube, Devices};
+use crate::engine::Engine as _;
 use crate::flex::HOST;
 #[cfg(not(feature = "cube"))]
 use crate::missing::without;
 use crate::panics::caught;
-#[cfg(feature = "cube")]
 use crate::value::Value;
 use crate::{fused, memory, operations, recording};
 
@@ -112,6 +112,15 @@ impl Backend for Burn {
 
     fn download(&self, tensor: &Handle) -> Result<HostTensor> {
         on_engine_of!(tensor, E => caught("download", || operations::download::<E>(tensor)))
+    }
+
+    fn download_into(&self, tensor: &Handle, mut to: HostSliceMut<'_>) -> Result<()> {
+        on_engine_of!(tensor, E => caught("download", || {
+            match E::is_downloaded_into(Value::of(tensor)?, &mut to) {
+                true => Ok(()),
+                false => to.copy_from(&operations::download::<E>(tensor)?),
+            }
+        }))
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {

@@ -33,6 +33,16 @@ pub(crate) fn to_host(tensor: &FlexTensor) -> Result<HostTensor> {
     HostTensor::new(extents(tensor), data)
 }
 
+/// Copies elements that lie in row-major order; `false` where they don't, or don't fill `to`.
+pub(crate) fn is_copied<E: Element + bytemuck::Pod>(tensor: &FlexTensor, to: &mut [E]) -> bool {
+    if tensor.dtype() != E::dtype() {
+        return false;
+    }
+    let Some(from) = tensor.as_slice::<E>().filter(|from| from.len() == to.len()) else { return false };
+    to.copy_from_slice(from);
+    true
+}
+
 fn elements<E: Element + bytemuck::Pod>(tensor: &FlexTensor) -> Vec<E> {
     match tensor.as_slice::<E>() {
         Some(slice) => slice.to_vec(),

@@ -2,7 +2,7 @@
 
 use burn_autodiff::Autodiff;
 use burn_backend::{BackendTypes, BoolDType, IntDType};
-use palimpsest_core::tensor::Op;
+use palimpsest_core::tensor::{HostSliceMut, Op};
 use palimpsest_core::{HostTensor, Result};
 
 use crate::total::Total;
@@ -42,6 +42,12 @@ pub(crate) trait Engine:
     /// # Errors
     /// The engine's own failure.
     fn download(value: &Value<Self>) -> Result<HostTensor>;
+
+    /// Copies elements that lie there as they are wanted; `false` where they don't, and nothing was copied.
+    fn is_downloaded_into(value: &Value<Self>, to: &mut HostSliceMut<'_>) -> bool {
+        let _ = (value, to);
+        false
+    }
 
     /// Indices that sort an axis; equal elements keep their order, NaNs count as largest.
     ///

@@ -2,7 +2,7 @@
 
 use burn_backend::{BoolDType, IntDType};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
-use palimpsest_core::tensor::{DType, Op};
+use palimpsest_core::tensor::{DType, HostSliceMut, Op};
 use palimpsest_core::{HostTensor, Result};
 
 use crate::engine::{DeviceTypes, Engine};
@@ -22,6 +22,14 @@ impl Engine for Flex {
 
     fn download(value: &Value<Self>) -> Result<HostTensor> {
         convert::to_host(value.inner())
+    }
+
+    fn is_downloaded_into(value: &Value<Self>, to: &mut HostSliceMut<'_>) -> bool {
+        let tensor = value.inner();
+        match to {
+            HostSliceMut::F32(to) => convert::is_copied(tensor, to),
+            HostSliceMut::F64(to) => convert::is_copied(tensor, to),
+        }
     }
 
     fn argsort(x: FlexTensor, axis: usize, descending: bool, _: &DeviceTypes<Self>) -> Result<FlexTensor> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::tensor::{DType, HostData, HostTensor, Shape};
+use crate::tensor::{DType, HostSlice, HostSliceMut};
 use crate::{Error, Result};
 
 /// Numbers on their way between ranks.
@@ -62,33 +62,28 @@ impl Bucket {
         }
     }
 
-    /// Puts a tensor's elements behind the last.
-    ///
-    /// # Errors
-    /// Another type.
-    pub fn push(&mut self, tensor: &HostTensor) -> Result<()> {
-        match (self, tensor.data()) {
-            (Self::F32(v), HostData::F32(more)) => v.extend_from_slice(more),
-            (Self::F64(v), HostData::F64(more)) => v.extend_from_slice(more),
-            (bucket, _) => {
-                return Err(Error::failure(format!("{} in a bucket of {}", tensor.dtype(), bucket.dtype())));
-            }
+    /// Some of the numbers.
+    pub fn numbers(&self, range: Range<usize>) -> HostSlice<'_> {
+        match self {
+            Self::F32(v) => HostSlice::F32(&v[range]),
+            Self::F64(v) => HostSlice::F64(&v[range]),
         }
-        Ok(())
     }
 
-    /// Some of the numbers as a tensor.
-    ///
-    /// # Errors
-    /// The range is not as long as the shape is large.
-    pub fn tensor(&self, range: Range<usize>, shape: Shape) -> Result<HostTensor> {
-        HostTensor::new(
-            shape,
-            match self {
-                Self::F32(v) => HostData::F32(v[range].to_vec()),
-                Self::F64(v) => HostData::F64(v[range].to_vec()),
-            },
-        )
+    /// Some of the numbers, to be written over.
+    pub fn numbers_mut(&mut self, range: Range<usize>) -> HostSliceMut<'_> {
+        match self {
+            Self::F32(v) => HostSliceMut::F32(&mut v[range]),
+            Self::F64(v) => HostSliceMut::F64(&mut v[range]),
+        }
+    }
+
+    /// Writes zeros over some of the numbers.
+    pub fn clear(&mut self, range: Range<usize>) {
+        match self {
+            Self::F32(v) => v[range].fill(0.0),
+            Self::F64(v) => v[range].fill(0.0),
+        }
     }
 
     /// Some of the numbers as a bucket of their own.
@@ -152,6 +147,7 @@ impl BucketPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::HostTensor;
 
     #[test]
     fn buckets_hold_whole_tensors_from_the_last_to_the_first() {
@@ -162,12 +158,15 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out() {
         let mut bucket = Bucket::empty(DType::F32, 0).unwrap();
-        let tensor = HostTensor::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
-        bucket.push(&tensor).unwrap();
         bucket.resize(6);
-        assert_eq!(bucket.tensor(0..4, Shape::from([2, 2])).unwrap(), tensor);
-        assert!(bucket.push(&HostTensor::i64([1], vec![1]).unwrap()).is_err());
+        let tensor = HostTensor::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        bucket.numbers_mut(0..4).copy_from(&tensor).unwrap();
+        assert_eq!(bucket.numbers(0..4).to_data(), *tensor.data());
+        assert!(bucket.numbers_mut(0..4).copy_from(&HostTensor::i64([4], vec![1; 4]).unwrap()).is_err());
+        assert!(bucket.numbers_mut(0..3).copy_from(&tensor).is_err());
         bucket.write(4..6, &Bucket::F32(vec![7.0, 8.0])).unwrap();
         assert_eq!(bucket.part(3..6), Bucket::F32(vec![4.0, 7.0, 8.0]));
+        bucket.clear(0..5);
+        assert_eq!(bucket, Bucket::F32(vec![0.0, 0.0, 0.0, 0.0, 0.0, 8.0]));
     }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use palimpsest_abi::backend::{Device as CDevice, Info, Input, Memory, Op as COp, Table, Tensor};
+use palimpsest_abi::backend::{
+    Device as CDevice, HostTensor as HostView, Info, Input, Memory, Op as COp, Table, Tensor,
+};
 use palimpsest_abi::{self as abi, Code, Head, Kind, Opaque, Str};
 use smallvec::SmallVec;
 
@@ -14,7 +16,7 @@ use super::failure::Report;
 use super::{Library, failure, wire};
 use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
 use crate::graphs::Graphs;
-use crate::tensor::{DType, HostTensor, Op, OpKind, Shape};
+use crate::tensor::{DType, HostSlice, HostSliceMut, HostTensor, Op, OpKind, Shape};
 use crate::{Device, Error, Result};
 
 /// The size of the table in ABI 1.0.
@@ -143,6 +145,27 @@ impl LoadedBackend {
     }
 }
 
+impl LoadedBackend {
+    /// # Safety
+    /// `view.data` points to `view.bytes` readable bytes until the call returns.
+    unsafe fn upload_view(&self, view: &HostView, device: Device) -> Result<Handle> {
+        let mut out = Tensor::none();
+        let mut error = Report::new();
+        // SAFETY: the caller's promise; writable places.
+        let code = unsafe {
+            (self.opened.table.upload)(
+                self.opened.instance,
+                std::ptr::from_ref(view),
+                wire::device_out(device),
+                &raw mut out,
+                &raw mut *error,
+            )
+        };
+        self.opened.check(code, &error)?;
+        self.opened.adopt(&out)
+    }
+}
+
 impl Backend for LoadedBackend {
     fn info(&self) -> BackendInfo {
         self.info.clone()
@@ -169,20 +192,14 @@ impl Backend for LoadedBackend {
 
     fn upload(&self, data: HostTensor, device: Device) -> Result<Handle> {
         let view = wire::host_out(&data)?;
-        let mut out = Tensor::none();
-        let mut error = Report::new();
         // SAFETY: `view` shows `data`, which lives until the call returns.
-        let code = unsafe {
-            (self.opened.table.upload)(
-                self.opened.instance,
-                &raw const view,
-                wire::device_out(device),
-                &raw mut out,
-                &raw mut *error,
-            )
-        };
-        self.opened.check(code, &error)?;
-        self.opened.adopt(&out)
+        unsafe { self.upload_view(&view, device) }
+    }
+
+    fn upload_from(&self, shape: &Shape, from: HostSlice<'_>, device: Device) -> Result<Handle> {
+        let view = wire::slice_out(shape, from)?;
+        // SAFETY: `view` shows as many elements as it tells of, which are lent until the call returns.
+        unsafe { self.upload_view(&view, device) }
     }
 
     fn signature(&self, tensor: &Handle) -> Result<(Shape, DType)> {
@@ -206,6 +223,30 @@ impl Backend for LoadedBackend {
             };
             self.opened.check(code, &error)
         })
+    }
+
+    fn download_into(&self, tensor: &Handle, to: HostSliceMut<'_>) -> Result<()> {
+        let foreign = self.foreign(tensor)?;
+        if to.dtype() != foreign.dtype || to.len() != foreign.shape.count() {
+            return Err(Error::failure(format!(
+                "{}{} does not fit room for {} of {}",
+                foreign.dtype,
+                foreign.shape,
+                to.len(),
+                to.dtype()
+            )));
+        }
+        let bytes = to.len() * to.dtype().size();
+        let data: *mut u8 = match to {
+            HostSliceMut::F32(to) => to.as_mut_ptr().cast(),
+            HostSliceMut::F64(to) => to.as_mut_ptr().cast(),
+        };
+        let mut error = Report::new();
+        // SAFETY: a lent tensor of this library, and room for its exact size, of which every pattern of bits is a number.
+        let code = unsafe {
+            (self.opened.table.download)(self.opened.instance, foreign.handle(), data, bytes, &raw mut *error)
+        };
+        self.opened.check(code, &error)
     }
 
     fn execute(&self, op: &Op, inputs: Vec<Handle>, device: Device) -> Result<Vec<Handle>> {

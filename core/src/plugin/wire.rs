@@ -5,7 +5,7 @@ use half::bf16;
 use palimpsest_abi::backend::{self as abi, MAX_RANK};
 use palimpsest_abi::{Head, Str};
 
-use crate::tensor::{DType, HostData, HostTensor, Shape};
+use crate::tensor::{DType, HostData, HostSlice, HostTensor, Shape};
 use crate::{Device, Error, Result};
 
 /// Text of a library.
@@ -62,7 +62,6 @@ pub(super) fn signature_in(extents: &[u64; MAX_RANK], rank: u32, dtype: u32) -> 
 
 /// A view of a host tensor; it lives as long as `tensor`.
 pub(super) fn host_out(tensor: &HostTensor) -> Result<abi::HostTensor> {
-    let (extents, rank) = extents_out(tensor.shape())?;
     let data = match tensor.data() {
         HostData::F32(v) => v.as_ptr().cast(),
         HostData::F64(v) => v.as_ptr().cast(),
@@ -70,13 +69,31 @@ pub(super) fn host_out(tensor: &HostTensor) -> Result<abi::HostTensor> {
         HostData::I64(v) => v.as_ptr().cast(),
         HostData::Bool(v) => v.as_ptr().cast(),
     };
+    view(tensor.shape(), tensor.dtype(), data)
+}
+
+/// A view of elements of this shape; it lives as long as they do.
+pub(super) fn slice_out(shape: &Shape, slice: HostSlice<'_>) -> Result<abi::HostTensor> {
+    if slice.len() != shape.count() {
+        return Err(Error::failure(format!("{} elements do not fill shape {shape}", slice.len())));
+    }
+    let data = match slice {
+        HostSlice::F32(v) => v.as_ptr().cast(),
+        HostSlice::F64(v) => v.as_ptr().cast(),
+    };
+    view(shape, slice.dtype(), data)
+}
+
+fn view(shape: &Shape, dtype: DType, data: *const u8) -> Result<abi::HostTensor> {
+    let (extents, rank) = extents_out(shape)?;
+    let bytes = shape.count() * dtype.size();
     Ok(abi::HostTensor {
         head: Head::of::<abi::HostTensor>(),
-        dtype: tensor.dtype() as u32,
+        dtype: dtype as u32,
         rank,
         extents,
         data,
-        bytes: tensor.shape().count() * tensor.dtype().size(),
+        bytes,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DType, HostData, HostTensor, Op, Shape, Tensor};
-use crate::Result;
+use super::{DType, HostData, HostSlice, HostTensor, Op, Shape, Tensor};
 use crate::backend::{Backend, Device};
+use crate::{Error, Result};
 
 /// A backend and one of its devices: where new tensors are made.
 #[derive(Clone)]
@@ -24,6 +24,24 @@ impl DeviceHandle {
         let (shape, dtype) = (data.shape().clone(), data.dtype());
         let handle = self.backend.upload(data, self.id)?;
         Ok(Tensor { backend: self.backend.clone(), handle, shape, dtype, device: self.id })
+    }
+
+    /// Copies host data there that someone else keeps.
+    ///
+    /// # Errors
+    /// As [`DeviceHandle::upload`], or the shape doesn't fit.
+    pub fn upload_from(&self, shape: &Shape, from: HostSlice<'_>) -> Result<Tensor> {
+        if from.len() != shape.count() {
+            return Err(Error::failure(format!("{} elements do not fill shape {shape}", from.len())));
+        }
+        let handle = self.backend.upload_from(shape, from, self.id)?;
+        Ok(Tensor {
+            backend: self.backend.clone(),
+            handle,
+            shape: shape.clone(),
+            dtype: from.dtype(),
+            device: self.id,
+        })
     }
 
     /// Copies floats there, in the given float type.

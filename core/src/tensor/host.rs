@@ -20,6 +20,99 @@ pub enum HostData {
     Bool(Vec<bool>),
 }
 
+/// Elements in row-major order that are lent to be copied: of the types that travel between processes.
+#[derive(Debug, Clone, Copy)]
+pub enum HostSlice<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// 64-bit floats.
+    F64(&'a [f64]),
+}
+
+impl HostSlice<'_> {
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
+    /// How many elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(v) => v.len(),
+            Self::F64(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy.
+    pub fn to_data(&self) -> HostData {
+        match self {
+            Self::F32(v) => HostData::F32(v.to_vec()),
+            Self::F64(v) => HostData::F64(v.to_vec()),
+        }
+    }
+}
+
+/// Room for elements in row-major order.
+#[derive(Debug)]
+pub enum HostSliceMut<'a> {
+    /// 32-bit floats.
+    F32(&'a mut [f32]),
+    /// 64-bit floats.
+    F64(&'a mut [f64]),
+}
+
+impl HostSliceMut<'_> {
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
+    /// How many elements fit.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(v) => v.len(),
+            Self::F64(v) => v.len(),
+        }
+    }
+
+    /// Whether none fit.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills it with a tensor's elements.
+    ///
+    /// # Errors
+    /// Another type, or another number of them.
+    pub fn copy_from(&mut self, tensor: &HostTensor) -> Result<()> {
+        match (&mut *self, tensor.data()) {
+            (Self::F32(to), HostData::F32(from)) if to.len() == from.len() => to.copy_from_slice(from),
+            (Self::F64(to), HostData::F64(from)) if to.len() == from.len() => to.copy_from_slice(from),
+            _ => {
+                return Err(Error::failure(format!(
+                    "{}{} does not fit room for {} of {}",
+                    tensor.dtype(),
+                    tensor.shape(),
+                    self.len(),
+                    self.dtype()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A dense tensor in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostTensor {

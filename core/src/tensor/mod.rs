@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use adamw::AdamwRates;
 pub use attributes::Attributes;
 pub use device_handle::DeviceHandle;
-pub use host::{HostData, HostTensor};
+pub use host::{HostData, HostSlice, HostSliceMut, HostTensor};
 pub use op::{Op, OpKind};
 pub use palimpsest_types::{DType, Interpolation};
 pub use shape::Shape;
@@ -212,6 +212,19 @@ impl Tensor {
             )));
         }
         Ok(host)
+    }
+
+    /// Copies it to the host, to a place that is there already.
+    ///
+    /// # Errors
+    /// Another type or number of elements, or the backend's failure.
+    pub fn download_into(&self, to: HostSliceMut<'_>) -> Result<()> {
+        if to.dtype() != self.dtype || to.len() != self.shape.count() {
+            let (room, dtype) = (to.len(), to.dtype());
+            let what = format!("{}{}", self.dtype, self.shape);
+            return Err(Error::failure(format!("{what} does not fit room for {room} of {dtype}")));
+        }
+        self.backend.download_into(&self.handle, to)
     }
 
     /// The value of a tensor with one element.

@@ -25,5 +25,4 @@ pub use run::{Observer, Summary, run};
 pub use saver::{SaveTimes, Saved, Saver};
 pub use schedule::Schedule;
 pub use steps::Pace;
-pub use trainer::Trainer;
-pub(crate) use trainer::check_batch;
+pub use trainer::{Trainer, check_batch};

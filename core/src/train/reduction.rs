@@ -5,7 +5,7 @@
 //! start on their way while those of the blocks below are still made.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::gradient::added;
@@ -14,7 +14,7 @@ use crate::collective::{
 };
 use crate::encoder::block_of;
 use crate::params::ParamSpec;
-use crate::tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};
+use crate::tensor::{DType, DeviceHandle, Shape, Tensor};
 use crate::{Error, Result};
 
 /// Buckets under way at once.
@@ -30,6 +30,8 @@ pub(super) struct Reduction {
     dtype: DType,
     /// Whether sums are in the order of the ranks.
     ordered: bool,
+    /// Buckets of sums that are over, whose memory the next ones take.
+    spare: Mutex<Vec<Bucket>>,
 }
 
 /// The sum of one step under way.
@@ -80,12 +82,23 @@ impl Reduction {
         plan.buckets
             .extend(BucketPlan::new(&sizes, last_first().filter(|i| !of_blocks(i)), BUCKET_BYTES).buckets);
         let shapes = specs.iter().map(|spec| spec.shape.clone()).collect();
-        Self { collective, plan, blocks, shapes, dtype, ordered }
+        Self { collective, plan, blocks, shapes, dtype, ordered, spare: Mutex::default() }
     }
 
     /// The plan.
     pub(super) fn plan(&self) -> &BucketPlan {
         &self.plan
+    }
+
+    /// A bucket for so many numbers, which are of no meaning.
+    fn bucket(&self, count: usize) -> Result<Bucket> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bucket = match spare {
+            Some(bucket) => bucket,
+            None => Bucket::empty(self.dtype, count)?,
+        };
+        bucket.resize(count);
+        Ok(bucket)
     }
 
     /// A new step's sum.
@@ -161,18 +174,21 @@ impl StepSum<'_> {
         if self.under_way.len() == IN_FLIGHT {
             self.take_oldest()?;
         }
-        let Reduction { collective, plan, shapes, dtype, ordered, .. } = self.reduction;
+        let Reduction { collective, plan, shapes, ordered, .. } = self.reduction;
         let started = Instant::now();
         let members = &plan.buckets[self.next];
         let count = members.iter().map(|&index| shapes[index].count()).sum();
-        let mut bucket = Bucket::empty(*dtype, count)?;
+        let mut bucket = self.reduction.bucket(count)?;
+        let mut at = 0;
         for &index in members {
+            let place = at..at + shapes[index].count();
+            at = place.end;
             match gradients[index].take() {
                 Some(gradient) => {
                     self.present[index] = true;
-                    bucket.push(&gradient.download()?)?;
+                    gradient.download_into(bucket.numbers_mut(place))?;
                 }
-                None => bucket.resize(bucket.len() + shapes[index].count()),
+                None => bucket.clear(place),
             }
         }
         self.staging += started.elapsed().as_secs_f64();
@@ -199,10 +215,11 @@ impl StepSum<'_> {
         let mut at = 0;
         for &index in &self.reduction.plan.buckets[number] {
             let shape = &self.reduction.shapes[index];
-            let values: HostTensor = bucket.tensor(at..at + shape.count(), shape.clone())?;
-            self.summed[index] = Some(self.device.upload(values)?);
+            let values = bucket.numbers(at..at + shape.count());
+            self.summed[index] = Some(self.device.upload_from(shape, values)?);
             at += shape.count();
         }
+        self.reduction.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bucket);
         self.staging += started.elapsed().as_secs_f64();
         Ok(())
     }

@@ -324,7 +324,10 @@ impl Trainer {
 }
 
 /// Whether a batch can be split among `ranks` processes with `accumulate` parts each.
-pub(crate) fn check_batch(batch: usize, ranks: usize, accumulate: usize) -> Result<()> {
+///
+/// # Errors
+/// It can't.
+pub fn check_batch(batch: usize, ranks: usize, accumulate: usize) -> Result<()> {
     if batch.is_multiple_of(ranks * accumulate) {
         return Ok(());
     }

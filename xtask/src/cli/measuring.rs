@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
 use palimpsest_core::Device;
 
-use super::{DeviceArgs, JsonArg, RecipeArgs};
+use super::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs};
 
 #[derive(Args)]
 pub(crate) struct Bench {
@@ -45,9 +46,23 @@ pub(crate) struct Compare {
     /// First steps that are not timed
     #[arg(long, default_value_t = 10)]
     pub(crate) warm_up: usize,
-    /// Add the same recipe in PyTorch, eager and torch.compile
-    #[arg(long)]
-    pub(crate) pytorch: bool,
+    /// Add the same recipe in PyTorch, eager and torch.compile, or one of them; with --ranks, DistributedDataParallel too
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_delimiter = ',',
+        value_parser = ["eager", "compile"],
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_values = ["eager", "compile"]
+    )]
+    pub(crate) pytorch: Option<Vec<String>>,
+    /// Add each backend as so many processes that train together, which share the cores and the batch
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(2..=1024))]
+    pub(crate) ranks: Option<usize>,
+    /// The engine between them: gloo, nccl, or the path of a library
+    #[arg(long, value_name = "ENGINE", value_hint = ValueHint::AnyPath, requires = "ranks", default_value = "gloo")]
+    pub(crate) collective: String,
     /// The folder of the results; by default results/compare-NAME
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
@@ -61,6 +76,8 @@ pub(crate) struct CompareWorker {
     pub(crate) recipe: PathBuf,
     #[command(flatten)]
     pub(crate) on: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) ranks: RanksArgs,
 }
 
 #[derive(Args)]

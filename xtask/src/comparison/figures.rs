@@ -6,7 +6,7 @@ use super::{Comparison, Outcome, Step};
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Figures {
     pub(crate) name: String,
-    /// Median of forward, backward and optimiser, in milliseconds.
+    /// Median of forward, backward, sums between processes and optimiser, in milliseconds.
     pub(crate) step_ms: f64,
     /// The quartiles of the same.
     pub(crate) quartiles_ms: [f64; 2],
@@ -14,6 +14,9 @@ pub(crate) struct Figures {
     pub(crate) ratio: f64,
     pub(crate) forward_ms: f64,
     pub(crate) backward_ms: f64,
+    /// Of copies and of sums between processes, where a candidate of several tells.
+    pub(crate) staging_ms: Option<f64>,
+    pub(crate) sums_ms: Option<f64>,
     pub(crate) optimiser_ms: f64,
     /// Median of data and corruption, in milliseconds.
     pub(crate) preparing_ms: f64,
@@ -64,6 +67,7 @@ pub(crate) fn summary(comparison: &Comparison) -> Vec<Figures> {
     let step = |outcome: &Outcome| timed(outcome, &|s| s.phases.computing());
     let Some(first) = outcomes.first() else { return vec![] };
     let base = quantile(&step(first), 0.5);
+    let told = |ms: f64| (ms > 0.0).then_some(ms);
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     outcomes
         .iter()
@@ -81,6 +85,8 @@ pub(crate) fn summary(comparison: &Comparison) -> Vec<Figures> {
                 ratio: quantile(&steps, 0.5) / base,
                 forward_ms: of(&|s| s.phases.forward),
                 backward_ms: of(&|s| s.phases.backward),
+                staging_ms: told(of(&|s| s.phases.staging)),
+                sums_ms: told(of(&|s| s.phases.sums)),
                 optimiser_ms: of(&|s| s.phases.optimiser),
                 preparing_ms: of(&|s| s.phases.data + s.phases.corruption),
                 startup_s: outcome.startup,
@@ -122,6 +128,8 @@ pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
         &format!("x {first}"),
         "forward",
         "backward",
+        "staging",
+        "sums",
         "optimiser",
         "preparing",
         "TFLOP/s",
@@ -145,6 +153,8 @@ pub(crate) fn overview(comparison: &Comparison) -> Vec<Vec<String>> {
             format!("{:.2}", f.ratio),
             format!("{:.1}", f.forward_ms),
             format!("{:.1}", f.backward_ms),
+            known(f.staging_ms, &|ms| format!("{ms:.1}")),
+            known(f.sums_ms, &|ms| format!("{ms:.1}")),
             format!("{:.1}", f.optimiser_ms),
             format!("{:.1}", f.preparing_ms),
             three_digits(f.tflops),
@@ -176,7 +186,9 @@ fn without_empty_columns(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
 /// How the figures are to be read.
 pub(crate) const EXPLANATION: &str = "Every candidate starts from the same weights and does the same steps on the same batches, masks \
 and noise values. They take turns of a few steps on the same machine. Step times are medians, after the warm-up, of \
-forward, backward and optimiser together; data and corruption are told apart. The loss difference is the largest \
+forward, backward and optimiser together, and of staging (copies of gradients to and from the host) and sums (waiting for the other processes) \
+where several train together; data and corruption are told apart. Of several processes, times and memory are those of rank 0, and a step is timed \
+between two points that all have come to. The loss difference is the largest \
 relative difference from the first candidate's loss at the same step. TFLOP/s are the products of a step, two operations \
 for each multiplication and addition, over its time; backward counts one product for each factor's gradient, and blocks that are run again \
 count once. MFU is their share of the device's peak, dense, and for f32 without TF32. Joules are those of whole turns \

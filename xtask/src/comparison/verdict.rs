@@ -96,6 +96,8 @@ mod tests {
                 corruption: 0.0,
                 forward: 1e-3 * ms,
                 backward: 0.0,
+                staging: 0.0,
+                sums: 0.0,
                 optimiser: 0.0,
             },
             host_peak: None,

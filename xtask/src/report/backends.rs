@@ -6,7 +6,7 @@ use super::chart::{Chart, Curve, Stroke, colour};
 use super::html::{details, esc, note, page, section, table};
 use super::scale::Measure;
 use super::series::{Point, Series};
-use crate::comparison::figures::{EXPLANATION, differences, overview, summary};
+use crate::comparison::figures::{EXPLANATION, Figures, differences, overview, summary};
 use crate::comparison::verdict::verdict;
 use crate::comparison::{Comparison, Outcome, Step};
 
@@ -107,12 +107,21 @@ fn times(outcomes: &[Outcome], recipe: &Recipe) -> Chart {
 fn split(comparison: &Comparison) -> String {
     let figures = summary(comparison);
     let most = figures.iter().map(|f| f.step_ms + f.preparing_ms).fold(f64::MIN_POSITIVE, f64::max);
-    let parts = ["preparing", "forward", "backward", "optimiser"];
+    let between: fn(&Figures) -> f64 = |f| f.staging_ms.unwrap_or(0.0) + f.sums_ms.unwrap_or(0.0);
+    let mut parts: Vec<(&str, fn(&Figures) -> f64)> = vec![
+        ("preparing", |f| f.preparing_ms),
+        ("forward", |f| f.forward_ms),
+        ("backward", |f| f.backward_ms),
+        ("optimiser", |f| f.optimiser_ms),
+    ];
+    if figures.iter().any(|f| between(f) > 0.0) {
+        parts.insert(3, ("between processes", between));
+    }
     let mut heads = vec![String::new()];
-    heads.extend(parts.iter().map(|p| format!("{p} ms")));
+    heads.extend(parts.iter().map(|(name, _)| format!("{name} ms")));
     heads.push("of the slowest".to_owned());
     let rows = figures.iter().map(|f| {
-        let values = [f.preparing_ms, f.forward_ms, f.backward_ms, f.optimiser_ms];
+        let values: Vec<f64> = parts.iter().map(|(_, pick)| pick(f)).collect();
         let mut row = vec![esc(&f.name)];
         row.extend(values.iter().map(|v| format!("{v:.1}")));
         row.push(format!("{:.0} %", 100.0 * values.iter().sum::<f64>() / most));

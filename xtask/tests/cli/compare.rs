@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::driver::{command, folder, succeed};
+use crate::driver::{command, folder, run, stderr, succeed};
+use crate::ranks::has;
 
 #[test]
 fn a_comparison_tells_rates_and_leaves_out_what_nobody_knows() {
@@ -98,4 +99,64 @@ fn what_was_measured_stays_when_a_comparison_is_cut_off() {
     assert!(environment["cut_off"].as_str().is_some_and(|why| why.contains("interrupted")), "{environment}");
     assert_eq!(environment["figures"].as_array().map(Vec::len), Some(2));
     assert!(folder.path().join("out/report.html").is_file());
+}
+
+/// Two processes with half of every batch each compute what one does, and what PyTorch's DistributedDataParallel does.
+#[test]
+#[allow(clippy::print_stderr, reason = "tells what was passed over")]
+fn ranks_agree_with_one_process_and_with_pytorch() {
+    if !has("gloo") {
+        return;
+    }
+    let folder = folder();
+    let recipe = fs::read_to_string(folder.path().join("tiny.toml")).expect("a recipe");
+    // Each image has as many masked patches, so that the mean of both halves' losses is that of the whole batch.
+    fs::write(folder.path().join("tiny.toml"), recipe.replace("\"paper\"", "\"mae\"")).expect("written");
+    let args = ["compare", "tiny.toml", "--ranks", "2", "--steps", "8", "--turn", "3", "--warm-up", "2"];
+    let imports = Command::new("python3").args(["-c", "import torch, numpy, safetensors"]).output();
+    let has_pytorch = imports.is_ok_and(|output| output.status.success());
+    let (control, mut due): (&[&str], _) = match has_pytorch {
+        true => (&["--pytorch=eager"], vec!["burn", "burn x 2", "pytorch-eager", "pytorch-ddp x 2"]),
+        false => (&[], vec!["burn", "burn x 2"]),
+    };
+    if !has_pytorch {
+        eprintln!("PyTorch: passed over: python3 does not import torch, numpy and safetensors");
+    }
+    let output = succeed(folder.path(), &[&args[..], control, &["--out", "out", "--json"]].concat());
+    let told: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    let figures = told["contenders"].as_array().expect("a list");
+    let names: Vec<&str> = figures.iter().filter_map(|figures| figures["name"].as_str()).collect();
+    assert_eq!(names, due);
+    for figures in figures {
+        assert!(figures["loss_difference"].as_f64() < Some(1e-5), "{figures}");
+    }
+    // Who copies and waits for others tells for how long, and it is part of the step.
+    assert!(figures[0]["staging_ms"].is_null() && figures[0]["sums_ms"].is_null(), "{}", figures[0]);
+    let of_ranks = |name: &str| figures[1][name].as_f64().expect("a number");
+    let parts = ["staging_ms", "sums_ms"].map(of_ranks);
+    assert!(parts.iter().all(|&ms| ms > 0.0 && ms < of_ranks("step_ms")), "{}", figures[1]);
+    let raw = fs::read_to_string(folder.path().join("out/raw.csv")).expect("rows");
+    let norms = |name: &str| -> Vec<f64> {
+        let of = |line: &str| line.split(',').nth(3).and_then(|norm| norm.parse().ok());
+        raw.lines().filter(|line| line.split(',').next() == Some(name)).filter_map(of).collect()
+    };
+    let alone = norms("burn");
+    assert_eq!(alone.len(), 8);
+    for name in due.split_off(1) {
+        let found = norms(name);
+        assert_eq!(found.len(), alone.len(), "{name}");
+        for (a, b) in alone.iter().zip(found) {
+            assert!((a - b).abs() < 1e-4 * a, "{name}: a norm of {b} where {a} is due");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_ranks_cannot_share_is_told_before_anything_starts() {
+    let folder = folder();
+    let output = run(folder.path(), &["compare", "tiny.toml", "--ranks", "3"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("a batch of 16 can't be split evenly among 3 processes"), "{text}");
+    assert!(!folder.path().join("results").exists());
 }

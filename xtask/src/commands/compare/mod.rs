@@ -3,6 +3,7 @@
 mod candidate;
 pub(crate) mod inputs;
 mod tables;
+mod together;
 mod worker;
 
 use std::path::PathBuf;
@@ -11,10 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Precision;
 use palimpsest_core::stored::write_atomically;
+use palimpsest_core::train::check_batch;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
 use self::candidate::Candidate;
+use self::together::Together;
 pub(crate) use self::worker::run as run_worker;
 use crate::cli::Compare;
 use crate::comparison::figures::{overview, summary};
@@ -41,6 +44,10 @@ pub(crate) fn run(args: Compare) -> Result<()> {
             .at("`init_from`")
             .help("drop it for the comparison"));
     }
+    let together = args.ranks.map(|size| Together { size, engine: args.collective.clone() });
+    if let Some(together) = &together {
+        check_batch(recipe.train.batch, together.size, recipe.train.accumulate)?;
+    }
     let out = args
         .out
         .clone()
@@ -58,22 +65,33 @@ pub(crate) fn run(args: Compare) -> Result<()> {
     let mut candidates = vec![];
     for backend in &args.backends {
         candidates.push(Candidate::backend(backend, &config, args.device)?);
+        if let Some(together) = &together {
+            candidates.push(Candidate::backend_together(backend, &config, args.device, together)?);
+        }
     }
     let scratch = tempfile::tempdir().map_err(|e| Error::failure(format!("no temporary folder: {e}")))?;
-    if args.pytorch {
+    if let Some(modes) = &args.pytorch {
         inputs::check_python()?;
         let data = palimpsest_datasets::RecipeData::open(&recipe)?;
         let file = inputs::write(&recipe, &data, args.steps as u64, scratch.path())?;
-        for mode in ["eager", "compile"] {
+        for mode in modes {
             candidates.push(Candidate::pytorch(mode, &file, args.device)?);
+        }
+        if let Some(together) = &together {
+            candidates.push(Candidate::pytorch_together(&file, args.device, together)?);
         }
     }
     if candidates.len() < 2 {
-        output::note("note: one candidate alone is compared with nothing; give more --backends or --pytorch");
+        output::note(
+            "note: one candidate alone is compared with nothing; give more --backends, --ranks or --pytorch",
+        );
     }
     let mut environment = environment::of_comparison(&recipe, args.device, gpu.as_ref());
     environment["work"] = json!(work);
     let model = Model::build(&recipe)?;
+    if let Some(Together { size, engine }) = &together {
+        environment["processes"] = json!({ "size": size, "engine": engine });
+    }
     environment["plugins"] = json!(model.corruption.plugin().into_iter().collect::<Vec<_>>());
     let mut rows = tables::Rows::create(&out)?;
     let interrupted = interrupt::flag()?;

@@ -1,13 +1,16 @@
 """The control of `cargo xtask compare --pytorch`: the same recipe, weights, batches, plans and noise in PyTorch.
 
-    python3 pytorch.py INPUTS.safetensors eager|compile|count DEVICE THREADS
+    python3 pytorch.py INPUTS.safetensors eager|compile|ddp|count DEVICE THREADS
 
 Reads a number of steps from each line of standard input, does them, and prints a line of JSON for each; `count`
-prints the floating-point operations of the first step alone, as PyTorch counts them. The model
+prints the floating-point operations of the first step alone, as PyTorch counts them. `ddp` is one of several processes
+that train by DistributedDataParallel, as RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say: each has its part of every
+step's images, and rank 0 alone prints: the mean loss of all, and the norm of the mean gradient. The model
 is that of reference.py beside this file, with attention fused where no loss looks at its probabilities, and without
 loops over images.
 """
 
+import datetime
 import json
 import math
 import resource
@@ -60,6 +63,23 @@ def synchronize(device):
         torch.cuda.synchronize(device)
 
 
+# Tensors of a step whose images are counted in another dimension than the first.
+IMAGES_IN = {"drop": 2}
+
+
+def part(step, rank, size):
+    """The images of one of several processes, of [N, ...] tensors and of drop path's factors [depth, 2, N]."""
+    return {name: t.chunk(size, IMAGES_IN.get(name, 0))[rank].contiguous() for name, t in step.items()}
+
+
+def together(device):
+    """Meets the other processes: this one's number and how many there are."""
+    limit = datetime.timedelta(seconds=120)
+    # Of GPUs, PyTorch's users take NCCL.
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=limit)
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
 def peak_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -70,6 +90,10 @@ def main():
     with reference.safe_open(path, "pt") as file:
         told = file.metadata()
     recipe, weights, steps = reference.load(path, torch.float32)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    rank, ranks = together(device) if mode == "ddp" else (0, 1)
+    steps = [part(step, rank, ranks) for step in steps]
     recipe["encoder"].update(json.loads(told["encoder"]))
     reference.Attention, reference.disruption = Attention, disruption
     tables = {}
@@ -101,10 +125,11 @@ def main():
          {"params": [p for n, p in named if not reference.decays(n)], "weight_decay": 0.0}],
         lr=o["lr"], betas=(o["beta1"], o["beta2"]), eps=o["eps"], fused=True)
     bf16 = recipe["precision"] == "bf16"
+    called = model
 
     def forward(step):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            predictions, attention, noised = model(step)
+            predictions, attention, noised = called(step)
         parts = [reference.objective_loss(obj, predictions, attention, noised, step, model.p) for _, obj in objectives]
         return sum(obj.get("weight", 1.0) * part for (_, obj), part in zip(objectives, parts))
 
@@ -118,13 +143,32 @@ def main():
             loss.backward()
         print(json.dumps({"forward": ahead, "backward": counter.get_total_flops() - ahead}))
         return
+    if ranks > 1:
+        # A parameter that no loss depends on would be waited for.
+        forward(steps[0]).backward()
+        unused = any(p.grad is None for p in model.parameters())
+        optimizer.zero_grad(set_to_none=True)
+        # Gradients are the sums' own memory, so that none is copied back.
+        called = torch.nn.parallel.DistributedDataParallel(
+            model, gradient_as_bucket_view=True, broadcast_buffers=False, find_unused_parameters=unused)
     if mode == "compile":
         forward = torch.compile(forward)
+
+    def say(told):
+        if rank == 0:
+            print(json.dumps(told), flush=True)
+
+    def all_here():
+        if ranks > 1:
+            torch.distributed.barrier()
+
     info = {"name": f"pytorch-{mode}", "version": torch.__version__, "description": "PyTorch " + mode}
-    print(json.dumps({"ready": time.perf_counter() - STARTED, "info": info}), flush=True)
+    say({"ready": time.perf_counter() - STARTED, "info": info})
     done, total, per_epoch = 0, int(told["total_steps"]), int(told["steps_per_epoch"])
     for line in sys.stdin:
-        for _ in range(int(line)):
+        # What the others do later than this one is no part of a step.
+        all_here()
+        for left in reversed(range(int(line))):
             step = steps[done % len(steps)]
             for group in optimizer.param_groups:
                 group["lr"] = reference.rate(recipe, done, total, per_epoch)
@@ -143,11 +187,21 @@ def main():
             synchronize(device)
             marks.append(time.perf_counter())
             done += 1
+            if ranks > 1:
+                # To be told, not to train with: no part of the step's time.
+                mean = torch.tensor(value, dtype=torch.float64, device=device)
+                torch.distributed.all_reduce(mean)
+                value = mean.item() / ranks
             spans = [b - a for a, b in zip(marks, marks[1:])]
             phases = dict(zip(("forward", "backward", "optimiser"), spans), data=0.0, corruption=0.0)
             peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-            print(json.dumps({"step": done, "loss": value, "grad_norm": norm, "seconds": marks[-1] - marks[0],
-                              "phases": phases, "host_peak": peak_bytes(), "device_peak": peak}), flush=True)
+            if left == 0:
+                # The next candidate's turn begins when all have come to the end of this one.
+                all_here()
+            say({"step": done, "loss": value, "grad_norm": norm, "seconds": marks[-1] - marks[0],
+                 "phases": phases, "host_peak": peak_bytes(), "device_peak": peak})
+    if ranks > 1:
+        torch.distributed.destroy_process_group()
 
 
 main()

@@ -14,8 +14,8 @@ use crate::comparison::verdict::verdict;
 use crate::comparison::{Comparison, Outcome, Step};
 use crate::output;
 
-const HEADS: &str = "contender,step,loss,grad_norm,seconds,data,corruption,forward,backward,optimiser,host_peak,\
-                     device_peak,device_process,host_joules,device_joules\n";
+const HEADS: &str = "contender,step,loss,grad_norm,seconds,data,corruption,forward,backward,staging,sums,\
+                     optimiser,host_peak,device_peak,device_process,host_joules,device_joules\n";
 
 /// The rows of raw.csv while they come, so that a comparison that is cut off leaves what it measured. At the end they
 /// are written again, candidate by candidate.

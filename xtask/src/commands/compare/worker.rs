@@ -1,4 +1,4 @@
-//! The process of one backend in a comparison.
+//! The process of one backend in a comparison, alone or one of several that train together.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -13,14 +13,24 @@ use serde_json::json;
 
 use crate::backends;
 use crate::cli::CompareWorker;
+use crate::ranks::Ranks;
 
 pub(crate) fn run(args: &CompareWorker) -> Result<()> {
+    let ranks = Ranks::meet(&args.ranks, &args.on)?;
+    ranks.through(|| work(args, &ranks))
+}
+
+fn work(args: &CompareWorker, ranks: &Ranks) -> Result<()> {
     let recipe = Recipe::load(&args.recipe, &[])?;
-    let handle = backends::device(&args.on.backend, args.on.device())?;
-    let mut source = RecipeData::open(&recipe)?.loader(&recipe)?;
-    let mut trainer = Trainer::new(recipe, handle, source.steps_per_epoch())?;
+    let handle = backends::device(&args.on.backend, ranks.device)?;
+    let mut source = RecipeData::open(&recipe)?.shared_loader(&recipe, ranks.share())?;
+    let mut trainer = ranks.join(Trainer::new(recipe, handle, source.steps_per_epoch())?)?;
+    ranks.same(trainer.identity()?)?;
     let mut out = std::io::stdout();
     let mut say = |value: serde_json::Value| {
+        if !ranks.leads() {
+            return Ok(());
+        }
         writeln!(out, "{value}").and_then(|()| out.flush()).map_err(|e| Error::failure(e.to_string()))
     };
     say(json!({ "ready": true, "info": trainer.device.backend.info() }))?;
@@ -28,7 +38,9 @@ pub(crate) fn run(args: &CompareWorker) -> Result<()> {
         let line = line.map_err(|e| Error::failure(e.to_string()))?;
         let count: u64 =
             line.trim().parse().map_err(|_| Error::failure(format!("not a number of steps: {line}")))?;
-        for _ in 0..count {
+        // What the others do later than this one is no part of a step.
+        ranks.barrier()?;
+        for left in (0..count).rev() {
             let started = Instant::now();
             let batch = source.next_batch()?;
             let data = started.elapsed().as_secs_f64();
@@ -41,6 +53,10 @@ pub(crate) fn run(args: &CompareWorker) -> Result<()> {
                 Device::Cpu => None,
                 device => trainer.device.backend.memory(device).peak,
             };
+            // The next candidate's turn begins when all have come to the end of this one.
+            if left == 0 {
+                ranks.barrier()?;
+            }
             say(json!({
                 "step": report.step, "loss": report.loss(), "grad_norm": report.grad_norm,
                 "seconds": seconds, "phases": report.phases,
