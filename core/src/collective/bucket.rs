@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::tensor::{DType, HostSlice, HostSliceMut};
+use crate::tensor::{DType, HostData, HostSlice, HostSliceMut, HostTensor, Shape};
 use crate::{Error, Result};
 
 /// Numbers on their way between ranks.
@@ -84,6 +84,35 @@ impl Bucket {
             Self::F32(v) => v[range].fill(0.0),
             Self::F64(v) => v[range].fill(0.0),
         }
+    }
+
+    /// Puts a tensor's elements behind the last.
+    ///
+    /// # Errors
+    /// Another type.
+    pub fn push(&mut self, tensor: &HostTensor) -> Result<()> {
+        match (self, tensor.data()) {
+            (Self::F32(v), HostData::F32(more)) => v.extend_from_slice(more),
+            (Self::F64(v), HostData::F64(more)) => v.extend_from_slice(more),
+            (bucket, _) => {
+                return Err(Error::failure(format!("{} in a bucket of {}", tensor.dtype(), bucket.dtype())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some of the numbers as a tensor.
+    ///
+    /// # Errors
+    /// The range is not as long as the shape is large.
+    pub fn tensor(&self, range: Range<usize>, shape: Shape) -> Result<HostTensor> {
+        HostTensor::new(
+            shape,
+            match self {
+                Self::F32(v) => HostData::F32(v[range].to_vec()),
+                Self::F64(v) => HostData::F64(v[range].to_vec()),
+            },
+        )
     }
 
     /// Some of the numbers as a bucket of their own.
