@@ -180,7 +180,7 @@ impl<'a> FrozenEval<'a> {
         self.params.device()
     }
 
-    /// The frozen features of a split.
+    /// The frozen features of a split. Processes that share the images ask for the same in the same order.
     ///
     /// # Errors
     /// Data that can't be read, or the backend's failure.

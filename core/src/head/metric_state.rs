@@ -60,8 +60,7 @@ impl MetricState {
     pub fn take<N: StateNumber>(&mut self) -> Result<Vec<N>> {
         let other = || Error::failure("a metric's state that another metric has made");
         let rest = &self.bytes[self.taken..];
-        let (&tag, rest) = rest.split_first().filter(|(tag, _)| **tag == N::TAG).ok_or_else(other)?;
-        debug_assert_eq!(tag, N::TAG);
+        let (_, rest) = rest.split_first().filter(|(tag, _)| **tag == N::TAG).ok_or_else(other)?;
         let (length, rest) = rest.split_first_chunk::<8>().ok_or_else(other)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| other())?;
         let numbers = rest.get(..length).filter(|_| length.is_multiple_of(N::SIZE)).ok_or_else(other)?;

@@ -25,7 +25,7 @@ pub struct LoaderOptions {
     /// Whether each epoch has an order of its own; else it is the data's.
     pub shuffle: bool,
     /// How many distinct broken files are forgiven; by default 10 or 1 % of the samples, whichever is
-    /// more.
+    /// more. Of several processes each counts those of its share.
     pub bad_files: Option<usize>,
     /// Batches that may exist before they are asked for, finished or in the making; at least 1.
     pub prefetch: usize,

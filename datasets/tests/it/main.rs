@@ -24,5 +24,6 @@ mod reader_keys;
 mod readers;
 mod scenes;
 mod segmentation;
+mod sharing;
 mod stl10;
 mod transforming;

@@ -6,6 +6,7 @@ mod differences;
 mod fitting;
 mod mask_rcnn;
 mod pyramids;
+mod ranks;
 mod reference;
 mod segmentation;
 mod training;

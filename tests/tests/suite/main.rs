@@ -15,5 +15,6 @@ mod plans;
 mod pytorch;
 mod ranks;
 mod recipe_errors;
+mod shared_evaluation;
 mod training;
 mod written_by_others;

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "tells the moments")]
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use palimpsest_core::random::{Philox, Stream};
@@ -13,8 +14,11 @@ use crate::driver::{folder, stderr, succeed};
 use crate::signals::send;
 use crate::survival::{last_tensors, wait_for};
 
-const TRAINING: [&str; 9] = [
+const TRAINING: [&str; 11] = [
     "tiny.toml",
+    // A rank that is killed before it has met the others is waited for.
+    "--time-limit",
+    "10",
     "train.deterministic=true",
     "train.log_every=1",
     "train.samples_every=0.02",
@@ -53,7 +57,7 @@ fn killed_in_any_phase() {
         let ended = ranks.children[victim].try_wait().expect("asked").is_some();
         send(&ranks.children[victim], "KILL");
         let killed = Instant::now();
-        let outputs = ranks.outputs_within(Duration::from_secs(20));
+        let outputs = ranks.outputs_within(Duration::from_secs(40));
         let took = killed.elapsed();
         let texts: Vec<String> = outputs.iter().map(stderr).collect();
         let place = format!("moment {moment}, rank {victim}: {texts:#?}");
@@ -143,4 +147,115 @@ fn a_full_disk_of_rank_0_is_told_by_all() {
     let texts: Vec<String> = outputs.iter().map(stderr).collect();
     assert!(outputs.iter().all(|output| !output.status.success()), "{texts:#?}");
     assert!(texts[1].contains("error: rank 1: rank 0 failed: "), "{texts:#?}");
+}
+
+/// Two network namespaces with a cable between them, taken away again when this is dropped.
+struct TwoHosts {
+    names: [String; 2],
+}
+
+fn ip(args: &[&str]) -> bool {
+    Command::new("ip").args(args).output().is_ok_and(|output| output.status.success())
+}
+
+impl TwoHosts {
+    /// None where this user may not make them.
+    fn new() -> Option<Self> {
+        let id = std::process::id();
+        let names = [format!("pal-a-{id}"), format!("pal-b-{id}")];
+        if !ip(&["netns", "add", &names[0]]) {
+            return None;
+        }
+        let hosts = Self { names };
+        let [a, b] = &hosts.names;
+        let [cable, end] = [format!("va{id}"), format!("vb{id}")];
+        let made = ip(&["netns", "add", b])
+            && ip(&["link", "add", &cable, "netns", a, "type", "veth", "peer", "name", &end, "netns", b])
+            && [(a, &cable, "10.219.7.1/24"), (b, &end, "10.219.7.2/24")].into_iter().all(
+                |(host, end, address)| {
+                    ip(&["-n", host, "address", "add", address, "dev", end])
+                        && ip(&["-n", host, "link", "set", end, "up"])
+                        && ip(&["-n", host, "link", "set", "lo", "up"])
+                },
+            );
+        made.then_some(hosts)
+    }
+
+    fn cut(&self) {
+        let cable = format!("va{}", std::process::id());
+        assert!(ip(&["-n", &self.names[0], "link", "set", &cable, "down"]));
+    }
+
+    /// A rank's command on the host of its number.
+    fn rank(&self, command: &Command, number: usize) -> Command {
+        let mut there = Command::new("ip");
+        there
+            .args(["netns", "exec", &self.names[number]])
+            .arg(command.get_program())
+            .args(command.get_args());
+        there.current_dir(command.get_current_dir().expect("a folder"));
+        for (name, value) in command.get_envs() {
+            there.env(name, value.unwrap_or_default());
+        }
+        there
+            .env("MASTER_ADDR", "10.219.7.1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        there
+    }
+}
+
+impl Drop for TwoHosts {
+    fn drop(&mut self) {
+        for name in &self.names {
+            ip(&["netns", "delete", name]);
+        }
+    }
+}
+
+/// Neither hears of the other any more: the limit ends both, each with a sentence.
+#[test]
+#[allow(clippy::print_stderr, reason = "tells what was passed over")]
+fn a_network_that_parts() {
+    if !has("gloo") {
+        return;
+    }
+    let Some(hosts) = TwoHosts::new() else {
+        eprintln!("passed over: this user may not make network namespaces");
+        return;
+    };
+    let folder = folder();
+    let path = folder.path();
+    let args = [
+        "pretrain",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--steps",
+        "1000000",
+        "--time-limit",
+        "4",
+        "train.log_every=1",
+    ];
+    let children = [0, 1].map(|number| {
+        let command = super::rank(path, &args, number, 2, 29517);
+        hosts.rank(&command, number).spawn().expect("ip starts")
+    });
+    let mut ranks = super::Ranks { children: children.into() };
+    let metrics = path.join("run/metrics.jsonl");
+    wait_for("some steps", || {
+        let ended = ranks.children[0].try_wait().expect("asked");
+        assert!(ended.is_none(), "ended: {ended:?}");
+        fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 10)
+    });
+    hosts.cut();
+    let cut = Instant::now();
+    let outputs = ranks.outputs_within(Duration::from_secs(30));
+    let texts: Vec<String> = outputs.iter().map(stderr).collect();
+    assert!(cut.elapsed() < Duration::from_secs(15), "{:?}: {texts:#?}", cut.elapsed());
+    assert!(outputs.iter().all(|output| output.status.code() == Some(3)), "{texts:#?}");
+    assert!(texts[0].contains("error: rank 0: rank 1 is gone"), "{texts:#?}");
+    assert!(texts[1].contains("error: rank 1: "), "{texts:#?}");
+    assert!(RunFolder::open(&path.join("run")).and_then(|folder| folder.newest()).expect("read").is_some());
 }
