@@ -13,7 +13,8 @@
    others meet is up to whoever started them (two processes on one machine, one of them killed):
    - mpirun of Open MPI 4.1 sends SIGTERM after 1.0 s, which ends their waits by way of `go_on`, and SIGKILL a second later;
    - mpirun of Open MPI 5.0 sends SIGTERM after 0.26 s and SIGKILL after 0.5 s;
-   - mpiexec of MPICH sends SIGKILL at once, whereupon no checkpoint can be written;
+   - mpiexec of MPICH sends SIGKILL at once, whereupon no checkpoint can be written; with -disable-auto-cleanup it sends
+     SIGUSR1, and they wait for the limit;
    - `mpirun --enable-recovery` sends nothing: they wait for the limit. Open MPI 4.1 then exits with 0, whatever they say. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
