@@ -1,6 +1,6 @@
 /* Several processes over any MPI (Open MPI, MPICH and those made from it), on host memory.
 
-   There is no C interface that all MPIs share, so this is compiled where it runs, with the compiler of the MPI whose
+   MPIs share no binary interface (before MPI 5, of 2025), so this is compiled where it runs, with the compiler of the MPI whose
    mpirun or srun starts the processes:
 
        mpicc -O2 -fPIC -shared -I plugins/include -o libcollective_mpi.so mpi.c
