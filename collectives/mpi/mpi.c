@@ -1,6 +1,6 @@
 /* Several processes over any MPI (Open MPI, MPICH and those made from it), on host memory.
 
-   There is no C interface that all MPIs share, so this is compiled where it runs, with the compiler of the MPI whose
+   MPIs share no binary interface (before MPI 5, of 2025), so this is compiled where it runs, with the compiler of the MPI whose
    mpirun or srun starts the processes:
 
        mpicc -O2 -fPIC -shared -I plugins/include -o libcollective_mpi.so mpi.c
@@ -13,7 +13,8 @@
    others meet is up to whoever started them (two processes on one machine, one of them killed):
    - mpirun of Open MPI 4.1 sends SIGTERM after 1.0 s, which ends their waits by way of `go_on`, and SIGKILL a second later;
    - mpirun of Open MPI 5.0 sends SIGTERM after 0.26 s and SIGKILL after 0.5 s;
-   - mpiexec of MPICH sends SIGKILL at once, whereupon no checkpoint can be written;
+   - mpiexec of MPICH sends SIGKILL at once, whereupon no checkpoint can be written; with -disable-auto-cleanup it sends
+     SIGUSR1, and they wait for the limit;
    - `mpirun --enable-recovery` sends nothing: they wait for the limit. Open MPI 4.1 then exits with 0, whatever they say. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
