@@ -137,6 +137,8 @@ impl Ranks {
             }
             Err(error) if !error.is_of_all() => {
                 engine.abort(&format!("{FAILED} {error}"));
+                // They are read at the place that rank 0 serves: until then it stays.
+                let _ = engine.fates();
                 Err(error)
             }
             done => {

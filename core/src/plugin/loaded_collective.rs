@@ -49,16 +49,22 @@ unsafe impl Send for Opened {}
 // SAFETY: as above.
 unsafe impl Sync for Opened {}
 
-/// mpirun kills its processes a second after it has asked them to stop: a rank that waits for another then may as well leave.
+/// A rank that waits for another, in an engine that doesn't notice a death by itself, leaves some time after it was asked to
+/// stop: a launcher asks all as soon as one has ended.
 #[derive(Debug)]
 struct Hurry {
     asked: &'static AtomicBool,
     /// When that was first seen, in milliseconds since `since`, plus one.
     seen: AtomicU64,
     since: Instant,
+    grace: Duration,
 }
 
-const GRACE: Duration = Duration::from_millis(300);
+/// Open MPI 5.0 kills its processes a quarter of a second after it has asked them to stop, 4.1 after a second: there is
+/// hardly time to save anything.
+const GRACE_OF_MPIRUN: Duration = Duration::from_millis(50);
+/// Others leave half a minute, in which all may come to the end of a step.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl Hurry {
     fn is_over(&self) -> bool {
@@ -70,7 +76,7 @@ impl Hurry {
             Ok(_) => now,
             Err(seen) => seen,
         };
-        u128::from(now - seen) > GRACE.as_millis()
+        u128::from(now - seen) > self.grace.as_millis()
     }
 }
 
@@ -147,11 +153,9 @@ impl CollectiveLibrary {
         // SAFETY: `met` and its texts live until the call returns; writable places.
         let code = unsafe { (self.table.open)(&raw mut instance, &raw const met, &raw mut *error) };
         checked(code, &error, &who)?;
-        let hurry = interrupted.filter(|_| world.launcher == Launcher::Mpi).map(|asked| Hurry {
-            asked,
-            seen: AtomicU64::new(0),
-            since: Instant::now(),
-        });
+        let grace = if world.launcher == Launcher::Mpi { GRACE_OF_MPIRUN } else { GRACE };
+        let since = Instant::now();
+        let hurry = interrupted.map(|asked| Hurry { asked, seen: AtomicU64::new(0), since, grace });
         let opened =
             Arc::new(Opened { table: self.table, instance, who, hurry, aborted: AtomicBool::new(false) });
         let mut engine = format!("{} {}", self.info.name, self.info.version);
