@@ -1,4 +1,4 @@
-// Which network interface a process uses to reach the others.
+// The network as seen from here: which interface is on the way to the others, and whether something listens at a place.
 #pragma once
 
 #include "words.hpp"
@@ -7,9 +7,11 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -66,22 +68,45 @@ inline std::string default_route() {
   return route_to(reinterpret_cast<sockaddr*>(&far), sizeof far);
 }
 
-// The interface on the way to the host where the processes meet. Where that is this machine's loopback though there are
-// processes on other machines, its name resolves to the loopback here alone (Debian writes 127.0.1.1): the default route's.
-inline std::string interface_to(const std::string& host, bool alone) {
+// The addresses of a host.
+inline std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(const std::string& host, const std::string& port, int kind) {
   addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_socktype = kind;
   addrinfo* found = nullptr;
-  int failed = getaddrinfo(host.c_str(), "9", &hints, &found);
+  int failed = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
   if (failed) {
     throw Failure(
         "the host `" + host + "` where the processes meet can't be resolved: " + gai_strerror(failed),
         "give its address as a number: --meet, or MASTER_ADDR",
         true);
   }
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> kept(found, freeaddrinfo);
+  return {found, freeaddrinfo};
+}
+
+// Whether something listens there now.
+inline bool is_served(const std::string& host, uint16_t port) {
+  auto found = addresses(host, std::to_string(port), SOCK_STREAM);
+  for (addrinfo* one = found.get(); one; one = one->ai_next) {
+    int probe = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) continue;
+    int failed = 0;
+    socklen_t length = sizeof failed;
+    pollfd waiting{probe, POLLOUT, 0};
+    bool connected = connect(probe, one->ai_addr, one->ai_addrlen) == 0 ||
+        (errno == EINPROGRESS && poll(&waiting, 1, 300) == 1 &&
+         getsockopt(probe, SOL_SOCKET, SO_ERROR, &failed, &length) == 0 && failed == 0);
+    close(probe);
+    if (connected) return true;
+  }
+  return false;
+}
+
+// The interface on the way to the host where the processes meet. Where that is this machine's loopback though there are
+// processes on other machines, its name resolves to the loopback here alone (Debian writes 127.0.1.1): the default route's.
+inline std::string interface_to(const std::string& host, bool alone) {
+  auto found = addresses(host, "9", SOCK_DGRAM);
   std::string name;
-  for (addrinfo* one = found; one && name.empty(); one = one->ai_next) name = route_to(one->ai_addr, one->ai_addrlen);
+  for (addrinfo* one = found.get(); one && name.empty(); one = one->ai_next) name = route_to(one->ai_addr, one->ai_addrlen);
   if (name == "lo" && !alone) name = default_route();
   if (name.empty()) {
     throw Failure(

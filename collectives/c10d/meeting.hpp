@@ -1,6 +1,7 @@
 // The store of libtorch at which the processes of a run meet: who has come, what is shared, last words, and who has left.
 #pragma once
 
+#include "interface.hpp"
 #include "words.hpp"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -60,7 +61,8 @@ class Meeting : public std::enable_shared_from_this<Meeting> {
       store->setTimeout(place.limit);
       store_ = c10::make_intrusive<c10d::PrefixStore>("palimpsest/" + place.session, store);
     } catch (const Late&) {
-      // Its client waits without a limit for the first answer.
+      // Its client tries twice where nobody listens, and waits without a limit for the first answer of whoever does.
+      if (!is_served(place.host, place.port)) throw of_opening("timed out");
       throw Failure(
           "what serves " + where() + " does not answer as the store of libtorch where processes meet",
           "choose another port: --meet HOST:PORT, or MASTER_PORT",

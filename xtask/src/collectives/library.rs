@@ -96,7 +96,7 @@ pub(super) fn find(name: &str) -> Result<PathBuf> {
         Compiler::C => backends::offer_nccl(),
     }
     let place = place(known)?;
-    if place.from_sources && is_stale(known, &place.path) {
+    if place.from_sources {
         return build(name);
     }
     if place.path.is_file() {
@@ -150,10 +150,14 @@ fn is_stale(known: &Known, library: &Path) -> bool {
     newest.is_some_and(|newest| newest > built)
 }
 
-/// Builds the library of an engine from the sources in this program, and says where it is.
+/// Builds the library of an engine from the sources in this program, and says where it is. In a checkout one that is newer
+/// than its sources stays.
 pub(crate) fn build(name: &str) -> Result<PathBuf> {
     let known = known(name)?;
     let place = place(known)?;
+    if place.from_sources && !is_stale(known, &place.path) {
+        return Ok(place.path);
+    }
     let Some(main) = known.sources.first() else {
         return Err(Error::failure(format!("this program was built without the sources of {}", known.who())));
     };

@@ -28,10 +28,10 @@ pub(super) const GLOO: &[Source] = &[
 ];
 
 /// As above.
-pub(super) const MPI: &[Source] = &[];
+pub(super) const MPI: &[Source] = &[source!("mpi/mpi.c")];
 
 /// As above.
-pub(super) const NCCL: &[Source] = &[];
+pub(super) const NCCL: &[Source] = &[source!("nccl/nccl.c")];
 
 /// The interface between this program and its libraries.
 pub(super) const HEADER: &str = include_str!("../../../plugins/include/palimpsest.h");

@@ -1,11 +1,13 @@
 //! What engines must hold, and what is said of them.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::workshop::{driver, has_gloo, run, told};
 
-fn checked(ranks: &str) -> Value {
-    let output = run(&["collective", "check", "gloo", "--ranks", ranks, "--json"]);
+fn checked(engine: &str, ranks: &str) -> Value {
+    let output = run(&["collective", "check", engine, "--ranks", ranks, "--json"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}\n{}", told(&output));
     serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
@@ -16,7 +18,7 @@ fn gloo_holds_its_laws_between_two_processes() {
     if !has_gloo("gloo_holds_its_laws_between_two_processes") {
         return;
     }
-    let found = checked("2");
+    let found = checked("gloo", "2");
     assert_eq!(found["passed"], Value::Bool(true));
     assert_eq!(found["engine"]["version"], "2.11.0");
     let laws: Vec<&str> =
@@ -31,8 +33,31 @@ fn gloo_holds_its_laws_between_two_processes() {
 #[test]
 fn gloo_holds_its_laws_between_four_processes() {
     if has_gloo("gloo_holds_its_laws_between_four_processes") {
-        assert_eq!(checked("4")["passed"], Value::Bool(true));
+        assert_eq!(checked("gloo", "4")["passed"], Value::Bool(true));
     }
+}
+
+#[test]
+fn mpi_holds_its_laws_between_two_processes() {
+    let there =
+        |program| Command::new(program).arg("--version").output().is_ok_and(|found| found.status.success());
+    if !there("mpicc") || !there("mpirun") {
+        eprintln!("mpi_holds_its_laws_between_two_processes is passed over: there is no MPI");
+        return;
+    }
+    assert_eq!(checked("mpi", "2")["passed"], Value::Bool(true));
+}
+
+/// Where there is no GPU or no NCCL the reason is a sentence.
+#[test]
+fn nccl_is_built_without_cuda() {
+    let output = run(&["collective", "build", "nccl"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let output = run(&["collective", "check", "nccl", "--limit", "3"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &told(&output);
+    let works = output.status.success()
+        || ["libcuda.so.1", "libnccl.so.2", "GPU"].iter().any(|part| text.contains(part));
+    assert!(works, "{text}");
 }
 
 #[test]

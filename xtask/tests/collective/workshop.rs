@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 /// The driver with these arguments, by nobody's launcher.
 pub(crate) fn driver(args: &[&str]) -> Command {
@@ -45,8 +46,9 @@ pub(crate) fn free_place() -> String {
 
 /// Whether gloo can be built and used here; passed over by name where it can't.
 pub(crate) fn has_gloo(test: &str) -> bool {
-    let built = run(&["collective", "build", "gloo"]);
-    let text = told(&built);
+    static BUILT: OnceLock<Output> = OnceLock::new();
+    let built = BUILT.get_or_init(|| run(&["collective", "build", "gloo"]));
+    let text = told(built);
     if !built.status.success() {
         // Any other reason is a failure.
         assert!(text.contains("libtorch"), "{text}");
