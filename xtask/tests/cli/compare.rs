@@ -111,8 +111,10 @@ fn ranks_agree_with_one_process_and_with_pytorch() {
     let folder = folder();
     let recipe = fs::read_to_string(folder.path().join("tiny.toml")).expect("a recipe");
     // Each image has as many masked patches, so that the mean of both halves' losses is that of the whole batch.
-    fs::write(folder.path().join("tiny.toml"), recipe.replace("\"paper\"", "\"mae\"")).expect("written");
+    let recipe = recipe.replace("\"paper\"", "\"mae\"").replace("[corruption]\ncell = 8\n", "");
+    fs::write(folder.path().join("tiny.toml"), recipe).expect("written");
     let args = ["compare", "tiny.toml", "--ranks", "2", "--steps", "8", "--turn", "3", "--warm-up", "2"];
+    let small = ["restoration.decoder.dim=16", "restoration.decoder.depth=1", "restoration.decoder.heads=2"];
     let imports = Command::new("python3").args(["-c", "import torch, numpy, safetensors"]).output();
     let has_pytorch = imports.is_ok_and(|output| output.status.success());
     let (control, mut due): (&[&str], _) = match has_pytorch {
@@ -122,7 +124,7 @@ fn ranks_agree_with_one_process_and_with_pytorch() {
     if !has_pytorch {
         eprintln!("PyTorch: passed over: python3 does not import torch, numpy and safetensors");
     }
-    let output = succeed(folder.path(), &[&args[..], control, &["--out", "out", "--json"]].concat());
+    let output = succeed(folder.path(), &[&args[..], &small, control, &["--out", "out", "--json"]].concat());
     let told: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
     let figures = told["contenders"].as_array().expect("a list");
     let names: Vec<&str> = figures.iter().filter_map(|figures| figures["name"].as_str()).collect();
@@ -146,7 +148,7 @@ fn ranks_agree_with_one_process_and_with_pytorch() {
         let found = norms(name);
         assert_eq!(found.len(), alone.len(), "{name}");
         for (a, b) in alone.iter().zip(found) {
-            assert!((a - b).abs() < 1e-4 * a, "{name}: a norm of {b} where {a} is due");
+            assert!((a - b).abs() < 2e-4 * a, "{name}: a norm of {b} where {a} is due");
         }
     }
 }

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Precision;
 use palimpsest_core::stored::write_atomically;
-use palimpsest_core::train::check_batch;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
@@ -44,10 +43,7 @@ pub(crate) fn run(args: Compare) -> Result<()> {
             .at("`init_from`")
             .help("drop it for the comparison"));
     }
-    let together = args.ranks.map(|size| Together { size, engine: args.collective.clone() });
-    if let Some(together) = &together {
-        check_batch(recipe.train.batch, together.size, recipe.train.accumulate)?;
-    }
+    let together = args.ranks.map(|size| Together::new(size, &args.collective, &recipe.train)).transpose()?;
     let out = args
         .out
         .clone()

@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use palimpsest_core::recipe::TrainSettings;
+use palimpsest_core::train::check_batch;
 use palimpsest_core::{Error, Result};
 
 /// How many processes a candidate has, and the engine between them.
@@ -16,6 +18,22 @@ pub(super) struct Together {
 pub(super) const TIME_LIMIT: u64 = 120;
 
 impl Together {
+    /// So many processes of one batch.
+    ///
+    /// # Errors
+    /// A batch that can't be split evenly, or an engine that wants its own launcher.
+    pub(super) fn new(size: usize, engine: &str, train: &TrainSettings) -> Result<Self> {
+        check_batch(train.batch, size, train.accumulate)?;
+        if engine == "mpi" {
+            return Err(Error::user(
+                "the engine mpi works between processes that mpirun started, and compare starts its own",
+            )
+            .at("--collective")
+            .help("choose gloo or nccl"));
+        }
+        Ok(Self { size, engine: engine.to_owned() })
+    }
+
     /// A candidate's name, to be told apart from that of one process.
     pub(super) fn name(&self, of_one: &str) -> String {
         format!("{of_one} x {}", self.size)
