@@ -55,7 +55,8 @@ impl Ranks {
             _ => "gloo",
         });
         let limit = Duration::from_secs(args.time_limit);
-        let opening = Opening { interface: args.interface.clone().unwrap_or_default(), limit, device };
+        let opening =
+            Opening { interface: args.interface.clone().unwrap_or_default(), limit, grace: None, device };
         let engine = collectives::open(name, world.clone(), &opening, Some(interrupted))?;
         output::note(&format!("{world}; {}; {}", engine.engine(), threads.told()));
         let ranks = Self { world, engine: Some(engine), left: Cell::new(false), device };

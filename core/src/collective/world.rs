@@ -44,6 +44,9 @@ pub struct Opening {
     pub interface: String,
     /// How long any operation may take, the meeting included.
     pub limit: Duration,
+    /// How long an operation may still wait after this process was asked to stop; none for as long as ever, which suits an
+    /// engine that notices by itself when a process is gone.
+    pub grace: Option<Duration>,
     /// The device that this rank trains on.
     pub device: Device,
 }

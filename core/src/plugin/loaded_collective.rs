@@ -14,7 +14,7 @@ use palimpsest_abi::{Code, Head, Kind, Opaque, Str};
 use super::failure::Report;
 use super::{Library, failure, wire};
 use crate::backend::BackendInfo;
-use crate::collective::{Bucket, Collective, Launcher, NOTICED, Opening, Pending, Transfer, World};
+use crate::collective::{Bucket, Collective, NOTICED, Opening, Pending, Transfer, World};
 use crate::{Error, Result};
 
 /// A library that carries numbers between processes, and what it says of itself.
@@ -59,12 +59,6 @@ struct Hurry {
     since: Instant,
     grace: Duration,
 }
-
-/// Open MPI 5.0 kills its processes a quarter of a second after it has asked them to stop, 4.1 after a second: there is
-/// hardly time to save anything.
-const GRACE_OF_MPIRUN: Duration = Duration::from_millis(50);
-/// Others leave half a minute, in which all may come to the end of a step.
-const GRACE: Duration = Duration::from_secs(5);
 
 impl Hurry {
     fn is_over(&self) -> bool {
@@ -153,9 +147,13 @@ impl CollectiveLibrary {
         // SAFETY: `met` and its texts live until the call returns; writable places.
         let code = unsafe { (self.table.open)(&raw mut instance, &raw const met, &raw mut *error) };
         checked(code, &error, &who)?;
-        let grace = if world.launcher == Launcher::Mpi { GRACE_OF_MPIRUN } else { GRACE };
         let since = Instant::now();
-        let hurry = interrupted.map(|asked| Hurry { asked, seen: AtomicU64::new(0), since, grace });
+        let hurry = interrupted.zip(opening.grace).map(|(asked, grace)| Hurry {
+            asked,
+            seen: AtomicU64::new(0),
+            since,
+            grace,
+        });
         let opened =
             Arc::new(Opened { table: self.table, instance, who, hurry, aborted: AtomicBool::new(false) });
         let mut engine = format!("{} {}", self.info.name, self.info.version);

@@ -27,7 +27,7 @@ fn worked(args: &CollectiveWorker, world: World, answer: &mut Answer) -> Result<
         _ => Device::Cpu,
     };
     let limit = Duration::from_secs_f64(args.limit);
-    let opening = Opening { interface: args.interface.clone(), limit, device };
+    let opening = Opening { interface: args.interface.clone(), limit, grace: None, device };
     let engine = collectives::open(&args.name, world, &opening, None)?;
     answer.engine = engine.engine();
     let result = match args.task {
