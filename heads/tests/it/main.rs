@@ -3,5 +3,6 @@
 mod analysis;
 mod classification;
 mod detection;
+mod merging;
 mod reference;
 mod segmentation;

@@ -108,17 +108,17 @@ fn bits(scores: &Scores) -> Vec<(&str, u64)> {
 #[test]
 fn ranks_fit_and_score_as_one_process_with_as_many_parts() {
     let strides = "strides=[4.0, 8.0]";
-    for (data, head, overrides) in [
-        ("fashion-mnist", "finetune", &["augment.mixup=0.8", "augment.cutmix=1.0"][..]),
-        ("fashion-mnist", "attentive", &["queries=2"]),
-        ("scenes", "segment", &["decoder=linear"]),
-        ("scenes", "segment", &["flip=true", "train.drop_path=0.2"]),
-        ("scenes", "fcos", &[strides]),
-        ("scenes", "mask-rcnn", &[strides]),
+    for (data, head, overrides, sizes) in [
+        ("fashion-mnist", "finetune", &["augment.mixup=0.8", "augment.cutmix=1.0"][..], &[2, 4][..]),
+        ("fashion-mnist", "attentive", &["queries=2"], &[2]),
+        ("scenes", "segment", &["decoder=linear"], &[2, 4]),
+        ("scenes", "segment", &["flip=true", "train.drop_path=0.2"], &[2]),
+        ("scenes", "fcos", &[strides], &[4]),
+        ("scenes", "mask-rcnn", &[strides], &[2]),
     ] {
         let limits = if data == "scenes" { [24, 40] } else { [24, 203] };
         let task = Task { data, head, overrides, limits };
-        for size in [2, 4] {
+        for &size in sizes {
             let due = task.fit(&[&format!("train.accumulate={size}")], None);
             let found = on_ranks(size, |engine| task.fit(&["train.deterministic=true"], Some(engine)));
             for (rank, found) in found.iter().enumerate() {

@@ -20,10 +20,19 @@ use palimpsest_tests::ranks::on_ranks;
 
 const FASHION: [&str; 2] = ["data.name=fashion-mnist", "data.workers=1"];
 
+/// Features, as bits.
+#[derive(Debug, Clone, PartialEq)]
+struct Rows {
+    bits: Vec<u32>,
+    width: usize,
+    labels: Vec<i64>,
+    indices: Vec<usize>,
+}
+
 /// What a rank knows in the end.
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
-    features: [(Vec<u32>, usize, Vec<i64>, Vec<usize>); 2],
+    features: [Rows; 2],
     sizes: [PartSize; 2],
     broken: Vec<String>,
     scores: Vec<Scores>,
@@ -66,7 +75,12 @@ fn known(
         let features = |split| {
             let features = task.features(split)?;
             let bits = features.values.iter().map(|value| value.to_bits()).collect();
-            Ok((bits, features.width, features.labels.clone(), features.indices.clone()))
+            Ok(Rows {
+                bits,
+                width: features.width,
+                labels: features.labels.clone(),
+                indices: features.indices.clone(),
+            })
         };
         Ok(Known {
             scores,
@@ -83,7 +97,7 @@ fn known(
 fn scores_are_those_of_one_process_to_the_last_digit() {
     let heads = [("knn", "k = [5, 20]"), ("linear", "epochs = 4")];
     let due = known(&FASHION, [300, 1003], None, &heads);
-    assert_eq!((due.features[1].2.len(), due.sizes[1].images), (1003, 1003));
+    assert_eq!((due.features[1].labels.len(), due.sizes[1].images), (1003, 1003));
     for size in [1, 2, 4] {
         for found in on_ranks(size, |engine| known(&FASHION, [300, 1003], Some(engine), &heads)) {
             assert!(found.features == due.features, "features on {size} ranks");
