@@ -75,8 +75,7 @@ pub fn run(
     let mut run = Run { trainer, source, folder, observer, interrupted, saver, saved: vec![] };
     if start == 0 {
         // A run can be resumed from its very start.
-        run.checkpoint()?;
-        run.settle()?;
+        run.checkpoint_now()?;
     }
     // A process that was killed in an evaluation left it undone.
     if start > 0 && run.due() && run.every(run.trainer.recipe.eval.every) {
@@ -125,6 +124,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Writes a checkpoint, and returns when it is whole.
+    fn checkpoint_now(&mut self) -> Result<()> {
+        let (before, saved) = self.saver.save_now(|| self.trainer.checkpoint())?;
+        self.written(before);
+        self.written(Some(saved));
+        Ok(())
+    }
+
     /// Waits until the checkpoint that is being written is whole.
     fn settle(&mut self) -> Result<()> {
         let saved = self.saver.settle()?;
@@ -154,8 +161,7 @@ impl Run<'_> {
             Err(e) if e.kind() == ErrorKind::Interrupted => {
                 let file = self.folder.path("checkpoints").join(Checkpoint::file_name(step));
                 if !file.exists() {
-                    self.checkpoint()?;
-                    self.settle()?;
+                    self.checkpoint_now()?;
                 }
                 return Err(self.stopped(&format!("in the evaluation after step {step}")));
             }
@@ -226,11 +232,10 @@ impl Steps for Run<'_> {
             self.observer.samples(self.trainer, self.folder)?;
         }
         let stop = self.interrupted.load(Ordering::Relaxed);
-        if last || stop || self.every(checkpoint_every) {
-            self.checkpoint()?;
-        }
         if last || stop {
-            self.settle()?;
+            self.checkpoint_now()?;
+        } else if self.every(checkpoint_every) {
+            self.checkpoint()?;
         }
         if stop {
             return Err(self.stopped(&format!("after step {step}")));
