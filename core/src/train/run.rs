@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::steps::{self, Steps};
 use super::{Checkpoint, Pace, RunFolder, Saved, Saver, StepReport, Trainer};
-use crate::collective::{Identity, gather_bytes};
+use crate::collective::{Identity, gather, gather_bytes};
 use crate::data::{Batch, BatchSource};
 use crate::{Error, ErrorKind, Result};
 
@@ -79,8 +79,7 @@ pub fn run(
     let mut run = Run { trainer, source, folder, observer, interrupted, saver, saved: vec![] };
     if start == 0 {
         // A run can be resumed from its very start.
-        run.checkpoint()?;
-        run.settle()?;
+        run.checkpoint_now()?;
     }
     // A process that was killed in an evaluation left it undone.
     if start > 0 && run.due() && run.every(run.trainer.recipe.eval.every) {
@@ -143,12 +142,36 @@ impl Run<'_> {
     /// Starts a checkpoint, which is written while training goes on. One that is being written is waited for.
     fn checkpoint(&mut self) -> Result<()> {
         if !self.leads() {
-            // Its part of the optimiser's state goes to rank 0.
-            return if self.trainer.complete_alone() { Ok(()) } else { self.trainer.checkpoint().map(drop) };
+            return self.give();
         }
         let before = self.saver.save(|| self.trainer.checkpoint())?;
         self.written(before);
         Ok(())
+    }
+
+    /// Writes a checkpoint, and returns when it is whole.
+    fn checkpoint_now(&mut self) -> Result<()> {
+        if !self.leads() {
+            return self.give();
+        }
+        let (before, saved) = self.saver.save_now(|| self.trainer.checkpoint())?;
+        self.written(before);
+        self.written(Some(saved));
+        Ok(())
+    }
+
+    /// Gives rank 0, which writes a checkpoint, what it lacks: this process's part of the optimiser's state, if each has one.
+    fn give(&self) -> Result<()> {
+        if self.trainer.complete_alone() { Ok(()) } else { self.trainer.checkpoint().map(drop) }
+    }
+
+    /// Whether there is no checkpoint of a step yet, as rank 0 sees it.
+    fn lacks_checkpoint(&self, step: u64) -> Result<bool> {
+        let lacks = !self.folder.path("checkpoints").join(Checkpoint::file_name(step)).exists();
+        match self.trainer.collective() {
+            None => Ok(lacks),
+            Some(engine) => Ok(gather(&**engine, &[f64::from(u8::from(lacks))])?[0][0] > 0.0),
+        }
     }
 
     /// Waits until the checkpoint that is being written is whole.
@@ -178,10 +201,8 @@ impl Run<'_> {
         }
         let results = match self.observer.evaluate(self.trainer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {
-                let file = self.folder.path("checkpoints").join(Checkpoint::file_name(step));
-                if !file.exists() {
-                    self.checkpoint()?;
-                    self.settle()?;
+                if self.lacks_checkpoint(step)? {
+                    self.checkpoint_now()?;
                 }
                 return Err(self.stopped(&format!("in the evaluation after step {step}")));
             }
@@ -275,11 +296,10 @@ impl Steps for Run<'_> {
             Some(_) => report.stop,
             None => self.interrupted.load(Ordering::Relaxed),
         };
-        if last || stop || self.every(checkpoint_every) {
-            self.checkpoint()?;
-        }
         if last || stop {
-            self.settle()?;
+            self.checkpoint_now()?;
+        } else if self.every(checkpoint_every) {
+            self.checkpoint()?;
         }
         if stop {
             return Err(self.stopped(&format!("after step {step}")));

@@ -14,6 +14,8 @@ use crate::{Error, Result};
 /// Writes checkpoints, one at a time, in a thread of its own. Dropped, it waits for what is being written.
 pub struct Saver {
     write: Arc<Write>,
+    /// What a thread calls first.
+    begin: fn(),
     under_way: Option<UnderWay>,
 }
 
@@ -26,6 +28,12 @@ struct UnderWay {
     wait: f64,
     /// The file, and the seconds that it took.
     thread: JoinHandle<Result<(PathBuf, f64)>>,
+}
+
+struct Made {
+    checkpoint: Checkpoint,
+    copy: f64,
+    wait: f64,
 }
 
 /// A checkpoint that is written.
@@ -53,15 +61,14 @@ pub struct SaveTimes {
 impl Saver {
     /// Writes into a run's folder, which keeps the newest `keep` checkpoints. Each thread calls `begin` first.
     pub fn new(folder: RunFolder, keep: usize, begin: fn()) -> Self {
-        Self::with(move |checkpoint| {
-            begin();
-            folder.save(checkpoint, keep)
-        })
+        let mut saver = Self::with(move |checkpoint| folder.save(checkpoint, keep));
+        saver.begin = begin;
+        saver
     }
 
     /// Writes by a function.
     fn with(write: impl Fn(&Checkpoint) -> Result<PathBuf> + Send + Sync + 'static) -> Self {
-        Self { write: Arc::new(write), under_way: None }
+        Self { write: Arc::new(write), begin: || (), under_way: None }
     }
 
     /// Waits for the checkpoint before, which is returned; makes another, which copies the state to the host; and starts
@@ -71,14 +78,11 @@ impl Saver {
     /// The checkpoint before could not be written (a full disk, or weights that are not finite), this one can't be made,
     /// or no thread can be started.
     pub fn save(&mut self, make: impl FnOnce() -> Result<Checkpoint>) -> Result<Option<Saved>> {
-        let started = Instant::now();
-        let before = self.settle()?;
-        let wait = before.as_ref().map_or(0.0, |_| started.elapsed().as_secs_f64());
-        let started = Instant::now();
-        let checkpoint = make()?;
-        let (step, copy) = (checkpoint.state.step, started.elapsed().as_secs_f64());
-        let write = self.write.clone();
+        let (before, Made { checkpoint, copy, wait }) = self.make(make)?;
+        let step = checkpoint.state.step;
+        let (write, begin) = (self.write.clone(), self.begin);
         let work = move || {
+            begin();
             let started = Instant::now();
             let path = write(&checkpoint)?;
             Ok((path, started.elapsed().as_secs_f64()))
@@ -88,6 +92,29 @@ impl Saver {
         })?;
         self.under_way = Some(UnderWay { step, copy, wait, thread });
         Ok(before)
+    }
+
+    /// [`Saver::save`] where nothing is to be done meanwhile: writes it in this thread, which gives way to none. Returns the
+    /// checkpoint before, and this one.
+    ///
+    /// # Errors
+    /// As [`Saver::save`], of both.
+    pub fn save_now(&mut self, make: impl FnOnce() -> Result<Checkpoint>) -> Result<(Option<Saved>, Saved)> {
+        let (before, Made { checkpoint, copy, wait }) = self.make(make)?;
+        let started = Instant::now();
+        let path = (self.write)(&checkpoint)?;
+        let write = started.elapsed().as_secs_f64();
+        Ok((before, Saved { step: checkpoint.state.step, path, times: SaveTimes { wait, copy, write } }))
+    }
+
+    /// Waits for the checkpoint before, and makes one.
+    fn make(&mut self, make: impl FnOnce() -> Result<Checkpoint>) -> Result<(Option<Saved>, Made)> {
+        let started = Instant::now();
+        let before = self.settle()?;
+        let wait = before.as_ref().map_or(0.0, |_| started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        let checkpoint = make()?;
+        Ok((before, Made { checkpoint, copy: started.elapsed().as_secs_f64(), wait }))
     }
 
     /// The checkpoint that was being written, if it is written now.
@@ -217,6 +244,18 @@ mod tests {
         assert_eq!(error.to_string(), "the disk is full");
         // Told once.
         assert_eq!(saver.poll().unwrap(), None);
+    }
+
+    /// The one before is waited for, and this one is there on return.
+    #[test]
+    fn at_once_it_is_written_after_the_one_before() {
+        let SlowDisk { mut saver, go_on, events, .. } = slow_disk();
+        saver.save(|| Ok(checkpoint(1))).unwrap();
+        (0..2).for_each(|_| go_on.send(()).unwrap());
+        let (before, saved) = saver.save_now(|| Ok(checkpoint(2))).unwrap();
+        assert_eq!((before.unwrap().step, saved.step), (1, 2));
+        let due = ["writes 1", "has written 1", "writes 2", "has written 2"];
+        assert_eq!(events.try_iter().collect::<Vec<_>>(), due);
     }
 
     /// Whoever drops it finds the file whole.
