@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo, View};
@@ -21,8 +22,12 @@ const UNSEALED: &str = "00000000000000000000000000000000000000000000000000000000
 /// Bytes that are hashed in one piece, so that several threads can hash a file.
 const PIECE: usize = 1 << 22;
 
+/// What is called after each piece of a file, with the time that it took: who writes beside others rests here.
+pub(crate) type Rest<'a> = dyn Fn(Duration) + 'a;
+
 /// Writes a safetensors file with the digest of all its bits, which [`verify`] compares. Besides the tensors, a piece of
-/// 4 MiB is in memory at a time, and this thread alone works.
+/// 4 MiB is in memory at a time, and this thread alone works. With `rest` the pieces reach the disk one by one, so that
+/// there is no rush at the end.
 ///
 /// # Errors
 /// Names that are no names, a full disk or a folder that can't be written; nothing half-written stays.
@@ -30,6 +35,7 @@ pub(crate) fn write_sealed(
     path: &Path,
     tensors: &[(String, HostTensor)],
     mut metadata: HashMap<String, String>,
+    rest: Option<&Rest<'_>>,
 ) -> Result<()> {
     metadata.insert(CHECKSUM.to_owned(), UNSEALED.to_owned());
     let mut tensors: Vec<&(String, HostTensor)> = tensors.iter().collect();
@@ -37,7 +43,13 @@ pub(crate) fn write_sealed(
     tensors.sort_by(|(a, left), (b, right)| Stored(right).dtype().cmp(&Stored(left).dtype()).then(a.cmp(b)));
     let header = header(&tensors, metadata)?;
     replace_atomically(path, |file| {
-        let mut sealing = Sealing { file, piece: Vec::with_capacity(PIECE), all: Sha256::new() };
+        let mut sealing = Sealing {
+            file,
+            piece: Vec::with_capacity(PIECE),
+            all: Sha256::new(),
+            rest,
+            began: Instant::now(),
+        };
         sealing.add(&header)?;
         for (_, tensor) in &tensors {
             each_byte(tensor, |bytes| sealing.add(bytes))?;
@@ -100,6 +112,9 @@ struct Sealing<'a> {
     file: &'a mut File,
     piece: Vec<u8>,
     all: Sha256,
+    rest: Option<&'a Rest<'a>>,
+    /// When the piece was begun.
+    began: Instant,
 }
 
 impl Sealing<'_> {
@@ -119,6 +134,12 @@ impl Sealing<'_> {
         self.all.update(Sha256::digest(&self.piece));
         self.file.write_all(&self.piece)?;
         self.piece.clear();
+        if let Some(rest) = self.rest {
+            let worked = self.began.elapsed();
+            self.file.sync_data()?;
+            rest(worked);
+            self.began = Instant::now();
+        }
         Ok(())
     }
 
@@ -155,7 +176,7 @@ mod tests {
         let path = folder.join("a.safetensors");
         // A value that holds the key in quotation marks.
         let metadata = HashMap::from([("recipe".to_owned(), "\"checksum\":\"0000".to_owned())]);
-        write_sealed(&path, &tensors, metadata.clone()).unwrap();
+        write_sealed(&path, &tensors, metadata.clone(), None).unwrap();
         let mut data = std::fs::read(&path).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(verify(&mut data), Some(true));

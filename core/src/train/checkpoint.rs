@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 use super::steps::Pace;
 use crate::params::{ParamSpec, match_names};
 use crate::plugin::PluginIdentity;
-use crate::sealed::{verify, write_sealed};
+use crate::sealed::{Rest, verify, write_sealed};
 use crate::stored::{from_view, read};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
@@ -73,6 +73,14 @@ impl Checkpoint {
     /// # Errors
     /// A full disk or a folder that can't be written; nothing half-written stays. A checkpoint without tensors.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_resting(path, None)
+    }
+
+    /// [`Checkpoint::write`], which calls `rest` after each piece of 4 MiB.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn write_resting(&self, path: &Path, rest: Option<&Rest<'_>>) -> Result<()> {
         let state = &self.state;
         if self.tensors.is_empty() {
             let why = format!("this process has no part of the checkpoint of step {}", state.step);
@@ -90,7 +98,7 @@ impl Checkpoint {
         if let Some(plugin) = &state.plugin {
             metadata.insert("plugin".to_owned(), serde_json::to_string(plugin).map_err(json)?);
         }
-        write_sealed(path, &self.tensors, metadata)
+        write_sealed(path, &self.tensors, metadata, rest)
     }
 
     /// Reads a checkpoint.

@@ -12,6 +12,7 @@ use crate::corruption::{CorruptionPlan, Injection};
 use crate::data::Batch;
 use crate::error::listed;
 use crate::recipe::Recipe;
+use crate::sealed::Rest;
 use crate::stored::{check_regular, read, write_atomically};
 use crate::{Error, Result};
 
@@ -240,6 +241,19 @@ impl RunFolder {
     /// # Errors
     /// A full disk, or weights that are not finite; the checkpoints before stay.
     pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> Result<PathBuf> {
+        self.save_resting(checkpoint, keep, None)
+    }
+
+    /// [`RunFolder::save`], which calls `rest` after each piece of 4 MiB.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn save_resting(
+        &self,
+        checkpoint: &Checkpoint,
+        keep: usize,
+        rest: Option<&Rest<'_>>,
+    ) -> Result<PathBuf> {
         let step = checkpoint.state.step;
         if let Some(name) = checkpoint.not_finite() {
             return Err(Error::failure(format!("`{name}` is not finite after step {step}"))
@@ -255,7 +269,7 @@ impl RunFolder {
         if !self.writes {
             return Ok(path);
         }
-        checkpoint.write(&path)?;
+        checkpoint.write_resting(&path, rest)?;
         let all = Checkpoint::list(&folder)?;
         for old in &all[..all.len().saturating_sub(keep)] {
             fs::remove_file(old).map_err(|e| Error::io(old, &e))?;

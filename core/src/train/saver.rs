@@ -1,14 +1,19 @@
 //! Checkpoints that a thread writes while training goes on.
 //!
+//! The thread rests nine times as long as it works, unless somebody waits for it: where processor and memory are those that
+//! train, a file that is written at full speed takes as much from the steps beside it.
+//!
 //! One at a time: who wants to write another waits for the one before, and only then copies weights to the host, so that
 //! there is one copy of them at most.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Checkpoint, RunFolder};
+use crate::sealed::Rest;
 use crate::{Error, Result};
 
 /// Writes checkpoints, one at a time, in a thread of its own. Dropped, it waits for what is being written.
@@ -19,13 +24,32 @@ pub struct Saver {
     under_way: Option<UnderWay>,
 }
 
-/// Writes a checkpoint and tells its file.
-type Write = dyn Fn(&Checkpoint) -> Result<PathBuf> + Send + Sync;
+/// Writes a checkpoint, resting in between where it should, and tells its file.
+type Write = dyn Fn(&Checkpoint, Option<&Rest<'_>>) -> Result<PathBuf> + Send + Sync;
+
+/// Rest for each second of work.
+const REST: u32 = 9;
+/// So long at most until a resting thread notices that it is waited for.
+const NAP: Duration = Duration::from_millis(5);
+
+/// Rests after some work, until somebody waits.
+fn rest(worked: Duration, awaited: &AtomicBool) {
+    let end = Instant::now() + worked * REST;
+    while !awaited.load(Ordering::Relaxed) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        std::thread::sleep(left.min(NAP));
+    }
+}
 
 struct UnderWay {
     step: u64,
     copy: f64,
     wait: f64,
+    /// Whether somebody waits for it.
+    awaited: Arc<AtomicBool>,
     /// The file, and the seconds that it took.
     thread: JoinHandle<Result<(PathBuf, f64)>>,
 }
@@ -61,13 +85,15 @@ pub struct SaveTimes {
 impl Saver {
     /// Writes into a run's folder, which keeps the newest `keep` checkpoints. Each thread calls `begin` first.
     pub fn new(folder: RunFolder, keep: usize, begin: fn()) -> Self {
-        let mut saver = Self::with(move |checkpoint| folder.save(checkpoint, keep));
+        let mut saver = Self::with(move |checkpoint, rest| folder.save_resting(checkpoint, keep, rest));
         saver.begin = begin;
         saver
     }
 
     /// Writes by a function.
-    fn with(write: impl Fn(&Checkpoint) -> Result<PathBuf> + Send + Sync + 'static) -> Self {
+    fn with(
+        write: impl Fn(&Checkpoint, Option<&Rest<'_>>) -> Result<PathBuf> + Send + Sync + 'static,
+    ) -> Self {
         Self { write: Arc::new(write), begin: || (), under_way: None }
     }
 
@@ -81,16 +107,18 @@ impl Saver {
         let (before, Made { checkpoint, copy, wait }) = self.make(make)?;
         let step = checkpoint.state.step;
         let (write, begin) = (self.write.clone(), self.begin);
+        let awaited = Arc::new(AtomicBool::new(false));
+        let asked = awaited.clone();
         let work = move || {
             begin();
             let started = Instant::now();
-            let path = write(&checkpoint)?;
+            let path = write(&checkpoint, Some(&|worked| rest(worked, &asked)))?;
             Ok((path, started.elapsed().as_secs_f64()))
         };
         let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work).map_err(|e| {
             Error::failure(format!("no thread can be started that writes the checkpoint of step {step}: {e}"))
         })?;
-        self.under_way = Some(UnderWay { step, copy, wait, thread });
+        self.under_way = Some(UnderWay { step, copy, wait, awaited, thread });
         Ok(before)
     }
 
@@ -102,7 +130,7 @@ impl Saver {
     pub fn save_now(&mut self, make: impl FnOnce() -> Result<Checkpoint>) -> Result<(Option<Saved>, Saved)> {
         let (before, Made { checkpoint, copy, wait }) = self.make(make)?;
         let started = Instant::now();
-        let path = (self.write)(&checkpoint)?;
+        let path = (self.write)(&checkpoint, None)?;
         let write = started.elapsed().as_secs_f64();
         Ok((before, Saved { step: checkpoint.state.step, path, times: SaveTimes { wait, copy, write } }))
     }
@@ -133,7 +161,10 @@ impl Saver {
     /// # Errors
     /// As [`Saver::save`], of the checkpoint before.
     pub fn settle(&mut self) -> Result<Option<Saved>> {
-        let Some(UnderWay { step, copy, wait, thread }) = self.under_way.take() else { return Ok(None) };
+        let Some(UnderWay { step, copy, wait, awaited, thread }) = self.under_way.take() else {
+            return Ok(None);
+        };
+        awaited.store(true, Ordering::Relaxed);
         let (path, write) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok(Some(Saved { step, path, times: SaveTimes { wait, copy, write } }))
     }
@@ -142,6 +173,7 @@ impl Saver {
 impl Drop for Saver {
     fn drop(&mut self) {
         if let Some(under_way) = self.under_way.take() {
+            under_way.awaited.store(true, Ordering::Relaxed);
             // The run ends by another error, which is told.
             drop(under_way.thread.join());
         }
@@ -169,6 +201,16 @@ mod tests {
         Checkpoint { state, tensors: vec![] }
     }
 
+    #[test]
+    fn a_resting_thread_goes_on_where_it_is_waited_for() {
+        let awaited = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let resting = scope.spawn(|| rest(Duration::from_secs(1000), &awaited));
+            awaited.store(true, Ordering::Relaxed);
+            resting.join().unwrap();
+        });
+    }
+
     /// A disk that takes its time: a write ends when it is told to, and says so.
     struct SlowDisk {
         saver: Saver,
@@ -181,7 +223,7 @@ mod tests {
         let (go_on, told) = channel::<()>();
         let (tell, events) = channel();
         let (told, say) = (Mutex::new(told), Mutex::new(tell.clone()));
-        let saver = Saver::with(move |checkpoint| {
+        let saver = Saver::with(move |checkpoint, _| {
             let step = checkpoint.state.step;
             let say = |what: &str| say.lock().unwrap().send(format!("{what} {step}")).unwrap();
             say("writes");
