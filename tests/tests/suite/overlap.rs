@@ -86,8 +86,7 @@ fn events(more: &[&str]) -> Vec<Vec<&'static str>> {
         let told = Told { inner, events: events.clone() };
         let mut trainer = trainer.unwrap().with_collective(Arc::new(told)).unwrap();
         trainer.train_step(&batch.slice(part.start, part.end), false).unwrap();
-        let events = events.lock().unwrap().clone();
-        events
+        events.lock().unwrap().clone()
     })
 }
 

@@ -103,12 +103,15 @@ fn times(outcomes: &[Outcome], recipe: &Recipe) -> Chart {
     chart("Images per second by step", "images/s", Measure::Amount, Stroke::Smoothed, curves)
 }
 
+/// A part of a step, and its milliseconds.
+type Part = (&'static str, fn(&Figures) -> f64);
+
 /// The median step of each, split.
 fn split(comparison: &Comparison) -> String {
     let figures = summary(comparison);
     let most = figures.iter().map(|f| f.step_ms + f.preparing_ms).fold(f64::MIN_POSITIVE, f64::max);
     let between: fn(&Figures) -> f64 = |f| f.staging_ms.unwrap_or(0.0) + f.sums_ms.unwrap_or(0.0);
-    let mut parts: Vec<(&str, fn(&Figures) -> f64)> = vec![
+    let mut parts: Vec<Part> = vec![
         ("preparing", |f| f.preparing_ms),
         ("forward", |f| f.forward_ms),
         ("backward", |f| f.backward_ms),

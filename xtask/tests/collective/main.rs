@@ -1,4 +1,5 @@
 //! Engines between processes, as `collective …` shows them to a user.
+#![allow(clippy::print_stderr, reason = "tells what was passed over")]
 
 mod engines;
 mod meeting;
