@@ -163,6 +163,12 @@ class Meeting : public std::enable_shared_from_this<Meeting> {
   static constexpr Ms SLACK{1000};
 
   void come_unbounded() {
+    std::string rank = std::to_string(place_.rank);
+    if (guarded([&] { return store_->add("came/" + rank, 1); }) > 1) {
+      throw Failure(
+          "rank " + rank + " has come to " + where() + " already: two processes have one number, or another run meets there",
+          "give each process its own number, and each run its own port", true);
+    }
     guarded([&] {
       store_->set("here/" + std::to_string(place_.rank), bytes_of("1"));
       if (store_->add("here", 1) == place_.size) store_->set("all", bytes_of("here"));

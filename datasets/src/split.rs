@@ -1,6 +1,6 @@
 //! A held-out part, where the data bring none for testing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use palimpsest_core::data::Split;
@@ -82,11 +82,11 @@ pub(crate) fn held_out<T>(
     })
 }
 
-/// A path below `root` as such a key; below the folder of `root`, where that is a file that names images. Where the
-/// whole lies decides nothing.
+/// A path below `root` as such a key; below the folder of `root`, where that is a file that names images; and below the
+/// folder that both have in common, where the images lie beside that. Where the whole lies decides nothing.
 pub(crate) fn key_below(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).or_else(|_| path.strip_prefix(root.parent().unwrap_or(root)));
-    let below = below.unwrap_or(path);
+    let common = root.iter().zip(path).take_while(|(a, b)| a == b).count();
+    let below: PathBuf = path.iter().skip(common).collect();
     below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
@@ -139,6 +139,16 @@ mod tests {
             assert_eq!(key_below(root, &image), "images/1.jpg");
             assert_eq!(key_below(&root.join("train.json"), &image), "images/1.jpg");
         }
+    }
+
+    /// Wherever the whole lies.
+    #[test]
+    fn a_key_is_what_is_below_the_common_folder() {
+        let key = |root: &str, path: &str| key_below(Path::new(root), Path::new(path));
+        assert_eq!(key("/data/set", "/data/set/cats/1.png"), "cats/1.png");
+        assert_eq!(key("/data/set/list.json", "/data/set/cats/1.png"), "cats/1.png");
+        assert_eq!(key("/data/set/train/annotations.json", "/data/set/images/1.png"), "images/1.png");
+        assert_eq!(key("/moved/train/annotations.json", "/moved/images/1.png"), "images/1.png");
     }
 
     #[test]

@@ -18,13 +18,27 @@ const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 /// One request may come as several signals: `timeout` sends its own to the process and to its group.
 const ONE_REQUEST: Duration = Duration::from_millis(300);
 
+/// Whether SIGTERM has come, by which launchers end what is left of their processes.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
 /// Whether further requests are nothing new: a launcher passes on what the terminal has sent already, and sends the rest
 /// of its processes a signal as soon as one has ended.
 static PATIENT: AtomicBool = AtomicBool::new(false);
 
+/// After so long a further signal of the user's ends one of several processes too.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// One of several processes is asked to stop by its launcher too, and must come to an end that all agree on.
 pub(crate) fn be_patient() {
     PATIENT.store(true, Ordering::Relaxed);
+}
+
+/// Becomes true once the program was asked to end by SIGTERM.
+///
+/// # Errors
+/// As [`flag`].
+pub(crate) fn ended() -> Result<&'static AtomicBool> {
+    flag().map(|_| &ENDED)
 }
 
 /// Becomes true once the program was asked to stop; asked again, it ends at once.
@@ -43,7 +57,10 @@ fn watch() -> Result<()> {
         let mut first = None;
         for signal in signals.forever() {
             let asked = *first.get_or_insert_with(Instant::now);
-            let patient = PATIENT.load(Ordering::Relaxed);
+            if signal == SIGTERM {
+                ENDED.store(true, Ordering::Relaxed);
+            }
+            let patient = PATIENT.load(Ordering::Relaxed) && asked.elapsed() < PATIENCE;
             if !INTERRUPTED.swap(true, Ordering::Relaxed) {
                 output::note(match patient {
                     true => "stopping, once all processes have come to the end of a step",

@@ -30,6 +30,7 @@ mod sample_sheet;
 mod session;
 mod synthetic;
 mod tensorboard;
+mod threads;
 mod timed;
 
 use std::process::ExitCode;

@@ -2,9 +2,6 @@
 //! happens when one of them fails.
 
 use std::cell::Cell;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +14,7 @@ use palimpsest_core::{Device, Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::cli::{DeviceArgs, RanksArgs};
+use crate::threads::Threads;
 use crate::{collectives, interrupt, output};
 
 /// What a rank's own failure begins with, as its last words.
@@ -48,8 +46,7 @@ impl Ranks {
         let threads = Threads::of(&world);
         threads.take()?;
         // Before the engine, which may be slow to open, and may have handlers of its own.
-        let interrupted = interrupt::flag()?;
-        interrupt::be_patient();
+        let ended = interrupt::ended()?;
         let name = args.collective.as_deref().unwrap_or(match world.launcher {
             Launcher::Mpi => "mpi",
             _ => "gloo",
@@ -57,7 +54,9 @@ impl Ranks {
         let limit = Duration::from_secs(args.time_limit);
         let opening =
             Opening { interface: args.interface.clone().unwrap_or_default(), limit, grace: None, device };
-        let engine = collectives::open(name, world.clone(), &opening, Some(interrupted))?;
+        let engine = collectives::open(name, world.clone(), &opening, Some(ended))?;
+        // Until here a second signal ends a process that waits for others.
+        interrupt::be_patient();
         output::note(&format!("{world}; {}; {}", engine.engine(), threads.told()));
         let ranks = Self { world, engine: Some(engine), left: Cell::new(false), device };
         ranks.through(|| {
@@ -215,77 +214,9 @@ fn told(fates: &[Option<String>], error: &Error) -> String {
     match gone.len() {
         0 => format!("the ranks have lost each other: {}", error.message()),
         1 => format!("rank {} is gone", gone[0]),
-        _ => format!("ranks {} are gone", gone.join(", ")),
+        // One that is in the middle of a long step hasn't noticed yet.
+        _ => format!("ranks {} are gone, or busy", gone.join(", ")),
     }
-}
-
-/// Threads of this process, so that those of a machine have its cores once.
-struct Threads {
-    count: usize,
-    why: &'static str,
-    /// Whether the user has said how many.
-    given: bool,
-}
-
-/// What a process is told that was started again with its number of threads.
-const TAKEN: &str = "PALIMPSEST_THREADS";
-
-impl Threads {
-    fn of(world: &World) -> Self {
-        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-        let why = match world.launcher {
-            Launcher::Torchrun => {
-                "the machine's cores shared; torchrun's OMP_NUM_THREADS=1 is not meant for this"
-            }
-            _ => "the machine's cores shared",
-        };
-        if let Some(count) = number(TAKEN) {
-            return Self { count, why, given: true };
-        }
-        if let Some(count) = number("RAYON_NUM_THREADS").filter(|&count| count > 0) {
-            return Self { count, why: "as RAYON_NUM_THREADS says", given: true };
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // mpirun and srun may have bound each process to cores of its own.
-        let bound =
-            matches!(world.launcher, Launcher::Mpi | Launcher::Slurm) && cores < online().unwrap_or(cores);
-        match bound {
-            true => Self { count: cores, why: "the cores that it is bound to", given: false },
-            false => Self { count: (cores / world.local_size.max(1)).max(1), why, given: false },
-        }
-    }
-
-    /// Starts this program again, in this process, with so many threads: tensor libraries read the number from the
-    /// environment, which a running process should not change.
-    fn take(&self) -> Result<()> {
-        if self.given {
-            return Ok(());
-        }
-        let program =
-            std::env::current_exe().map_err(|e| Error::failure(format!("can't find the program: {e}")))?;
-        let count = self.count.to_string();
-        let mut again = Command::new(program);
-        if let Some(name) = std::env::args_os().next() {
-            again.arg0(name);
-        }
-        again.args(std::env::args_os().skip(1)).env(TAKEN, &count);
-        let error = again.env("RAYON_NUM_THREADS", &count).env("OMP_NUM_THREADS", &count).exec();
-        Err(Error::failure(format!("can't start again with {count} threads: {error}")))
-    }
-
-    fn told(&self) -> String {
-        let threads = if self.count == 1 { "thread" } else { "threads" };
-        format!("{} {threads} each ({})", self.count, self.why)
-    }
-}
-
-/// The machine's processors that are on.
-fn online() -> Option<usize> {
-    let text = std::fs::read_to_string(Path::new("/sys/devices/system/cpu/online")).ok()?;
-    text.trim().split(',').try_fold(0, |sum, range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(sum + last.parse::<usize>().ok()?.checked_sub(first.parse().ok()?)? + 1)
-    })
 }
 
 #[cfg(test)]
@@ -298,7 +229,7 @@ mod tests {
         let fate = |words: &str| Some(words.to_owned());
         let told = |fates: &[Option<String>]| super::told(fates, &error);
         assert_eq!(told(&[fate(NOTICED), None, fate(NOTICED)]), "rank 1 is gone");
-        assert_eq!(told(&[None, None, fate(NOTICED)]), "ranks 0, 1 are gone");
+        assert_eq!(told(&[None, None, fate(NOTICED)]), "ranks 0, 1 are gone, or busy");
         let full = fate("failed: runs/a: the disk is full");
         assert_eq!(told(&[full, fate(NOTICED), None]), "rank 0 failed: runs/a: the disk is full");
         assert_eq!(

@@ -4,7 +4,7 @@ use super::{BUCKET_BYTES, Bucket, Collective};
 use crate::{Error, Result};
 
 /// The same number of figures of every rank, by rank. They travel as a sum in which the others add zeros, so that every
-/// value arrives as it is: an engine's maximum may lose a NaN.
+/// value arrives as it is (-0.0 as 0.0): an engine's maximum may lose a NaN.
 ///
 /// # Errors
 /// The engine's failure.

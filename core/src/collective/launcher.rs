@@ -54,9 +54,11 @@ const PORT: u16 = 29500;
 
 /// The ranks of this run as this process sees them, from flags and the environment.
 ///
-/// Flags come first, then torchrun, RANK and WORLD_SIZE, mpirun, and Slurm. (Open MPI comes before Slurm since mpirun in an
-/// allocation starts one process a machine with srun, whose variables every rank inherits.) A shell of `sbatch` or `salloc`
-/// is no rank: `SLURM_STEP_NUM_TASKS` is set by srun alone.
+/// Flags come first, then torchrun, RANK and WORLD_SIZE, mpirun, and Slurm. (mpirun comes before Slurm since in an
+/// allocation it starts one process a machine with srun, whose variables every rank inherits.) A shell of `sbatch` or
+/// `salloc` is no rank: `SLURM_STEP_NUM_TASKS` is set by srun alone.
+///
+/// Without LOCAL_RANK, all are on this machine where they meet on loopback, and each on one of its own elsewhere.
 ///
 /// # Errors
 /// Half of what is needed, or what is no number.
@@ -102,14 +104,14 @@ struct Local {
     size: Option<usize>,
 }
 
-/// Without a number of its own, a process counts as one of a single machine.
 fn world(
     launcher: Launcher,
     [rank, size]: [usize; 2],
     local: Local,
     meeting: Option<Meeting>,
 ) -> Result<World> {
-    let local_size = local.size.unwrap_or(size);
+    let here = meeting.as_ref().is_none_or(Meeting::is_loopback);
+    let local_size = local.size.unwrap_or(if here { size } else { local.rank.map_or(1, |rank| rank + 1) });
     let local_rank = local.rank.unwrap_or(rank % local_size.max(1));
     let session = String::new();
     Ok(World { rank, size, local_rank, local_size, launcher, meeting, session })
@@ -172,13 +174,15 @@ impl Environment<'_> {
             };
             return world(Launcher::Mpi, ranks, local, self.meeting()?);
         }
-        if let Some(ranks) = self.pair("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")? {
-            return self.slurm(ranks);
-        }
-        if let Some(ranks) = self.pair("PMI_RANK", "PMI_SIZE")? {
+        let slurm = self.pair("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")?;
+        // srun may set these too, of the same processes; MPICH's and Intel's mpirun have other ones.
+        if let Some(ranks) = self.pair("PMI_RANK", "PMI_SIZE")?.filter(|ranks| slurm != Some(*ranks)) {
             let local =
                 Local { rank: self.number("MPI_LOCALRANKID")?, size: self.number("MPI_LOCALNRANKS")? };
             return world(Launcher::Mpi, ranks, local, self.meeting()?);
+        }
+        if let Some(ranks) = slurm {
+            return self.slurm(ranks);
         }
         Ok(World::single())
     }
@@ -200,8 +204,9 @@ impl Environment<'_> {
             Some(meeting) => Some(meeting),
             None => {
                 let nodes = self.text("SLURM_STEP_NODELIST").or_else(|| self.text("SLURM_JOB_NODELIST"));
-                // Two jobs on one machine meet at two ports.
-                let port = 20_000 + (job.parse::<u64>().unwrap_or_default() % 20_000) as u16;
+                // Two jobs on one machine meet at two ports, and so do two steps of a job.
+                let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+                let port = 20_000 + ((number(&job) + 7_919 * number(&step)) % 20_000) as u16;
                 nodes.map(|nodes| Meeting { address: first_node(&nodes), port, served: false })
             }
         };
@@ -358,12 +363,36 @@ mod tests {
         let env = [("RANK", "0"), ("WORLD_SIZE", "9"), ("MASTER_ADDR", "elsewhere")];
         let flags = LauncherFlags { ranks: Some(2), rank: Some(1), meet: Some("here:1234".to_owned()) };
         let world = flagged(&flags, &env).unwrap();
-        assert_eq!((world.launcher, ranks(&world)), (Launcher::Flags, [1, 2, 1, 2]));
+        // On machines of their own, for all that is known.
+        assert_eq!((world.launcher, ranks(&world)), (Launcher::Flags, [1, 2, 0, 1]));
         assert_eq!(world.meeting.unwrap().address, "here");
         let half = LauncherFlags { ranks: Some(2), ..LauncherFlags::default() };
         assert!(
             flagged(&half, &[]).unwrap_err().to_string().starts_with("--ranks is given, and --rank is not")
         );
+    }
+
+    #[test]
+    fn by_hand_on_one_machine_and_on_several() {
+        let hand = |address, more: &[(&str, &str)]| {
+            let known = [("RANK", "3"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", address)];
+            let world = of(&[&known[..], more].concat()).unwrap();
+            [world.local_rank, world.local_size]
+        };
+        for loopback in ["localhost", "127.0.0.1", "::1"] {
+            assert_eq!(hand(loopback, &[]), [3, 4]);
+        }
+        assert_eq!(hand("10.0.0.7", &[]), [0, 1]);
+        assert_eq!(hand("10.0.0.7", &[("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")]), [1, 2]);
+    }
+
+    /// MPICH's mpirun in an allocation, as Open MPI's; and srun with --mpi=pmi2, which sets both alike.
+    #[test]
+    fn pmi_within_slurm() {
+        let step = [("SLURM_PROCID", "1"), ("SLURM_STEP_NUM_TASKS", "2"), ("SLURM_JOB_ID", "5")];
+        let with = |rank, size| of(&[&step[..], &[("PMI_RANK", rank), ("PMI_SIZE", size)]].concat()).unwrap();
+        assert_eq!((with("5", "8").launcher, with("5", "8").rank), (Launcher::Mpi, 5));
+        assert_eq!((with("1", "2").launcher, with("1", "2").size), (Launcher::Slurm, 2));
     }
 
     #[test]

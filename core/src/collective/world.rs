@@ -37,6 +37,15 @@ pub struct Meeting {
     pub served: bool,
 }
 
+impl Meeting {
+    /// Whether it can be reached from its own machine alone.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.address.as_str();
+        address == "localhost"
+            || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
 /// What an engine is opened with beside the ranks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
@@ -44,7 +53,7 @@ pub struct Opening {
     pub interface: String,
     /// How long any operation may take, the meeting included.
     pub limit: Duration,
-    /// How long an operation may still wait after this process was asked to stop; none for as long as ever, which suits an
+    /// How long an operation may still wait after a launcher ends this process; none for as long as ever, which suits an
     /// engine that notices by itself when a process is gone.
     pub grace: Option<Duration>,
     /// The device that this rank trains on.

@@ -305,7 +305,8 @@ impl<H: TaskHead> Steps for Fit<'_, '_, H> {
             list.join(", "),
             report.grad_norm
         ))
-        .help("lower optimizer.lr, or set optimizer.clip=1.0"))
+        .help("lower optimizer.lr, or set optimizer.clip=1.0")
+        .of_all())
     }
 
     fn recycle(&mut self, examples: Self::Batch) {

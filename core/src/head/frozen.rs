@@ -164,7 +164,9 @@ impl<'a> FrozenEval<'a> {
     /// As [`FrozenHead::evaluate`]. Where processes share the images, an error is that process's own: it aborts the
     /// engine, so that the others end too.
     pub fn evaluate(&self, head: &dyn FrozenHead) -> Result<Evaluation> {
-        let evaluation = head.evaluate(self);
+        // Of both parts, before a head may leave early: all processes come to the same sums.
+        let features = self.features(Split::Train).and_then(|_| self.features(Split::Test));
+        let evaluation = features.and_then(|_| head.evaluate(self));
         let stopped = matches!(&evaluation, Err(error) if error.kind() == ErrorKind::Interrupted);
         match evaluation {
             Err(error) if !stopped => Err(error),

@@ -1,10 +1,11 @@
 //! The host's end: a library's table of functions as an engine between processes.
 #![allow(unsafe_code, reason = "calls C functions of a library")]
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use palimpsest_abi::backend::Info;
@@ -39,46 +40,47 @@ struct Opened {
     table: Table,
     instance: Opaque,
     who: String,
-    hurry: Option<Hurry>,
+    grace: Option<GracePeriod>,
     aborted: AtomicBool,
+    turn: Mutex<()>,
 }
 
-// SAFETY: the table's contract lets `abort` be called by any thread, and the rest by one at a time, which the ranks' order
-// of operations asks for anyway.
+// SAFETY: the table's contract lets `abort` be called by any thread, and the rest by one at a time: whoever calls holds
+// `turn`.
 unsafe impl Send for Opened {}
 // SAFETY: as above.
 unsafe impl Sync for Opened {}
 
-/// A rank that waits for another, in an engine that doesn't notice a death by itself, leaves some time after it was asked to
-/// stop: a launcher asks all as soon as one has ended.
+/// A rank that waits for another, in an engine that doesn't notice a death by itself, leaves some time after a launcher has
+/// ended it: a launcher does so to all as soon as one is gone.
 #[derive(Debug)]
-struct Hurry {
-    asked: &'static AtomicBool,
-    /// When that was first seen, in milliseconds since `since`, plus one.
-    seen: AtomicU64,
-    since: Instant,
-    grace: Duration,
+struct GracePeriod {
+    ended: &'static AtomicBool,
+    length: Duration,
 }
 
-impl Hurry {
+/// A wait, and when it was first seen that the launcher ends this process.
+struct Waiting<'a> {
+    period: &'a GracePeriod,
+    since: Cell<Option<Instant>>,
+}
+
+impl Waiting<'_> {
     fn is_over(&self) -> bool {
-        if !self.asked.load(Ordering::Relaxed) {
+        if !self.period.ended.load(Ordering::Relaxed) {
             return false;
         }
-        let now = self.since.elapsed().as_millis() as u64 + 1;
-        let seen = match self.seen.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => now,
-            Err(seen) => seen,
-        };
-        u128::from(now - seen) > self.grace.as_millis()
+        let since = self.since.get().unwrap_or_else(Instant::now);
+        self.since.set(Some(since));
+        since.elapsed() > self.period.length
     }
 }
 
 /// Called by a library that polls.
 extern "C" fn go_on(context: *mut c_void) -> u32 {
-    // SAFETY: the context of `wait` below, which lives until `wait` returns.
-    let hurry = unsafe { &*context.cast::<Hurry>() };
-    u32::from(!hurry.is_over())
+    // SAFETY: the context of `wait` below, which lives until `wait` returns; the library calls it on that thread.
+    let waiting = unsafe { &*context.cast::<Waiting<'_>>() };
+    u32::from(!waiting.is_over())
 }
 
 /// Text that is lent to a call.
@@ -113,7 +115,7 @@ impl CollectiveLibrary {
         Ok(Self { table, info })
     }
 
-    /// Meets the other processes. `interrupted` tells that this one was asked to stop.
+    /// Meets the other processes. `ended` becomes true once a launcher ends this process.
     ///
     /// # Errors
     /// A rank that doesn't come in time, or the engine's failure.
@@ -121,7 +123,7 @@ impl CollectiveLibrary {
         &self,
         world: World,
         opening: &Opening,
-        interrupted: Option<&'static AtomicBool>,
+        ended: Option<&'static AtomicBool>,
     ) -> Result<LoadedCollective> {
         let (address, port, served) = match &world.meeting {
             Some(meeting) => (meeting.address.as_str(), meeting.port, meeting.served),
@@ -147,15 +149,9 @@ impl CollectiveLibrary {
         // SAFETY: `met` and its texts live until the call returns; writable places.
         let code = unsafe { (self.table.open)(&raw mut instance, &raw const met, &raw mut *error) };
         checked(code, &error, &who)?;
-        let since = Instant::now();
-        let hurry = interrupted.zip(opening.grace).map(|(asked, grace)| Hurry {
-            asked,
-            seen: AtomicU64::new(0),
-            since,
-            grace,
-        });
-        let opened =
-            Arc::new(Opened { table: self.table, instance, who, hurry, aborted: AtomicBool::new(false) });
+        let grace = ended.zip(opening.grace).map(|(ended, length)| GracePeriod { ended, length });
+        let (aborted, turn) = (AtomicBool::new(false), Mutex::new(()));
+        let opened = Arc::new(Opened { table: self.table, instance, who, grace, aborted, turn });
         let mut engine = format!("{} {}", self.info.name, self.info.version);
         if let Some(interface) = opened.interface() {
             engine += &format!(" on {interface}");
@@ -172,6 +168,11 @@ impl Opened {
             self.abort(NOTICED);
             Error::lost(e.message())
         })
+    }
+
+    /// One thread at a time calls the library.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn abort(&self, words: &str) {
@@ -196,6 +197,10 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // To end in order would wait for the others.
+            self.abort("failed: it panicked");
+        }
         // SAFETY: nobody else has the instance any more.
         unsafe { (self.table.close)(self.instance) };
     }
@@ -224,16 +229,19 @@ impl Transfer for Work {
     fn wait(self: Box<Self>) -> Result<Bucket> {
         let Self { opened, work, bucket, to } = *self;
         let mut error = Report::new();
-        let (ask, context) = match &opened.hurry {
-            Some(hurry) => (
+        let waiting = opened.grace.as_ref().map(|period| Waiting { period, since: Cell::new(None) });
+        let (ask, context) = match &waiting {
+            Some(waiting) => (
                 Some(go_on as unsafe extern "C" fn(*mut c_void) -> u32),
-                std::ptr::from_ref(hurry).cast_mut(),
+                std::ptr::from_ref(waiting).cast_mut(),
             ),
             None => (None, std::ptr::null_mut()),
         };
+        let turn = opened.turn();
         // SAFETY: the work is waited for once; the context lives until the call returns.
         let code =
             unsafe { (opened.table.wait)(opened.instance, work, ask, context.cast(), &raw mut *error) };
+        drop(turn);
         match opened.operated(code, &error) {
             Ok(()) => Ok(to.unwrap_or(bucket)),
             Err(error) => {
@@ -259,8 +267,10 @@ impl LoadedCollective {
         let mut work: Opaque = std::ptr::null_mut();
         let mut error = Report::new();
         let Opened { table, instance, .. } = &*self.opened;
+        let turn = self.opened.turn();
         // SAFETY: the numbers' memory stays where it is while their vectors are moved, and is kept until `wait` returns.
         let code = unsafe { (table.start)(*instance, &raw const transfer, &raw mut work, &raw mut *error) };
+        drop(turn);
         self.opened.operated(code, &error)?;
         Ok(Pending::new(Work { opened: self.opened.clone(), work, bucket, to }))
     }
@@ -295,8 +305,11 @@ impl Collective for LoadedCollective {
     fn barrier(&self) -> Result<()> {
         let mut error = Report::new();
         let Opened { table, instance, .. } = &*self.opened;
+        let turn = self.opened.turn();
         // SAFETY: a writable error.
-        self.opened.operated(unsafe { (table.barrier)(*instance, &raw mut *error) }, &error)
+        let code = unsafe { (table.barrier)(*instance, &raw mut *error) };
+        drop(turn);
+        self.opened.operated(code, &error)
     }
 
     fn share(&self, key: &str, value: Option<&[u8]>) -> Result<Vec<u8>> {
@@ -305,6 +318,7 @@ impl Collective for LoadedCollective {
         let mut len = 0;
         let mut error = Report::new();
         let Opened { table, instance, .. } = &*self.opened;
+        let turn = self.opened.turn();
         // SAFETY: text and value live until the call returns; room for `out.len()` bytes.
         let code = unsafe {
             (table.share)(
@@ -318,6 +332,7 @@ impl Collective for LoadedCollective {
                 &raw mut *error,
             )
         };
+        drop(turn);
         self.opened.operated(code, &error)?;
         out.truncate(len);
         Ok(out)
@@ -332,6 +347,7 @@ impl Collective for LoadedCollective {
         let mut len = 0;
         let mut error = Report::new();
         let Opened { table, instance, .. } = &*self.opened;
+        let _turn = self.opened.turn();
         // SAFETY: room for `out.len()` bytes.
         let code = unsafe {
             (table.fates)(*instance, FATES_MS, out.as_mut_ptr(), out.len(), &raw mut len, &raw mut *error)

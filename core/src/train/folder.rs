@@ -65,7 +65,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The folder of a run that another process writes: what is written here goes nowhere.
+    /// The folder of a run that another process writes: what is written here goes nowhere, but for [`RunFolder::rescue`].
     pub fn followed(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None, writes: false }
     }

@@ -273,7 +273,8 @@ impl Steps for Run<'_> {
             && (last || step.is_multiple_of(COMPARED_EVERY))
         {
             let weights = self.trainer.parameters_fingerprint()?;
-            Identity::default().with("the weights", weights).compare(&**engine)?;
+            let same = Identity::default().with("the weights", weights).compare(&**engine);
+            same.map_err(|e| apart(e, step))?;
         }
         if last || self.logs(step) {
             let mut line = metrics_line(self.trainer, report);
@@ -308,6 +309,16 @@ impl Steps for Run<'_> {
             self.evaluate()?;
         }
         Ok(())
+    }
+}
+
+/// Weights that were the same have parted: one of the machines computes wrongly.
+fn apart(error: Error, step: u64) -> Error {
+    match error.kind() {
+        ErrorKind::User => Error::failure(format!("after step {step} {}", error.message()))
+            .help("look at those machines' memory and processors; the checkpoints before are kept")
+            .of_all(),
+        _ => error,
     }
 }
 

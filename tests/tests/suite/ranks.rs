@@ -1,4 +1,4 @@
-//! Several ranks train what one process trains. Here they are threads, and the engine is core's own; `xtask/tests/ranks`
+//! Several ranks train what one process trains. Here they are threads, and the engine is core's own; `xtask/tests/cli/ranks`
 //! does the same with processes and real engines.
 
 use std::path::Path;

@@ -13,8 +13,8 @@ use palimpsest_core::{Error, Result};
 
 pub(crate) use library::{KNOWN, build, is_built};
 
-/// The engine of a name, or of a library's path, between the ranks of `world`, which it meets. `interrupted` becomes true
-/// where this process was asked to stop.
+/// The engine of a name, or of a library's path, between the ranks of `world`, which it meets. `ended` becomes true
+/// once a launcher ends this process.
 ///
 /// # Errors
 /// An engine that whoever started the processes doesn't serve; a rank that doesn't come in time; the engine's failure.
@@ -22,14 +22,15 @@ pub(crate) fn open(
     name: &str,
     world: World,
     opening: &Opening,
-    interrupted: Option<&'static AtomicBool>,
+    ended: Option<&'static AtomicBool>,
 ) -> Result<Arc<dyn Collective>> {
     fits(name, &world)?;
-    let opening = Opening { grace: grace(name, &world), ..opening.clone() };
-    Ok(Arc::new(load(name)?.open(world, &opening, interrupted)?))
+    let library = load(name)?;
+    let opening = Opening { grace: grace(&library.info.name, &world), ..opening.clone() };
+    Ok(Arc::new(library.open(world, &opening, ended)?))
 }
 
-/// How long a rank that was asked to stop still waits for another. gloo notices a death by itself, so that all may come to
+/// How long a rank that a launcher ends still waits for another. gloo notices a death by itself, so that all may come to
 /// the end of a step. Of the others the launcher's signal may be the only sign: mpirun kills its processes soon after (Open
 /// MPI 5.0 in a quarter of a second, 4.1 in one), torchrun and Slurm half a minute later.
 fn grace(name: &str, world: &World) -> Option<Duration> {

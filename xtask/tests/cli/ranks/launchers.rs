@@ -31,6 +31,7 @@ fn there(program: &str) -> bool {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "tells what was passed over")]
 fn torchrun_mpirun_and_by_hand_give_the_same_losses() {
     if !has("gloo") {
         return;
@@ -48,7 +49,11 @@ fn torchrun_mpirun_and_by_hand_give_the_same_losses() {
     assert!(stderr(&output).contains("2 processes by torchrun, this is 0; gloo"), "{}", stderr(&output));
     assert_eq!(figures(&path.join("torchrun")), due);
 
-    if !there("mpirun") || !has("mpi") {
+    if !there("mpirun") {
+        eprintln!("mpirun: passed over: it is not there");
+        return;
+    }
+    if !has("mpi") {
         return;
     }
     let mpirun = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2"];
@@ -58,6 +63,28 @@ fn torchrun_mpirun_and_by_hand_give_the_same_losses() {
     assert!(stderr(&output).contains("2 processes by mpirun, this is 0; mpi"), "{}", stderr(&output));
     // Of two ranks every sum is the same, whoever makes it.
     assert_eq!(figures(&path.join("mpirun")), due);
+}
+
+/// What batch systems send before a job's end, passed on by mpirun: all stop after one step, in order.
+#[test]
+fn mpirun_passes_a_signal_on() {
+    if !there("mpirun") || !has("mpi") {
+        return;
+    }
+    let folder = folder();
+    let path = folder.path();
+    let mpirun = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2"];
+    let args = ["pretrain", "tiny.toml", "--steps", "1000000", "--out", "run", "train.log_every=1"];
+    let child = behind(&mpirun, &command(path, &args)).stderr(Stdio::piped()).spawn().expect("mpirun starts");
+    let metrics = path.join("run/metrics.jsonl");
+    crate::survival::wait_for("some steps", || {
+        std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 20)
+    });
+    crate::signals::send(&child, "USR1");
+    let output = child.wait_with_output().expect("ended");
+    let text = stderr(&output);
+    assert!(text.contains("a checkpoint was written; continue with: cargo xtask resume run"), "{text}");
+    assert!(!text.contains("error: rank"), "{text}");
 }
 
 /// torchrun's agent starts all again after a death; the run goes on from its newest checkpoint.

@@ -5,6 +5,7 @@ mod deaths;
 mod disagreement;
 mod launchers;
 mod same_result;
+mod two_hosts;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -44,6 +45,9 @@ pub(crate) fn rank(path: &Path, args: &[&str], number: usize, size: usize, port:
         .envs([("RANK", number.to_string()), ("WORLD_SIZE", size.to_string())])
         .envs([("MASTER_ADDR", "127.0.0.1".to_owned()), ("MASTER_PORT", port.to_string())])
         .env("RAYON_NUM_THREADS", "1")
+        .env_remove("LOCAL_RANK")
+        .env_remove("LOCAL_WORLD_SIZE")
+        .env_remove("TORCHELASTIC_RUN_ID")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -58,13 +62,9 @@ pub(crate) fn start(path: &Path, args: &[&str], size: usize) -> Ranks {
 }
 
 impl Ranks {
-    /// Waits for all; none may take longer than a minute.
-    pub(crate) fn outputs(self) -> Vec<Output> {
-        self.outputs_within(Duration::from_secs(60))
-    }
-
-    /// Waits for all, no longer than this.
-    pub(crate) fn outputs_within(mut self, limit: Duration) -> Vec<Output> {
+    /// Waits for all. The limit is there for those that would hang.
+    pub(crate) fn outputs(mut self) -> Vec<Output> {
+        let limit = Duration::from_secs(120);
         let started = Instant::now();
         while self.children.iter_mut().any(|child| child.try_wait().expect("asked").is_none()) {
             if started.elapsed() > limit {
@@ -94,7 +94,10 @@ impl Ranks {
 
 impl Drop for Ranks {
     fn drop(&mut self) {
-        self.children.iter_mut().for_each(|child| drop(child.kill()));
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

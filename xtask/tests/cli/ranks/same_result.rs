@@ -1,7 +1,6 @@
 //! Ranks train what one process trains, and measure what it measures.
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -70,7 +69,7 @@ fn four_ranks_then_two_then_three() {
     let before = steps();
     wait_for("ten steps", || steps() > before + 10);
     send(&ranks.children[0], "USR1");
-    ranks.outputs_within(Duration::from_secs(30));
+    ranks.outputs();
     let found = figures(&run);
     let count = found.len();
     let alone = [&["pretrain", "tiny.toml", "--out", "alone", "train.batch=12"][..], &QUIET].concat();
