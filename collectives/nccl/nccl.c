@@ -471,6 +471,12 @@ static uint32_t begin(Engine *engine, const PalimpsestTransfer *transfer, int ty
     work->from = exchanges ? work->at + bytes : work->at;
     if (bytes > 0) {
         bool sends = transfer->op != PALIMPSEST_BROADCAST || transfer->root == (uint32_t)engine->rank;
+        /* From memory that isn't pinned, the driver may wait for the stream before it copies, without a limit: so the sum
+           before is waited for here, with one. */
+        Wait before = {what, now(), NULL, NULL};
+        if (sends && engine->last && reached(engine, engine->last, &before, error) != PALIMPSEST_CODE_OK) {
+            return PALIMPSEST_CODE_FAILURE;
+        }
         CuResult copied = sends ? cu.to_device(work->at, transfer->data, bytes, engine->sums) : 0;
         if (copied != 0) {
             return cuda_failed(engine, error, what, copied);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { SUCCESS = 0, SYSTEM_ERROR = 2, INVALID_ARGUMENT = 4, INVALID_USAGE = 5, REMOTE_ERROR = 6, IN_PROGRESS = 7 };
-enum { RANKS = 8, ROOM = 16 << 20, GROUP = 2 * RANKS };
+enum { RANKS = 8, ROOM = 64 << 20, GROUP = 2 * RANKS };
 typedef struct { char internal[128]; } Id;
 typedef struct { size_t size; unsigned magic, version; int blocking; } Config;
 
