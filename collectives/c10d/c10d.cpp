@@ -311,7 +311,8 @@ uint32_t share(
   return guarded(error, [&] {
     instance.must_be_open();
     if (instance.place.rank == 0 && length > room) give(value, length, out, room, out_length);
-    Bytes all = instance.meeting->share(text_of(key), Bytes(value, value + length), [signal = instance.signal] { return signal->is_aborted(); });
+    auto over = [signal = instance.signal, meeting = instance.meeting.get()] { return signal->is_aborted() || meeting->has_left(0); };
+    Bytes all = instance.meeting->share(text_of(key), Bytes(value, value + length), over);
     give(all.data(), all.size(), out, room, out_length);
   });
 }

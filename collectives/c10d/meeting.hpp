@@ -99,6 +99,11 @@ class Meeting : public std::enable_shared_from_this<Meeting> {
     }
   }
 
+  // Whether a rank has left words.
+  bool has_left(int rank) {
+    return guarded([&] { return store_->check({left(rank)}); });
+  }
+
   // Last words, in a line. It is sent and not answered: whether it arrived is not known.
   void leave_words(std::string words) {
     for (char& letter : words) {

@@ -25,6 +25,14 @@ static ENDED: AtomicBool = AtomicBool::new(false);
 /// of its processes a signal as soon as one has ended.
 static PATIENT: AtomicBool = AtomicBool::new(false);
 
+/// Whether this process waits for the others to come, so that a signal ends it at once: there is nothing to save.
+static MEETING: AtomicBool = AtomicBool::new(false);
+
+/// The wait for the other processes begins or is over.
+pub(crate) fn meeting(waits: bool) {
+    MEETING.store(waits, Ordering::Relaxed);
+}
+
 /// After so long a further signal of the user's ends one of several processes too.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -57,6 +65,9 @@ fn watch() -> Result<()> {
         let mut first = None;
         for signal in signals.forever() {
             let asked = *first.get_or_insert_with(Instant::now);
+            if MEETING.load(Ordering::Relaxed) {
+                let _ = emulate_default_handler(signal);
+            }
             if signal == SIGTERM {
                 ENDED.store(true, Ordering::Relaxed);
             }

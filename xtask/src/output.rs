@@ -97,7 +97,9 @@ pub(crate) fn error(error: &Error) {
     match RANK.get() {
         // What all of them end with is told once.
         Some(rank) if !error.is_of_all() => {
-            let _ = writeln!(std::io::stderr().lock(), "error: rank {rank}: {error}");
+            // In one write, which those of other processes don't come between.
+            let line = format!("error: rank {rank}: {error}\n");
+            let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }
         _ => note(&format!("error: {error}")),
     }

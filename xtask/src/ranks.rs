@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{DeviceArgs, RanksArgs};
 use crate::threads::Threads;
-use crate::{collectives, interrupt, output};
+use crate::{collectives, environment, interrupt, output};
 
 /// What a rank's own failure begins with, as its last words.
 const FAILED: &str = "failed:";
@@ -47,6 +47,7 @@ impl Ranks {
         threads.take()?;
         // Before the engine, which may be slow to open, and may have handlers of its own.
         let ended = interrupt::ended()?;
+        interrupt::meeting(true);
         let name = args.collective.as_deref().unwrap_or(match world.launcher {
             Launcher::Mpi => "mpi",
             _ => "gloo",
@@ -54,14 +55,20 @@ impl Ranks {
         let limit = Duration::from_secs(args.time_limit);
         let opening =
             Opening { interface: args.interface.clone().unwrap_or_default(), limit, grace: None, device };
-        let engine = collectives::open(name, world.clone(), &opening, Some(ended))?;
-        // Until here a second signal ends a process that waits for others.
+        let met = collectives::open(name, world.clone(), &opening, Some(ended));
+        interrupt::meeting(false);
+        let engine = met?;
         interrupt::be_patient();
         output::note(&format!("{world}; {}; {}", engine.engine(), threads.told()));
         let ranks = Self { world, engine: Some(engine), left: Cell::new(false), device };
         ranks.through(|| {
             let program = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
-            ranks.same(Identity::default().with("the program", fingerprint(&program)))
+            let command = shared_words(&environment::command()).join("\n");
+            ranks.same(
+                Identity::default()
+                    .with("the program", fingerprint(&program))
+                    .with("the command line", fingerprint(command.as_bytes())),
+            )
         })?;
         Ok(ranks)
     }
@@ -103,6 +110,11 @@ impl Ranks {
     /// Compares what must be the same everywhere.
     pub(crate) fn same(&self, identity: Identity) -> Result<()> {
         self.engine().map_or(Ok(()), |engine| identity.compare(&**engine))
+    }
+
+    /// Whether rank 0, and not this one, keeps the place where the processes meet.
+    fn serves_elsewhere(&self) -> bool {
+        !self.leads() && self.world.meeting.as_ref().is_some_and(|meeting| !meeting.served)
     }
 
     /// Rank 0's text for all.
@@ -190,10 +202,32 @@ impl Ranks {
         });
         let what = match &fates {
             Some(fates) => told(fates, error),
-            None => format!("another process failed, or is gone: {}", error.message()),
+            // Nobody but rank 0 takes the place where the processes meet with it.
+            None if self.serves_elsewhere() => format!("rank 0 is gone, or hangs: {}", error.message()),
+            None => format!("another process is gone, or hangs: {}", error.message()),
         };
         (what, fates)
     }
+}
+
+/// The words of a command line that all ranks have in common. Which rank it is, and where a machine's data lie, is each one's
+/// own.
+fn shared_words(words: &[String]) -> Vec<&str> {
+    const OWN: [&str; 4] = ["--rank", "--interface", "--meet", "--device"];
+    const OWN_KEYS: [&str; 3] = ["data.path=", "data.workers=", "data.prefetch="];
+    let mut shared = vec![];
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if OWN.contains(&word) {
+            // And its value.
+            words.next();
+        } else if !OWN.iter().any(|own| word.strip_prefix(own).is_some_and(|rest| rest.starts_with('=')))
+            && !OWN_KEYS.iter().any(|key| word.starts_with(key))
+        {
+            shared.push(word);
+        }
+    }
+    shared
 }
 
 /// What became of the other ranks, in a sentence.
@@ -213,9 +247,9 @@ fn told(fates: &[Option<String>], error: &Error) -> String {
         (0..fates.len()).filter(|&rank| fates[rank].is_none()).map(|rank| rank.to_string()).collect();
     match gone.len() {
         0 => format!("the ranks have lost each other: {}", error.message()),
-        1 => format!("rank {} is gone", gone[0]),
+        1 => format!("rank {} is gone, or hangs: {}", gone[0], error.message()),
         // One that is in the middle of a long step hasn't noticed yet.
-        _ => format!("ranks {} are gone, or busy", gone.join(", ")),
+        _ => format!("ranks {} are gone, or hang: {}", gone.join(", "), error.message()),
     }
 }
 
@@ -224,12 +258,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_of_one_rank_alone_are_left_out() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let of = |text: &str| shared_words(&words(text)).join(" ");
+        assert_eq!(
+            of("pretrain a.toml --ranks 2 --rank 1 --meet h:1 seed=1"),
+            "pretrain a.toml --ranks 2 seed=1"
+        );
+        assert_eq!(of("eval runs/a --rank=1 data.path=/b --head knn"), "eval runs/a --head knn");
+    }
+
+    #[test]
     fn what_became_of_the_others() {
         let error = Error::lost("Connection reset by peer");
         let fate = |words: &str| Some(words.to_owned());
         let told = |fates: &[Option<String>]| super::told(fates, &error);
-        assert_eq!(told(&[fate(NOTICED), None, fate(NOTICED)]), "rank 1 is gone");
-        assert_eq!(told(&[None, None, fate(NOTICED)]), "ranks 0, 1 are gone, or busy");
+        assert_eq!(
+            told(&[fate(NOTICED), None, fate(NOTICED)]),
+            "rank 1 is gone, or hangs: Connection reset by peer"
+        );
+        assert_eq!(
+            told(&[None, None, fate(NOTICED)]),
+            "ranks 0, 1 are gone, or hang: Connection reset by peer"
+        );
         let full = fate("failed: runs/a: the disk is full");
         assert_eq!(told(&[full, fate(NOTICED), None]), "rank 0 failed: runs/a: the disk is full");
         assert_eq!(

@@ -57,6 +57,13 @@ impl FromStr for Placed {
     }
 }
 
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
 /// Several processes that train one model. Started by torchrun, srun or mpirun, a process knows which one it is.
 #[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Several processes")]
@@ -65,7 +72,7 @@ pub(crate) struct RanksArgs {
     #[arg(long, value_name = "ENGINE", value_hint = ValueHint::AnyPath)]
     pub(crate) collective: Option<String>,
     /// The number of processes, where no launcher says it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) ranks: Option<usize>,
     /// The number of this one, from 0
     #[arg(long, value_name = "K")]

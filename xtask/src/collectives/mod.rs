@@ -30,13 +30,12 @@ pub(crate) fn open(
     Ok(Arc::new(library.open(world, &opening, ended)?))
 }
 
-/// How long a rank that a launcher ends still waits for another. gloo notices a death by itself, so that all may come to
-/// the end of a step. Of the others the launcher's signal may be the only sign: mpirun kills its processes soon after (Open
-/// MPI 5.0 in a quarter of a second, 4.1 in one), torchrun and Slurm half a minute later.
+/// How long a rank that a launcher ends still waits for another. gloo notices a death by itself; of the
+/// others the launcher's signal may be the only sign. mpirun kills its processes soon after (Open MPI 5.0 in a quarter of a
+/// second, 4.1 in one), torchrun and Slurm half a minute later.
 fn grace(name: &str, world: &World) -> Option<Duration> {
     match (name, world.launcher) {
-        ("gloo", _) => None,
-        (_, Launcher::Mpi) => Some(Duration::from_millis(50)),
+        ("mpi" | "nccl", Launcher::Mpi) => Some(Duration::from_millis(50)),
         _ => Some(Duration::from_secs(20)),
     }
 }

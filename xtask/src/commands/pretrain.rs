@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::collective::{Identity, fingerprint};
+use palimpsest_core::collective::fingerprint;
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::finetune::former_tables;
 use palimpsest_core::head::PartSize;
@@ -69,7 +69,10 @@ fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
         return Ok(());
     }
     let identity = data.identity();
-    ranks.same(Identity::default().with("the training images", fingerprint(identity.list.as_bytes())))?;
+    // Before there is a folder.
+    if ranks.engine().is_some() {
+        ranks.same(trainer.identity()?.with("the training images", fingerprint(identity.list.as_bytes())))?;
+    }
     let mut made = None;
     let root = ranks.share_text("run", || {
         let root = match args.out {

@@ -24,6 +24,7 @@ pub(super) fn run(args: &Replay) -> Result<()> {
     let checkpoint = Checkpoint::read(&path)?;
     let mut device = backends::device(&args.on.backend, args.on.device())?;
     // Schedules and plans follow the run's length, which the data set decides.
+    let whole = recipe.train.batch;
     let steps_per_epoch = RecipeData::open(&recipe)?.loader(&recipe)?.steps_per_epoch();
     let checked = Arc::new(FiniteCheck::new(device.backend));
     device.backend = checked.clone();
@@ -54,6 +55,13 @@ pub(super) fn run(args: &Replay) -> Result<()> {
             c.inputs.join("; ")
         )),
         None => output::line("every result is finite on this backend"),
+    }
+    if batch.len() < whole {
+        output::note(&format!(
+            "note: these are {} of the step's {whole} images, the part of one of several processes; what is finite here may \
+             not be in the sum over all",
+            batch.len()
+        ));
     }
     Ok(())
 }

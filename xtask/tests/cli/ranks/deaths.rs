@@ -116,7 +116,10 @@ fn what_survivors_have_is_saved() {
     let texts: Vec<String> = outputs.iter().map(stderr).collect();
     for rank in [0, 1, 3] {
         assert_eq!(outputs[rank].status.code(), Some(3), "{texts:#?}");
-        assert!(texts[rank].contains(&format!("error: rank {rank}: rank 2 is gone; ")), "{texts:#?}");
+        assert!(
+            texts[rank].contains(&format!("error: rank {rank}: rank 2 is gone, or hangs: ")),
+            "{texts:#?}"
+        );
     }
     assert!(texts[0].contains("what this one has is saved in run/checkpoints/rescue-"), "{texts:#?}");
     assert!(texts[1].contains("rank 0 saves what there is"), "{texts:#?}");

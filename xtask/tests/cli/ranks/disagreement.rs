@@ -41,7 +41,7 @@ fn ranks_with_other_recipes() {
     };
     let texts = told(commands.map(|(number, lr)| batch(number, lr)).collect());
     assert!(
-        texts[0].contains("error: rank 2 and rank 0 differ in the recipe; start every rank"),
+        texts[0].contains("error: rank 2 and rank 0 differ in the command line; start every rank"),
         "{texts:#?}"
     );
     assert!(texts[1].is_empty() && texts[2].is_empty(), "told once: {texts:#?}");
@@ -53,15 +53,26 @@ fn ranks_with_other_models() {
     if !has("gloo") {
         return;
     }
-    let folder = folder();
-    std::fs::write(folder.path().join("wide.toml"), TINY.replace("dim = 16", "dim = 32")).expect("written");
+    let folders = [folder(), folder()];
+    std::fs::write(folders[1].path().join("tiny.toml"), TINY.replace("dim = 16", "dim = 32"))
+        .expect("written");
     let port = free_port();
-    let of = |number: usize| {
-        let recipe = ["tiny.toml", "wide.toml"][number];
-        rank(folder.path(), &["pretrain", recipe, "--steps", "2", "--out", "run"], number, 2, port)
-    };
-    let texts = told([0, 1].map(of).into());
+    let args = ["pretrain", "tiny.toml", "--steps", "2", "--out", "run"];
+    let texts = told([0, 1].map(|number| rank(folders[number].path(), &args, number, 2, port)).into());
     assert!(texts[0].contains("rank 1 and rank 0 differ in the recipe"), "{texts:#?}");
+}
+
+/// Each would wait for the other's sums.
+#[test]
+fn ranks_with_other_commands() {
+    if !has("gloo") {
+        return;
+    }
+    let folder = folder();
+    let port = free_port();
+    let commands: [&[&str]; 2] = [&["pretrain", "tiny.toml"], &["pretrain", "tiny.toml", "--dry-run"]];
+    let texts = told([0, 1].map(|number| rank(folder.path(), commands[number], number, 2, port)).into());
+    assert!(texts[0].contains("rank 1 and rank 0 differ in the command line"), "{texts:#?}");
 }
 
 /// Two processes of one number, as where two runs meet at one port.
