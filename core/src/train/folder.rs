@@ -334,8 +334,8 @@ impl RunFolder {
         })
     }
 
-    /// Renames damaged checkpoints, so that they count for none and can still be looked at, and removes what killed
-    /// processes left half-written.
+    /// Renames damaged checkpoints, so that they count for none and can still be looked at, gives what survivors rescued its
+    /// name in the row, and removes what killed processes left half-written.
     ///
     /// # Errors
     /// A folder that can't be written.
@@ -348,6 +348,16 @@ impl RunFolder {
             fs::rename(path, &aside).map_err(|e| Error::io(&aside, &e))?;
         }
         let checkpoints = self.path("checkpoints");
+        if checkpoints.exists() {
+            // What a survivor rescued is a checkpoint like others, once the run goes on from it.
+            for rescued in Checkpoint::list(&checkpoints)? {
+                let Some(step) = Checkpoint::step_of(&rescued) else { continue };
+                let place = checkpoints.join(Checkpoint::file_name(step));
+                if rescued != place && !place.exists() {
+                    fs::rename(&rescued, &place).map_err(|e| Error::io(&place, &e))?;
+                }
+            }
+        }
         fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, &e))?;
         for folder in [&self.root, &checkpoints] {
             for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, &e))?.flatten() {
