@@ -20,7 +20,7 @@ pub use bucket::{BUCKET_BYTES, Bucket, BucketPlan};
 pub use gather::{count_and_gather, gather, gather_bytes, gather_floats};
 pub use identity::{Identity, fingerprint, fingerprint_of};
 pub use launcher::{Launcher, LauncherFlags, launched};
-pub use ordered::ordered_sum;
+pub use ordered::{SumOrder, ordered_sum};
 pub use shards::{OwnedBucket, Shards};
 pub use threads::threads;
 pub use world::{Meeting, Opening, World};

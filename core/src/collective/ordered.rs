@@ -3,6 +3,22 @@
 use super::{Bucket, Collective};
 use crate::Result;
 
+/// In which order the ranks' numbers are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SumOrder {
+    /// The engine's own, which is the fastest.
+    OfEngine,
+    /// That of the ranks, as one process adds up its parts.
+    OfRanks,
+}
+
+impl SumOrder {
+    /// As the key `train.deterministic` says.
+    pub fn of(deterministic: bool) -> Self {
+        if deterministic { Self::OfRanks } else { Self::OfEngine }
+    }
+}
+
 /// The sum of every rank's bucket as one process adds it up: ((b0 + b1) + b2) + b3, element by element, whatever the
 /// engine. Each rank gets all parts of its shard, adds them, and copies the sum to the others: two buckets of memory, and as
 /// much traffic as a ring. An engine's own sum goes by its own order; of two ranks both are alike, since addition commutes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::pass::{Network, PassMode};
 use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, trained};
 use crate::backend::NoGrad;
-use crate::collective::{Collective, Identity, fingerprint, fingerprint_of};
+use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
 use crate::head::{Examples, HeadContext, Inference, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
@@ -162,8 +162,8 @@ impl<H: TaskHead> FineTuner<H> {
     /// A batch that can't be split evenly.
     pub fn with_collective(self, collective: Arc<dyn Collective>) -> Result<Self> {
         check_batch(self.recipe.train.batch, collective.world().size, self.recipe.train.accumulate)?;
-        let ordered = self.recipe.train.deterministic;
-        let engine = self.engine.with_collective(collective, self.specs.specs(), ordered);
+        let order = SumOrder::of(self.recipe.train.deterministic);
+        let engine = self.engine.with_collective(collective, self.specs.specs(), order);
         Ok(Self { engine, ..self })
     }
 

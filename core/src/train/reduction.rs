@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::gradient::added;
 use crate::collective::{
-    BUCKET_BYTES, Bucket, BucketPlan, Collective, Pending, count_and_gather, ordered_sum,
+    BUCKET_BYTES, Bucket, BucketPlan, Collective, Pending, SumOrder, count_and_gather, ordered_sum,
 };
 use crate::encoder::block_of;
 use crate::params::ParamSpec;
@@ -18,7 +18,14 @@ use crate::tensor::{DType, DeviceHandle, Shape, Tensor};
 use crate::{Error, Result};
 
 /// Buckets under way at once.
-const IN_FLIGHT: usize = 2;
+pub(super) const IN_FLIGHT: usize = 2;
+
+/// Seconds in copying, and in waiting for the engine.
+#[derive(Default, Clone, Copy)]
+pub(super) struct TransferTimes {
+    pub(super) staging: f64,
+    pub(super) waiting: f64,
+}
 
 /// How gradients are summed.
 pub(super) struct Reduction {
@@ -28,8 +35,7 @@ pub(super) struct Reduction {
     blocks: Vec<usize>,
     shapes: Vec<Shape>,
     dtype: DType,
-    /// Whether sums are in the order of the ranks.
-    ordered: bool,
+    order: SumOrder,
     /// Buckets of sums that are over, whose memory the next ones take.
     spare: Mutex<Vec<Bucket>>,
 }
@@ -44,9 +50,7 @@ pub(super) struct StepSum<'a> {
     present: Vec<bool>,
     under_way: VecDeque<(usize, UnderWay)>,
     summed: Vec<Option<Tensor>>,
-    /// Seconds in copying, and in waiting for the engine.
-    pub(super) staging: f64,
-    pub(super) waiting: f64,
+    times: TransferTimes,
 }
 
 enum UnderWay {
@@ -71,7 +75,7 @@ impl Reduction {
         specs: &[ParamSpec],
         trained: impl Fn(usize) -> bool,
         dtype: DType,
-        ordered: bool,
+        order: SumOrder,
     ) -> Self {
         let sizes: Vec<usize> = specs.iter().map(|spec| spec.shape.count() * dtype.size()).collect();
         let last_first = || (0..specs.len()).rev().filter(|&i| trained(i));
@@ -82,7 +86,7 @@ impl Reduction {
         plan.buckets
             .extend(BucketPlan::new(&sizes, last_first().filter(|i| !of_blocks(i)), BUCKET_BYTES).buckets);
         let shapes = specs.iter().map(|spec| spec.shape.clone()).collect();
-        Self { collective, plan, blocks, shapes, dtype, ordered, spare: Mutex::default() }
+        Self { collective, plan, blocks, shapes, dtype, order, spare: Mutex::default() }
     }
 
     /// The plan.
@@ -110,8 +114,7 @@ impl Reduction {
             present: vec![false; self.shapes.len()],
             under_way: VecDeque::new(),
             summed: vec![None; self.shapes.len()],
-            staging: 0.0,
-            waiting: 0.0,
+            times: TransferTimes::default(),
         }
     }
 }
@@ -143,7 +146,7 @@ impl StepSum<'_> {
         mut gradients: Vec<Option<Tensor>>,
         figures: &[f64],
         stop: bool,
-    ) -> Result<(Summed, [f64; 2])> {
+    ) -> Result<(Summed, TransferTimes)> {
         while self.next < self.reduction.plan.buckets.len() {
             self.start(&mut gradients)?;
         }
@@ -166,15 +169,15 @@ impl StepSum<'_> {
                 *gradient = None;
             }
         }
-        self.waiting += started.elapsed().as_secs_f64();
-        Ok((Summed { gradients: self.summed, figures, stop }, [self.staging, self.waiting]))
+        self.times.waiting += started.elapsed().as_secs_f64();
+        Ok((Summed { gradients: self.summed, figures, stop }, self.times))
     }
 
     fn start(&mut self, gradients: &mut [Option<Tensor>]) -> Result<()> {
         if self.under_way.len() == IN_FLIGHT {
             self.take_oldest()?;
         }
-        let Reduction { collective, plan, shapes, ordered, .. } = self.reduction;
+        let Reduction { collective, plan, shapes, order, .. } = self.reduction;
         let started = Instant::now();
         let members = &plan.buckets[self.next];
         let count = members.iter().map(|&index| shapes[index].count()).sum();
@@ -191,13 +194,13 @@ impl StepSum<'_> {
                 None => bucket.clear(place),
             }
         }
-        self.staging += started.elapsed().as_secs_f64();
+        self.times.staging += started.elapsed().as_secs_f64();
         let started = Instant::now();
-        let under_way = match ordered {
-            true => UnderWay::Ready(ordered_sum(&**collective, bucket)?),
-            false => UnderWay::Pending(collective.all_reduce(bucket)?),
+        let under_way = match order {
+            SumOrder::OfRanks => UnderWay::Ready(ordered_sum(&**collective, bucket)?),
+            SumOrder::OfEngine => UnderWay::Pending(collective.all_reduce(bucket)?),
         };
-        self.waiting += started.elapsed().as_secs_f64();
+        self.times.waiting += started.elapsed().as_secs_f64();
         self.under_way.push_back((self.next, under_way));
         self.next += 1;
         Ok(())
@@ -210,7 +213,7 @@ impl StepSum<'_> {
             UnderWay::Pending(pending) => pending.wait()?,
             UnderWay::Ready(bucket) => bucket,
         };
-        self.waiting += started.elapsed().as_secs_f64();
+        self.times.waiting += started.elapsed().as_secs_f64();
         let started = Instant::now();
         let mut at = 0;
         for &index in &self.reduction.plan.buckets[number] {
@@ -220,7 +223,7 @@ impl StepSum<'_> {
             at += shape.count();
         }
         self.reduction.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bucket);
-        self.staging += started.elapsed().as_secs_f64();
+        self.times.staging += started.elapsed().as_secs_f64();
         Ok(())
     }
 }

@@ -8,12 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::reduction::{IN_FLIGHT, TransferTimes};
 use crate::Result;
 use crate::collective::{BUCKET_BYTES, Bucket, Collective, OwnedBucket, Pending, Shards};
 use crate::tensor::{DType, HostTensor, Shape};
-
-/// Buckets under way at once.
-const IN_FLIGHT: usize = 2;
 
 /// How trained parameters are shared out. They are numbered as they are trained.
 pub(super) struct Sharding {
@@ -22,13 +20,6 @@ pub(super) struct Sharding {
     buckets: Vec<OwnedBucket>,
     shapes: Vec<Shape>,
     dtype: DType,
-}
-
-/// Seconds in copying, and in waiting for the engine.
-#[derive(Default, Clone, Copy)]
-pub(super) struct SpreadTimes {
-    pub(super) staging: f64,
-    pub(super) waiting: f64,
 }
 
 /// Takes a value of another rank, by the parameter's number.
@@ -59,8 +50,8 @@ impl Sharding {
         &self,
         own: &dyn Fn(usize) -> Result<HostTensor>,
         mut take: Option<&mut Take<'_>>,
-    ) -> Result<SpreadTimes> {
-        let mut times = SpreadTimes::default();
+    ) -> Result<TransferTimes> {
+        let mut times = TransferTimes::default();
         let mut under_way = VecDeque::new();
         for bucket in &self.buckets {
             if under_way.len() == IN_FLIGHT {
@@ -89,7 +80,7 @@ impl Sharding {
         &self,
         oldest: Option<(&OwnedBucket, Pending)>,
         take: &mut Option<&mut Take<'_>>,
-        times: &mut SpreadTimes,
+        times: &mut TransferTimes,
     ) -> Result<()> {
         let Some((bucket, pending)) = oldest else { return Ok(()) };
         let started = Instant::now();

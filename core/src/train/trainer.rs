@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, CheckpointState};
 use super::engine::{Engine, EngineSettings, EngineState, StepInput};
 use super::gradient::{Pass, Restoration};
 use super::{Pace, Schedule, StepReport};
-use crate::collective::{Collective, Identity, fingerprint, fingerprint_of};
+use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::corruption::{Corrupted, CorruptionPlan};
 use crate::data::Batch;
 use crate::error::listed;
@@ -112,8 +112,8 @@ impl Trainer {
         check_batch(self.recipe.train.batch, size, self.recipe.train.accumulate)?;
         // What a device draws by itself is drawn for other samples on each.
         self.device.backend.seed(self.recipe.run.seed ^ (rank as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let ordered = self.recipe.train.deterministic;
-        let mut engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), ordered);
+        let order = SumOrder::of(self.recipe.train.deterministic);
+        let mut engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), order);
         if self.recipe.train.shard_optimizer {
             engine = engine.sharded();
         }

@@ -9,7 +9,7 @@ use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::train::RunFolder;
 
 use super::two_hosts::TwoHosts;
-use super::{figures, has, start};
+use super::{figures, has, logged, start};
 use crate::driver::{folder, stderr, succeed};
 use crate::signals::send;
 use crate::survival::{last_tensors, wait_for};
@@ -108,9 +108,7 @@ fn what_survivors_have_is_saved() {
     ];
     let ranks = start(path, &args, 4);
     let run = path.join("run");
-    wait_for("some steps", || {
-        fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() > 20)
-    });
+    wait_for("some steps", || logged(&run) > 20);
     send(&ranks.children[2], "KILL");
     let outputs = ranks.outputs();
     let texts: Vec<String> = outputs.iter().map(stderr).collect();
@@ -182,11 +180,10 @@ fn a_network_that_parts() {
         hosts.rank(&command, number).spawn().expect("ip starts")
     });
     let mut ranks = super::Ranks { children: children.into() };
-    let metrics = path.join("run/metrics.jsonl");
     wait_for("some steps", || {
         let ended = ranks.children[0].try_wait().expect("asked");
         assert!(ended.is_none(), "ended: {ended:?}");
-        fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 10)
+        logged(&path.join("run")) > 10
     });
     hosts.cut();
     let outputs = ranks.outputs();

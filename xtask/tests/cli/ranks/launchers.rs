@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{figures, has, start};
+use super::{figures, has, logged, start};
 use crate::driver::{command, folder, stderr};
 
 const STEPS: [&str; 7] = [
@@ -76,10 +76,7 @@ fn mpirun_passes_a_signal_on() {
     let mpirun = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2"];
     let args = ["pretrain", "tiny.toml", "--steps", "1000000", "--out", "run", "train.log_every=1"];
     let child = behind(&mpirun, &command(path, &args)).stderr(Stdio::piped()).spawn().expect("mpirun starts");
-    let metrics = path.join("run/metrics.jsonl");
-    crate::survival::wait_for("some steps", || {
-        std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 20)
-    });
+    crate::survival::wait_for("some steps", || logged(&path.join("run")) > 20);
     crate::signals::send(&child, "USR1");
     let output = child.wait_with_output().expect("ended");
     let text = stderr(&output);
@@ -116,10 +113,7 @@ fn torchrun_starts_again() {
     ];
     let child =
         behind(&torchrun, &command(path, &args)).stderr(Stdio::piped()).spawn().expect("python3 starts");
-    let metrics = path.join("run/metrics.jsonl");
-    crate::survival::wait_for("some steps", || {
-        std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 40)
-    });
+    crate::survival::wait_for("some steps", || logged(&path.join("run")) > 40);
     // One of the two ranks, found by its environment.
     let victim = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
         let environment = std::fs::read(entry.path().join("environ")).ok()?;

@@ -101,6 +101,11 @@ impl Drop for Ranks {
     }
 }
 
+/// Lines of a run's metrics so far.
+pub(crate) fn logged(run: &Path) -> usize {
+    std::fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
+}
+
 /// The losses of a run's steps, and the gradient's norms, as it logged them.
 pub(crate) fn figures(run: &Path) -> Vec<(u64, f64, f64)> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{figures, has, start};
+use super::{figures, has, logged, start};
 use crate::driver::{folder, stderr, succeed};
 use crate::signals::send;
 use crate::survival::{last_tensors, wait_for};
@@ -54,7 +54,7 @@ fn four_ranks_then_two_then_three() {
     let args = [&["pretrain", "tiny.toml", "--out", "elastic"][..], &batch, &QUIET].concat();
     let mut ranks = start(path, &args, 4);
     let run = path.join("elastic");
-    let steps = || figures_len(&run);
+    let steps = || logged(&run);
     for next in [2, 3] {
         let before = steps();
         wait_for("ten steps", || steps() > before + 10);
@@ -81,7 +81,7 @@ fn four_ranks_then_two_then_three() {
         .spawn()
         .expect("the driver starts");
     let due = path.join("alone");
-    wait_for("as many steps", || figures_len(&due) >= count);
+    wait_for("as many steps", || logged(&due) >= count);
     send(&child, "TERM");
     child.wait().expect("ended");
     let due = figures(&due);
@@ -90,10 +90,6 @@ fn four_ranks_then_two_then_three() {
         // Sums of other numbers of parts differ by rounding, which training carries on.
         assert!((due.1 - found.1).abs() <= 1e-4 * due.1.abs(), "step {}: {} {}", due.0, due.1, found.1);
     }
-}
-
-fn figures_len(run: &std::path::Path) -> usize {
-    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
 }
 
 /// 1,003 test images on four ranks: a remainder counts once.
