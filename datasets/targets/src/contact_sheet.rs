@@ -4,6 +4,7 @@ use std::path::Path;
 
 use image::{ExtendedColorType, ImageEncoder};
 use palimpsest_core::data::Image;
+use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 
 use crate::glyphs::{self, GLYPH};
@@ -138,7 +139,7 @@ impl ContactSheet {
         Ok(png)
     }
 
-    /// Writes the sheet as a PNG: into a file beside `path` first, which then takes its name.
+    /// Writes the sheet as a PNG, which is seen whole or not at all.
     ///
     /// # Errors
     /// A folder that can't be made or written to.
@@ -147,15 +148,7 @@ impl ContactSheet {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
         }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let draft = path.with_file_name(name);
-        let written = std::fs::write(&draft, png).and_then(|()| std::fs::rename(&draft, path));
-        written.map_err(|e| {
-            // The error that counts is the first one.
-            let _ = std::fs::remove_file(&draft);
-            Error::io(path, &e)
-        })
+        write_atomically(path, &png)
     }
 }
 
