@@ -8,9 +8,12 @@
 //! that they are compiled where they are used, for its types only.
 
 pub mod adamw;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
+pub mod level;
 pub mod linear;
 pub mod piece;
 mod real;
@@ -21,6 +24,5 @@ pub mod softmax;
 pub mod sum_squares;
 mod vectorised;
 
-#[doc(hidden)]
-pub use pulp;
+pub use level::Level;
 pub use real::Real;

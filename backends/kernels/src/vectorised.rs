@@ -1,9 +1,9 @@
-//! Functions compiled once more for wider registers, chosen where the processor has them.
+//! Functions compiled once more for wider registers, chosen at run time by [`Level`](crate::Level).
 
-/// Declares functions over `T: Real` whose bodies are compiled for each of pulp's architectures.
+/// Declares functions over `T: Real` whose bodies are compiled for each level of instructions.
 ///
-/// Only what is inlined into pulp's entry is, so what a body calls has to be `#[inline(always)]`, and the call is
-/// a type of its own: the code of a closure's `FnOnce::call_once` stays outside.
+/// Only what is inlined into a level's function is compiled for it, so what a body calls has to be
+/// `#[inline(always)]`, and loops are written as such: the code of a closure's `FnOnce::call_once` stays outside.
 ///
 /// ```
 /// palimpsest_kernels::vectorised! {
@@ -21,37 +21,38 @@
 /// ```
 #[macro_export]
 macro_rules! vectorised {
-    (@output) => {
-        ()
-    };
-    (@output $ret:ty) => {
-        $ret
-    };
     ($(
         $(#[$doc:meta])*
         $vis:vis fn $name:ident<T: Real>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
     )*) => { $(
         $(#[$doc])*
         #[allow(clippy::too_many_arguments, reason = "as many as the kernel has")]
+        #[allow(unsafe_code, reason = "calls of functions for instructions that were found to be there")]
         $vis fn $name<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            #[allow(clippy::too_many_arguments, reason = "as many as the kernel has")]
             fn body<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? $body
 
-            /// The arguments, of types named like them.
-            #[allow(non_camel_case_types, reason = "types named like the arguments")]
-            struct Call<$($arg),*> { $($arg: $arg),* }
-
-            impl<T: $crate::Real> $crate::pulp::WithSimd for Call<$($ty),*> {
-                type Output = $crate::vectorised!(@output $($ret)?);
-
-                #[inline(always)]
-                fn with_simd<S: $crate::pulp::Simd>(self, _: S) -> Self::Output {
-                    body($(self.$arg),*)
-                }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? {
+                body($($arg),*)
             }
 
-            $crate::pulp::Arch::new().dispatch(Call { $($arg),* })
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            fn avx512<T: $crate::Real>($($arg: $ty),*) $(-> $ret)? {
+                body($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            match $crate::Level::current() {
+                $crate::Level::Scalar => {}
+                // SAFETY: the level says that the instructions are there.
+                $crate::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                // SAFETY: as above.
+                $crate::Level::Avx512 | $crate::Level::Amx => return unsafe { avx512($($arg),*) },
+            }
+            body($($arg),*)
         }
     )* };
 }
