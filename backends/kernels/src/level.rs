@@ -65,7 +65,9 @@ impl Level {
             _ if text.is_empty() => Ok(highest),
             Some(level) if level <= highest => Ok(level),
             Some(_) => Err(format!("{VARIABLE}={text}: this machine has no {text}, but {there}")),
-            None => Err(format!("{VARIABLE}={text} names no level of instructions; this machine has {there}")),
+            None => {
+                Err(format!("{VARIABLE}={text} names no level of instructions; this machine has {there}"))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod adamw;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod attention;
+pub mod brain;
 pub mod gelu;
 pub mod layer_norm;
 pub mod level;

@@ -10,9 +10,9 @@ use palimpsest_kernels::row;
 
 use super::head::{Bias, HeadLayout};
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
-use crate::kernels::gemm::{Matrix, product};
-use crate::kernels::real::Real;
+use crate::kernels::buffer::{self, Shared, dense, multiplied, slice, unwritten};
+use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::real::Factor;
 use crate::value::{burn_shape, extents};
 
 /// Attention of queries to keys and values in tensors of their own.
@@ -26,7 +26,7 @@ pub(super) fn separate(q: Float, k: Float, v: Float, bias: Option<Float>, heads:
         HeadLayout::alone(sizes, sizes.keys),
     ];
     let bias = bias.map(Bias::new);
-    let (out, sums) = typed!(q, T => forward::<T>(sizes, [&q, &k, &v], layouts, bias.as_ref()));
+    let (out, sums) = multiplied!(q, T => forward::<T>(sizes, [&q, &k, &v], layouts, bias.as_ref()));
     finish(nodes, SeparateBackward, out, |out| Saved {
         sizes,
         operands: vec![q, k, v],
@@ -43,7 +43,7 @@ pub(super) fn packed(qkv: Float, bias: Option<Float>, heads: usize) -> Float {
     let sizes = Sizes::packed(&extents(&qkv), heads);
     let layouts = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
     let bias = bias.map(Bias::new);
-    let (out, sums) = typed!(qkv, T => forward::<T>(sizes, [&qkv; 3], layouts, bias.as_ref()));
+    let (out, sums) = multiplied!(qkv, T => forward::<T>(sizes, [&qkv; 3], layouts, bias.as_ref()));
     finish(nodes, PackedBackward, out, |out| Saved {
         sizes,
         operands: vec![qkv],
@@ -75,7 +75,7 @@ impl Backward<Flex, 4> for SeparateBackward {
         let dout = dense(grads.consume::<Flex>(&ops.node));
         let sizes = saved.sizes;
         let [to_q, to_k, to_v, to_bias] = ops.parents;
-        let (gradients, dbias) = typed!(dout, T => {
+        let (gradients, dbias) = multiplied!(dout, T => {
             let [queries, keys] = [sizes.queries, sizes.keys];
             let layouts = [queries, keys, keys].map(|rows| HeadLayout::alone(sizes, rows));
             // SAFETY: the tasks write every head of all three.
@@ -112,7 +112,7 @@ impl Backward<Flex, 2> for PackedBackward {
         let saved = ops.state;
         let dout = dense(grads.consume::<Flex>(&ops.node));
         let [to_qkv, to_bias] = ops.parents;
-        let (dqkv, dbias) = typed!(dout, T => {
+        let (dqkv, dbias) = multiplied!(dout, T => {
             let qkv = &saved.operands[0];
             let layouts = [0, 1, 2].map(|which| HeadLayout::packed(saved.sizes, which));
             // SAFETY: the tasks write every head of queries, keys and values.
@@ -131,7 +131,7 @@ impl Backward<Flex, 2> for PackedBackward {
 }
 
 /// The result [b, n, d], and the logarithms of the rows' sums.
-fn forward<T: Real>(
+fn forward<T: Factor>(
     sizes: Sizes,
     operands: [&FlexTensor; 3],
     layouts: [HeadLayout; 3],
@@ -143,18 +143,19 @@ fn forward<T: Real>(
     let (mut out, mut sums) = unsafe {
         (
             unwritten::<T>(sizes.batch * sizes.queries * sizes.dimension()),
-            unwritten::<T>(sizes.tasks() * sizes.queries),
+            unwritten::<T::Wide>(sizes.tasks() * sizes.queries),
         )
     };
     let (shared, shared_sums) = (Shared::new(&mut out), Shared::new(&mut sums));
     buffer::parallel(sizes.tasks(), &|task| {
-        let mut scores = logits(sizes, layouts[0].head(q, task), layouts[1].head(k, task), bias, task);
+        let mut scores = logits::<T>(sizes, layouts[0].head(q, task), layouts[1].head(k, task), bias, task);
         // SAFETY: each task has rows of its own in both results.
         unsafe {
             let sums = std::slice::from_raw_parts_mut(shared_sums.at(task * sizes.queries), sizes.queries);
             probabilities(&mut scores, sums, sizes.keys);
+            let scores = T::narrowed(&scores);
             let scores = Matrix::dense(&scores, sizes.queries, sizes.keys);
-            target.write(shared, task, T::ONE, scores, layouts[2].head(v, task));
+            target.write(shared, task, 1.0, scores, layouts[2].head(v, task));
         }
     });
     let shape = burn_shape(&[sizes.batch, sizes.queries, sizes.dimension()]);
@@ -163,17 +164,18 @@ fn forward<T: Real>(
 }
 
 /// scale q k^T + bias, for one task.
-pub(super) fn logits<T: Real>(
+pub(super) fn logits<T: Factor>(
     sizes: Sizes,
     q: Matrix<'_, T>,
     k: Matrix<'_, T>,
     bias: Option<&Bias>,
     task: usize,
-) -> Vec<T> {
+) -> Vec<T::Wide> {
     // SAFETY: the product writes every element.
-    let mut scores = unsafe { unwritten::<T>(sizes.scores()) };
+    let mut scores = unsafe { unwritten::<T::Wide>(sizes.scores()) };
+    let place = Place { out: scores.as_mut_ptr(), row: sizes.keys, scale: sizes.scale() };
     // SAFETY: as large as the product, and no one else's.
-    unsafe { product(scores.as_mut_ptr(), sizes.keys, T::of(sizes.scale()), q, k.transposed()) };
+    unsafe { T::wide_product(place, q, k.transposed()) };
     if let Some(bias) = bias {
         bias.add(sizes, task, &mut scores);
     }
@@ -181,7 +183,7 @@ pub(super) fn logits<T: Real>(
 }
 
 /// Writes the gradients of q, k and v to `shared`; returns that of the bias, if it is wanted.
-fn backward<T: Real>(
+fn backward<T: Factor>(
     saved: &Saved,
     operands: [&FlexTensor; 3],
     dout: &FlexTensor,
@@ -191,31 +193,33 @@ fn backward<T: Real>(
 ) -> Option<FlexTensor> {
     let sizes = saved.sizes;
     let [q, k, v]: [&[T]; 3] = operands.map(slice);
-    let (out, sums, dout): (&[T], &[T], &[T]) = (slice(&saved.out), slice(&saved.sums), slice(dout));
+    let (out, sums, dout): (&[T], &[T::Wide], &[T]) = (slice(&saved.out), slice(&saved.sums), slice(dout));
     let target = HeadLayout::alone(sizes, sizes.queries);
     let bias = saved.bias.as_ref();
     // SAFETY: each task writes its own scores.
-    let mut dlogits = wants_bias.then(|| unsafe { unwritten::<T>(sizes.tasks() * sizes.scores()) });
+    let mut dlogits = wants_bias.then(|| unsafe { unwritten::<T::Wide>(sizes.tasks() * sizes.scores()) });
     let shared_logits = dlogits.as_mut().map(|elements| Shared::new(elements));
     buffer::parallel(sizes.tasks(), &|task| {
         let [q, k, v] = [layouts[0].head(q, task), layouts[1].head(k, task), layouts[2].head(v, task)];
         let gradient = target.head(dout, task);
-        let mut p = logits(sizes, q, k, bias, task);
+        let mut p = logits::<T>(sizes, q, k, bias, task);
         // SAFETY: the product writes every element.
-        let mut ds = unsafe { unwritten::<T>(sizes.scores()) };
+        let mut ds = unsafe { unwritten::<T::Wide>(sizes.scores()) };
         // SAFETY: `ds` is as large as the product, and each task writes heads of its own.
         unsafe {
-            product(ds.as_mut_ptr(), sizes.keys, T::ONE, gradient, v.transposed());
-            let shifts: Vec<T> = (0..sizes.queries)
-                .map(|i| row::dot(target.row(dout, task, i), target.row(out, task, i)))
-                .collect();
+            let place = Place { out: ds.as_mut_ptr(), row: sizes.keys, scale: 1.0 };
+            T::wide_product(place, gradient, v.transposed());
+            let wide = |data, i| T::widened(target.row(data, task, i));
+            let shifts: Vec<T::Wide> =
+                (0..sizes.queries).map(|i| row::dot(&wide(dout, i), &wide(out, i))).collect();
             let sums = &sums[task * sizes.queries..(task + 1) * sizes.queries];
             score_gradients(&mut p, &mut ds, sums, &shifts, sizes.keys);
+            let (p, rounded) = (T::narrowed(&p), T::narrowed(&ds));
             let p = Matrix::dense(&p, sizes.queries, sizes.keys);
-            let matrix = Matrix::dense(&ds, sizes.queries, sizes.keys);
-            layouts[0].write(shared[0], task, T::of(sizes.scale()), matrix, k);
-            layouts[1].write(shared[1], task, T::of(sizes.scale()), matrix.transposed(), q);
-            layouts[2].write(shared[2], task, T::ONE, p.transposed(), gradient);
+            let matrix = Matrix::dense(&rounded, sizes.queries, sizes.keys);
+            layouts[0].write(shared[0], task, sizes.scale(), matrix, k);
+            layouts[1].write(shared[1], task, sizes.scale(), matrix.transposed(), q);
+            layouts[2].write(shared[2], task, 1.0, p.transposed(), gradient);
             if let Some(shared) = shared_logits {
                 let at = shared.at(task * sizes.scores());
                 std::slice::from_raw_parts_mut(at, sizes.scores()).copy_from_slice(&ds);

@@ -8,16 +8,16 @@ use palimpsest_kernels::attention::Sizes;
 
 use super::head::HeadLayout;
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{self, Shared, dense, slice, typed, unwritten};
-use crate::kernels::gemm::{Matrix, product};
-use crate::kernels::real::Real;
+use crate::kernels::buffer::{self, Shared, dense, multiplied, slice, unwritten};
+use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::real::Factor;
 use crate::value::{burn_shape, extents};
 
 pub(super) fn run(p: Float, qkv: Float, heads: usize) -> Float {
     let Operands { tensors, nodes } = Operands::new([Some(p), Some(qkv)]);
     let [p, qkv] = tensors.map(|t| dense(t.expect("given above")));
     let sizes = Sizes::packed(&extents(&qkv), heads);
-    let out = typed!(p, T => forward::<T>(sizes, &p, &qkv));
+    let out = multiplied!(p, T => forward::<T>(sizes, &p, &qkv));
     finish(nodes, ApplyBackward, out, |_| Saved { sizes, p, qkv })
 }
 
@@ -39,19 +39,22 @@ impl Backward<Flex, 2> for ApplyBackward {
         let dout = dense(grads.consume::<Flex>(&ops.node));
         let [to_p, to_qkv] = ops.parents;
         if let Some(parent) = to_p {
-            grads.register::<Flex>(parent.id, typed!(dout, T => probability_gradient::<T>(&saved, &dout)));
+            grads.register::<Flex>(
+                parent.id,
+                multiplied!(dout, T => probability_gradient::<T>(&saved, &dout)),
+            );
         }
         if let Some(parent) = to_qkv {
-            grads.register::<Flex>(parent.id, typed!(dout, T => value_gradient::<T>(&saved, &dout)));
+            grads.register::<Flex>(parent.id, multiplied!(dout, T => value_gradient::<T>(&saved, &dout)));
         }
     }
 }
 
-fn scores<'a, T: Real>(sizes: Sizes, p: &'a [T], task: usize) -> Matrix<'a, T> {
+fn scores<'a, T: Factor>(sizes: Sizes, p: &'a [T], task: usize) -> Matrix<'a, T> {
     Matrix::new(p, task * sizes.scores(), sizes.queries, sizes.keys, sizes.keys)
 }
 
-fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTensor {
+fn forward<T: Factor>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTensor {
     let (p, data): (&[T], &[T]) = (slice(p), slice(qkv));
     let (v, target) = (HeadLayout::packed(sizes, 2), HeadLayout::alone(sizes, sizes.queries));
     // SAFETY: the tasks write every head.
@@ -59,12 +62,12 @@ fn forward<T: Real>(sizes: Sizes, p: &FlexTensor, qkv: &FlexTensor) -> FlexTenso
     let shared = Shared::new(&mut out);
     buffer::parallel(sizes.tasks(), &|task| {
         // SAFETY: each task writes a head of its own.
-        unsafe { target.write(shared, task, T::ONE, scores(sizes, p, task), v.head(data, task)) };
+        unsafe { target.write(shared, task, 1.0, scores(sizes, p, task), v.head(data, task)) };
     });
     buffer::tensor(out, burn_shape(&[sizes.batch, sizes.queries, sizes.dimension()]))
 }
 
-fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
+fn probability_gradient<T: Factor>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     let sizes = saved.sizes;
     let (data, dout): (&[T], &[T]) = (slice(&saved.qkv), slice(dout));
     let (v, target) = (HeadLayout::packed(sizes, 2), HeadLayout::alone(sizes, sizes.queries));
@@ -74,12 +77,15 @@ fn probability_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor
     buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (target.head(dout, task), v.head(data, task).transposed());
         // SAFETY: each task has scores of its own.
-        unsafe { product(shared.at(task * sizes.scores()), sizes.keys, T::ONE, a, b) };
+        unsafe {
+            let place = Place { out: shared.at(task * sizes.scores()), row: sizes.keys, scale: 1.0 };
+            T::product(place, a, b);
+        }
     });
     buffer::tensor(dp, saved.p.layout().shape().clone())
 }
 
-fn value_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
+fn value_gradient<T: Factor>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     let sizes = saved.sizes;
     let (p, dout): (&[T], &[T]) = (slice(&saved.p), slice(dout));
     let [q, k, v] = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
@@ -92,7 +98,7 @@ fn value_gradient<T: Real>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (scores(sizes, p, task).transposed(), target.head(dout, task));
         // SAFETY: each task writes a head of its own.
-        unsafe { v.write(shared, task, T::ONE, a, b) };
+        unsafe { v.write(shared, task, 1.0, a, b) };
     });
     buffer::tensor(dqkv, saved.qkv.layout().shape().clone())
 }

@@ -2,12 +2,13 @@
 //! copied out.
 
 use burn_backend::ops::FloatTensorOps;
+use burn_backend::{DType as BurnType, FloatDType};
 use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::attention::{BiasStrides, Sizes};
 
 use crate::kernels::buffer::{Shared, dense, slice};
-use crate::kernels::gemm::{Matrix, product};
-use crate::kernels::real::Real;
+use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::real::{Factor, Real};
 use crate::value::extents;
 
 /// The place of one of q, k, v in a tensor: where it begins, and the distance between rows and
@@ -45,7 +46,7 @@ impl HeadLayout {
     }
 
     /// A task's head of `data`.
-    pub(super) fn head<T: Real>(self, data: &[T], task: usize) -> Matrix<'_, T> {
+    pub(super) fn head<T: Factor>(self, data: &[T], task: usize) -> Matrix<'_, T> {
         Matrix::new(data, self.start(task), self.rows, self.width, self.row)
     }
 
@@ -59,42 +60,46 @@ impl HeadLayout {
     ///
     /// # Safety
     /// `out` has this place's layout, and each head is written by one task.
-    pub(super) unsafe fn write<T: Real>(
+    pub(super) unsafe fn write<T: Factor>(
         self,
         out: Shared<T>,
         task: usize,
-        scale: T,
+        scale: f64,
         a: Matrix<'_, T>,
         b: Matrix<'_, T>,
     ) {
         // SAFETY: the head lies in `out`, and no other task touches it.
-        unsafe { product(out.at(self.start(task)), self.row, scale, a, b) }
+        unsafe { T::product(Place { out: out.at(self.start(task)), row: self.row, scale }, a, b) }
     }
 
     /// Fills all heads with zeros.
-    pub(super) fn clear<T: Real>(self, out: &mut [T]) {
+    pub(super) fn clear<T: Factor>(self, out: &mut [T]) {
         for sample in out.chunks_exact_mut(self.sample.max(1)) {
             for row in sample.chunks_exact_mut(self.row.max(1)) {
-                row[self.first..self.first + self.heads * self.width].fill(T::ZERO);
+                row[self.first..self.first + self.heads * self.width].fill(T::default());
             }
         }
     }
 }
 
-/// An additive bias that broadcasts to [b, h, n, m].
+/// An additive bias that broadcasts to [b, h, n, m], in the type of the logits.
 #[derive(Debug, Clone)]
 pub(super) struct Bias {
     tensor: FlexTensor,
     strides: BiasStrides,
+    /// Whether it was given in bfloat16.
+    narrow: bool,
 }
 
 impl Bias {
     /// # Panics
     /// It has not four axes.
     pub(super) fn new(tensor: FlexTensor) -> Self {
+        let narrow = tensor.dtype() == BurnType::BF16;
+        let tensor = if narrow { Flex::float_cast(tensor, FloatDType::F32) } else { tensor };
         let tensor = dense(tensor);
         let strides = BiasStrides::new(&extents(&tensor));
-        Self { tensor, strides }
+        Self { tensor, strides, narrow }
     }
 
     /// Adds a task's part to its logits.
@@ -105,8 +110,9 @@ impl Bias {
     /// The gradient of the bias, from that of all logits [b, h, n, m].
     pub(super) fn gradient(&self, logits: FlexTensor) -> FlexTensor {
         let shape = extents(&self.tensor);
-        (0..4)
+        let gradient = (0..4)
             .filter(|&axis| shape[axis] == 1 && extents(&logits)[axis] != 1)
-            .fold(logits.clone(), Flex::float_sum_dim)
+            .fold(logits.clone(), Flex::float_sum_dim);
+        if self.narrow { Flex::float_cast(gradient, FloatDType::BF16) } else { gradient }
     }
 }

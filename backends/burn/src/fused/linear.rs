@@ -4,19 +4,19 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
-use palimpsest_kernels::{linear, piece, vectorised};
+use palimpsest_kernels::{Real as _, piece, vectorised};
 
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{self, dense, slice, typed, unwritten, width};
-use crate::kernels::gemm::{Matrix, parallel_product};
-use crate::kernels::real::Real;
+use crate::kernels::buffer::{self, dense, multiplied, slice, unwritten, width};
+use crate::kernels::gemm::Matrix;
+use crate::kernels::real::Factor;
 use crate::value::{burn_shape, extents};
 
 pub(super) fn run(x: Float, weight: Float, bias: Option<Float>) -> Float {
     let Operands { tensors: [x, weight, bias], nodes } = Operands::new([Some(x), Some(weight), bias]);
     let (x, weight) = (dense(x.expect("given above")), dense(weight.expect("given above")));
     let bias = bias.map(dense);
-    let y = typed!(x, T => forward::<T>(&x, &weight, bias.as_ref()));
+    let y = multiplied!(x, T => forward::<T>(&x, &weight, bias.as_ref()));
     finish(nodes, LinearBackward, y, |_| (x, weight))
 }
 
@@ -32,14 +32,14 @@ impl Backward<Flex, 3> for LinearBackward {
         let dy = dense(grads.consume::<Flex>(&ops.node));
         let [to_x, to_weight, to_bias] = ops.parents;
         if let Some(parent) = to_weight {
-            let dw = typed!(x, T => weight_gradient::<T>(&dy, &x, &weight));
+            let dw = multiplied!(x, T => weight_gradient::<T>(&dy, &x, &weight));
             grads.register::<Flex>(parent.id, dw);
         }
         if let Some(parent) = to_bias {
-            grads.register::<Flex>(parent.id, typed!(x, T => bias_gradient::<T>(&dy)));
+            grads.register::<Flex>(parent.id, multiplied!(x, T => bias_gradient::<T>(&dy)));
         }
         if let Some(parent) = to_x {
-            let dx = typed!(x, T => input_gradient::<T>(&dy, &x, &weight));
+            let dx = multiplied!(x, T => input_gradient::<T>(&dy, &x, &weight));
             grads.register::<Flex>(parent.id, dx);
         }
     }
@@ -53,18 +53,14 @@ fn sizes(x: &FlexTensor, weight: &FlexTensor) -> (usize, usize, usize) {
     (rows, inputs, outputs)
 }
 
-fn forward<T: Real>(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+fn forward<T: Factor>(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
     let (rows, inputs, outputs) = sizes(x, weight);
     // SAFETY: the product writes every element.
     let mut y = unsafe { unwritten::<T>(rows * outputs) };
     let a = Matrix::dense(slice(x), rows, inputs);
     let b = Matrix::dense(slice(weight), outputs, inputs).transposed();
-    let bias: Option<&[T]> = bias.map(slice);
-    parallel_product(&mut y, a, b, |block| {
-        if let Some(bias) = bias {
-            linear::add_bias(block, bias);
-        }
-    });
+    let bias = bias.map(|bias| T::widened(slice(bias)));
+    T::parallel_product(&mut y, a, b, bias.as_deref());
     let mut shape = extents(x);
     if let Some(last) = shape.last_mut() {
         *last = outputs;
@@ -72,34 +68,35 @@ fn forward<T: Real>(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTenso
     buffer::tensor(y, burn_shape(&shape))
 }
 
-fn input_gradient<T: Real>(dy: &FlexTensor, x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+fn input_gradient<T: Factor>(dy: &FlexTensor, x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (rows, inputs, outputs) = sizes(x, weight);
     // SAFETY: the product writes every element.
     let mut dx = unsafe { unwritten::<T>(rows * inputs) };
     let (a, b) = (Matrix::dense(slice(dy), rows, outputs), Matrix::dense(slice(weight), outputs, inputs));
-    parallel_product(&mut dx, a, b, |_| ());
+    T::parallel_product(&mut dx, a, b, None);
     buffer::tensor(dx, x.layout().shape().clone())
 }
 
-fn weight_gradient<T: Real>(dy: &FlexTensor, x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+fn weight_gradient<T: Factor>(dy: &FlexTensor, x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (rows, inputs, outputs) = sizes(x, weight);
     // SAFETY: the product writes every element.
     let mut dw = unsafe { unwritten::<T>(outputs * inputs) };
     let a = Matrix::dense(slice(dy), rows, outputs).transposed();
-    parallel_product(&mut dw, a, Matrix::dense(slice(x), rows, inputs), |_| ());
+    T::parallel_product(&mut dw, a, Matrix::dense(slice(x), rows, inputs), None);
     buffer::tensor(dw, weight.layout().shape().clone())
 }
 
-fn bias_gradient<T: Real>(dy: &FlexTensor) -> FlexTensor {
+fn bias_gradient<T: Factor>(dy: &FlexTensor) -> FlexTensor {
     let outputs = width(dy);
     let values: &[T] = slice(dy);
     let piece = piece::size(outputs);
     let parts = buffer::collect(values.len().div_ceil(piece), |i| {
-        let mut sum = vec![T::ZERO; outputs];
-        add_rows(&mut sum, &values[i * piece..values.len().min((i + 1) * piece)]);
+        let mut sum = vec![T::Wide::ZERO; outputs];
+        add_rows(&mut sum, &T::widened(&values[i * piece..values.len().min((i + 1) * piece)]));
         sum
     });
-    buffer::tensor(piece::add_up(parts.iter().map(Vec::as_slice), outputs), burn_shape(&[outputs]))
+    let sum = piece::add_up(parts.iter().map(Vec::as_slice), outputs);
+    buffer::tensor(T::narrowed(&sum).into_owned(), burn_shape(&[outputs]))
 }
 
 vectorised! {

@@ -32,11 +32,16 @@ use crate::value::Value;
 type Float = operands::Float<Flex>;
 type Operands<const N: usize> = operands::Operands<Flex, N>;
 
-/// Whether a fused operation has kernels for a type. bfloat16 is taken apart by core: no
-/// processor here multiplies it faster than f32.
+/// Whether a fused operation has kernels for a type. In bfloat16 those that multiply matrices have: their sums are in f32
+/// at every level, so that results differ between levels by rounding alone.
 pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
     match op {
         OpKind::Lerp => dtype.is_float(),
+        OpKind::Linear
+        | OpKind::Attention
+        | OpKind::SelfAttention
+        | OpKind::AttentionProbs
+        | OpKind::AttentionApply => dtype.is_float(),
         _ => op.is_fused() && matches!(dtype, DType::F32 | DType::F64),
     }
 }

@@ -1,19 +1,19 @@
 //! Between tensors and slices: typed views, output buffers, and the walk over pieces in parallel.
 
-use burn_backend::{Shape, TensorData};
+use burn_backend::{Element as _, Shape, TensorData};
 use burn_flex::FlexTensor;
 use palimpsest_kernels::piece;
 use rayon::prelude::*;
 
-use super::real::Real;
+use super::real::{Factor, Real};
 
 /// A buffer whose elements hold nothing yet.
 ///
 /// # Safety
 /// Every element must be written before it is read.
-pub(crate) unsafe fn unwritten<T: Real>(count: usize) -> Vec<T> {
+pub(crate) unsafe fn unwritten<T: bytemuck::Pod>(count: usize) -> Vec<T> {
     let mut buffer = Vec::with_capacity(count);
-    // SAFETY: the capacity is there; floats have no invalid bits and the caller writes first.
+    // SAFETY: the capacity is there; no bits are invalid and the caller writes first.
     #[allow(clippy::uninit_vec, reason = "the caller promises to write first")]
     unsafe {
         buffer.set_len(count);
@@ -27,13 +27,21 @@ pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
 }
 
 /// The elements of a dense tensor.
-pub(crate) fn slice<T: Real>(tensor: &FlexTensor) -> &[T] {
+pub(crate) fn slice<T: Factor>(tensor: &FlexTensor) -> &[T] {
     tensor.as_slice().expect("the tensor is dense and of the type that was dispatched on")
 }
 
 /// A tensor of these elements.
-pub(crate) fn tensor<T: Real>(elements: Vec<T>, shape: Shape) -> FlexTensor {
+pub(crate) fn tensor<T: Factor>(elements: Vec<T>, shape: Shape) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(elements, shape))
+}
+
+/// A dense tensor in its elements' type for sums.
+pub(crate) fn widened<T: Factor>(of: FlexTensor) -> FlexTensor {
+    if T::dtype() == T::Wide::dtype() {
+        return of;
+    }
+    tensor(T::widened(slice(&of)).into_owned(), of.layout().shape().clone())
 }
 
 /// The extent of the last axis.
@@ -85,7 +93,7 @@ pub(crate) fn parallel(count: usize, task: &(dyn Fn(usize) + Sync)) {
 }
 
 /// Runs `f` on each piece of a slice, in parallel where there are several.
-pub(crate) fn each<T: Real>(elements: &mut [T], piece: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+pub(crate) fn each<T: Send>(elements: &mut [T], piece: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let count = elements.len();
     let shared = Shared::new(elements);
     parallel(count.div_ceil(piece), &|i| {
@@ -158,4 +166,17 @@ macro_rules! typed {
     };
 }
 
-pub(crate) use typed;
+/// [`typed!`] for products, which bfloat16 has too.
+macro_rules! multiplied {
+    ($tensor:expr, $t:ident => $body:expr) => {
+        match $tensor.dtype() {
+            burn_backend::DType::BF16 => {
+                type $t = half::bf16;
+                $body
+            }
+            _ => crate::kernels::buffer::typed!($tensor, $t => $body),
+        }
+    };
+}
+
+pub(crate) use {multiplied, typed};

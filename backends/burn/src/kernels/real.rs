@@ -1,9 +1,122 @@
 //! The float types that kernels are written for.
 
-use burn_backend::Element;
+use std::borrow::Cow;
 
-/// A float type that burn has tensors of.
-pub(crate) trait Real: palimpsest_kernels::Real + Element + bytemuck::Pod {}
+use burn_backend::Element;
+use half::bf16;
+use palimpsest_kernels::brain;
+
+use super::gemm::{self, Matrix, Place};
+
+/// A float type of matrices that are multiplied.
+pub(crate) trait Factor: Element + bytemuck::Pod + Default + Send + Sync {
+    /// What it is summed in: f32 for bfloat16, else itself.
+    type Wide: Real;
+
+    /// Values rounded to this type.
+    fn narrowed(values: &[Self::Wide]) -> Cow<'_, [Self]>;
+
+    /// Values in the type for sums.
+    fn widened(values: &[Self]) -> Cow<'_, [Self::Wide]>;
+
+    /// place = scale a b, on the calling thread.
+    ///
+    /// # Safety
+    /// The place must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
+    unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
+
+    /// [`Factor::product`], not rounded to this type.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn wide_product(place: Place<Self::Wide>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
+
+    /// out = a b, and `bias` added to each row, in parallel.
+    ///
+    /// # Panics
+    /// `out` has not the product's size, or the bias not its columns.
+    fn parallel_product(
+        out: &mut [Self],
+        a: Matrix<'_, Self>,
+        b: Matrix<'_, Self>,
+        bias: Option<&[Self::Wide]>,
+    );
+}
+
+/// A float type that elementary functions are written for.
+pub(crate) trait Real: palimpsest_kernels::Real + Factor<Wide = Self> {}
 
 impl Real for f32 {}
 impl Real for f64 {}
+
+macro_rules! real {
+    ($ty:ty, $products:path) => {
+        impl Factor for $ty {
+            type Wide = Self;
+
+            fn narrowed(values: &[Self]) -> Cow<'_, [Self]> {
+                Cow::Borrowed(values)
+            }
+
+            fn widened(values: &[Self]) -> Cow<'_, [Self]> {
+                Cow::Borrowed(values)
+            }
+
+            unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+                use $products as products;
+                // SAFETY: the caller's.
+                unsafe { products::product(place, a, b) };
+            }
+
+            unsafe fn wide_product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+                // SAFETY: the caller's.
+                unsafe { Self::product(place, a, b) };
+            }
+
+            fn parallel_product(
+                out: &mut [Self],
+                a: Matrix<'_, Self>,
+                b: Matrix<'_, Self>,
+                bias: Option<&[Self]>,
+            ) {
+                use $products as products;
+                gemm::check(out, &a, &b, bias);
+                products::parallel_product(out, a, b, bias);
+            }
+        }
+    };
+}
+
+real!(f32, gemm::single);
+real!(f64, gemm::double);
+
+impl Factor for bf16 {
+    type Wide = f32;
+
+    fn narrowed(values: &[f32]) -> Cow<'_, [Self]> {
+        let mut narrow = vec![bf16::ZERO; values.len()];
+        brain::round(values, &mut narrow);
+        Cow::Owned(narrow)
+    }
+
+    fn widened(values: &[Self]) -> Cow<'_, [f32]> {
+        let mut wide = vec![0.0; values.len()];
+        brain::widen(values, &mut wide);
+        Cow::Owned(wide)
+    }
+
+    unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+        // SAFETY: the caller's.
+        unsafe { gemm::brain::product(place, a, b) };
+    }
+
+    unsafe fn wide_product(place: Place<f32>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+        // SAFETY: the caller's.
+        unsafe { gemm::brain::product(place, a, b) };
+    }
+
+    fn parallel_product(out: &mut [Self], a: Matrix<'_, Self>, b: Matrix<'_, Self>, bias: Option<&[f32]>) {
+        gemm::check(out, &a, &b, bias);
+        gemm::brain::parallel_product(out, a, b, bias);
+    }
+}

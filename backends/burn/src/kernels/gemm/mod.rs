@@ -1,10 +1,26 @@
-//! Matrix products on strided memory.
+//! Matrix products on strided memory: f32 and bfloat16 by kernels of this crate for each level of instructions, f64 by
+//! the `gemm` crate, which looks for instructions itself.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `single.rs`, `brain.rs`, `double.rs` | products of a type: which kernel takes them |
+//! | `blocks.rs`, `pack.rs` | how a product is cut into blocks, panels, strips and tiles |
+//! | `portable.rs`, `avx2.rs`, `avx512.rs`, `amx.rs` | kernels: a tile's sums in registers |
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-
-use super::buffer::{Shared, parallel};
-use super::real::Real;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod blocks;
+pub(super) mod brain;
+pub(super) mod double;
+mod pack;
+mod portable;
+pub(super) mod single;
+#[cfg(test)]
+mod tests;
 
 /// A matrix in memory: element (i, j) lies at `start + i * row + j * column`.
 #[derive(Clone, Copy)]
@@ -17,7 +33,7 @@ pub(crate) struct Matrix<'a, T> {
     column: usize,
 }
 
-impl<'a, T: Real> Matrix<'a, T> {
+impl<'a, T> Matrix<'a, T> {
     /// A matrix whose rows are `row` elements apart.
     ///
     /// # Panics
@@ -40,112 +56,36 @@ impl<'a, T: Real> Matrix<'a, T> {
         Self { rows: self.columns, columns: self.rows, row: self.column, column: self.row, ..self }
     }
 
-    /// The same matrix, if its elements are of type `U`.
-    #[cfg(target_arch = "x86_64")]
-    fn of<U: Real>(self) -> Option<Matrix<'a, U>> {
-        let Self { data, start, rows, columns, row, column } = self;
-        (T::dtype() == U::dtype()).then(|| {
-            let data = bytemuck::cast_slice(data);
-            Matrix { data, start, rows, columns, row, column }
-        })
-    }
-
     fn part(self, first: usize, rows: usize) -> Self {
         Self { start: self.start + first * self.row, rows, ..self }
     }
 }
 
-/// out = scale a b, on the calling thread.
+/// Where a product goes: rows of `out`, `row` elements apart; and the factor on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<O> {
+    pub(crate) out: *mut O,
+    pub(crate) row: usize,
+    pub(crate) scale: f64,
+}
+
+/// That a product fits.
+///
+/// # Panics
+/// It doesn't.
+pub(super) fn check<T, W>(out: &[T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, bias: Option<&[W]>) {
+    assert_eq!(a.columns, b.rows, "the factors don't fit each other");
+    assert_eq!(out.len(), a.rows * b.columns, "the result has another size");
+    assert!(bias.is_none_or(|bias| bias.len() == b.columns), "the bias has another size");
+}
+
+/// Fills a product over nothing: zeros, or the bias.
 ///
 /// # Safety
-/// `out` must point to `a.rows` rows of `b.columns` elements, `row` apart, that no one else uses.
-pub(crate) unsafe fn product<T: Real>(out: *mut T, row: usize, scale: T, a: Matrix<'_, T>, b: Matrix<'_, T>) {
-    debug_assert_eq!(a.columns, b.rows);
-    if a.columns == 0 {
-        for i in 0..a.rows {
-            // SAFETY: the caller answers for the rows of `out`.
-            unsafe { std::slice::from_raw_parts_mut(out.add(i * row), b.columns).fill(T::ZERO) };
-        }
-        return;
+/// The place is valid for `rows` rows of `columns` elements.
+unsafe fn fill<O: Copy>(place: Place<O>, rows: usize, columns: usize, zero: O) {
+    for i in 0..rows {
+        // SAFETY: the caller's.
+        unsafe { std::slice::from_raw_parts_mut(place.out.add(i * place.row), columns).fill(zero) };
     }
-    #[cfg(target_arch = "x86_64")]
-    if let (Some(a), Some(b)) = (a.of::<f32>(), b.of::<f32>())
-        && avx2::available()
-    {
-        let target = avx2::Target { out: out.cast(), row, scale: scale.wide() as f32 };
-        // SAFETY: the processor has the instructions; the caller answers for `out`.
-        unsafe { avx2::product(target, a, b) };
-        return;
-    }
-    // SAFETY: the constructors checked that the operands lie in their slices; the caller answers
-    // for `out`.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            out,
-            1,
-            row as isize,
-            false,
-            a.data.as_ptr().add(a.start),
-            a.column as isize,
-            a.row as isize,
-            b.data.as_ptr().add(b.start),
-            b.column as isize,
-            b.row as isize,
-            T::ZERO,
-            scale,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
-/// out = a b, the rows cut into blocks that run in parallel. `finish` then gets each block's
-/// elements while they are still in the cache.
-pub(crate) fn parallel_product<T: Real>(
-    out: &mut [T],
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    finish: impl Fn(&mut [T]) + Sync,
-) {
-    let (rows, columns) = (a.rows, b.columns);
-    assert_eq!(out.len(), rows * columns);
-    if out.is_empty() {
-        return;
-    }
-    #[cfg(target_arch = "x86_64")]
-    if let (Some(a), Some(b)) = (a.of::<f32>(), b.of::<f32>())
-        && a.columns > 0
-        && avx2::available()
-    {
-        let finish = |block: &mut [f32]| finish(bytemuck::cast_slice_mut(block));
-        // SAFETY: the processor has the instructions.
-        unsafe { avx2::parallel_product(bytemuck::cast_slice_mut(out), a, b, &finish) };
-        return;
-    }
-    let block = block_rows(rows, columns * a.columns);
-    let shared = Shared::new(out);
-    let run = |i: usize| {
-        let first = i * block;
-        let count = block.min(rows - first);
-        // SAFETY: blocks are disjoint and lie in `out`.
-        unsafe {
-            let at = shared.at(first * columns);
-            product(at, columns, T::ONE, a.part(first, count), b);
-            finish(std::slice::from_raw_parts_mut(at, count * columns));
-        }
-    };
-    parallel(rows.div_ceil(block), &run);
-}
-
-/// Rows per block: a power of two of blocks, so that they share out evenly; the fewer the better,
-/// as each packs the right operand again.
-fn block_rows(rows: usize, work_per_row: usize) -> usize {
-    let wanted = (rows * work_per_row / (1 << 25)).clamp(1, 32).next_power_of_two();
-    let wanted = if rows * work_per_row < 1 << 18 { 1 } else { wanted.max(2) };
-    rows.div_ceil(wanted).max(1)
 }

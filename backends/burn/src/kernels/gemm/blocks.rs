@@ -1,0 +1,341 @@
+//! The walk over a product: the right operand is packed once into panels that all blocks of rows share, and a kernel sums
+//! tile after tile.
+//!
+//! An element is summed in the order of k, in runs of a fixed length, whatever the blocks: how the work is cut up changes
+//! no bit.
+
+use std::cell::RefCell;
+
+use palimpsest_kernels::brain;
+
+use super::Matrix;
+use crate::kernels::buffer::{Shared, each, parallel, unwritten};
+
+/// Rows of a block: its part of a run stays in the second-level cache.
+const BLOCK: usize = 96;
+
+/// Sums tiles of a product in registers, in f32.
+pub(super) trait Kernel: 'static {
+    /// The operands' elements.
+    type In: Input;
+    /// Rows of a tile.
+    const ROWS: usize;
+    /// Columns of a tile and a panel.
+    const COLUMNS: usize;
+    /// Steps of k that a panel holds side by side.
+    const PAIR: usize;
+    /// Steps of k that one instruction takes: panels and packed strips are filled up with zeros to a multiple of it.
+    const STEP: usize = Self::PAIR;
+    /// Steps of k that are summed in registers before they are added to what is there; a multiple of `STEP`.
+    const RUN: usize;
+    /// Multiplications below which a product is not worth other threads.
+    const ALONE: usize;
+
+    /// Packs the panel whose first column is `first`; see `pack.rs`.
+    fn pack_panel(b: Matrix<'_, Self::In>, first: usize, into: &mut [Self::In]);
+
+    /// Packs the strip of a run whose first row is `first`.
+    fn pack_strip(a: Matrix<'_, Self::In>, first: usize, run: std::ops::Range<usize>, into: &mut [Self::In]);
+
+    /// Whether a whole tile's rows can be read where they lie.
+    fn reads_in_place(a: &Matrix<'_, Self::In>) -> bool;
+
+    /// A packed strip of a run.
+    fn packed(data: *const Self::In, run: usize) -> Left<Self::In> {
+        let _ = run;
+        Left { data, row: Self::PAIR, packed: true }
+    }
+
+    /// Sums a tile over a run: a whole tile's rows may lie in place, others are packed.
+    ///
+    /// # Safety
+    /// The processor has the kernel's instructions. `left` and `panel` have `tile.steps` steps, `tile.out` is valid for its
+    /// rows and columns and, where they are given, `tile.bias` for its columns.
+    unsafe fn multiply(tile: &Tile, left: Left<Self::In>, panel: *const Self::In);
+}
+
+/// An element that kernels multiply.
+pub(super) trait Input: bytemuck::Pod + Default + Send + Sync {
+    /// Lends this thread's memory for panels and strips: most products are alike.
+    fn with_scratch<R>(work: impl FnOnce(&mut Scratch<Self>) -> R) -> R;
+}
+
+/// Memory that a thread keeps between products.
+pub(super) struct Scratch<T> {
+    panels: Vec<T>,
+    strips: Vec<T>,
+    sums: Vec<f32>,
+}
+
+macro_rules! input {
+    ($($ty:ty),*) => { $(
+        impl Input for $ty {
+            fn with_scratch<R>(work: impl FnOnce(&mut Scratch<Self>) -> R) -> R {
+                thread_local! {
+                    static SCRATCH: RefCell<Scratch<$ty>> =
+                        const { RefCell::new(Scratch { panels: Vec::new(), strips: Vec::new(), sums: Vec::new() }) };
+                }
+                SCRATCH.with_borrow_mut(work)
+            }
+        }
+    )* };
+}
+
+input!(f32, half::bf16);
+
+/// A piece of the result that is summed in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    /// Groups of steps of the run.
+    pub(super) steps: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) out: *mut f32,
+    /// Elements between rows of `out`.
+    pub(super) row: usize,
+    /// Whether the sums are added to those of the runs before.
+    pub(super) add: bool,
+    pub(super) scale: f32,
+    /// What is added to the last run's sums, for the tile's columns; null for nothing.
+    pub(super) bias: *const f32,
+}
+
+/// Rows of the left operand, `row` elements apart. Those that lie in place are contiguous; a kernel knows how it packed the
+/// others.
+#[derive(Clone, Copy)]
+pub(super) struct Left<T> {
+    pub(super) data: *const T,
+    pub(super) row: usize,
+    pub(super) packed: bool,
+}
+
+/// Where a product goes.
+#[derive(Clone, Copy)]
+pub(super) struct Target<O> {
+    pub(super) out: *mut O,
+    /// Elements between rows.
+    pub(super) row: usize,
+    pub(super) scale: f32,
+    /// As long as the product has columns, or null.
+    pub(super) bias: *const f32,
+}
+
+/// What a product is written as, from sums in f32.
+pub(super) trait Output<In>: Copy + Send {
+    /// Multiplies a block of rows with all panels.
+    ///
+    /// # Safety
+    /// The processor has the kernel's instructions; the target is valid for the block's rows and `columns`; `panels`
+    /// holds all panels of the right operand.
+    unsafe fn block<K: Kernel<In = In>>(
+        target: Target<Self>,
+        a: Matrix<'_, In>,
+        panels: &[In],
+        columns: usize,
+        scratch: (&mut Vec<In>, &mut Vec<f32>),
+    );
+}
+
+/// Elements of a panel.
+fn panel_length<K: Kernel>(depth: usize) -> usize {
+    depth.next_multiple_of(K::STEP) * K::COLUMNS
+}
+
+/// target = scale a b + bias, on this thread.
+///
+/// # Safety
+/// The processor has the kernel's instructions; `target` points to `a.rows` rows of `b.columns` elements that no one
+/// else uses.
+pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
+    target: Target<O>,
+    a: Matrix<'_, K::In>,
+    b: Matrix<'_, K::In>,
+) {
+    K::In::with_scratch(|Scratch { panels, strips, sums }| {
+        let length = panel_length::<K>(b.rows);
+        let count = b.columns.div_ceil(K::COLUMNS);
+        panels.resize(panels.len().max(count * length), K::In::default());
+        for (i, into) in panels.chunks_exact_mut(length).take(count).enumerate() {
+            K::pack_panel(b, i * K::COLUMNS, into);
+        }
+        // SAFETY: the caller's.
+        unsafe { O::block::<K>(target, a, panels, b.columns, (strips, sums)) };
+    });
+}
+
+/// out = a b + bias, in parallel.
+///
+/// # Safety
+/// The processor has the kernel's instructions; `out` has the product's size, `bias` its columns.
+pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
+    out: &mut [O],
+    a: Matrix<'_, K::In>,
+    b: Matrix<'_, K::In>,
+    bias: Option<&[f32]>,
+) {
+    let columns = b.columns;
+    let target = |out: *mut O| {
+        let bias = bias.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        Target { out, row: columns, scale: 1.0, bias }
+    };
+    if a.rows * columns * a.columns <= K::ALONE {
+        // SAFETY: the caller's.
+        unsafe { product::<K, O>(target(out.as_mut_ptr()), a, b) };
+        return;
+    }
+    let length = panel_length::<K>(b.rows);
+    // SAFETY: each panel is packed before it is read.
+    let mut panels = unsafe { unwritten::<K::In>(columns.div_ceil(K::COLUMNS) * length) };
+    each(&mut panels, length, |i, into| K::pack_panel(b, i * K::COLUMNS, into));
+    // Strips are shared out evenly: as many blocks for each thread as keep them below their size.
+    let strips = a.rows.div_ceil(K::ROWS);
+    let threads = rayon::current_num_threads();
+    let blocks = (threads * a.rows.div_ceil(threads * BLOCK)).min(strips);
+    let shared = Shared::new(out);
+    parallel(blocks, &|i| {
+        let first = strips * i / blocks * K::ROWS;
+        let count = (strips * (i + 1) / blocks * K::ROWS).min(a.rows) - first;
+        // SAFETY: blocks of rows are disjoint and lie in `out`.
+        unsafe {
+            let at = shared.at(first * columns);
+            K::In::with_scratch(|Scratch { strips, sums, .. }| {
+                O::block::<K>(target(at), a.part(first, count), &panels, columns, (strips, sums));
+            });
+        }
+    });
+}
+
+/// The rows of a block, strip by strip, for one run: in place where the kernel reads them there, else packed.
+struct Strips<'a, K: Kernel> {
+    a: Matrix<'a, K::In>,
+    packed: &'a [K::In],
+    in_place: bool,
+    from: usize,
+    run: usize,
+    /// Elements of a packed strip.
+    length: usize,
+}
+
+impl<'a, K: Kernel> Strips<'a, K> {
+    fn new(a: Matrix<'a, K::In>, from: usize, run: usize, packed: &'a mut Vec<K::In>) -> Self {
+        let in_place = K::reads_in_place(&a) && run.is_multiple_of(K::STEP);
+        let length = K::ROWS * run.next_multiple_of(K::STEP);
+        let count = a.rows.div_ceil(K::ROWS);
+        packed.resize(packed.len().max(count * length), K::In::default());
+        for (i, into) in packed.chunks_exact_mut(length).take(count).enumerate() {
+            if !in_place || (i + 1) * K::ROWS > a.rows {
+                K::pack_strip(a, i * K::ROWS, from..from + run, into);
+            }
+        }
+        Self { a, packed, in_place, from, run, length }
+    }
+
+    /// The strip's number of rows, and where they lie.
+    fn get(&self, i: usize) -> (usize, Left<K::In>) {
+        let first = i * K::ROWS;
+        let rows = K::ROWS.min(self.a.rows - first);
+        if self.in_place && rows == K::ROWS {
+            let at = &self.a.data[self.a.start + first * self.a.row + self.from..];
+            return (rows, Left { data: at.as_ptr(), row: self.a.row, packed: false });
+        }
+        (rows, K::packed(self.packed[i * self.length..].as_ptr(), self.run))
+    }
+}
+
+/// Sums go where they belong, run after run.
+impl Output<f32> for f32 {
+    unsafe fn block<K: Kernel<In = f32>>(
+        target: Target<Self>,
+        a: Matrix<'_, f32>,
+        panels: &[f32],
+        columns: usize,
+        (packed, _): (&mut Vec<f32>, &mut Vec<f32>),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { straight::<K>(target, a, panels, columns, packed) };
+    }
+}
+
+/// As f32's.
+impl Output<half::bf16> for f32 {
+    unsafe fn block<K: Kernel<In = half::bf16>>(
+        target: Target<Self>,
+        a: Matrix<'_, half::bf16>,
+        panels: &[half::bf16],
+        columns: usize,
+        (packed, _): (&mut Vec<half::bf16>, &mut Vec<f32>),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { straight::<K>(target, a, panels, columns, packed) };
+    }
+}
+
+/// # Safety
+/// As [`Output::block`]'s.
+unsafe fn straight<K: Kernel>(
+    target: Target<f32>,
+    a: Matrix<'_, K::In>,
+    panels: &[K::In],
+    columns: usize,
+    packed: &mut Vec<K::In>,
+) {
+    let (depth, length) = (a.columns, panel_length::<K>(a.columns));
+    for from in (0..depth).step_by(K::RUN) {
+        let run = K::RUN.min(depth - from);
+        let strips = Strips::<K>::new(a, from, run, packed);
+        for (panel, first_column) in (0..columns).step_by(K::COLUMNS).enumerate() {
+            let right = panels[panel * length + from * K::COLUMNS..].as_ptr();
+            let last = from + run == depth && !target.bias.is_null();
+            for strip in 0..a.rows.div_ceil(K::ROWS) {
+                let (rows, left) = strips.get(strip);
+                // SAFETY: the tile lies in the target, its bias in the columns'; left and panel have the run's steps.
+                unsafe {
+                    let tile = Tile {
+                        steps: run.div_ceil(K::PAIR),
+                        rows,
+                        columns: K::COLUMNS.min(columns - first_column),
+                        out: target.out.add(strip * K::ROWS * target.row + first_column),
+                        row: target.row,
+                        add: from > 0,
+                        scale: target.scale,
+                        bias: if last { target.bias.add(first_column) } else { std::ptr::null() },
+                    };
+                    K::multiply(&tile, left, right);
+                }
+            }
+        }
+    }
+}
+
+/// Sums stay in f32 until the last run, panel by panel, and are rounded once.
+impl Output<half::bf16> for half::bf16 {
+    unsafe fn block<K: Kernel<In = half::bf16>>(
+        target: Target<Self>,
+        a: Matrix<'_, half::bf16>,
+        panels: &[half::bf16],
+        columns: usize,
+        (packed, sums): (&mut Vec<half::bf16>, &mut Vec<f32>),
+    ) {
+        let length = panel_length::<K>(a.columns);
+        sums.resize(sums.len().max(a.rows * K::COLUMNS), 0.0);
+        for (panel, first_column) in (0..columns).step_by(K::COLUMNS).enumerate() {
+            let count = K::COLUMNS.min(columns - first_column);
+            let bias = if target.bias.is_null() {
+                target.bias
+            } else {
+                // SAFETY: it has all columns.
+                unsafe { target.bias.add(first_column) }
+            };
+            let to = Target { out: sums.as_mut_ptr(), row: K::COLUMNS, scale: target.scale, bias };
+            // SAFETY: the sums have room for a panel's columns of the rows; the rest is the caller's.
+            unsafe { straight::<K>(to, a, &panels[panel * length..], count, packed) };
+            for (i, sums) in sums.chunks_exact(K::COLUMNS).take(a.rows).enumerate() {
+                // SAFETY: the row lies in the target.
+                let out = unsafe {
+                    std::slice::from_raw_parts_mut(target.out.add(i * target.row + first_column), count)
+                };
+                brain::round(&sums[..count], out);
+            }
+        }
+    }
+}
