@@ -3,9 +3,9 @@
 use burn_backend::{Element as _, Shape, TensorData};
 use burn_flex::FlexTensor;
 use palimpsest_kernels::piece;
-use rayon::prelude::*;
 
 use super::real::{Factor, Real};
+use super::team;
 
 /// A buffer whose elements hold nothing yet.
 ///
@@ -85,11 +85,7 @@ pub(crate) fn replace<T: Real>(
 /// All parallel work comes through here by reference: one instance of the scheduler's code instead
 /// of one per kernel, which took most of this crate's compile time.
 pub(crate) fn parallel(count: usize, task: &(dyn Fn(usize) + Sync)) {
-    if count <= 1 {
-        (0..count).for_each(task);
-    } else {
-        (0..count).into_par_iter().for_each(task);
-    }
+    team::run(count, task);
 }
 
 /// Runs `f` on each piece of a slice, in parallel where there are several.

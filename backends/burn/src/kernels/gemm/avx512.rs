@@ -3,10 +3,11 @@
 //! Both work on lanes of 32 bits: one f32, or two steps of k in bfloat16 that one instruction multiplies and adds up.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_add_ps, _mm512_cvtepu16_epi32,
+    _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::ops::Range;
 
@@ -223,27 +224,37 @@ fn masks(columns: usize) -> [u16; 2] {
 /// The instructions are there.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(super) unsafe fn pack_panel<T: Input, const PAIR: usize>(b: Matrix<'_, T>, first: usize, into: &mut [T]) {
-    // Columns of the operand that are contiguous are transposed in registers, 16 lanes of each at a time.
-    let whole = b.row == 1 && first + COLUMNS <= b.columns;
-    let groups = if whole { b.rows / PAIR / LANES * LANES } else { 0 };
-    for group in (0..groups).step_by(LANES) {
-        for c in (0..COLUMNS).step_by(LANES) {
-            let start = b.start + (first + c) * b.column + group * PAIR;
-            let to = (group * COLUMNS + c) * PAIR;
-            let last_from = start + (LANES - 1) * b.column + LANES * PAIR;
-            let last_to = to + ((LANES - 1) * COLUMNS + LANES) * PAIR;
-            assert!(last_from <= b.data.len() && last_to <= into.len(), "a panel reaches beyond its memory");
-            // SAFETY: the instructions are there, and the last places that are read and written were looked at.
-            unsafe {
-                let from = b.data.as_ptr().add(start).cast::<u8>();
-                transpose(from, b.column * size_of::<T>(), into.as_mut_ptr().add(to).cast::<u8>());
+    // Steps that are packed in registers; the plain code does the rest, and the zeros behind.
+    let whole = first + COLUMNS <= b.columns;
+    let done = if whole && b.column == 1 {
+        // SAFETY: the instructions are there.
+        unsafe { interleave::<T, PAIR, COLUMNS>(b, first, 0..b.rows, into) }
+    } else if whole && b.row == 1 {
+        let steps = b.rows / (PAIR * LANES) * PAIR * LANES;
+        for step in (0..steps).step_by(PAIR * LANES) {
+            for c in (0..COLUMNS).step_by(LANES) {
+                let start = b.start + (first + c) * b.column + step;
+                let to = step * COLUMNS + c * PAIR;
+                let last_from = start + (LANES - 1) * b.column + LANES * PAIR;
+                let last_to = to + ((LANES - 1) * COLUMNS + LANES) * PAIR;
+                assert!(
+                    last_from <= b.data.len() && last_to <= into.len(),
+                    "a panel reaches beyond its memory"
+                );
+                // SAFETY: the instructions are there, and the last places that are read and written were looked at.
+                unsafe {
+                    let from = b.data.as_ptr().add(start).cast::<u8>();
+                    transpose(from, b.column * size_of::<T>(), into.as_mut_ptr().add(to).cast::<u8>());
+                }
             }
         }
-    }
-    let rest = groups * PAIR;
-    if rest * COLUMNS < into.len() {
-        let b = Matrix { start: b.start + rest * b.row, rows: b.rows - rest, ..b };
-        pack::panel::<T, COLUMNS, PAIR>(b, first, &mut into[rest * COLUMNS..]);
+        steps
+    } else {
+        0
+    };
+    if done * COLUMNS < into.len() {
+        let b = Matrix { start: b.start + done * b.row, rows: b.rows - done, ..b };
+        pack::panel::<T, COLUMNS, PAIR>(b, first, &mut into[done * COLUMNS..]);
     }
 }
 
@@ -258,7 +269,60 @@ unsafe fn pack_strip<T: Input, const PAIR: usize>(
     run: Range<usize>,
     into: &mut [T],
 ) {
-    pack::strip::<T, ROWS, PAIR>(a, first, run, into);
+    let done = if a.row == 1 && first + ROWS <= a.rows {
+        // SAFETY: the instructions are there.
+        unsafe { interleave::<T, PAIR, ROWS>(a.transposed(), first, run.clone(), into) }
+    } else {
+        0
+    };
+    if done * ROWS < into.len() {
+        pack::strip::<T, ROWS, PAIR>(a, first, run.start + done..run.end, &mut into[done * ROWS..]);
+    }
+}
+
+/// Copies `WIDTH` contiguous elements of each step; those of the steps that share a lane are interleaved. Returns the steps
+/// that were done: whole groups.
+///
+/// # Safety
+/// The instructions are there; `WIDTH` is a multiple of 4 and at most 32.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn interleave<T: Input, const PAIR: usize, const WIDTH: usize>(
+    matrix: Matrix<'_, T>,
+    first: usize,
+    steps: Range<usize>,
+    into: &mut [T],
+) -> usize {
+    let count = steps.len() / PAIR * PAIR;
+    if count == 0 {
+        return 0;
+    }
+    let start = matrix.start + steps.start * matrix.row + first;
+    assert!(
+        start + (count - 1) * matrix.row + WIDTH <= matrix.data.len() && count * WIDTH <= into.len(),
+        "a packed matrix reaches beyond its memory"
+    );
+    let lanes = masks(WIDTH);
+    // SAFETY: the instructions are there; the last places that are read and written were looked at, and lanes beyond the
+    // width are masked.
+    unsafe {
+        for group in 0..count / PAIR {
+            let from = matrix.data.as_ptr().add(start + group * PAIR * matrix.row);
+            let to = into.as_mut_ptr().add(group * PAIR * WIDTH);
+            for (half, &mask) in lanes.iter().enumerate().take(WIDTH.div_ceil(LANES)) {
+                let from = from.add(half * LANES);
+                let packed = if PAIR == 1 {
+                    _mm512_maskz_loadu_epi32(mask, from.cast())
+                } else {
+                    let even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast()));
+                    let odd =
+                        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.add(matrix.row).cast()));
+                    _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
+                };
+                _mm512_mask_storeu_epi32(to.add(half * LANES * PAIR).cast(), mask, packed);
+            }
+        }
+    }
+    count
 }
 
 /// Transposes 16 by 16 lanes: rows at `from` lie `stride` bytes apart, those written at `to` a panel's row.
