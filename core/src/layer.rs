@@ -4,7 +4,7 @@
 
 use crate::Result;
 use crate::params::{Init, ParamId, ParamSpecs, Params};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, OpKind, Tensor};
 
 /// A linear layer with weight [out, in] and bias.
 #[derive(Debug, Clone)]
@@ -24,10 +24,23 @@ impl Linear {
 
     /// x [.., in] -> [.., out], multiplied in the compute type and returned in x's.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        self.forward_as(params, x, x.dtype())
+    }
+
+    /// [`Linear::forward`], returned in `dtype`: what another product takes next need not leave the compute type.
+    pub fn forward_as(&self, params: &Params, x: &Tensor, dtype: DType) -> Result<Tensor> {
         let compute = params.compute();
         let weight = params[self.weight].cast(compute)?;
         let bias = self.bias.map(|bias| params[bias].cast(compute)).transpose()?;
-        x.cast(compute)?.linear(&weight, bias.as_ref())?.cast(x.dtype())
+        x.cast(compute)?.linear(&weight, bias.as_ref())?.cast(dtype)
+    }
+
+    /// x [.., in] -> GELU of [.., out], for another product. It stays in the compute type where the backend's GELU takes
+    /// that: such a kernel computes in f32 and rounds once, as casts before and after it would.
+    pub fn forward_gelu(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
+        let (device, compute) = (x.device(), params.compute());
+        let takes = device.backend.supports(OpKind::Gelu, compute, device.id);
+        self.forward_as(params, x, if takes { compute } else { x.dtype() })?.gelu()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn_autodiff::Autodiff;
 use burn_backend::{BackendTypes, BoolDType, IntDType};
-use palimpsest_core::tensor::{HostSliceMut, Op};
+use palimpsest_core::tensor::{DType, HostSliceMut, Op};
 use palimpsest_core::{HostTensor, Result};
 
 use crate::total::Total;
@@ -67,6 +67,12 @@ pub(crate) trait Engine:
 
     /// Selected truth values as truth values.
     fn as_bools(selected: Tensor<Self>) -> Tensor<Self>;
+
+    /// Casts floats by a kernel of this crate's own, where it has one.
+    fn cast(x: &Value<Self>, dtype: DType) -> Option<Value<Self>> {
+        let _ = (x, dtype);
+        None
+    }
 
     /// Runs a fused operation that the backend said it supports.
     ///

@@ -28,6 +28,12 @@ pub(crate) fn execute<E: Engine>(
         }
         Op::Cast { dtype } if !dtype.is_float() => Value::plain(without_gradient(op, inputs, types)?),
         Op::Where => where_(op, inputs, types)?,
+        Op::Cast { dtype }
+            if let [x] = inputs.as_slice()
+                && let Some(y) = E::cast(x, *dtype) =>
+        {
+            y
+        }
         _ => match inputs.first() {
             None => return Err(Error::failure(format!("{}: no input", op.kind().name()))),
             Some(Value::Int(_)) => discrete_run(op, inputs, false, types)?,

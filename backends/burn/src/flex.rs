@@ -42,6 +42,10 @@ impl Engine for Flex {
         FlexTensor::from_arc(selected.data_arc(), layout, burn_type(DType::Bool))
     }
 
+    fn cast(x: &Value<Self>, dtype: DType) -> Option<Value<Self>> {
+        fused::cast(x, dtype)
+    }
+
     fn fused(op: &Op, inputs: Vec<Value<Self>>) -> Result<Vec<Value<Self>>> {
         fused::run(op, inputs)
     }

@@ -27,10 +27,7 @@ impl<E: Engine> Inputs<E> {
 
     /// The next.
     pub(crate) fn optional(&mut self) -> Option<Float<E>> {
-        match self.values.next()? {
-            Value::Tracked(tensor) if recording::enabled() => Some(Float::Tracked(tensor)),
-            value => Some(Float::Plain(value.into_inner())),
-        }
+        self.values.next().map(Float::of)
     }
 
     /// The next, which must hold integers.
@@ -49,6 +46,14 @@ pub(crate) enum Float<E: Engine> {
 }
 
 impl<E: Engine> Float<E> {
+    /// A value as an input: tracked where gradients are recorded.
+    pub(crate) fn of(value: Value<E>) -> Self {
+        match value {
+            Value::Tracked(tensor) if recording::enabled() => Self::Tracked(tensor),
+            value => Self::Plain(value.into_inner()),
+        }
+    }
+
     /// The elements without history.
     pub(crate) fn into_inner(self) -> Tensor<E> {
         match self {

@@ -70,42 +70,41 @@ impl Block {
         index: usize,
         context: &BlockContext<'_>,
     ) -> Result<(Tensor, Option<Probabilities>)> {
-        let qkv = self.qkv.forward(params, &self.norm1.forward(params, x)?)?;
-        let (mixed, probs) = self.attend(params, &qkv, index, context)?;
-        let branch = self.proj.forward(params, &mixed)?;
+        let (dtype, compute) = (x.dtype(), params.compute());
+        let qkv = self.qkv.forward_as(params, &self.norm1.forward(params, x)?, compute)?;
+        let (mixed, probs) = self.attend(&qkv, index, context)?;
+        let probs = probs.map(|probs| probs.cast(dtype)).transpose()?;
+        let branch = self.proj.forward_as(params, &mixed, dtype)?;
         let keep = |branch| context.drop_path.and_then(|drop| drop.keep(index, branch));
         let x = x.residual(&branch, self.gain1.map(|id| &params[id]), keep(0))?;
-        let hidden = self.fc1.forward(params, &self.norm2.forward(params, &x)?)?.gelu()?;
-        let branch = self.fc2.forward(params, &hidden)?;
+        let hidden = self.fc1.forward_gelu(params, &self.norm2.forward(params, &x)?)?;
+        let branch = self.fc2.forward_as(params, &hidden, dtype)?;
         let x = x.residual(&branch, self.gain2.map(|id| &params[id]), keep(1))?;
         Ok((x, probs.map(|values| Probabilities { block: index, values })))
     }
 
+    /// Attention of packed queries, keys and values, in their type.
     fn attend(
         &self,
-        params: &Params,
         qkv: &Tensor,
         index: usize,
         context: &BlockContext<'_>,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let dtype = qkv.dtype();
-        let compute = params.compute();
-        let qkv = qkv.cast(compute)?;
-        let bias = context.bias.map(|bias| bias.cast(compute)).transpose()?;
+        let bias = context.bias.map(|bias| bias.cast(qkv.dtype())).transpose()?;
         let bias = bias.as_ref();
         match context.tap.of(index) {
-            Tapped::No => Ok((qkv.self_attention(bias, self.heads)?.cast(dtype)?, None)),
+            Tapped::No => Ok((qkv.self_attention(bias, self.heads)?, None)),
             Tapped::Differentiate => {
                 let probs = qkv.attention_probs(bias, self.heads)?;
-                let mixed = probs.attention_apply(&qkv, self.heads)?;
-                Ok((mixed.cast(dtype)?, Some(probs.cast(dtype)?)))
+                let mixed = probs.attention_apply(qkv, self.heads)?;
+                Ok((mixed, Some(probs)))
             }
             Tapped::Observe => {
                 let mixed = qkv.self_attention(bias, self.heads)?;
                 let device = qkv.device();
                 let _quiet = NoGrad::new(&*device.backend);
                 let probs = qkv.attention_probs(bias, self.heads)?;
-                Ok((mixed.cast(dtype)?, Some(probs.cast(dtype)?)))
+                Ok((mixed, Some(probs)))
             }
         }
     }

@@ -9,7 +9,8 @@ use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::{Real, gelu, silu, vectorised};
 
 use super::{Float, Operands, finish};
-use crate::kernels::buffer::{dense, replace, slice, typed};
+use crate::kernels::buffer::{dense, multiplied, replace_wide, slice};
+use crate::kernels::real::Factor;
 
 /// A function's kernels.
 pub(super) trait Activation: Debug + Clone + Send + Sync + 'static {
@@ -60,7 +61,7 @@ pub(super) fn run<A: Activation>(function: A, x: Float) -> Float {
     let x = dense(x.expect("given above"));
     // Only a recorded input is kept, so that the memory of any other can be written over.
     let saved = nodes.is_some().then(|| x.clone());
-    let y = typed!(x, T => replace::<T>(x, 1, |_, part| A::forward(part)));
+    let y = multiplied!(x, T => replace_wide::<T>(x, 1, |_, part| A::forward(part)));
     finish(nodes, ActivationBackward(function), y, |_| saved)
 }
 
@@ -73,9 +74,11 @@ impl<A: Activation> Backward<Flex, 1> for ActivationBackward<A> {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let x = ops.state.expect("saved when it was recorded");
         unary::<Flex, _>(ops.parents, ops.node, grads, |dy| {
-            typed!(x, T => {
+            multiplied!(x, T => {
                 let x: &[T] = slice(&x);
-                replace::<T>(dense(dy), 1, |at, part| A::backward(part, &x[at..at + part.len()]))
+                replace_wide::<T>(dense(dy), 1, |at, part| {
+                    A::backward(part, &T::widened(&x[at..at + part.len()]));
+                })
             })
         });
     }

@@ -10,6 +10,7 @@ mod adamw;
 mod attention;
 mod attention_apply;
 mod attention_probs;
+mod cast;
 mod cross_entropy;
 mod head;
 mod layer_norm;
@@ -32,8 +33,8 @@ use crate::value::Value;
 type Float = operands::Float<Flex>;
 type Operands<const N: usize> = operands::Operands<Flex, N>;
 
-/// Whether a fused operation has kernels for a type. In bfloat16 those that multiply matrices have: their sums are in f32
-/// at every level, so that results differ between levels by rounding alone.
+/// Whether a fused operation has kernels for a type. In bfloat16 those that multiply matrices have, and GELU, which stands
+/// between two of them: all compute in f32 and round once, at every level of instructions.
 pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
     match op {
         OpKind::Lerp => dtype.is_float(),
@@ -41,9 +42,20 @@ pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
         | OpKind::Attention
         | OpKind::SelfAttention
         | OpKind::AttentionProbs
-        | OpKind::AttentionApply => dtype.is_float(),
+        | OpKind::AttentionApply
+        | OpKind::Gelu => dtype.is_float(),
         _ => op.is_fused() && matches!(dtype, DType::F32 | DType::F64),
     }
+}
+
+/// Casts between f32 and bfloat16; `None` for other types, which are the engine's.
+pub(crate) fn cast(x: &Value<Flex>, dtype: DType) -> Option<Value<Flex>> {
+    let from = x.inner().dtype();
+    let known = matches!(
+        (from, dtype),
+        (burn_backend::DType::F32, DType::Bf16) | (burn_backend::DType::BF16, DType::F32)
+    );
+    known.then(|| cast::run(operands::Float::of(x.clone())).into())
 }
 
 /// Runs a fused operation.

@@ -4,7 +4,7 @@ use burn_backend::{Element as _, Shape, TensorData};
 use burn_flex::FlexTensor;
 use palimpsest_kernels::piece;
 
-use super::real::{Factor, Real};
+use super::real::Factor;
 use super::team;
 
 /// A buffer whose elements hold nothing yet.
@@ -50,7 +50,7 @@ pub(crate) fn width(tensor: &FlexTensor) -> usize {
 }
 
 /// The elements in place, where no one else holds them.
-fn own<T: Real>(target: &mut FlexTensor) -> Option<&mut [T]> {
+fn own<T: Factor>(target: &mut FlexTensor) -> Option<&mut [T]> {
     let count = target.layout().num_elements();
     match target.layout().contiguous_offsets() {
         Some((0, end)) if end == count => Some(&mut target.try_storage_mut::<T>()?[..count]),
@@ -60,7 +60,7 @@ fn own<T: Real>(target: &mut FlexTensor) -> Option<&mut [T]> {
 
 /// Replaces the elements of a dense tensor piece by piece: `f` gets a piece's first index and its
 /// elements, to be written over. The tensor's own memory is used where no one else holds it.
-pub(crate) fn replace<T: Real>(
+pub(crate) fn replace<T: Factor>(
     mut target: FlexTensor,
     width: usize,
     f: impl Fn(usize, &mut [T]) + Sync,
@@ -78,6 +78,22 @@ pub(crate) fn replace<T: Real>(
         f(i * piece, part);
     });
     tensor(elements, target.layout().shape().clone())
+}
+
+/// [`replace`] in the type for sums: `f` gets each piece's elements in it, and what it leaves is rounded.
+pub(crate) fn replace_wide<T: Factor>(
+    target: FlexTensor,
+    width: usize,
+    f: impl Fn(usize, &mut [T::Wide]) + Sync,
+) -> FlexTensor {
+    if T::dtype() == T::Wide::dtype() {
+        return replace::<T::Wide>(target, width, f);
+    }
+    replace::<T>(target, width, |at, part| {
+        let mut wide = T::widened(part).into_owned();
+        f(at, &mut wide);
+        T::narrow(&wide, part);
+    })
 }
 
 /// Runs `task` for 0..count, in parallel where there are several.

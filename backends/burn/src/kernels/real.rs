@@ -16,6 +16,12 @@ pub(crate) trait Factor: Element + bytemuck::Pod + Default + Send + Sync {
     /// Values rounded to this type.
     fn narrowed(values: &[Self::Wide]) -> Cow<'_, [Self]>;
 
+    /// [`Factor::narrowed`], into memory that is there.
+    ///
+    /// # Panics
+    /// The slices differ in length.
+    fn narrow(values: &[Self::Wide], into: &mut [Self]);
+
     /// Values in the type for sums.
     fn widened(values: &[Self]) -> Cow<'_, [Self::Wide]>;
 
@@ -58,6 +64,10 @@ macro_rules! real {
                 Cow::Borrowed(values)
             }
 
+            fn narrow(values: &[Self], into: &mut [Self]) {
+                into.copy_from_slice(values);
+            }
+
             fn widened(values: &[Self]) -> Cow<'_, [Self]> {
                 Cow::Borrowed(values)
             }
@@ -97,6 +107,10 @@ impl Factor for bf16 {
         let mut narrow = vec![bf16::ZERO; values.len()];
         brain::round(values, &mut narrow);
         Cow::Owned(narrow)
+    }
+
+    fn narrow(values: &[f32], into: &mut [Self]) {
+        brain::round(values, into);
     }
 
     fn widened(values: &[Self]) -> Cow<'_, [f32]> {

@@ -54,14 +54,14 @@ impl CrossBlock {
     }
 
     fn forward(&self, params: &Params, x: &Tensor, memory: &Tensor) -> Result<Tensor> {
-        let compute = params.compute();
-        let q = self.q.forward(params, &self.norm1.forward(params, x)?)?.cast(compute)?;
-        let k = self.k.forward(params, memory)?.cast(compute)?;
-        let v = self.v.forward(params, memory)?.cast(compute)?;
-        let mixed = q.attention(&k, &v, None, self.heads)?.cast(x.dtype())?;
-        let x = x.add(&self.proj.forward(params, &mixed)?)?;
-        let hidden = self.fc1.forward(params, &self.norm2.forward(params, &x)?)?.gelu()?;
-        x.add(&self.fc2.forward(params, &hidden)?)
+        let (dtype, compute) = (x.dtype(), params.compute());
+        let q = self.q.forward_as(params, &self.norm1.forward(params, x)?, compute)?;
+        let k = self.k.forward_as(params, memory, compute)?;
+        let v = self.v.forward_as(params, memory, compute)?;
+        let mixed = q.attention(&k, &v, None, self.heads)?;
+        let x = x.add(&self.proj.forward_as(params, &mixed, dtype)?)?;
+        let hidden = self.fc1.forward_gelu(params, &self.norm2.forward(params, &x)?)?;
+        x.add(&self.fc2.forward_as(params, &hidden, dtype)?)
     }
 }
 

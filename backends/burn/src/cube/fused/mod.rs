@@ -18,8 +18,9 @@ type Operands<const N: usize> = operands::Operands<Cube, N>;
 /// Whether a fused operation is here. Sums over rows of bfloat16 are left to core, which takes them in f32.
 pub(super) fn supports(op: OpKind, dtype: DType) -> bool {
     match op {
-        OpKind::Lerp | OpKind::Gelu => dtype.is_float(),
-        OpKind::Softmax | OpKind::LayerNorm => matches!(dtype, DType::F32 | DType::F64),
+        OpKind::Lerp => dtype.is_float(),
+        // Out of primitives, each of which would round to bfloat16.
+        OpKind::Gelu | OpKind::Softmax | OpKind::LayerNorm => matches!(dtype, DType::F32 | DType::F64),
         _ => false,
     }
 }
