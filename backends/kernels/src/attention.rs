@@ -94,6 +94,11 @@ vectorised! {
         }
     }
 
+    /// Adds up the products of two rows' elements.
+    pub fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+        row::dot(a, b)
+    }
+
     /// Turns logits `p` into probabilities again by the logarithms of their rows' sums, and the probabilities'
     /// gradients `ds` into those of the logits.
     ///

@@ -28,8 +28,11 @@ vectorised! {
     pub fn backward<T: Real>(dy: &mut [T], x: &[T], gain: &[T], dgain: &mut [T], dbias: &mut [T], eps: T) {
         let d = gain.len();
         let share = T::ONE / T::of(d as f64);
+        // Of one length, which the compiler sees: else each index is looked at.
+        let (gain, dgain, dbias) = (&gain[..d], &mut dgain[..d], &mut dbias[..d]);
         for (dy, x) in dy.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
             let (mean, scale) = moments(x, eps);
+            let (dy, x) = (&mut dy[..d], &x[..d]);
             for i in 0..d {
                 dgain[i] += dy[i] * (x[i] - mean) * scale;
                 dbias[i] += dy[i];

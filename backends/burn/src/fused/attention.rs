@@ -5,8 +5,7 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::{Flex, FlexTensor};
-use palimpsest_kernels::attention::{Sizes, probabilities, score_gradients};
-use palimpsest_kernels::row;
+use palimpsest_kernels::attention::{Sizes, dot, probabilities, score_gradients};
 
 use super::head::{Bias, HeadLayout};
 use super::{Float, Operands, finish};
@@ -211,7 +210,7 @@ fn backward<T: Factor>(
             T::wide_product(place, gradient, v.transposed());
             let wide = |data, i| T::widened(target.row(data, task, i));
             let shifts: Vec<T::Wide> =
-                (0..sizes.queries).map(|i| row::dot(&wide(dout, i), &wide(out, i))).collect();
+                (0..sizes.queries).map(|i| dot(&wide(dout, i), &wide(out, i))).collect();
             let sums = &sums[task * sizes.queries..(task + 1) * sizes.queries];
             score_gradients(&mut p, &mut ds, sums, &shifts, sizes.keys);
             let (p, rounded) = (T::narrowed(&p), T::narrowed(&ds));

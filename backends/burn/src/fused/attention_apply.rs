@@ -90,15 +90,17 @@ fn value_gradient<T: Factor>(saved: &Saved, dout: &FlexTensor) -> FlexTensor {
     let (p, dout): (&[T], &[T]) = (slice(&saved.p), slice(dout));
     let [q, k, v] = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
     let target = HeadLayout::alone(sizes, sizes.queries);
-    // SAFETY: the tasks write the values, `clear` queries and keys.
+    // SAFETY: the tasks write every head of queries, keys and values.
     let mut dqkv = unsafe { unwritten::<T>(saved.qkv.layout().num_elements()) };
-    q.clear(&mut dqkv);
-    k.clear(&mut dqkv);
     let shared = Shared::new(&mut dqkv);
     buffer::parallel(sizes.tasks(), &|task| {
         let (a, b) = (scores(sizes, p, task).transposed(), target.head(dout, task));
-        // SAFETY: each task writes a head of its own.
-        unsafe { v.write(shared, task, 1.0, a, b) };
+        // SAFETY: each task writes heads of its own.
+        unsafe {
+            q.clear(shared, task);
+            k.clear(shared, task);
+            v.write(shared, task, 1.0, a, b);
+        }
     });
     buffer::tensor(dqkv, saved.qkv.layout().shape().clone())
 }

@@ -83,9 +83,8 @@ fn gradients<T: Factor>(
     let rounded = T::narrowed(slice(&ds));
     let scores: &[T] = &rounded;
     let [q, k, v] = [0, 1, 2].map(|which| HeadLayout::packed(sizes, which));
-    // SAFETY: the tasks write queries and keys, `clear` the values.
+    // SAFETY: the tasks write every head of queries, keys and values.
     let mut dqkv = unsafe { unwritten::<T>(data.len()) };
-    v.clear(&mut dqkv);
     let shared = Shared::new(&mut dqkv);
     buffer::parallel(sizes.tasks(), &|task| {
         let ds = Matrix::new(scores, task * sizes.scores(), sizes.queries, sizes.keys, sizes.keys);
@@ -93,6 +92,7 @@ fn gradients<T: Factor>(
         unsafe {
             q.write(shared, task, sizes.scale(), ds, k.head(data, task));
             k.write(shared, task, sizes.scale(), ds.transposed(), q.head(data, task));
+            v.clear(shared, task);
         }
     });
     drop(rounded);

@@ -72,12 +72,17 @@ impl HeadLayout {
         unsafe { T::product(Place { out: out.at(self.start(task)), row: self.row, scale }, a, b) }
     }
 
-    /// Fills all heads with zeros.
-    pub(super) fn clear<T: Factor>(self, out: &mut [T]) {
-        for sample in out.chunks_exact_mut(self.sample.max(1)) {
-            for row in sample.chunks_exact_mut(self.row.max(1)) {
-                row[self.first..self.first + self.heads * self.width].fill(T::default());
-            }
+    /// Fills a task's head with zeros.
+    ///
+    /// # Safety
+    /// As [`HeadLayout::write`]'s.
+    pub(super) unsafe fn clear<T: Factor>(self, out: Shared<T>, task: usize) {
+        for i in 0..self.rows {
+            // SAFETY: the head lies in `out`, and no other task touches it.
+            let row = unsafe {
+                std::slice::from_raw_parts_mut(out.at(self.start(task) + i * self.row), self.width)
+            };
+            row.fill(T::default());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::blocks::{Kernel, Left, Tile};
+use super::blocks::{Kernel, Left, Panel, Tile};
 use super::{Matrix, avx512};
 
 /// Rows and columns of the sums: two tiles each way.
@@ -52,14 +52,14 @@ impl Kernel for Amx {
     }
 
     fn packed(data: *const bf16, run: usize) -> Left<bf16> {
-        Left { data, row: run.next_multiple_of(DEPTH), packed: true }
+        Left { data, row: run.next_multiple_of(DEPTH), column: 1, packed: true }
     }
 
-    unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: *const bf16) {
+    unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: Panel<bf16>) {
         let mut sums = Sums([0.0; SIDE * SIDE]);
         // SAFETY: the caller's: rows, panel and runs are there, padded to whole steps of a tile.
         unsafe {
-            run(tile.steps.div_ceil(DEPTH / 2), left, panel, &mut sums);
+            run(tile.steps.div_ceil(DEPTH / 2), left, panel.data, &mut sums);
             write(tile, &sums);
         }
     }

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::blocks::{Kernel, Left, Tile};
+use super::blocks::{Kernel, Left, Panel, Tile};
 use super::{Matrix, pack};
 
 /// Rows of a tile: with two registers of columns, 12 sums fill the registers but for 4.
@@ -38,13 +38,13 @@ impl Kernel for Avx2 {
         a.column == 1 && !(a.row * size_of::<f32>()).is_multiple_of(4096)
     }
 
-    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: *const f32) {
+    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: Panel<f32>) {
         // SAFETY: the caller's.
         unsafe {
             if left.packed {
-                multiply::<ROWS>(tile, Left { row: 1, ..left }, panel);
+                multiply::<ROWS>(tile, left, panel.data);
             } else {
-                multiply::<1>(tile, left, panel);
+                multiply::<1>(tile, left, panel.data);
             }
         }
     }

@@ -6,14 +6,14 @@ use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_add_ps, _mm512_cvtepu16_epi32,
     _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps,
     _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::ops::Range;
 
 use half::bf16;
 
-use super::blocks::{Input, Kernel, Left, Tile};
+use super::blocks::{Input, Kernel, Left, Panel, Tile};
 use super::{Matrix, pack};
 
 /// Rows of a tile: with two registers of columns, 24 sums fill the registers but for 8.
@@ -44,10 +44,14 @@ impl Kernel for Single {
     }
 
     fn reads_in_place(a: &Matrix<'_, f32>) -> bool {
-        in_place(a)
+        in_place(a) || (a.row == 1 && near(a.column))
     }
 
-    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: *const f32) {
+    fn reads_panels_in_place(b: &Matrix<'_, f32>) -> bool {
+        b.column == 1 && b.columns.is_multiple_of(COLUMNS) && near(b.row)
+    }
+
+    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: Panel<f32>) {
         // SAFETY: the caller's.
         unsafe { sized::<Single>(tile, left, panel) };
     }
@@ -78,10 +82,15 @@ impl Kernel for Brain {
         in_place(a)
     }
 
-    unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: *const bf16) {
+    unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: Panel<bf16>) {
         // SAFETY: the caller's.
         unsafe { sized::<Brain>(tile, left, panel) };
     }
+}
+
+/// Whether steps that lie so many elements apart may be read there: they share no more than a few lines of the cache.
+fn near(step: usize) -> bool {
+    step * size_of::<f32>() < 4096
 }
 
 /// Whether rows are contiguous, and not so far apart that they fall into the same lines of the cache.
@@ -135,43 +144,59 @@ fn pairs(lanes: __m512i) -> __m512bh {
 /// # Safety
 /// As [`Kernel::multiply`]'s.
 #[inline(always)]
-unsafe fn sized<K: Multiply>(tile: &Tile, left: Left<K::In>, panel: *const K::In) {
+unsafe fn sized<K: Multiply>(tile: &Tile, left: Left<K::In>, panel: Panel<K::In>) {
     let narrow = tile.columns <= LANES;
     // SAFETY: the caller's. The rows of a packed strip are there, up to `ROWS`.
     unsafe {
-        match (tile.rows, narrow, left.packed) {
-            (0..=4, false, _) => multiply::<K, 4, 2, true>(tile, left, panel),
-            (0..=4, true, _) => multiply::<K, 4, 1, true>(tile, left, panel),
-            (5..=8, false, _) => multiply::<K, 8, 2, true>(tile, left, panel),
-            (5..=8, true, _) => multiply::<K, 8, 1, true>(tile, left, panel),
-            (_, false, true) => multiply::<K, ROWS, 2, true>(tile, left, panel),
-            (_, true, true) => multiply::<K, ROWS, 1, true>(tile, left, panel),
-            (_, false, false) => multiply::<K, ROWS, 2, false>(tile, left, panel),
-            (_, true, false) => multiply::<K, ROWS, 1, false>(tile, left, panel),
+        let layout = match left {
+            Left { packed: true, .. } => PACKED,
+            Left { row: 1, .. } => TURNED,
+            _ => UPRIGHT,
+        };
+        match (tile.rows, narrow, layout) {
+            (0..=4, false, _) => multiply::<K, 4, 2, PACKED>(tile, left, panel),
+            (0..=4, true, _) => multiply::<K, 4, 1, PACKED>(tile, left, panel),
+            (5..=8, false, _) => multiply::<K, 8, 2, PACKED>(tile, left, panel),
+            (5..=8, true, _) => multiply::<K, 8, 1, PACKED>(tile, left, panel),
+            (_, false, PACKED) => multiply::<K, ROWS, 2, PACKED>(tile, left, panel),
+            (_, true, PACKED) => multiply::<K, ROWS, 1, PACKED>(tile, left, panel),
+            (_, false, UPRIGHT) => multiply::<K, ROWS, 2, UPRIGHT>(tile, left, panel),
+            (_, true, UPRIGHT) => multiply::<K, ROWS, 1, UPRIGHT>(tile, left, panel),
+            (_, false, _) => multiply::<K, ROWS, 2, TURNED>(tile, left, panel),
+            (_, true, _) => multiply::<K, ROWS, 1, TURNED>(tile, left, panel),
         }
     }
 }
+
+/// How a strip lies: packed; rows of contiguous steps; or steps of contiguous rows.
+const PACKED: usize = 0;
+const UPRIGHT: usize = 1;
+const TURNED: usize = 2;
 
 /// Sums `R` rows and `C` registers of columns over a run.
 ///
 /// # Safety
 /// As [`Kernel::multiply`]'s; `R` rows of `left` can be read.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn multiply<K: Multiply, const R: usize, const C: usize, const PACKED: bool>(
+unsafe fn multiply<K: Multiply, const R: usize, const C: usize, const LAYOUT: usize>(
     tile: &Tile,
     left: Left<K::In>,
-    panel: *const K::In,
+    panel: Panel<K::In>,
 ) {
     let mut sums = [[_mm512_setzero_ps(); C]; R];
-    let (row, step) = if PACKED { (K::PAIR, ROWS * K::PAIR) } else { (left.row, K::PAIR) };
+    let (row, step) = match LAYOUT {
+        PACKED => (K::PAIR, ROWS * K::PAIR),
+        UPRIGHT => (left.row, K::PAIR),
+        _ => (1, left.column),
+    };
     // SAFETY: the caller's.
     unsafe {
         // Four rows share a pointer: as many as there are rows don't fit into the registers for addresses.
         let mut fours: [*const K::In; 3] = std::array::from_fn(|i| left.data.add(4 * i.min(R / 4 - 1) * row));
-        let mut panel = panel;
+        let mut right_at = panel.data;
         for _ in 0..tile.steps {
             let right: [__m512i; C] =
-                std::array::from_fn(|c| _mm512_loadu_si512(panel.add(c * LANES * K::PAIR).cast()));
+                std::array::from_fn(|c| _mm512_loadu_si512(right_at.add(c * LANES * K::PAIR).cast()));
             for (i, sums) in sums.iter_mut().enumerate() {
                 let factor = fours[i / 4].add(i % 4 * row);
                 for (sum, &right) in sums.iter_mut().zip(&right) {
@@ -179,7 +204,7 @@ unsafe fn multiply<K: Multiply, const R: usize, const C: usize, const PACKED: bo
                 }
             }
             fours = fours.map(|at| at.add(step));
-            panel = panel.add(COLUMNS * K::PAIR);
+            right_at = right_at.add(panel.step);
         }
         for c in 0..C {
             for (i, sums) in sums.iter().enumerate().take(tile.rows) {
@@ -224,38 +249,9 @@ fn masks(columns: usize) -> [u16; 2] {
 /// The instructions are there.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(super) unsafe fn pack_panel<T: Input, const PAIR: usize>(b: Matrix<'_, T>, first: usize, into: &mut [T]) {
-    // Steps that are packed in registers; the plain code does the rest, and the zeros behind.
-    let whole = first + COLUMNS <= b.columns;
-    let done = if whole && b.column == 1 {
-        // SAFETY: the instructions are there.
-        unsafe { interleave::<T, PAIR, COLUMNS>(b, first, 0..b.rows, into) }
-    } else if whole && b.row == 1 {
-        let steps = b.rows / (PAIR * LANES) * PAIR * LANES;
-        for step in (0..steps).step_by(PAIR * LANES) {
-            for c in (0..COLUMNS).step_by(LANES) {
-                let start = b.start + (first + c) * b.column + step;
-                let to = step * COLUMNS + c * PAIR;
-                let last_from = start + (LANES - 1) * b.column + LANES * PAIR;
-                let last_to = to + ((LANES - 1) * COLUMNS + LANES) * PAIR;
-                assert!(
-                    last_from <= b.data.len() && last_to <= into.len(),
-                    "a panel reaches beyond its memory"
-                );
-                // SAFETY: the instructions are there, and the last places that are read and written were looked at.
-                unsafe {
-                    let from = b.data.as_ptr().add(start).cast::<u8>();
-                    transpose(from, b.column * size_of::<T>(), into.as_mut_ptr().add(to).cast::<u8>());
-                }
-            }
-        }
-        steps
-    } else {
-        0
-    };
-    if done * COLUMNS < into.len() {
-        let b = Matrix { start: b.start + done * b.row, rows: b.rows - done, ..b };
-        pack::panel::<T, COLUMNS, PAIR>(b, first, &mut into[done * COLUMNS..]);
-    }
+    let (steps, count) = (0..b.rows, COLUMNS.min(b.columns - first));
+    // SAFETY: the instructions are there.
+    unsafe { gather::<T, PAIR, COLUMNS>(b.transposed(), first..first + count, steps, into) };
 }
 
 /// Packs a strip of 12 rows.
@@ -269,71 +265,116 @@ unsafe fn pack_strip<T: Input, const PAIR: usize>(
     run: Range<usize>,
     into: &mut [T],
 ) {
-    let done = if a.row == 1 && first + ROWS <= a.rows {
-        // SAFETY: the instructions are there.
-        unsafe { interleave::<T, PAIR, ROWS>(a.transposed(), first, run.clone(), into) }
-    } else {
-        0
-    };
-    if done * ROWS < into.len() {
-        pack::strip::<T, ROWS, PAIR>(a, first, run.start + done..run.end, &mut into[done * ROWS..]);
-    }
+    let count = ROWS.min(a.rows - first);
+    // SAFETY: the instructions are there.
+    unsafe { gather::<T, PAIR, ROWS>(a, first..first + count, run, into) };
 }
 
-/// Copies `WIDTH` contiguous elements of each step; those of the steps that share a lane are interleaved. Returns the steps
-/// that were done: whole groups.
+/// Packs rows of a matrix, `WIDTH` to a step: in registers where rows or steps are contiguous, and by the plain code what is
+/// left: a step that shares its lanes with none, and the zeros behind.
 ///
 /// # Safety
-/// The instructions are there; `WIDTH` is a multiple of 4 and at most 32.
+/// The instructions are there.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn interleave<T: Input, const PAIR: usize, const WIDTH: usize>(
+unsafe fn gather<T: Input, const PAIR: usize, const WIDTH: usize>(
     matrix: Matrix<'_, T>,
-    first: usize,
+    rows: Range<usize>,
     steps: Range<usize>,
     into: &mut [T],
-) -> usize {
-    let count = steps.len() / PAIR * PAIR;
-    if count == 0 {
-        return 0;
-    }
-    let start = matrix.start + steps.start * matrix.row + first;
-    assert!(
-        start + (count - 1) * matrix.row + WIDTH <= matrix.data.len() && count * WIDTH <= into.len(),
-        "a packed matrix reaches beyond its memory"
-    );
-    let lanes = masks(WIDTH);
-    // SAFETY: the instructions are there; the last places that are read and written were looked at, and lanes beyond the
-    // width are masked.
-    unsafe {
-        for group in 0..count / PAIR {
-            let from = matrix.data.as_ptr().add(start + group * PAIR * matrix.row);
-            let to = into.as_mut_ptr().add(group * PAIR * WIDTH);
-            for (half, &mask) in lanes.iter().enumerate().take(WIDTH.div_ceil(LANES)) {
-                let from = from.add(half * LANES);
-                let packed = if PAIR == 1 {
-                    _mm512_maskz_loadu_epi32(mask, from.cast())
+) {
+    let (first, count) = (rows.start, rows.len());
+    let groups = steps.len() / PAIR;
+    let at = |row: usize, step: usize| {
+        matrix.start + (first + row) * matrix.row + (steps.start + step) * matrix.column
+    };
+    let mut done = 0;
+    if groups > 0 && (matrix.row == 1 || matrix.column == 1) {
+        assert!(
+            at(count - 1, groups * PAIR - 1) < matrix.data.len() && groups * PAIR * WIDTH <= into.len(),
+            "a packed matrix reaches beyond its memory"
+        );
+        done = groups * PAIR;
+        for group in (0..groups).step_by(LANES) {
+            let lanes = LANES.min(groups - group);
+            let (from, to) = (at(0, group * PAIR), group * PAIR * WIDTH);
+            // SAFETY: the instructions are there; the last places that are read and written were looked at, and lanes
+            // beyond rows, steps and width are masked.
+            unsafe {
+                let from = matrix.data.as_ptr().add(from);
+                let to = into.as_mut_ptr().add(to);
+                if matrix.row == 1 {
+                    interleave::<T, PAIR, WIDTH>(from, matrix.column, count, lanes, to);
                 } else {
-                    let even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast()));
-                    let odd =
-                        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.add(matrix.row).cast()));
-                    _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
-                };
-                _mm512_mask_storeu_epi32(to.add(half * LANES * PAIR).cast(), mask, packed);
+                    for row in (0..WIDTH).step_by(LANES) {
+                        let there = count.saturating_sub(row).min(LANES);
+                        let width = (WIDTH - row).min(LANES);
+                        let from = from.wrapping_add(row * matrix.row).cast::<u32>();
+                        let to = to.add(row * PAIR).cast::<u32>();
+                        transpose::<WIDTH>(from, matrix.row * size_of::<T>(), (there, lanes), to, width);
+                    }
+                }
             }
         }
     }
-    count
+    if done * WIDTH < into.len() {
+        let rest = steps.start + done..steps.end;
+        pack::strip::<T, WIDTH, PAIR>(matrix, first, rest, &mut into[done * WIDTH..]);
+    }
 }
 
-/// Transposes 16 by 16 lanes: rows at `from` lie `stride` bytes apart, those written at `to` a panel's row.
+/// Copies groups of steps whose `count` rows are contiguous; the steps that share a lane are interleaved.
 ///
 /// # Safety
-/// The instructions are there; both places are valid.
-#[target_feature(enable = "avx512f")]
-unsafe fn transpose(from: *const u8, stride: usize, to: *mut u8) {
-    // SAFETY: the caller's.
-    let rows: [__m512i; LANES] =
-        std::array::from_fn(|i| unsafe { _mm512_loadu_si512(from.add(i * stride).cast()) });
+/// The instructions are there, and both places, for `groups`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn interleave<T: Input, const PAIR: usize, const WIDTH: usize>(
+    from: *const T,
+    stride: usize,
+    count: usize,
+    groups: usize,
+    to: *mut T,
+) {
+    let (read, write) = (masks(count), masks(WIDTH));
+    // SAFETY: the caller's; lanes beyond the rows and the width are masked.
+    unsafe {
+        for group in 0..groups {
+            let (from, to) = (from.add(group * PAIR * stride), to.add(group * PAIR * WIDTH));
+            for half in 0..WIDTH.div_ceil(LANES) {
+                let from = from.wrapping_add(half * LANES);
+                let packed = if PAIR == 1 {
+                    _mm512_maskz_loadu_epi32(read[half], from.cast())
+                } else {
+                    let step =
+                        |step| _mm256_maskz_loadu_epi16(read[half], from.wrapping_add(step * stride).cast());
+                    let [even, odd] = [_mm512_cvtepu16_epi32(step(0)), _mm512_cvtepu16_epi32(step(1))];
+                    _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
+                };
+                _mm512_mask_storeu_epi32(to.add(half * LANES * PAIR).cast(), write[half], packed);
+            }
+        }
+    }
+}
+
+/// Transposes up to 16 by 16 lanes: of `there` rows, which lie `stride` bytes apart, `lanes` each, and zeros for the rows that
+/// are not there. What is written are `lanes` rows of `width` lanes, `WIDTH` apart.
+///
+/// # Safety
+/// The instructions are there, and both places.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn transpose<const WIDTH: usize>(
+    from: *const u32,
+    stride: usize,
+    (there, lanes): (usize, usize),
+    to: *mut u32,
+    width: usize,
+) {
+    let (read, write) = (masks(lanes)[0], masks(width)[0]);
+    // Masks rather than branches: with those, the registers would be an array in memory. Where a mask is 0, nothing is touched.
+    let rows: [__m512i; LANES] = std::array::from_fn(|i| {
+        let read = if i < there { read } else { 0 };
+        // SAFETY: the caller's.
+        unsafe { _mm512_maskz_loadu_epi32(read, from.wrapping_byte_add(i * stride).cast()) }
+    });
     // Lanes of neighbouring rows, then pairs of lanes, each within quarters of a register.
     let mut pairs = rows;
     for i in (0..LANES).step_by(2) {
@@ -361,8 +402,9 @@ unsafe fn transpose(from: *const u8, stride: usize, to: *mut u8) {
             _mm512_shuffle_i32x4::<0xdd>(odd, odd_below),
         ];
         for (q, column) in columns.into_iter().enumerate() {
+            let write = if 4 * q + j < lanes { write } else { 0 };
             // SAFETY: the caller's.
-            unsafe { _mm512_storeu_si512(to.add((4 * q + j) * COLUMNS * 4).cast(), column) };
+            unsafe { _mm512_mask_storeu_epi32(to.wrapping_add((4 * q + j) * WIDTH).cast(), write, column) };
         }
     }
 }

@@ -5,6 +5,7 @@
 //! no bit.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use palimpsest_kernels::brain;
 
@@ -35,7 +36,7 @@ pub(super) trait Kernel: 'static {
     fn pack_panel(b: Matrix<'_, Self::In>, first: usize, into: &mut [Self::In]);
 
     /// Packs the strip of a run whose first row is `first`.
-    fn pack_strip(a: Matrix<'_, Self::In>, first: usize, run: std::ops::Range<usize>, into: &mut [Self::In]);
+    fn pack_strip(a: Matrix<'_, Self::In>, first: usize, run: Range<usize>, into: &mut [Self::In]);
 
     /// Whether a whole tile's rows can be read where they lie.
     fn reads_in_place(a: &Matrix<'_, Self::In>) -> bool;
@@ -43,7 +44,13 @@ pub(super) trait Kernel: 'static {
     /// A packed strip of a run.
     fn packed(data: *const Self::In, run: usize) -> Left<Self::In> {
         let _ = run;
-        Left { data, row: Self::PAIR, packed: true }
+        Left { data, row: Self::PAIR, column: Self::ROWS * Self::PAIR, packed: true }
+    }
+
+    /// Whether whole panels can be read where they lie, row after row.
+    fn reads_panels_in_place(b: &Matrix<'_, Self::In>) -> bool {
+        let _ = b;
+        false
     }
 
     /// Sums a tile over a run: a whole tile's rows may lie in place, others are packed.
@@ -51,7 +58,7 @@ pub(super) trait Kernel: 'static {
     /// # Safety
     /// The processor has the kernel's instructions. `left` and `panel` have `tile.steps` steps, `tile.out` is valid for its
     /// rows and columns and, where they are given, `tile.bias` for its columns.
-    unsafe fn multiply(tile: &Tile, left: Left<Self::In>, panel: *const Self::In);
+    unsafe fn multiply(tile: &Tile, left: Left<Self::In>, panel: Panel<Self::In>);
 }
 
 /// An element that kernels multiply.
@@ -100,13 +107,44 @@ pub(super) struct Tile {
     pub(super) bias: *const f32,
 }
 
-/// Rows of the left operand, `row` elements apart. Those that lie in place are contiguous; a kernel knows how it packed the
-/// others.
+/// Rows of the left operand, `row` elements apart. Those that lie in place have their steps `column` elements apart; a kernel
+/// knows how it packed the others.
 #[derive(Clone, Copy)]
 pub(super) struct Left<T> {
     pub(super) data: *const T,
     pub(super) row: usize,
+    pub(super) column: usize,
     pub(super) packed: bool,
+}
+
+/// Columns of the right operand, whose groups of steps lie `step` elements apart.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<T> {
+    pub(super) data: *const T,
+    pub(super) step: usize,
+}
+
+/// The right operand: all its panels packed, or as it lies.
+#[derive(Clone, Copy)]
+pub(super) enum Panels<'a, T> {
+    Packed(&'a [T]),
+    InPlace(Matrix<'a, T>),
+}
+
+impl<T> Panels<'_, T> {
+    /// The panel that begins with a column, from a step on, of an operand of `depth` steps.
+    fn at<K: Kernel<In = T>>(&self, first_column: usize, from: usize, depth: usize) -> Panel<T> {
+        match self {
+            Self::Packed(panels) => {
+                let start = first_column / K::COLUMNS * panel_length::<K>(depth) + from * K::COLUMNS;
+                Panel { data: panels[start..].as_ptr(), step: K::COLUMNS * K::PAIR }
+            }
+            Self::InPlace(b) => {
+                let start = b.start + from * b.row + first_column;
+                Panel { data: b.data[start..].as_ptr(), step: b.row }
+            }
+        }
+    }
 }
 
 /// Where a product goes.
@@ -125,13 +163,13 @@ pub(super) trait Output<In>: Copy + Send {
     /// Multiplies a block of rows with all panels.
     ///
     /// # Safety
-    /// The processor has the kernel's instructions; the target is valid for the block's rows and `columns`; `panels`
-    /// holds all panels of the right operand.
+    /// The processor has the kernel's instructions; the target is valid for the block's rows and begins with the first of
+    /// `columns`; `panels` holds them.
     unsafe fn block<K: Kernel<In = In>>(
         target: Target<Self>,
         a: Matrix<'_, In>,
-        panels: &[In],
-        columns: usize,
+        panels: Panels<'_, In>,
+        columns: Range<usize>,
         scratch: (&mut Vec<In>, &mut Vec<f32>),
     );
 }
@@ -152,6 +190,10 @@ pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
     b: Matrix<'_, K::In>,
 ) {
     K::In::with_scratch(|Scratch { panels, strips, sums }| {
+        if K::reads_panels_in_place(&b) {
+            // SAFETY: the caller's.
+            return unsafe { O::block::<K>(target, a, Panels::InPlace(b), 0..b.columns, (strips, sums)) };
+        }
         let length = panel_length::<K>(b.rows);
         let count = b.columns.div_ceil(K::COLUMNS);
         panels.resize(panels.len().max(count * length), K::In::default());
@@ -159,7 +201,7 @@ pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
             K::pack_panel(b, i * K::COLUMNS, into);
         }
         // SAFETY: the caller's.
-        unsafe { O::block::<K>(target, a, panels, b.columns, (strips, sums)) };
+        unsafe { O::block::<K>(target, a, Panels::Packed(panels), 0..b.columns, (strips, sums)) };
     });
 }
 
@@ -183,10 +225,16 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
         unsafe { product::<K, O>(target(out.as_mut_ptr()), a, b) };
         return;
     }
-    let length = panel_length::<K>(b.rows);
-    // SAFETY: each panel is packed before it is read.
-    let mut panels = unsafe { unwritten::<K::In>(columns.div_ceil(K::COLUMNS) * length) };
-    each(&mut panels, length, |i, into| K::pack_panel(b, i * K::COLUMNS, into));
+    let mut packed;
+    let panels = if K::reads_panels_in_place(&b) {
+        Panels::InPlace(b)
+    } else {
+        let length = panel_length::<K>(b.rows);
+        // SAFETY: each panel is packed before it is read.
+        packed = unsafe { unwritten::<K::In>(columns.div_ceil(K::COLUMNS) * length) };
+        each(&mut packed, length, |i, into| K::pack_panel(b, i * K::COLUMNS, into));
+        Panels::Packed(&packed)
+    };
     // Strips are shared out evenly: as many blocks for each thread as keep them below their size.
     let strips = a.rows.div_ceil(K::ROWS);
     let threads = rayon::current_num_threads();
@@ -199,7 +247,7 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
         unsafe {
             let at = shared.at(first * columns);
             K::In::with_scratch(|Scratch { strips, sums, .. }| {
-                O::block::<K>(target(at), a.part(first, count), &panels, columns, (strips, sums));
+                O::block::<K>(target(at), a.part(first, count), panels, 0..columns, (strips, sums));
             });
         }
     });
@@ -235,8 +283,9 @@ impl<'a, K: Kernel> Strips<'a, K> {
         let first = i * K::ROWS;
         let rows = K::ROWS.min(self.a.rows - first);
         if self.in_place && rows == K::ROWS {
-            let at = &self.a.data[self.a.start + first * self.a.row + self.from..];
-            return (rows, Left { data: at.as_ptr(), row: self.a.row, packed: false });
+            let at = &self.a.data[self.a.start + first * self.a.row + self.from * self.a.column..];
+            let Matrix { row, column, .. } = self.a;
+            return (rows, Left { data: at.as_ptr(), row, column, packed: false });
         }
         (rows, K::packed(self.packed[i * self.length..].as_ptr(), self.run))
     }
@@ -247,8 +296,8 @@ impl Output<f32> for f32 {
     unsafe fn block<K: Kernel<In = f32>>(
         target: Target<Self>,
         a: Matrix<'_, f32>,
-        panels: &[f32],
-        columns: usize,
+        panels: Panels<'_, f32>,
+        columns: Range<usize>,
         (packed, _): (&mut Vec<f32>, &mut Vec<f32>),
     ) {
         // SAFETY: the caller's.
@@ -261,8 +310,8 @@ impl Output<half::bf16> for f32 {
     unsafe fn block<K: Kernel<In = half::bf16>>(
         target: Target<Self>,
         a: Matrix<'_, half::bf16>,
-        panels: &[half::bf16],
-        columns: usize,
+        panels: Panels<'_, half::bf16>,
+        columns: Range<usize>,
         (packed, _): (&mut Vec<half::bf16>, &mut Vec<f32>),
     ) {
         // SAFETY: the caller's.
@@ -275,16 +324,16 @@ impl Output<half::bf16> for f32 {
 unsafe fn straight<K: Kernel>(
     target: Target<f32>,
     a: Matrix<'_, K::In>,
-    panels: &[K::In],
-    columns: usize,
+    panels: Panels<'_, K::In>,
+    columns: Range<usize>,
     packed: &mut Vec<K::In>,
 ) {
-    let (depth, length) = (a.columns, panel_length::<K>(a.columns));
+    let depth = a.columns;
     for from in (0..depth).step_by(K::RUN) {
         let run = K::RUN.min(depth - from);
         let strips = Strips::<K>::new(a, from, run, packed);
-        for (panel, first_column) in (0..columns).step_by(K::COLUMNS).enumerate() {
-            let right = panels[panel * length + from * K::COLUMNS..].as_ptr();
+        for first_column in columns.clone().step_by(K::COLUMNS) {
+            let right = panels.at::<K>(first_column, from, depth);
             let last = from + run == depth && !target.bias.is_null();
             for strip in 0..a.rows.div_ceil(K::ROWS) {
                 let (rows, left) = strips.get(strip);
@@ -293,12 +342,16 @@ unsafe fn straight<K: Kernel>(
                     let tile = Tile {
                         steps: run.div_ceil(K::PAIR),
                         rows,
-                        columns: K::COLUMNS.min(columns - first_column),
-                        out: target.out.add(strip * K::ROWS * target.row + first_column),
+                        columns: K::COLUMNS.min(columns.end - first_column),
+                        out: target.out.add(strip * K::ROWS * target.row + first_column - columns.start),
                         row: target.row,
                         add: from > 0,
                         scale: target.scale,
-                        bias: if last { target.bias.add(first_column) } else { std::ptr::null() },
+                        bias: if last {
+                            target.bias.add(first_column - columns.start)
+                        } else {
+                            std::ptr::null()
+                        },
                     };
                     K::multiply(&tile, left, right);
                 }
@@ -312,14 +365,13 @@ impl Output<half::bf16> for half::bf16 {
     unsafe fn block<K: Kernel<In = half::bf16>>(
         target: Target<Self>,
         a: Matrix<'_, half::bf16>,
-        panels: &[half::bf16],
-        columns: usize,
+        panels: Panels<'_, half::bf16>,
+        columns: Range<usize>,
         (packed, sums): (&mut Vec<half::bf16>, &mut Vec<f32>),
     ) {
-        let length = panel_length::<K>(a.columns);
         sums.resize(sums.len().max(a.rows * K::COLUMNS), 0.0);
-        for (panel, first_column) in (0..columns).step_by(K::COLUMNS).enumerate() {
-            let count = K::COLUMNS.min(columns - first_column);
+        for first_column in columns.clone().step_by(K::COLUMNS) {
+            let count = K::COLUMNS.min(columns.end - first_column);
             let bias = if target.bias.is_null() {
                 target.bias
             } else {
@@ -328,7 +380,7 @@ impl Output<half::bf16> for half::bf16 {
             };
             let to = Target { out: sums.as_mut_ptr(), row: K::COLUMNS, scale: target.scale, bias };
             // SAFETY: the sums have room for a panel's columns of the rows; the rest is the caller's.
-            unsafe { straight::<K>(to, a, &panels[panel * length..], count, packed) };
+            unsafe { straight::<K>(to, a, panels, first_column..first_column + count, packed) };
             for (i, sums) in sums.chunks_exact(K::COLUMNS).take(a.rows).enumerate() {
                 // SAFETY: the row lies in the target.
                 let out = unsafe {

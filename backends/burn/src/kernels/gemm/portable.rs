@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::blocks::{Kernel, Left, Tile};
+use super::blocks::{Kernel, Left, Panel, Tile};
 use super::{Matrix, pack};
 
 const ROWS: usize = 4;
@@ -31,13 +31,13 @@ impl Kernel for Portable {
         false
     }
 
-    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: *const f32) {
+    unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: Panel<f32>) {
         let mut sums = [[0f32; COLUMNS]; ROWS];
         // SAFETY: left and panel have the tile's steps, and a strip is packed.
         let (left, panel) = unsafe {
             (
                 std::slice::from_raw_parts(left.data, tile.steps * ROWS),
-                std::slice::from_raw_parts(panel, tile.steps * COLUMNS),
+                std::slice::from_raw_parts(panel.data, tile.steps * COLUMNS),
             )
         };
         for (left, right) in left.chunks_exact(ROWS).zip(panel.chunks_exact(COLUMNS)) {
