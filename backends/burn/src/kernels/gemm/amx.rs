@@ -96,6 +96,11 @@ static CONFIGURATION: Configuration = {
 /// # Safety
 /// The system has granted tiles; `left` has 32 rows of so many steps, `panel` so many rows of pairs.
 unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Sums) {
+    #[cfg(test)]
+    if palimpsest_kernels::Level::highest() < palimpsest_kernels::Level::Amx {
+        // SAFETY: the caller's.
+        return unsafe { emulated(blocks, left, panel, sums) };
+    }
     let stride = left.row * size_of::<bf16>();
     // SAFETY: reads 16 lines each from the rows of `left` and from the panel, 64 bytes further on in the one and 16 lines in
     // the other with each block; writes the sums' 32 lines. The configuration is aligned; the tiles are given back.
@@ -143,6 +148,30 @@ unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Su
             out("tmm7") _,
             options(nostack),
         );
+    }
+}
+
+/// What [`run`] does, where a test's machine has no tiles: the same lines of the same memory.
+///
+/// # Safety
+/// As there, but for the tiles.
+#[cfg(test)]
+unsafe fn emulated(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Sums) {
+    for (i, sums) in sums.0.chunks_exact_mut(SIDE).enumerate() {
+        for (j, sum) in sums.iter_mut().enumerate() {
+            for pair in 0..blocks * DEPTH / 2 {
+                for step in 0..2 {
+                    // SAFETY: the caller's.
+                    let (a, b) = unsafe {
+                        (
+                            *left.data.add(i * left.row + 2 * pair + step),
+                            *panel.add((pair * SIDE + j) * 2 + step),
+                        )
+                    };
+                    *sum += a.to_f32() * b.to_f32();
+                }
+            }
+        }
     }
 }
 

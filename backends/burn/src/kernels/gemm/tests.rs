@@ -32,8 +32,10 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
     values
 }
 
+/// Those that the machine has, and that of tiles where only these are missing: a test's tiles are emulated then.
 fn levels() -> impl Iterator<Item = Level> {
-    Level::ALL.into_iter().filter(|level| *level <= Level::highest())
+    let tiles = cfg!(target_os = "linux") && Level::highest() >= Level::Avx512;
+    Level::ALL.into_iter().filter(move |level| *level <= Level::highest() || (tiles && *level == Level::Amx))
 }
 
 /// The product, and the sum of its terms' magnitudes.
