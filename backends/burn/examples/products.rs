@@ -12,8 +12,12 @@ use palimpsest_burn::Burn;
 use palimpsest_core::tensor::HostData;
 use palimpsest_core::{DType, Device, DeviceHandle, Error, HostTensor, Result, Tensor};
 
-/// Linear layers at 224 pixels: of ViT-Ti/16 with 8 images, and of ViT-B/16 with 4.
-const SIZES: [[usize; 3]; 8] = [
+/// Linear layers of the quick-start; and at 224 pixels of ViT-Ti/16 with 8 images, and of ViT-B/16 with 4.
+const SIZES: [[usize; 3]; 12] = [
+    [1152, 96, 288],
+    [1152, 96, 96],
+    [1152, 96, 384],
+    [1152, 384, 96],
     [1576, 192, 576],
     [1576, 192, 192],
     [1576, 192, 768],

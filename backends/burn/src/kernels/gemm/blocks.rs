@@ -235,14 +235,11 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
         each(&mut packed, length, |i, into| K::pack_panel(b, i * K::COLUMNS, into));
         Panels::Packed(&packed)
     };
-    // Strips are shared out evenly: as many blocks for each thread as keep them below their size.
-    let strips = a.rows.div_ceil(K::ROWS);
-    let threads = rayon::current_num_threads();
-    let blocks = (threads * a.rows.div_ceil(threads * BLOCK)).min(strips);
+    let blocks = shares(a.rows.div_ceil(K::ROWS), BLOCK / K::ROWS, rayon::current_num_threads());
     let shared = Shared::new(out);
-    parallel(blocks, &|i| {
-        let first = strips * i / blocks * K::ROWS;
-        let count = (strips * (i + 1) / blocks * K::ROWS).min(a.rows) - first;
+    parallel(blocks.len(), &|i| {
+        let first = blocks[i].start * K::ROWS;
+        let count = (blocks[i].end * K::ROWS).min(a.rows) - first;
         // SAFETY: blocks of rows are disjoint and lie in `out`.
         unsafe {
             let at = shared.at(first * columns);
@@ -251,6 +248,21 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
             });
         }
     });
+}
+
+/// Cuts `count` strips into blocks of `most` at most, the last ones smaller, so that threads that take them in turn end
+/// together (guided self-scheduling, Polychronopoulos & Kuck, 1987). A few strips make up a block at least: a panel's run
+/// stays in the first-level cache for them.
+fn shares(count: usize, most: usize, threads: usize) -> Vec<Range<usize>> {
+    let least = count.div_ceil(threads).min(most.div_ceil(2));
+    let mut blocks = Vec::new();
+    let mut first = 0;
+    while first < count {
+        let share = ((count - first) / (2 * threads)).clamp(least, most).min(count - first);
+        blocks.push(first..first + share);
+        first += share;
+    }
+    blocks
 }
 
 /// The rows of a block, strip by strip, for one run: in place where the kernel reads them there, else packed.
