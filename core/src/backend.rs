@@ -126,6 +126,21 @@ pub struct BackendInfo {
     pub version: String,
     /// One line for people: engine and features.
     pub description: String,
+    /// The processor's instructions that its kernels use: a level's name, and words about it behind a space, as
+    /// `avx512 (bf16: AVX512-BF16)`. `None` where the library can't tell.
+    pub instructions: Option<String>,
+}
+
+impl BackendInfo {
+    /// The part of [`instructions`](Self::instructions) that the last bits of numbers of a type hang on: the level's
+    /// name, and for bfloat16, whose products have instructions of their own, all of it.
+    pub fn instructions_for(&self, dtype: DType) -> Option<&str> {
+        let whole = self.instructions.as_deref()?;
+        match dtype {
+            DType::Bf16 => Some(whole),
+            _ => whole.split(' ').next(),
+        }
+    }
 }
 
 /// Memory as the backend sees it, in bytes; `None` where it can't tell.

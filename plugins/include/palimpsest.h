@@ -59,7 +59,7 @@
 /*
  Grows when fields or functions are added.
  */
-#define PALIMPSEST_MINOR 4
+#define PALIMPSEST_MINOR 5
 
 /*
  The highest rank that crosses.
@@ -958,6 +958,12 @@ typedef struct PalimpsestInfo {
      Engine and features, one line.
      */
     struct PalimpsestStr description;
+    /*
+     The processor's instructions that the library's kernels use: a name without spaces, and words about it behind a
+     space. Hosts compare the name: under another one results may differ in their last bits. Empty where the library
+     can't tell, and for an engine between processes. Since ABI 1.5.
+     */
+    struct PalimpsestStr instructions;
 } PalimpsestInfo;
 
 /*
@@ -1717,12 +1723,13 @@ PALIMPSEST_ASSERT(sizeof(PalimpsestDevice) == 8);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestDevice) == 4);
 PALIMPSEST_ASSERT(offsetof(PalimpsestDevice, kind) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestDevice, index) == 4);
-PALIMPSEST_ASSERT(sizeof(PalimpsestInfo) == 64);
+PALIMPSEST_ASSERT(sizeof(PalimpsestInfo) == 80);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestInfo) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestInfo, head) == 0);
 PALIMPSEST_ASSERT(offsetof(PalimpsestInfo, name) == 16);
 PALIMPSEST_ASSERT(offsetof(PalimpsestInfo, version) == 32);
 PALIMPSEST_ASSERT(offsetof(PalimpsestInfo, description) == 48);
+PALIMPSEST_ASSERT(offsetof(PalimpsestInfo, instructions) == 64);
 PALIMPSEST_ASSERT(sizeof(PalimpsestHostTensor) == 104);
 PALIMPSEST_ASSERT(PALIMPSEST_ALIGN(PalimpsestHostTensor) == 8);
 PALIMPSEST_ASSERT(offsetof(PalimpsestHostTensor, head) == 0);

@@ -92,6 +92,7 @@ impl Backend for MetaBackend {
             name: "shapes".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             description: "shapes without values".to_owned(),
+            instructions: None,
         }
     }
 

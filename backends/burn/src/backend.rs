@@ -5,6 +5,7 @@ use burn_flex::{Flex, FlexDevice};
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostSliceMut, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Result};
+use palimpsest_kernels::Level;
 
 #[cfg(feature = "cube")]
 use crate::cube::{Cube, Devices};
@@ -57,6 +58,15 @@ impl Default for Burn {
     }
 }
 
+/// The level of this crate's kernels, and what multiplies bfloat16 where that has instructions of its own.
+fn instructions(level: Level) -> String {
+    match level.multiplies_bf16() {
+        true if level == Level::Amx => format!("{level} (bf16: AMX-BF16)"),
+        true => format!("{level} (bf16: AVX512-BF16)"),
+        false => level.to_string(),
+    }
+}
+
 impl Backend for Burn {
     fn info(&self) -> BackendInfo {
         BackendInfo {
@@ -71,6 +81,7 @@ impl Backend for Burn {
                 }
             }
             .to_owned(),
+            instructions: Some(instructions(Level::current())),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The entry of the dynamic library.
 
 use palimpsest_core::plugin::ServedBackend;
-use palimpsest_core::{Backend, Result};
+use palimpsest_core::{Backend, Error, Result};
+use palimpsest_kernels::Level;
 
 use crate::Burn;
 
@@ -9,6 +10,8 @@ struct Library;
 
 impl ServedBackend for Library {
     fn open() -> Result<Box<dyn Backend>> {
+        // In process the best is taken instead: only here somebody can be told.
+        Level::asked_for().map_err(|why| Error::user(why).help("unset it, or name one of these"))?;
         Ok(Box::new(Burn::new()))
     }
 }

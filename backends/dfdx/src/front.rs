@@ -6,6 +6,7 @@ use dfdx::tensor::Cpu;
 use palimpsest_core::backend::{BackendInfo, Device, Handle, MemoryStats};
 use palimpsest_core::tensor::{DType, HostTensor, Op, OpKind, Shape};
 use palimpsest_core::{Backend, Error, Result};
+use palimpsest_kernels::Level;
 
 use crate::fused::Fused;
 use crate::recording;
@@ -80,7 +81,13 @@ impl<H: Fused, W: Executor<H>> Front for DeviceFront<H, W> {
 impl<H: Fused, W: Executor<H>> Backend for DeviceFront<H, W> {
     fn info(&self) -> BackendInfo {
         let description = format!("dfdx on {} below a tape and fused operations", self.device);
-        BackendInfo { name: "dfdx".to_owned(), version: "0.13.0".to_owned(), description }
+        BackendInfo {
+            name: "dfdx".to_owned(),
+            version: "0.13.0".to_owned(),
+            description,
+            // Of this crate's own kernels: dfdx's products choose for themselves.
+            instructions: Some(Level::current().to_string()),
+        }
     }
 
     fn devices(&self) -> Vec<Device> {

@@ -59,6 +59,8 @@ impl Backend for Libtorch {
             name: "tch".to_owned(),
             version: self.library.version.clone(),
             description: "libtorch's kernels and automatic differentiation, through tch 0.24".to_owned(),
+            // libtorch chooses among its own, by `ATEN_CPU_CAPABILITY`.
+            instructions: None,
         }
     }
 

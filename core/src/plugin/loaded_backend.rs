@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use palimpsest_abi::backend::{
-    Device as CDevice, HostTensor as HostView, Info, Input, Memory, Op as COp, Table, Tensor,
+    Device as CDevice, HostTensor as HostView, Input, Memory, Op as COp, Table, Tensor,
 };
-use palimpsest_abi::{self as abi, Code, Head, Kind, Opaque, Str};
+use palimpsest_abi::{self as abi, Code, Head, Kind, Opaque};
 use smallvec::SmallVec;
 
 use super::failure::Report;
-use super::{Library, failure, wire};
+use super::{Library, failure, info, wire};
 use crate::backend::{Backend, BackendInfo, Handle, MemoryStats};
 use crate::graphs::Graphs;
 use crate::tensor::{DType, HostSlice, HostSliceMut, HostTensor, Op, OpKind, Shape};
@@ -124,16 +124,11 @@ impl LoadedBackend {
         let code = unsafe { (table.open)(&raw mut instance, &raw mut *error) };
         opened.check(code, &error)?;
         opened.instance = instance;
-        let empty = Str::of("");
-        let mut info = Info { head: Head::of::<Info>(), name: empty, version: empty, description: empty };
+        let mut told = info::empty();
         // SAFETY: the instance that was just made, and writable places.
-        let code = unsafe { (table.info)(instance, &raw mut info, &raw mut *error) };
+        let code = unsafe { (table.info)(instance, &raw mut told, &raw mut *error) };
         opened.check(code, &error)?;
-        let info = BackendInfo {
-            name: wire::text(info.name),
-            version: wire::text(info.version),
-            description: wire::text(info.description),
-        };
+        let info = info::read(&told);
         opened.who = format!("backend {}", info.name);
         Ok(Self { opened: Arc::new(opened), info })
     }

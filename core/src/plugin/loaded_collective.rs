@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use palimpsest_abi::backend::Info;
 use palimpsest_abi::collective::{self as abi, ALL_REDUCE, ALL_TO_ALL, BROADCAST, Table};
 use palimpsest_abi::{Code, Head, Kind, Opaque, Str};
 
 use super::failure::Report;
-use super::{Library, failure, wire};
+use super::{Library, failure, info, wire};
 use crate::backend::BackendInfo;
 use crate::collective::{Bucket, Collective, NOTICED, Opening, Pending, Transfer, World};
 use crate::{Error, Result};
@@ -101,18 +100,12 @@ impl CollectiveLibrary {
         let library = Library::open(path, Kind::Collective)?;
         // SAFETY: the kind promises this table.
         let table: Table = unsafe { library.table_since(size_of::<Table>()) }?;
-        let empty = Str::of("");
-        let mut info = Info { head: Head::of::<Info>(), name: empty, version: empty, description: empty };
+        let mut told = info::empty();
         let mut error = Report::new();
         // SAFETY: writable places.
-        let code = unsafe { (table.about)(&raw mut info, &raw mut *error) };
+        let code = unsafe { (table.about)(&raw mut told, &raw mut *error) };
         checked(code, &error, &format!("engine of {}", path.display()))?;
-        let info = BackendInfo {
-            name: wire::text(info.name),
-            version: wire::text(info.version),
-            description: wire::text(info.description),
-        };
-        Ok(Self { table, info })
+        Ok(Self { table, info: info::read(&told) })
     }
 
     /// Meets the other processes. `ended` becomes true once a launcher ends this process.

@@ -5,6 +5,7 @@ mod abort;
 mod call;
 mod failure;
 mod identity;
+mod info;
 mod installed;
 mod library;
 mod loaded_backend;

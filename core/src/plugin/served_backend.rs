@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use palimpsest_abi::backend::{Device as CDevice, HostTensor, Info, Input, Memory, Op as COp, Table, Tensor};
-use palimpsest_abi::{self as abi, Code, Head, Opaque, Str};
+use palimpsest_abi::{self as abi, Code, Head, Opaque};
 use smallvec::SmallVec;
 
 use super::served_graphs::{graph_begin, graph_end, graph_replay, graphs, write};
@@ -173,12 +173,8 @@ unsafe extern "C" fn open<S: ServedBackend>(instance: *mut Opaque, error: *mut a
 
 unsafe extern "C" fn info(instance: Opaque, info: *mut Info, error: *mut abi::Error) -> u32 {
     let work = |instance: &'static Instance| {
-        let text = |text: &'static str| Str::of(text);
-        // SAFETY: the host gave a writable struct of at least this version.
-        let info = unsafe { &mut *info };
-        info.name = text(&instance.info.name);
-        info.version = text(&instance.info.version);
-        info.description = text(&instance.info.description);
+        // SAFETY: the host gave a writable struct, of the size that it says.
+        unsafe { super::info::write(&instance.info, info) };
         Ok(())
     };
     // SAFETY: the host passes what `open` made.

@@ -27,6 +27,10 @@ pub struct Info {
     pub version: Str,
     /// Engine and features, one line.
     pub description: Str,
+    /// The processor's instructions that the library's kernels use: a name without spaces, and words about it behind a
+    /// space. Hosts compare the name: under another one results may differ in their last bits. Empty where the library
+    /// can't tell, and for an engine between processes. Since ABI 1.5.
+    pub instructions: Str,
 }
 
 /// Elements in host memory, row-major, in the machine's byte order.

@@ -83,11 +83,12 @@ layouts! {
         kind @ 0 since 0,
         index @ 4 since 0,
     }
-    "PalimpsestInfo" crate::backend::Info: size 64 align 8 {
+    "PalimpsestInfo" crate::backend::Info: size 80 align 8 {
         head @ 0 since 0,
         name @ 16 since 0,
         version @ 32 since 0,
         description @ 48 since 0,
+        instructions @ 64 since 5,
     }
     "PalimpsestHostTensor" crate::backend::HostTensor: size 104 align 8 {
         head @ 0 since 0,

@@ -35,7 +35,7 @@ fn host(tensor: &Handle) -> Result<&HostTensor> {
 impl Backend for Faulty {
     fn info(&self) -> BackendInfo {
         let text = "faulty".to_owned();
-        BackendInfo { name: text.clone(), version: "0".to_owned(), description: text }
+        BackendInfo { name: text.clone(), version: "0".to_owned(), description: text, instructions: None }
     }
     fn devices(&self) -> Vec<Device> {
         vec![Device::Cpu]

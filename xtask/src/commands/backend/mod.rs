@@ -58,7 +58,8 @@ fn show_all(as_json: bool) -> Result<()> {
             Ok(backend) => {
                 let info = backend.info();
                 let devices: Vec<String> = backend.devices().iter().map(ToString::to_string).collect();
-                (true, format!("{} on {}", info.version, devices.join(", ")))
+                let level = info.instructions.map_or_else(String::new, |level| format!("; {level}"));
+                (true, format!("{} on {}{level}", info.version, devices.join(", ")))
             }
             Err(error) => (false, error.to_string()),
         };
@@ -105,6 +106,9 @@ fn show_one(name: &str, as_json: bool) -> Result<()> {
         return Ok(());
     }
     output::line(&format!("{} {}: {}", info.name, info.version, info.description));
+    if let Some(instructions) = &info.instructions {
+        output::line(&format!("instructions: {instructions}"));
+    }
     for Offer { device, types, fused } in offers {
         output::line(&format!("{device}: {}", types.join(", ")));
         output::line(&format!("  own fused operations: {}", fused.join(", ")));
