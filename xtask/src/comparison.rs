@@ -72,6 +72,8 @@ impl StepTimes {
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) description: String,
+    /// The processor's instructions that it uses, where it tells.
+    pub(crate) instructions: Option<String>,
     /// Seconds from the process's start to its first step.
     pub(crate) startup: f64,
     pub(crate) steps: Vec<Step>,

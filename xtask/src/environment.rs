@@ -1,5 +1,7 @@
 //! What a run was made with: `env.json`.
 
+use std::collections::BTreeSet;
+
 use palimpsest_core::plugin::PluginIdentity;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::stored;
@@ -21,6 +23,7 @@ pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),
+        "cpu_flags": cpu_flags(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "command": command(),
         "started": seconds_since_epoch(),
@@ -40,6 +43,7 @@ pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) 
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cpu": cpu_model(),
+        "cpu_flags": cpu_flags(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "command": command(),
         "started": seconds_since_epoch(),
@@ -86,7 +90,39 @@ fn revision() -> Option<String> {
 }
 
 fn cpu_model() -> Option<String> {
+    of_cpuinfo(&std::fs::read_to_string("/proc/cpuinfo").ok()?, "model name").map(str::to_owned)
+}
+
+/// The processor's vector instructions, in order.
+fn cpu_flags() -> Option<Vec<String>> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split(':').nth(1)?.trim().to_owned())
+    Some(vector_flags(of_cpuinfo(&text, "flags")?).into_iter().map(str::to_owned).collect())
+}
+
+fn vector_flags(flags: &str) -> BTreeSet<&str> {
+    const FAMILIES: [&str; 3] = ["avx512", "avx_", "amx"];
+    let wide = |flag: &&str| {
+        ["avx2", "fma"].contains(flag) || FAMILIES.iter().any(|family| flag.starts_with(family))
+    };
+    flags.split_whitespace().filter(wide).collect()
+}
+
+/// What the first processor has under a key.
+fn of_cpuinfo<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+    fields.find_map(|(name, value)| (name.trim() == key).then_some(value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vector_flags_are_in_order() {
+        let text = "processor\t: 0\nmodel name\t: A: B\nflags\t\t: fpu avx f16c fma4 fma avx512f avx2 avx_vnni amx_tile avx512_bf16\n\n\
+                    processor\t: 1\nflags\t\t: none\n";
+        assert_eq!(of_cpuinfo(text, "model name"), Some("A: B"));
+        let found: Vec<&str> = vector_flags(of_cpuinfo(text, "flags").unwrap()).into_iter().collect();
+        assert_eq!(found, ["amx_tile", "avx2", "avx512_bf16", "avx512f", "avx_vnni", "fma"]);
+    }
 }

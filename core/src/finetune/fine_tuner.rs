@@ -183,11 +183,17 @@ impl<H: TaskHead> FineTuner<H> {
             .with("the version", fingerprint(env!("CARGO_PKG_VERSION").as_bytes()))
             .with("the head's settings", fingerprint(format!("{} {table}", self.recipe.name).as_bytes()))
             .with("the backend", fingerprint(format!("{} {}", info.name, info.version).as_bytes()))
+            .with_instructions(self.instructions())
             .with("the parameters' shapes", fingerprint(shapes.as_bytes()))
             .with("the type of numbers", self.engine.dtype() as u64)
             .with("the buckets of their sums", fingerprint(plan.as_bytes()))
             .with("the number of steps", self.total_steps)
             .with("the weights", fingerprint_of(&weights)))
+    }
+
+    /// The processor's instructions that the last bits of its steps hang on.
+    fn instructions(&self) -> Option<String> {
+        self.device.instructions_for(self.params().compute())
     }
 
     /// Steps done.
@@ -277,6 +283,7 @@ impl<H: TaskHead> FineTuner<H> {
             recipe_hash: String::new(),
             recipe: toml::to_string(&table).map_err(|e| Error::failure(e.to_string()))?,
             backend: self.device.backend.info().name,
+            instructions: self.instructions(),
             plugin: None,
             pace: pace.clone(),
         };

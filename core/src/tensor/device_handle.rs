@@ -16,6 +16,13 @@ pub struct DeviceHandle {
 }
 
 impl DeviceHandle {
+    /// The processor's instructions that the last bits of numbers of a type hang on here; `None` on a GPU, or where the
+    /// backend can't tell.
+    pub fn instructions_for(&self, dtype: DType) -> Option<String> {
+        let info = self.backend.info();
+        info.instructions_for(dtype).filter(|_| self.id == Device::Cpu).map(str::to_owned)
+    }
+
     /// Copies host data there.
     ///
     /// # Errors

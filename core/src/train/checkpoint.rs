@@ -28,6 +28,11 @@ pub struct CheckpointState {
     pub recipe: String,
     /// The backend that trained it.
     pub backend: String,
+    /// The processor's instructions that the last bits of its steps hang on ([`Trainer::instructions`]); `None` where
+    /// that isn't known.
+    ///
+    /// [`Trainer::instructions`]: super::Trainer::instructions
+    pub instructions: Option<String>,
     /// The plug-in whose corruption it was trained with.
     pub plugin: Option<PluginIdentity>,
     /// How the steps went that led here.
@@ -95,6 +100,9 @@ impl Checkpoint {
             ("backend".to_owned(), state.backend.clone()),
             ("pace".to_owned(), serde_json::to_string(&state.pace).map_err(json)?),
         ]);
+        if let Some(instructions) = &state.instructions {
+            metadata.insert("instructions".to_owned(), instructions.clone());
+        }
         if let Some(plugin) = &state.plugin {
             metadata.insert("plugin".to_owned(), serde_json::to_string(plugin).map_err(json)?);
         }
@@ -141,6 +149,7 @@ impl Checkpoint {
             recipe_hash: field("recipe_hash")?,
             recipe: field("recipe")?,
             backend: field("backend")?,
+            instructions: info.get("instructions").cloned(),
             plugin: info
                 .get("plugin")
                 .map(|text| serde_json::from_str(text).map_err(|_| foreign("has a broken `plugin`")))

@@ -195,6 +195,7 @@ mod tests {
             recipe_hash: String::new(),
             recipe: String::new(),
             backend: String::new(),
+            instructions: None,
             plugin: None,
             pace: Pace::default(),
         };

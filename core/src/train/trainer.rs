@@ -144,11 +144,18 @@ impl Trainer {
             .with("the version", fingerprint(env!("CARGO_PKG_VERSION").as_bytes()))
             .with("the recipe", fingerprint(table.to_string().as_bytes()))
             .with("the backend", fingerprint(format!("{} {}", info.name, info.version).as_bytes()))
+            .with_instructions(self.instructions())
             .with("the parameters' shapes", fingerprint(shapes.as_bytes()))
             .with("the type of numbers", self.engine.dtype() as u64)
             .with("the buckets of their sums", fingerprint(plan.as_bytes()))
             .with("the step that they stand at", self.step_count())
             .with("the weights", self.parameters_fingerprint()?))
+    }
+
+    /// The processor's instructions that the last bits of its steps hang on; `None` on a GPU, or where the backend
+    /// can't tell.
+    pub fn instructions(&self) -> Option<String> {
+        self.device.instructions_for(self.params().compute())
     }
 
     /// The fingerprint of every parameter's bits.
@@ -276,6 +283,7 @@ impl Trainer {
             recipe_hash: self.recipe.hash(),
             recipe: self.recipe.to_toml(),
             backend: self.device.backend.info().name,
+            instructions: self.instructions(),
             plugin: self.model.corruption.plugin().cloned(),
             pace: self.pace.clone(),
         };

@@ -91,6 +91,7 @@ pub(super) fn resume(args: &Resume, ranks: &Ranks) -> Result<()> {
     let mut leg = json!({
         "started": environment::seconds_since_epoch(), "step": step, "command": environment::command(),
         "backend": trainer.device.backend.info().name, "device": trainer.device.id.to_string(),
+        "instructions": trainer.instructions(),
     });
     if ranks.engine().is_some() {
         leg["processes"] = ranks.described();
@@ -147,6 +148,13 @@ fn restored(
     if *before != now {
         output::note(&format!(
             "note: trained on {before} so far, going on with {now}: results differ by rounding"
+        ));
+    } else if let (Some(before), Some(now)) = (&checkpoint.state.instructions, trainer.instructions())
+        && *before != now
+    {
+        output::note(&format!(
+            "note: trained with the processor's {before} so far, going on with {now}: the last bits may differ \
+             (PALIMPSEST_CPU chooses)"
         ));
     }
     Ok((trainer, changes))

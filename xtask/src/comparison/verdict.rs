@@ -106,7 +106,7 @@ mod tests {
             joules: Joules::default(),
         };
         let steps = steps.iter().enumerate().map(step).collect();
-        Outcome { name: name.to_owned(), description: String::new(), startup: 0.0, steps }
+        Outcome { name: name.to_owned(), description: String::new(), instructions: None, startup: 0.0, steps }
     }
 
     fn told(warm_up: usize, outcomes: Vec<Outcome>) -> String {

@@ -19,6 +19,7 @@ fn checkpoint(step: u64, value: f32) -> Checkpoint {
         recipe_hash: "0".repeat(64),
         recipe: "name = \"tiny\"\n".to_owned(),
         backend: "burn".to_owned(),
+        instructions: Some("avx2".to_owned()),
         plugin: None,
         pace: Pace::default(),
     };

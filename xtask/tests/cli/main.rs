@@ -14,6 +14,7 @@ mod heads;
 mod interop;
 mod kills;
 mod legs;
+mod levels;
 mod ranks;
 mod run;
 mod shells;

@@ -30,13 +30,19 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Whether a backend can be had, and has the device. It is built here, so that compiling is no part of its start.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn offered(backend: &str, device: Device) -> Result<()> {
+        match crate::backends::open(backend)?.devices().contains(&device) {
+            true => Ok(()),
+            false => crate::backends::device(backend, device).map(|_| ()),
+        }
+    }
+
     /// A backend, in a process of this driver.
     pub(super) fn backend(name: &str, config: &Path, device: Device) -> Result<Self> {
-        // Built here, so that compiling is no part of its start.
-        let backend = crate::backends::open(name)?;
-        if !backend.devices().contains(&device) {
-            crate::backends::device(name, device)?;
-        }
         Self::start(name, vec![worker(name, config, &device.to_string())?], "")
     }
 
@@ -122,14 +128,20 @@ impl Candidate {
             .map_err(|e| Error::user(format!("{name} can't be started: {e}")))?;
         let to = child.stdin.take();
         let from = child.stdout.take().ok_or_else(|| Error::failure("no pipe"))?;
-        let outcome =
-            Outcome { name: name.to_owned(), description: String::new(), startup: 0.0, steps: vec![] };
+        let outcome = Outcome {
+            name: name.to_owned(),
+            description: String::new(),
+            instructions: None,
+            startup: 0.0,
+            steps: vec![],
+        };
         let mut candidate =
             Self { child, others, to, from: BufReader::new(from), outcome, turn: 0, first: None };
         let ready: Value = candidate.read()?;
         candidate.outcome.startup = started.elapsed().as_secs_f64();
         let text = |key: &str| ready["info"][key].as_str().unwrap_or_default().to_owned();
         candidate.outcome.description = format!("{} ({})", text("description"), text("version"));
+        candidate.outcome.instructions = ready["info"]["instructions"].as_str().map(str::to_owned);
         Ok(candidate)
     }
 

@@ -44,6 +44,9 @@ pub(crate) fn run(args: Compare) -> Result<()> {
             .help("drop it for the comparison"));
     }
     let together = args.ranks.map(|size| Together::new(size, &args.collective, &recipe.train)).transpose()?;
+    for backend in &args.backends {
+        Candidate::offered(backend, args.device)?;
+    }
     let out = args
         .out
         .clone()

@@ -163,6 +163,7 @@ def main():
             torch.distributed.barrier()
 
     info = {"name": f"pytorch-{mode}", "version": torch.__version__, "description": "PyTorch " + mode}
+    info["instructions"] = torch.backends.cpu.get_cpu_capability()
     say({"ready": time.perf_counter() - STARTED, "info": info})
     done, total, per_epoch = 0, int(told["total_steps"]), int(told["steps_per_epoch"])
     for line in sys.stdin:

@@ -73,7 +73,8 @@ pub(super) fn write(out: &Path, comparison: &Comparison) -> Result<()> {
     }
     file("raw.csv", raw)?;
     let mut environment = comparison.environment.clone();
-    let told = |o: &Outcome| json!({ "name": o.name, "description": o.description });
+    let told =
+        |o: &Outcome| json!({ "name": o.name, "description": o.description, "instructions": o.instructions });
     environment["contenders"] = comparison.outcomes.iter().map(told).collect();
     environment["figures"] = json!(summary(comparison));
     environment["verdict"] = json!(verdict(comparison));

@@ -39,7 +39,8 @@ pub(crate) fn run(args: &Eval) -> Result<()> {
 fn eval(args: &Eval, ranks: &Ranks) -> Result<()> {
     let run = Measurable::open(args, ranks)?;
     let (weights, step) = (run.trainer.parameters_fingerprint()?, run.step);
-    ranks.same(Identity::default().with("the checkpoint", step).with("the weights", weights))?;
+    let identity = Identity::default().with("the checkpoint", step).with("the weights", weights);
+    ranks.same(identity.with_instructions(run.trainer.instructions()))?;
     let heads = if args.head.is_empty() { run.trainer.recipe.eval.heads.clone() } else { args.head.clone() };
     let heads = heads
         .iter()
