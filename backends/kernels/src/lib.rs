@@ -15,6 +15,8 @@ pub mod brain;
 pub mod gelu;
 pub mod layer_norm;
 pub mod level;
+#[cfg(test)]
+mod levels;
 pub mod linear;
 pub mod piece;
 mod real;

@@ -8,6 +8,7 @@
 //! [recording](recording).
 
 mod adamw;
+pub mod again;
 pub mod array;
 pub mod autograd;
 pub mod case;
