@@ -18,7 +18,8 @@ fn products(c: &mut Criterion) {
         group.throughput(Throughput::Elements((2 * rows * inputs * outputs) as u64));
         for dtype in [DType::F32, DType::Bf16] {
             let tensor = |shape: [usize; 2]| {
-                let values = (0..shape[0] * shape[1]).map(|i| (i * 7919 % 1000) as f32 / 500.0 - 1.0).collect();
+                let values =
+                    (0..shape[0] * shape[1]).map(|i| (i * 7919 % 1000) as f32 / 500.0 - 1.0).collect();
                 let host = HostTensor::new(shape, HostData::F32(values)).expect("as many as the shape has");
                 device.upload(host).and_then(|tensor| tensor.cast(dtype)).expect("room")
             };
