@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ pub struct RunFolder {
     lock: Option<Arc<File>>,
     /// Whether this process writes: of several that train a run, rank 0 alone does.
     writes: bool,
+    /// The last line of metrics that this process left to rank 0.
+    left: Arc<Mutex<Option<Value>>>,
 }
 
 /// The newest checkpoint that is whole, and newer ones that are not.
@@ -52,7 +54,8 @@ impl RunFolder {
         };
         free()?;
         fs::create_dir_all(root).map_err(|e| Error::io(root, &e))?;
-        let folder = Self { root: root.to_owned(), lock: None, writes: true }.locked()?;
+        let folder =
+            Self { root: root.to_owned(), lock: None, writes: true, left: Arc::default() }.locked()?;
         // Another process may have been here between the first look and the lock.
         free()?;
         for sub in ["checkpoints", "samples", "tb"] {
@@ -67,7 +70,7 @@ impl RunFolder {
 
     /// The folder of a run that another process writes: what is written here goes nowhere, but for [`RunFolder::rescue`].
     pub fn followed(root: &Path) -> Self {
-        Self { root: root.to_owned(), lock: None, writes: false }
+        Self { root: root.to_owned(), lock: None, writes: false, left: Arc::default() }
     }
 
     /// Whether this process writes.
@@ -120,7 +123,7 @@ impl RunFolder {
     /// No run there.
     pub fn open(root: &Path) -> Result<Self> {
         if root.join("config.toml").is_file() {
-            return Ok(Self { root: root.to_owned(), lock: None, writes: true });
+            return Ok(Self { root: root.to_owned(), lock: None, writes: true, left: Arc::default() });
         }
         let beside = Path::new("runs").join(root);
         let help = match beside.join("config.toml").is_file() {
@@ -164,6 +167,9 @@ impl RunFolder {
     /// # Errors
     /// A full disk.
     pub fn append_metrics(&self, line: &Value) -> Result<()> {
+        if !self.writes && !line["eval"].is_object() {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
+        }
         self.append("metrics.jsonl", &line.to_string())
     }
 
@@ -179,6 +185,10 @@ impl RunFolder {
         if !self.writes {
             return Ok(());
         }
+        self.append_for_all(name, line)
+    }
+
+    fn append_for_all(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path(name);
         check_regular(&path)?;
         let file = File::options().create(true).append(true).open(&path);
@@ -278,13 +288,15 @@ impl RunFolder {
     }
 
     /// Writes what a rank holds after another one is lost, beside the checkpoints: survivors may stand a step apart, and
-    /// none knows what rank 0 has done. Nothing is written where that step, or a later one, is there already.
+    /// none knows what rank 0 has done. Nothing is written where that step, or a later one, is there already. Where rank 0
+    /// was lost between a step and its line of metrics, the line is written too.
     ///
     /// # Errors
     /// A full disk, or a folder that this machine doesn't see.
     pub fn rescue(&self, checkpoint: &Checkpoint) -> Result<Option<PathBuf>> {
         let folder = self.path("checkpoints");
         let step = checkpoint.state.step;
+        self.append_left(step)?;
         if Checkpoint::list(&folder)?.iter().any(|path| Checkpoint::step_of(path) >= Some(step)) {
             return Ok(None);
         }
@@ -294,6 +306,20 @@ impl RunFolder {
         let path = folder.join(Checkpoint::rescue_name(step));
         checkpoint.write(&path)?;
         Ok(Some(path))
+    }
+
+    /// Writes the line of metrics of a step that was left to rank 0, which was lost before it did.
+    fn append_left(&self, step: u64) -> Result<()> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(line) = left.filter(|line| line["step"].as_u64() == Some(step)) else { return Ok(()) };
+        let path = self.path("metrics.jsonl");
+        let bytes = if path.exists() { read(&path)? } else { vec![] };
+        if self.metrics()?.iter().any(|known| known["step"] == line["step"]) {
+            return Ok(());
+        }
+        // What rank 0 had half written stays a line of its own.
+        let gap = if bytes.is_empty() || bytes.ends_with(b"\n") { "" } else { "\n" };
+        self.append_for_all("metrics.jsonl", &format!("{gap}{line}"))
     }
 
     /// The newest checkpoint that is whole; `None` where there is no checkpoint at all.

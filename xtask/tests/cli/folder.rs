@@ -32,6 +32,34 @@ fn new_run(root: &Path) -> RunFolder {
     RunFolder::create(root, &recipe, &json!({})).expect("a run")
 }
 
+/// Rank 0 was lost between a step and its line of metrics: who saves the step writes the line too, once.
+#[test]
+fn what_a_survivor_rescues_has_its_metrics() {
+    let root = tempfile::tempdir().expect("a folder");
+    let run = root.path().join("run");
+    let steps = |folder: &RunFolder| -> Vec<u64> {
+        folder.metrics().expect("read").iter().filter_map(|line| line["step"].as_u64()).collect()
+    };
+    let leader = new_run(&run);
+    let followers = [0, 1, 2].map(|_| RunFolder::followed(&run));
+    for step in 1..=2 {
+        followers.iter().for_each(|f| f.append_metrics(&json!({ "step": step, "loss": 1.5 })).expect("kept"));
+    }
+    leader.append_metrics(&json!({ "step": 1, "loss": 1.5 })).expect("written");
+    // Half a line is what a killed process may leave.
+    let metrics = run.join("metrics.jsonl");
+    let text = fs::read_to_string(&metrics).expect("read");
+    fs::write(&metrics, format!("{text}{{\"step\":2,\"lo")).expect("written");
+    assert!(followers[0].rescue(&checkpoint(2, 3.0)).expect("saved").is_some());
+    assert!(followers[1].rescue(&checkpoint(2, 3.0)).expect("there already").is_none());
+    // One that stands a step behind has nothing to add.
+    assert!(followers[2].rescue(&checkpoint(1, 3.0)).expect("there already").is_none());
+    assert_eq!(steps(&leader), [1, 2]);
+    let opened = RunFolder::open(&run).expect("a run");
+    opened.rewind_metrics(2).expect("rewritten");
+    assert_eq!(steps(&opened), [1, 2]);
+}
+
 /// Every single bit of a checkpoint, header and padding included.
 #[test]
 fn no_flipped_bit_of_a_checkpoint_goes_unnoticed() {

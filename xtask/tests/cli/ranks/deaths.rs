@@ -48,7 +48,11 @@ fn killed_in_any_phase() {
     let due = last_tensors(&path.join("whole"));
     let mut random = Philox::new(seed, Stream::Test, 13, 0);
     let (mut met, mut slowest) = (0, Duration::ZERO);
-    for moment in 0..moments {
+    for moment in 0..4 * moments {
+        // On a busy machine all moments may fall behind a run's end: then there are more of them.
+        if moment >= moments && met > 0 {
+            break;
+        }
         let name = format!("run-{moment}");
         let run = path.join(&name);
         let mut ranks = start(path, &[&args[..], &[&name]].concat(), size);
