@@ -50,6 +50,7 @@ pub mod draws;
 pub mod encoder;
 pub mod error;
 pub mod finetune;
+pub mod fourier;
 pub mod geometry;
 pub mod graphs;
 pub mod head;

@@ -53,7 +53,7 @@ macro_rules! settings {
                 let default = Self::default();
                 vec![ $( $crate::settings::Field {
                     name: stringify!($field),
-                    doc: concat!($($doc, "\n"),+).lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned(),
+                    doc: $crate::settings::one_line(concat!($($doc, "\n"),+)),
                     default: $crate::settings::as_toml(&default.$field),
                     range: { #[allow(unused_mut, unused_assignments)] let mut range: Option<String> = None; $( range = Some(format!("{:?}", $range)); )? range },
                 } ),* ]
@@ -66,6 +66,11 @@ macro_rules! settings {
             }
         }
     };
+}
+
+/// The lines of a documentation comment in one.
+pub fn one_line(doc: &str) -> String {
+    doc.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
 /// A value as TOML writes it.
@@ -203,7 +208,21 @@ impl Section {
     /// # Errors
     /// Any of these.
     pub fn read<S: Settings>(&self) -> Result<S> {
-        let fields = S::fields();
+        self.check(S::fields(), &|single| S::deserialize(single).err())?;
+        let settings = S::deserialize(toml::Value::Table(self.table.clone()))
+            .map_err(|e| Error::user(e.message().to_owned()).at(self.sources.location(&self.path)))?;
+        match settings.out_of_range() {
+            None => Ok(settings),
+            Some((key, value, range)) => Err(self.out_of_range(key, &value, &range)),
+        }
+    }
+
+    /// What [`Section::read`] asks of all settings alike: it is compiled once, where `read` is for each of them.
+    fn check(
+        &self,
+        fields: Vec<Field>,
+        mistake: &dyn Fn(toml::Value) -> Option<toml::de::Error>,
+    ) -> Result<()> {
         for key in self.table.keys() {
             if fields.iter().all(|field| field.name != key) {
                 return Err(unknown_name("key", key, fields.iter().map(|f| f.name).collect::<Vec<_>>())
@@ -213,7 +232,7 @@ impl Section {
         // One key at a time, so that a wrong type is told with its key.
         for (key, value) in &self.table {
             let single = toml::Table::from_iter([(key.clone(), value.clone())]);
-            if let Err(error) = S::deserialize(toml::Value::Table(single)) {
+            if let Some(error) = mistake(toml::Value::Table(single)) {
                 let field = fields.iter().find(|field| field.name == key);
                 let example = field.map_or(String::new(), |f| match f.default.as_str() {
                     "[]" => "write a list, as [0.1, 0.2] or [\"cat\", \"dog\"]".to_owned(),
@@ -225,14 +244,13 @@ impl Section {
                     .help(example));
             }
         }
-        let settings = S::deserialize(toml::Value::Table(self.table.clone()))
-            .map_err(|e| Error::user(e.message().to_owned()).at(self.sources.location(&self.path)))?;
-        if let Some((key, value, range)) = settings.out_of_range() {
-            return Err(Error::user(format!("{value} is out of range"))
-                .at(self.location(key))
-                .help(format!("choose a value in {range}")));
-        }
-        Ok(settings)
+        Ok(())
+    }
+
+    fn out_of_range(&self, key: &str, value: &str, range: &str) -> Error {
+        Error::user(format!("{value} is out of range"))
+            .at(self.location(key))
+            .help(format!("choose a value in {range}"))
     }
 }
 

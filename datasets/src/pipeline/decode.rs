@@ -6,11 +6,10 @@
 //! not applied. Grey from a colour JPEG is its Y plane, from anything else its Rec. 601 luma.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 use palimpsest_core::data::Image;
 use palimpsest_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,9 +18,10 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use crate::colour::{luma_601, with_channels};
+use crate::colour::with_channels;
 use crate::image_header::{ImageHeader, orientation_of};
 use crate::orientation::upright;
+use crate::pipeline::{png, webp};
 
 /// What is done about the orientation that an image's metadata tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
         let image = if bytes.starts_with(&[0xFF, 0xD8]) {
             decode_jpeg(bytes, options)
         } else {
-            decode_other(bytes, options)
+            decode_lossless(bytes, options)
         }?;
         Ok(match options.exif {
             Exif::Apply => upright(image, orientation_of(bytes)),
@@ -128,13 +128,13 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     .unwrap_or_else(|_| Err(broken("its decoder panicked")))
 }
 
-fn broken(why: impl std::fmt::Display) -> Error {
+pub(super) fn broken(why: impl std::fmt::Display) -> Error {
     // Decoders' messages may have several lines.
     let why = why.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     Error::user(format!("broken image: {why}")).help("copy it again, or remove it")
 }
 
-fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()> {
+pub(super) fn check_size(width: usize, height: usize, options: DecodeOptions) -> Result<()> {
     if width == 0 || height == 0 {
         return Err(broken(format_args!("its header says {width}x{height} pixels")));
     }
@@ -202,84 +202,16 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]))
 }
 
-fn decode_other(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|e| broken(format_args!("{e}")))?;
-    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::WebP)) {
+fn decode_lossless(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
+    let stored = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        png::read(bytes, options)?
+    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        webp::read(bytes, options)?
+    } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().to_string();
         return Err(Error::user(format!("not a JPEG, PNG or WebP image (it begins with `{start}`)"))
             .help("convert or remove it"));
-    }
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(64 << 20));
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    let (width, height) = (width as usize, height as usize);
-    check_size(width, height, options)?;
-    let colour = decoder.color_type();
-    let size = width * height * usize::from(colour.bytes_per_pixel());
-    if decoder.total_bytes() != size as u64 {
-        return Err(broken(format_args!("its header says {} bytes of pixels", decoder.total_bytes())));
-    }
-    let mut samples = vec![0; size];
-    decoder.read_image(&mut samples).map_err(broken)?;
-    let pixels = flatten(samples, colour, options.channels)?;
-    Ok(Image { width, height, channels: options.channels, pixels })
-}
-
-/// 8 bits, no alpha, 1 or 3 channels. Large images are why it is done in place: beside the samples there is
-/// room for no second copy.
-fn flatten(mut samples: Vec<u8>, colour: ColorType, channels: usize) -> Result<Vec<u8>> {
-    let (colours, alpha, wide) = match colour {
-        ColorType::L8 => (1, false, false),
-        ColorType::La8 => (1, true, false),
-        ColorType::Rgb8 => (3, false, false),
-        ColorType::Rgba8 => (3, true, false),
-        ColorType::L16 => (1, false, true),
-        ColorType::La16 => (1, true, true),
-        ColorType::Rgb16 => (3, false, true),
-        ColorType::Rgba16 => (3, true, true),
-        other => return Err(broken(format_args!("samples of {other:?}"))),
     };
-    let (sample, stride) = (1 + usize::from(wide), usize::from(colour.bytes_per_pixel()));
-    let on_white = |v: u8, alpha: u8| {
-        ((u32::from(v) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
-    };
-    let pixel_of = |samples: &[u8]| -> [u8; 3] {
-        let value = |i: usize| match wide {
-            // Decoders give 16 bits in the machine's own order.
-            true => {
-                let value = u16::from_ne_bytes([samples[2 * i], samples[2 * i + 1]]);
-                ((u32::from(value) + 128) / 257) as u8
-            }
-            false => samples[i],
-        };
-        let opaque = if alpha { value(colours) } else { 255 };
-        let shown = |i: usize| if alpha { on_white(value(i), opaque) } else { value(i) };
-        match (colours, channels) {
-            (1, _) => [shown(0); 3],
-            (_, 1) => [luma_601(shown(0), shown(1), shown(2)); 3],
-            _ => [shown(0), shown(1), shown(2)],
-        }
-    };
-    debug_assert_eq!(stride, (colours + usize::from(alpha)) * sample);
-    let count = samples.len() / stride;
-    if channels > stride {
-        // Grey to RGB: from the end, so that nothing is overwritten before it is read.
-        samples.resize(count * channels, 0);
-        for i in (0..count).rev() {
-            let pixel = pixel_of(&samples[i * stride..(i + 1) * stride]);
-            samples[i * channels..(i + 1) * channels].copy_from_slice(&pixel[..channels]);
-        }
-    } else {
-        for i in 0..count {
-            let pixel = pixel_of(&samples[i * stride..(i + 1) * stride]);
-            samples[i * channels..(i + 1) * channels].copy_from_slice(&pixel[..channels]);
-        }
-        samples.truncate(count * channels);
-        samples.shrink_to_fit();
-    }
-    Ok(samples)
+    let (width, height) = (stored.width, stored.height);
+    Ok(Image { width, height, channels: options.channels, pixels: stored.flatten(options.channels) })
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use image::{ExtendedColorType, ImageEncoder};
 use palimpsest_core::data::Image;
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
@@ -132,11 +131,7 @@ impl ContactSheet {
     /// A sheet that is too large for one.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let sheet = self.draw();
-        let mut png = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut png)
-            .write_image(&sheet.pixels, sheet.width as u32, sheet.height as u32, ExtendedColorType::Rgb8)
-            .map_err(|e| Error::failure(format!("can't encode the contact sheet: {e}")))?;
-        Ok(png)
+        encode(&sheet).map_err(|e| Error::failure(format!("can't encode the contact sheet: {e}")))
     }
 
     /// Writes the sheet as a PNG, which is seen whole or not at all.
@@ -150,6 +145,19 @@ impl ContactSheet {
         }
         write_atomically(path, &png)
     }
+}
+
+fn encode(sheet: &Image) -> std::result::Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, sheet.width as u32, sheet.height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_filter(png::Filter::Adaptive);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&sheet.pixels)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 struct Canvas {

@@ -3,6 +3,7 @@
 
 pub mod attention_distance;
 pub mod effective_rank;
+mod eigenvalues;
 mod observation;
 pub mod similarity;
 pub mod spectrum;

@@ -3,10 +3,8 @@
 //! relative to that of frequency zero.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
+use palimpsest_core::fourier::{Complex, PlaneTransform};
 
 /// A point of a spectrum.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -21,8 +19,7 @@ pub struct SpectrumPoint {
 pub struct Spectrum {
     height: usize,
     width: usize,
-    rows: Arc<dyn Fft<f64>>,
-    columns: Arc<dyn Fft<f64>>,
+    transform: PlaneTransform,
     sums: Vec<f64>,
     count: usize,
 }
@@ -33,12 +30,10 @@ const FLOOR: f64 = 1e-6;
 impl Spectrum {
     /// A spectrum over a grid of `height` x `width` patches.
     pub fn new(height: usize, width: usize) -> Self {
-        let mut planner = FftPlanner::new();
         Self {
             height,
             width,
-            rows: planner.plan_fft_forward(width),
-            columns: planner.plan_fft_forward(height),
+            transform: PlaneTransform::forward(height, width),
             sums: vec![0.0; height * width],
             count: 0,
         }
@@ -51,12 +46,9 @@ impl Spectrum {
             for (value, token) in grid.iter_mut().zip(tokens.chunks_exact(dim)) {
                 *value = Complex::new(f64::from(token[channel]), 0.0);
             }
-            grid.chunks_exact_mut(self.width).for_each(|row| self.rows.process(row));
-            let mut transposed = transpose(&grid, self.width);
-            transposed.chunks_exact_mut(self.height).for_each(|column| self.columns.process(column));
-            for (i, value) in transposed.iter().enumerate() {
-                let (column, row) = (i / self.height, i % self.height);
-                self.sums[row * self.width + column] += (value.norm() + FLOOR).ln();
+            self.transform.process(&mut grid);
+            for (sum, value) in self.sums.iter_mut().zip(&grid) {
+                *sum += (value.norm() + FLOOR).ln();
             }
             self.count += 1;
         }
@@ -120,8 +112,4 @@ pub fn high_frequencies(radial: &[SpectrumPoint]) -> f64 {
 fn signed(k: usize, n: usize) -> f64 {
     let k = if 2 * k > n { k as f64 - n as f64 } else { k as f64 };
     k / n as f64
-}
-
-fn transpose(grid: &[Complex<f64>], width: usize) -> Vec<Complex<f64>> {
-    (0..width).flat_map(|column| grid.iter().skip(column).step_by(width).copied()).collect()
 }

@@ -3,6 +3,7 @@
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
@@ -22,6 +23,8 @@ pub(crate) struct Known {
     toolkit: bool,
     /// Whether it has a variant for wgpu.
     wgpu: bool,
+    /// What building its plain library takes, where the driver is built already.
+    takes: &'static str,
 }
 
 /// The backends of this project.
@@ -33,6 +36,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         libtorch: false,
         toolkit: false,
         wgpu: true,
+        takes: "two to four minutes on two cores (backends/burn/README.md)",
     },
     Known {
         name: "tch",
@@ -41,6 +45,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         libtorch: true,
         toolkit: false,
         wgpu: false,
+        takes: "one to two minutes on two cores",
     },
     Known {
         name: "dfdx",
@@ -49,6 +54,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         libtorch: false,
         toolkit: true,
         wgpu: false,
+        takes: "a minute on two cores",
     },
 ];
 
@@ -243,16 +249,18 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     if known.libtorch {
         libtorch::for_build(&mut cargo)?;
     }
-    if path.is_file() {
-        cargo.arg("--quiet");
-    } else {
-        let with = match variant {
-            Variant::Plain => "",
-            Variant::Cuda => " with CUDA",
-            Variant::Wgpu => " with wgpu",
+    let first = !path.is_file();
+    if first {
+        let (with, takes) = match variant {
+            Variant::Plain => ("", known.takes),
+            Variant::Cuda => (" with CUDA", "many minutes"),
+            Variant::Wgpu => (" with wgpu", "many minutes"),
         };
-        output::note(&format!("building the backend {name}{with}; the first time takes minutes"));
+        output::note(&format!("compiling the backend {name}{with}, this once; it takes {takes}"));
+    } else {
+        cargo.arg("--quiet");
     }
+    let start = Instant::now();
     let status = cargo.status().map_err(|e| {
         Error::user(format!("can't run cargo: {e}")).help("install Rust, or use a packed archive")
     })?;
@@ -261,6 +269,9 @@ pub(crate) fn build(name: &str, variant: Variant) -> Result<PathBuf> {
     }
     if !path.is_file() {
         return Err(Error::failure("cargo built no library there").at(path.display()));
+    }
+    if first {
+        output::note(&format!("the backend {name} is compiled: {:.0} s", start.elapsed().as_secs_f64()));
     }
     Ok(path)
 }
