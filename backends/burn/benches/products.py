@@ -1,7 +1,8 @@
 """Runs `examples/products.rs` and its PyTorch twin in turn, so that both see the same machine.
 
 products.py <path of products> [rounds] [seconds] prints, for f32 and bf16 and for one thread and two, the GFLOP/s of both at
-each size (the best of the rounds) and their ratio, for the product and the gradients of input and weight.
+each size (the best of the rounds) and their ratio: for a layer's product, and for products of the sizes of its gradients,
+whose operands lie as a layer's do.
 """
 
 import os

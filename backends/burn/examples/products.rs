@@ -2,7 +2,7 @@
 //! the same.
 //!
 //! `products <f32|bf16> <seconds>` prints a line for each size: rows, inputs, outputs, and the least milliseconds of the
-//! product x weight^T, of the input's gradient and of the weight's.
+//! product x weight^T, and of such products of the sizes of the input's gradient and the weight's.
 #![allow(clippy::print_stdout, reason = "prints what it measures")]
 
 use std::sync::Arc;
@@ -42,7 +42,8 @@ fn main() -> Result<()> {
         let tensor = |shape: [usize; 2]| -> Result<Tensor> {
             device.upload(HostTensor::new(shape, HostData::F32(values(shape[0] * shape[1])))?)?.cast(dtype)
         };
-        // A product's gradients are products of other shapes; the values don't matter.
+        // A product's gradients are products of other shapes, of operands that lie otherwise: here all lie as a layer's do, for
+        // PyTorch's too. The values don't matter.
         let (x, weight) = (tensor([rows, inputs])?, tensor([outputs, inputs])?);
         let (dy, turned) = (tensor([rows, outputs])?, tensor([inputs, outputs])?);
         let (columns, across) = (tensor([outputs, rows])?, tensor([inputs, rows])?);

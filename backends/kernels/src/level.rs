@@ -52,9 +52,12 @@ impl Level {
     /// # Errors
     /// No level's name, or a level that this machine doesn't have: the message says which there are.
     pub fn asked_for() -> Result<Self, String> {
-        match std::env::var_os(VARIABLE) {
-            Some(text) => Self::parse(&text.to_string_lossy(), Self::highest()),
-            None => Ok(Self::highest()),
+        let Some(text) = std::env::var_os(VARIABLE) else { return Ok(Self::highest()) };
+        let text = text.to_string_lossy();
+        match Self::ALL.into_iter().find(|level| level.name() == text) {
+            // Nobody asks the system for tiles then: what it grants stays granted, and costs each signal's stack more room.
+            Some(level) if level < Self::Amx && level <= detect_vectors() => Ok(level),
+            _ => Self::parse(&text, Self::highest()),
         }
     }
 
@@ -83,8 +86,17 @@ impl fmt::Display for Level {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
+    match detect_vectors() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if has_avx512_bf16() && crate::amx::granted() => Level::Amx,
+        level => level,
+    }
+}
+
+/// The highest level but for tiles, which the system has to be asked for.
+#[cfg(target_arch = "x86_64")]
+fn detect_vectors() -> Level {
     if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
         return Level::Scalar;
     }
@@ -92,11 +104,7 @@ fn detect() -> Level {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
-    match wide {
-        false => Level::Avx2,
-        true if has_avx512_bf16() && crate::amx::granted() => Level::Amx,
-        true => Level::Avx512,
-    }
+    if wide { Level::Avx512 } else { Level::Avx2 }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -105,7 +113,7 @@ fn has_avx512_bf16() -> bool {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn detect() -> Level {
+fn detect_vectors() -> Level {
     Level::Scalar
 }
 

@@ -87,8 +87,7 @@ impl Identity {
                 let differ = format!("{} and rank 0 differ in {what}", of_ranks(&others));
                 // All ranks come here, or none.
                 let error = match *what {
-                    INSTRUCTIONS => Error::user(format!("{differ}: {}", self.all_instructions(collective)?))
-                        .help("set PALIMPSEST_CPU to the lowest of them on every rank"),
+                    INSTRUCTIONS => self.instructions_differ(&differ, collective)?,
                     _ => Error::user(differ).help("start every rank with the same program, recipe and data"),
                 };
                 return Err(error.of_all());
@@ -97,8 +96,8 @@ impl Identity {
         Ok(())
     }
 
-    /// Which ranks have which instructions.
-    fn all_instructions(&self, collective: &dyn Collective) -> Result<String> {
+    /// Which ranks have which instructions, and what makes them the same.
+    fn instructions_differ(&self, differ: &str, collective: &dyn Collective) -> Result<Error> {
         let mut kinds: Vec<(String, Vec<String>)> = vec![];
         for (rank, words) in gather_bytes(collective, self.instructions.as_bytes())?.into_iter().enumerate() {
             let (words, rank) = (String::from_utf8_lossy(&words).into_owned(), rank.to_string());
@@ -109,7 +108,16 @@ impl Identity {
         }
         let told: Vec<String> =
             kinds.iter().map(|(words, ranks)| format!("{words} on {}", of_ranks(ranks))).collect();
-        Ok(listed(&told))
+        let error = Error::user(format!("{differ}: {}", listed(&told)));
+        // A level's name, and in bfloat16 what multiplies it behind a space.
+        let mut names: Vec<&str> =
+            kinds.iter().map(|(words, _)| words.split(' ').next().unwrap_or(words)).collect();
+        names.sort_unstable();
+        Ok(match names.windows(2).any(|two| two[0] == two[1]) {
+            true => error
+                .help("they multiply bfloat16 by other instructions; set PALIMPSEST_CPU=avx2 on every rank"),
+            false => error.help("set PALIMPSEST_CPU to the lowest of them on every rank"),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A run's folder: what it holds, and how it is written so that nothing is lost.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -185,10 +186,6 @@ impl RunFolder {
         if !self.writes {
             return Ok(());
         }
-        self.append_for_all(name, line)
-    }
-
-    fn append_for_all(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path(name);
         check_regular(&path)?;
         let file = File::options().create(true).append(true).open(&path);
@@ -217,7 +214,7 @@ impl RunFolder {
         Ok(of_step.find_map(|mut line| Some(line["eval"].take()).filter(Value::is_object)))
     }
 
-    /// Drops metrics of steps after `step`, which a resumed run does again, and moves lines that are damaged to
+    /// Drops metrics of steps after `step`, which a resumed run does again, and lines that are there twice, and moves lines that are damaged to
     /// `metrics.damaged`. Returns how many.
     ///
     /// # Errors
@@ -228,8 +225,12 @@ impl RunFolder {
             return Ok(0);
         }
         let (mut kept, mut damaged) = (vec![], vec![]);
+        let mut seen = HashSet::new();
+        let mut once = |line: &Value| seen.insert((line["step"].as_u64(), line["eval"].is_object()));
         for line in read(&path)?.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice::<Value>(line) {
+                // Rank 0 may have been late, and its line written for it.
+                Ok(value) if !once(&value) => {}
                 Ok(value) if value["step"].as_u64().is_none_or(|s| s <= step) => {
                     kept.extend_from_slice(line.trim_ascii_end());
                     kept.push(b'\n');
@@ -296,8 +297,8 @@ impl RunFolder {
     pub fn rescue(&self, checkpoint: &Checkpoint) -> Result<Option<PathBuf>> {
         let folder = self.path("checkpoints");
         let step = checkpoint.state.step;
-        self.append_left(step)?;
         if Checkpoint::list(&folder)?.iter().any(|path| Checkpoint::step_of(path) >= Some(step)) {
+            self.append_left(step)?;
             return Ok(None);
         }
         if let Some(name) = checkpoint.not_finite() {
@@ -305,6 +306,7 @@ impl RunFolder {
         }
         let path = folder.join(Checkpoint::rescue_name(step));
         checkpoint.write(&path)?;
+        self.append_left(step)?;
         Ok(Some(path))
     }
 
@@ -313,13 +315,23 @@ impl RunFolder {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(line) = left.filter(|line| line["step"].as_u64() == Some(step)) else { return Ok(()) };
         let path = self.path("metrics.jsonl");
-        let bytes = if path.exists() { read(&path)? } else { vec![] };
-        if self.metrics()?.iter().any(|known| known["step"] == line["step"]) {
-            return Ok(());
-        }
-        // What rank 0 had half written stays a line of its own.
-        let gap = if bytes.is_empty() || bytes.ends_with(b"\n") { "" } else { "\n" };
-        self.append_for_all("metrics.jsonl", &format!("{gap}{line}"))
+        check_regular(&path)?;
+        let write = || -> std::io::Result<()> {
+            let mut file = File::options().create(true).read(true).append(true).open(&path)?;
+            // Several survivors may come here at once. Some network file systems have no locks.
+            let _ = file.lock();
+            let mut bytes = vec![];
+            file.read_to_end(&mut bytes)?;
+            let lines = bytes.split(|&byte| byte == b'\n');
+            let mut known = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+            if known.any(|known| known["step"] == line["step"]) {
+                return Ok(());
+            }
+            // What rank 0 had half written stays a line of its own.
+            let gap = if bytes.is_empty() || bytes.ends_with(b"\n") { "" } else { "\n" };
+            file.write_all(format!("{gap}{line}\n").as_bytes())
+        };
+        write().map_err(|e| Error::io(&path, &e))
     }
 
     /// The newest checkpoint that is whole; `None` where there is no checkpoint at all.

@@ -14,7 +14,7 @@ pub(crate) enum BackendCommand {
     },
     /// Version, devices, types and fused operations of a backend on this machine
     #[command(
-        after_help = "Examples:\n  cargo xtask backend show\n  cargo xtask backend show burn\n  cargo xtask backend show path/to/libmine.so --json\n\nPALIMPSEST_CPU=scalar, avx2, avx512 or amx has burn and dfdx take fewer of the processor's instructions\nthan there are, in every command."
+        after_help = "Examples:\n  cargo xtask backend show\n  cargo xtask backend show burn\n  cargo xtask backend show path/to/libmine.so --json\n\nPALIMPSEST_CPU=scalar, avx2, avx512 or amx has burn and dfdx take no more of the processor's instructions\nthan that, in every command."
     )]
     Show(ShowBackend),
     /// Fetch what a backend needs and build it, or fetch what CUDA variants are compiled with;

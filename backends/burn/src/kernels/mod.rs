@@ -2,7 +2,10 @@
 //!
 //! Work is cut into pieces of a size that does not depend on the number of threads, and partial
 //! results are added in the order of the pieces; so results are the same for any number.
-#![allow(unsafe_code, reason = "raw output buffers shared by tasks, and AVX2 intrinsics")]
+#![allow(
+    unsafe_code,
+    reason = "output buffers shared by tasks, work on another thread's stack, vector intrinsics and assembly"
+)]
 
 pub(crate) mod buffer;
 pub(crate) mod gemm;

@@ -4,10 +4,11 @@
 //! more than a small operation takes. Here the caller works too, and rayon's workers help. A worker that has helped stays
 //! and looks for more for a while before it goes back to sleep, and runs rayon's other jobs meanwhile: there is one pool.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a worker looks for more: longer than the gaps between the operations of a step.
@@ -23,7 +24,8 @@ struct Work<'a> {
     next: AtomicUsize,
     /// Workers that hold on to this.
     helpers: AtomicUsize,
-    panicked: AtomicBool,
+    /// What a helper's piece panicked with: the first one's.
+    panicked: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 impl Work<'_> {
@@ -31,6 +33,9 @@ impl Work<'_> {
     fn run(&self) {
         loop {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
+            if piece + 1 == self.count {
+                OPEN.fetch_sub(1, Ordering::Relaxed);
+            }
             if piece >= self.count {
                 return;
             }
@@ -46,8 +51,8 @@ struct Posted(*const Work<'static>);
 unsafe impl Send for Posted {}
 
 static BOARD: Mutex<Vec<Posted>> = Mutex::new(Vec::new());
-/// As many as the board holds, to be looked at without its lock.
-static POSTED: AtomicUsize = AtomicUsize::new(0);
+/// Works on the board of which a piece is left, to be looked at without its lock.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 /// Workers that look for work.
 static LOOKING: AtomicUsize = AtomicUsize::new(0);
 
@@ -58,31 +63,28 @@ thread_local! {
 /// Runs `task` for 0..count, on this thread and rayon's workers.
 ///
 /// # Panics
-/// The task does, on any thread.
+/// With what the task panics with, on any thread.
 pub(super) fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
     let threads = rayon::current_num_threads();
     if count <= 1 || threads <= 1 {
         return (0..count).for_each(task);
     }
-    let none = AtomicUsize::new(0);
-    let work =
-        Work { task, count, next: AtomicUsize::new(0), helpers: none, panicked: AtomicBool::new(false) };
+    let next = AtomicUsize::new(0);
+    let work = Work { task, count, next, helpers: AtomicUsize::new(0), panicked: Mutex::new(None) };
     let posted = (&raw const work).cast::<Work<'static>>();
-    board().push(Posted(posted));
-    POSTED.fetch_add(1, Ordering::Release);
+    OPEN.fetch_add(1, Ordering::Release);
+    lock(&BOARD).push(Posted(posted));
     let wanted = (threads - 1).min(count - 1);
     if LOOKING.load(Ordering::Relaxed) < wanted {
-        // One worker less than there are threads: the caller is one.
-        rayon::spawn_broadcast(move |context| {
-            if context.index() + 1 < threads {
-                look();
-            }
-        });
+        call_workers(wanted);
     }
     let own = catch_unwind(AssertUnwindSafe(|| work.run()));
-    // Nobody else may begin; those who have are waited for, so that nobody holds on to the stack after this.
-    board().retain(|other| !std::ptr::eq(other.0, posted));
-    POSTED.fetch_sub(1, Ordering::Release);
+    // Nobody else may begin; those who have are waited for, so that nobody holds on to the stack after this. Where a piece
+    // of this thread's panicked, others may be left: they are taken off.
+    if own.is_err() && work.next.fetch_max(count, Ordering::Relaxed) < count {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+    lock(&BOARD).retain(|other| !std::ptr::eq(other.0, posted));
     let mut rounds = 0;
     while work.helpers.load(Ordering::Acquire) > 0 {
         pause(&mut rounds);
@@ -90,36 +92,54 @@ pub(super) fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
     if let Err(payload) = own {
         resume_unwind(payload);
     }
-    assert!(!work.panicked.load(Ordering::Relaxed), "a piece of parallel work panicked; see above");
+    if let Some(payload) = lock(&work.panicked).take() {
+        resume_unwind(payload);
+    }
 }
 
-fn board() -> std::sync::MutexGuard<'static, Vec<Posted>> {
-    BOARD.lock().unwrap_or_else(PoisonError::into_inner)
+/// Has `wanted` workers look for work. One worker less than there are threads is enough, as the caller is one: a thread
+/// outside the pool, or one of the workers, who then isn't asked.
+fn call_workers(wanted: usize) {
+    let own = rayon::current_thread_index();
+    rayon::spawn_broadcast(move |context| {
+        let index = context.index();
+        let place = if own.is_some_and(|own| index > own) { index - 1 } else { index };
+        if own != Some(index) && place < wanted {
+            look();
+        }
+    });
 }
 
-/// Helps where work is posted; whether any was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Helps where work is open; whether any was.
 fn help() -> bool {
-    if POSTED.load(Ordering::Acquire) == 0 {
+    if OPEN.load(Ordering::Acquire) == 0 {
         return false;
     }
     let work = {
-        let board = board();
+        // Who doesn't get the lock looks again.
+        let Ok(board) = BOARD.try_lock() else { return false };
         // SAFETY: what is on the board is alive: its thread takes it down, under this lock, before it leaves.
-        let works = board.iter().map(|posted| unsafe { &*posted.0 });
-        let open = works.into_iter().find(|work| work.next.load(Ordering::Relaxed) < work.count);
-        let Some(work) = open else { return false };
+        let mut works = board.iter().map(|posted| unsafe { &*posted.0 });
+        let Some(work) = works.find(|work| work.next.load(Ordering::Relaxed) < work.count) else {
+            return false;
+        };
         // From here on its thread waits for this one.
         work.helpers.fetch_add(1, Ordering::Relaxed);
         work
     };
-    if catch_unwind(AssertUnwindSafe(|| work.run())).is_err() {
-        work.panicked.store(true, Ordering::Relaxed);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work.run())) {
+        lock(&work.panicked).get_or_insert(payload);
     }
     work.helpers.fetch_sub(1, Ordering::Release);
     true
 }
 
-/// Helps until nothing has come for a while. A worker that looks already is not doubled.
+/// Helps until nothing has come for a while. A worker that looks already is not doubled. One that rayon has wait for the other
+/// half of a join may come here and be late for it, by as long as others post work.
 fn look() {
     if IS_LOOKING.replace(true) {
         return;
@@ -177,11 +197,27 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_leaves_nothing_behind() {
+    fn a_panic_reaches_the_caller_with_its_words_and_leaves_nothing_behind() {
         for culprit in [0, 7, 63] {
-            let panicked = catch_unwind(|| run(64, &|i| assert_ne!(i, culprit, "a test's panic")));
-            assert!(panicked.is_err());
+            let run_all = || run(64, &|i| assert_ne!(i, culprit, "a test's panic"));
+            let payload = catch_unwind(run_all).expect_err("a piece panics");
+            let words = payload.downcast_ref::<String>().expect("with words");
+            assert!(words.contains("a test's panic"), "{words}");
             run(64, &|_| ());
+        }
+    }
+
+    #[test]
+    fn a_worker_that_calls_is_helped_by_the_others() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+        for _ in 0..50 {
+            let runs = AtomicU64::new(0);
+            pool.install(|| {
+                run(100, &|_| {
+                    runs.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+            assert_eq!(runs.into_inner(), 100);
         }
     }
 }

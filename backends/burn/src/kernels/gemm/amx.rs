@@ -4,6 +4,7 @@
 //! gives them back: nothing lives in them between runs.
 
 use std::arch::asm;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use half::bf16;
@@ -38,6 +39,19 @@ impl Kernel for Amx {
     /// Row after row, each as long as the run.
     fn pack_strip(a: Matrix<'_, bf16>, first: usize, run: Range<usize>, into: &mut [bf16]) {
         let length = into.len() / SIDE;
+        if a.row == 1 && first + SIDE <= a.rows {
+            // Steps of contiguous rows: a square at a time, of which the first-level cache holds both sides.
+            for from in (0..length).step_by(SIDE) {
+                for p in from..from + SIDE {
+                    let start = a.start + first + (run.start + p) * a.column;
+                    let rows = (p < run.len()).then(|| &a.data[start..start + SIDE]);
+                    for i in 0..SIDE {
+                        into[i * length + p] = rows.map_or(bf16::ZERO, |rows| rows[i]);
+                    }
+                }
+            }
+            return;
+        }
         for (i, into) in into.chunks_exact_mut(length).enumerate() {
             let there = if first + i < a.rows { run.len() } else { 0 };
             let start = a.start + (first + i) * a.row + run.start * a.column;
@@ -56,11 +70,11 @@ impl Kernel for Amx {
     }
 
     unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: Panel<bf16>) {
-        let mut sums = Sums([0.0; SIDE * SIDE]);
-        // SAFETY: the caller's: rows, panel and runs are there, padded to whole steps of a tile.
+        let mut sums = MaybeUninit::<Sums>::uninit();
+        // SAFETY: the caller's: rows, panel and runs are there, padded to whole steps of a tile. All sums are written.
         unsafe {
-            run(tile.steps.div_ceil(DEPTH / 2), left, panel.data, &mut sums);
-            write(tile, &sums);
+            run(tile.steps.div_ceil(DEPTH / 2), left, panel.data, sums.as_mut_ptr());
+            write(tile, sums.assume_init_ref());
         }
     }
 }
@@ -95,7 +109,7 @@ static CONFIGURATION: Configuration = {
 ///
 /// # Safety
 /// The system has granted tiles; `left` has 32 rows of so many steps, `panel` so many rows of pairs.
-unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Sums) {
+unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: *mut Sums) {
     #[cfg(test)]
     if palimpsest_kernels::Level::highest() < palimpsest_kernels::Level::Amx {
         // SAFETY: the caller's.
@@ -137,7 +151,7 @@ unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Su
             panel = inout(reg) panel => _,
             line = in(reg) 2 * LINE,
             blocks = inout(reg) blocks => _,
-            sums = in(reg) sums.0.as_mut_ptr(),
+            sums = in(reg) sums,
             out("tmm0") _,
             out("tmm1") _,
             out("tmm2") _,
@@ -156,7 +170,12 @@ unsafe fn run(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Su
 /// # Safety
 /// As there, but for the tiles.
 #[cfg(test)]
-unsafe fn emulated(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: &mut Sums) {
+unsafe fn emulated(blocks: usize, left: Left<bf16>, panel: *const bf16, sums: *mut Sums) {
+    // SAFETY: the caller's; zeros are sums.
+    let sums = unsafe {
+        sums.write_bytes(0, 1);
+        &mut *sums
+    };
     for (i, sums) in sums.0.chunks_exact_mut(SIDE).enumerate() {
         for (j, sum) in sums.iter_mut().enumerate() {
             for pair in 0..blocks * DEPTH / 2 {

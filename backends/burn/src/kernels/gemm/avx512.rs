@@ -105,6 +105,16 @@ trait Multiply: Kernel {
     /// # Safety
     /// The instructions are there, and what `left` points to.
     unsafe fn add(left: *const Self::In, right: __m512i, sum: __m512) -> __m512;
+
+    /// Sums `R` rows and `C` registers of columns.
+    ///
+    /// # Safety
+    /// As [`Kernel::multiply`]'s; `R` rows of `left` can be read.
+    unsafe fn sums<const R: usize, const C: usize, const LAYOUT: usize>(
+        tile: &Tile,
+        left: Left<Self::In>,
+        panel: Panel<Self::In>,
+    );
 }
 
 // Between kinds of registers; inlined into functions that have the instructions.
@@ -115,6 +125,15 @@ fn floats(lanes: __m512i) -> __m512 {
 }
 
 impl Multiply for Single {
+    unsafe fn sums<const R: usize, const C: usize, const LAYOUT: usize>(
+        tile: &Tile,
+        left: Left<f32>,
+        panel: Panel<f32>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { single::<Self, R, C, LAYOUT>(tile, left, panel) };
+    }
+
     #[inline(always)]
     unsafe fn add(left: *const f32, right: __m512i, sum: __m512) -> __m512 {
         // SAFETY: the caller's.
@@ -123,6 +142,15 @@ impl Multiply for Single {
 }
 
 impl Multiply for Brain {
+    unsafe fn sums<const R: usize, const C: usize, const LAYOUT: usize>(
+        tile: &Tile,
+        left: Left<bf16>,
+        panel: Panel<bf16>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { brain::<Self, R, C, LAYOUT>(tile, left, panel) };
+    }
+
     #[inline(always)]
     unsafe fn add(left: *const bf16, right: __m512i, sum: __m512) -> __m512 {
         // SAFETY: the caller's; two elements are read, wherever they lie.
@@ -154,16 +182,16 @@ unsafe fn sized<K: Multiply>(tile: &Tile, left: Left<K::In>, panel: Panel<K::In>
             _ => UPRIGHT,
         };
         match (tile.rows, narrow, layout) {
-            (0..=4, false, _) => multiply::<K, 4, 2, PACKED>(tile, left, panel),
-            (0..=4, true, _) => multiply::<K, 4, 1, PACKED>(tile, left, panel),
-            (5..=8, false, _) => multiply::<K, 8, 2, PACKED>(tile, left, panel),
-            (5..=8, true, _) => multiply::<K, 8, 1, PACKED>(tile, left, panel),
-            (_, false, PACKED) => multiply::<K, ROWS, 2, PACKED>(tile, left, panel),
-            (_, true, PACKED) => multiply::<K, ROWS, 1, PACKED>(tile, left, panel),
-            (_, false, UPRIGHT) => multiply::<K, ROWS, 2, UPRIGHT>(tile, left, panel),
-            (_, true, UPRIGHT) => multiply::<K, ROWS, 1, UPRIGHT>(tile, left, panel),
-            (_, false, _) => multiply::<K, ROWS, 2, TURNED>(tile, left, panel),
-            (_, true, _) => multiply::<K, ROWS, 1, TURNED>(tile, left, panel),
+            (0..=4, false, _) => K::sums::<4, 2, PACKED>(tile, left, panel),
+            (0..=4, true, _) => K::sums::<4, 1, PACKED>(tile, left, panel),
+            (5..=8, false, _) => K::sums::<8, 2, PACKED>(tile, left, panel),
+            (5..=8, true, _) => K::sums::<8, 1, PACKED>(tile, left, panel),
+            (_, false, PACKED) => K::sums::<ROWS, 2, PACKED>(tile, left, panel),
+            (_, true, PACKED) => K::sums::<ROWS, 1, PACKED>(tile, left, panel),
+            (_, false, UPRIGHT) => K::sums::<ROWS, 2, UPRIGHT>(tile, left, panel),
+            (_, true, UPRIGHT) => K::sums::<ROWS, 1, UPRIGHT>(tile, left, panel),
+            (_, false, _) => K::sums::<ROWS, 2, TURNED>(tile, left, panel),
+            (_, true, _) => K::sums::<ROWS, 1, TURNED>(tile, left, panel),
         }
     }
 }
@@ -173,46 +201,56 @@ const PACKED: usize = 0;
 const UPRIGHT: usize = 1;
 const TURNED: usize = 2;
 
-/// Sums `R` rows and `C` registers of columns over a run.
+/// Declares the sums of `R` rows and `C` registers of columns over a run, with some instructions: the same code for both
+/// kernels, but f32 may not be compiled for instructions that only bfloat16 is given to.
 ///
 /// # Safety
 /// As [`Kernel::multiply`]'s; `R` rows of `left` can be read.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn multiply<K: Multiply, const R: usize, const C: usize, const LAYOUT: usize>(
-    tile: &Tile,
-    left: Left<K::In>,
-    panel: Panel<K::In>,
-) {
-    let mut sums = [[_mm512_setzero_ps(); C]; R];
-    let (row, step) = match LAYOUT {
-        PACKED => (K::PAIR, ROWS * K::PAIR),
-        UPRIGHT => (left.row, K::PAIR),
-        _ => (1, left.column),
-    };
-    // SAFETY: the caller's.
-    unsafe {
-        // Four rows share a pointer: as many as there are rows don't fit into the registers for addresses.
-        let mut fours: [*const K::In; 3] = std::array::from_fn(|i| left.data.add(4 * i.min(R / 4 - 1) * row));
-        let mut right_at = panel.data;
-        for _ in 0..tile.steps {
-            let right: [__m512i; C] =
-                std::array::from_fn(|c| _mm512_loadu_si512(right_at.add(c * LANES * K::PAIR).cast()));
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let factor = fours[i / 4].add(i % 4 * row);
-                for (sum, &right) in sums.iter_mut().zip(&right) {
-                    *sum = K::add(factor, right, *sum);
+macro_rules! sums {
+    ($name:ident, $features:literal) => {
+        #[target_feature(enable = $features)]
+        unsafe fn $name<K: Multiply, const R: usize, const C: usize, const LAYOUT: usize>(
+            tile: &Tile,
+            left: Left<K::In>,
+            panel: Panel<K::In>,
+        ) {
+            let mut sums = [[_mm512_setzero_ps(); C]; R];
+            let (row, step) = match LAYOUT {
+                PACKED => (K::PAIR, ROWS * K::PAIR),
+                UPRIGHT => (left.row, K::PAIR),
+                _ => (1, left.column),
+            };
+            // SAFETY: the caller's.
+            unsafe {
+                // Four rows share a pointer: as many as there are rows don't fit into the registers for addresses.
+                let mut fours: [*const K::In; 3] =
+                    std::array::from_fn(|i| left.data.wrapping_add(4 * i.min(R / 4 - 1) * row));
+                let mut right_at = panel.data;
+                for _ in 0..tile.steps {
+                    let right: [__m512i; C] =
+                        std::array::from_fn(|c| _mm512_loadu_si512(right_at.add(c * LANES * K::PAIR).cast()));
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let factor = fours[i / 4].wrapping_add(i % 4 * row);
+                        for (sum, &right) in sums.iter_mut().zip(&right) {
+                            *sum = K::add(factor, right, *sum);
+                        }
+                    }
+                    // After the last step both point to nothing.
+                    fours = fours.map(|at| at.wrapping_add(step));
+                    right_at = right_at.wrapping_add(panel.step);
+                }
+                for c in 0..C {
+                    for (i, sums) in sums.iter().enumerate().take(tile.rows) {
+                        write(tile, i, c, sums[c]);
+                    }
                 }
             }
-            fours = fours.map(|at| at.add(step));
-            right_at = right_at.add(panel.step);
         }
-        for c in 0..C {
-            for (i, sums) in sums.iter().enumerate().take(tile.rows) {
-                write(tile, i, c, sums[c]);
-            }
-        }
-    }
+    };
 }
+
+sums!(single, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+sums!(brain, "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma");
 
 /// Writes 16 columns, the `c`th of the tile, of its row `i`.
 ///

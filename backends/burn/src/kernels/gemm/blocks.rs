@@ -158,18 +158,32 @@ pub(super) struct Target<O> {
     pub(super) bias: *const f32,
 }
 
+impl<O> Target<O> {
+    /// The same from a column on.
+    ///
+    /// # Safety
+    /// It has that column.
+    unsafe fn at_column(self, column: usize) -> Self {
+        let Self { out, row, scale, bias } = self;
+        // SAFETY: the caller's; a bias has as many columns as the product.
+        let bias = if bias.is_null() { bias } else { unsafe { bias.add(column) } };
+        // SAFETY: as above.
+        Self { out: unsafe { out.add(column) }, row, scale, bias }
+    }
+}
+
 /// What a product is written as, from sums in f32.
 pub(super) trait Output<In>: Copy + Send {
     /// Multiplies a block of rows with all panels.
     ///
     /// # Safety
-    /// The processor has the kernel's instructions; the target is valid for the block's rows and begins with the first of
-    /// `columns`; `panels` holds them.
+    /// The processor has the kernel's instructions; the target is valid for the block's rows and `columns`, which `panels`
+    /// holds.
     unsafe fn block<K: Kernel<In = In>>(
         target: Target<Self>,
         a: Matrix<'_, In>,
         panels: Panels<'_, In>,
-        columns: Range<usize>,
+        columns: usize,
         scratch: (&mut Vec<In>, &mut Vec<f32>),
     );
 }
@@ -192,7 +206,7 @@ pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
     K::In::with_scratch(|Scratch { panels, strips, sums }| {
         if K::reads_panels_in_place(&b) {
             // SAFETY: the caller's.
-            return unsafe { O::block::<K>(target, a, Panels::InPlace(b), 0..b.columns, (strips, sums)) };
+            return unsafe { O::block::<K>(target, a, Panels::InPlace(b), b.columns, (strips, sums)) };
         }
         let length = panel_length::<K>(b.rows);
         let count = b.columns.div_ceil(K::COLUMNS);
@@ -201,7 +215,7 @@ pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
             K::pack_panel(b, i * K::COLUMNS, into);
         }
         // SAFETY: the caller's.
-        unsafe { O::block::<K>(target, a, Panels::Packed(panels), 0..b.columns, (strips, sums)) };
+        unsafe { O::block::<K>(target, a, Panels::Packed(panels), b.columns, (strips, sums)) };
     });
 }
 
@@ -244,7 +258,7 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
         unsafe {
             let at = shared.at(first * columns);
             K::In::with_scratch(|Scratch { strips, sums, .. }| {
-                O::block::<K>(target(at), a.part(first, count), panels, 0..columns, (strips, sums));
+                O::block::<K>(target(at), a.part(first, count), panels, columns, (strips, sums));
             });
         }
     });
@@ -265,42 +279,56 @@ fn shares(count: usize, most: usize, threads: usize) -> Vec<Range<usize>> {
     blocks
 }
 
-/// The rows of a block, strip by strip, for one run: in place where the kernel reads them there, else packed.
+/// The rows of a block, strip by strip, for some runs: in place where the kernel reads them there, else packed, once for all
+/// panels.
 struct Strips<'a, K: Kernel> {
     a: Matrix<'a, K::In>,
     packed: &'a [K::In],
-    in_place: bool,
-    from: usize,
-    run: usize,
-    /// Elements of a packed strip.
-    length: usize,
+    /// The first step.
+    start: usize,
+    count: usize,
 }
 
 impl<'a, K: Kernel> Strips<'a, K> {
-    fn new(a: Matrix<'a, K::In>, from: usize, run: usize, packed: &'a mut Vec<K::In>) -> Self {
-        let in_place = K::reads_in_place(&a) && run.is_multiple_of(K::STEP);
-        let length = K::ROWS * run.next_multiple_of(K::STEP);
+    fn new(a: Matrix<'a, K::In>, steps: Range<usize>, packed: &'a mut Vec<K::In>) -> Self {
         let count = a.rows.div_ceil(K::ROWS);
-        packed.resize(packed.len().max(count * length), K::In::default());
-        for (i, into) in packed.chunks_exact_mut(length).take(count).enumerate() {
-            if !in_place || (i + 1) * K::ROWS > a.rows {
-                K::pack_strip(a, i * K::ROWS, from..from + run, into);
+        let strips = Self { a, packed: &[], start: steps.start, count };
+        let length = count * K::ROWS * steps.len().next_multiple_of(K::STEP);
+        packed.resize(packed.len().max(length), K::In::default());
+        for run in runs::<K>(steps) {
+            for i in (0..count).filter(|&i| !strips.in_place(i, &run)) {
+                let length = K::ROWS * run.len().next_multiple_of(K::STEP);
+                K::pack_strip(a, i * K::ROWS, run.clone(), &mut packed[strips.place(i, &run)..][..length]);
             }
         }
-        Self { a, packed, in_place, from, run, length }
+        Self { packed, ..strips }
+    }
+
+    fn in_place(&self, i: usize, run: &Range<usize>) -> bool {
+        K::reads_in_place(&self.a) && run.len().is_multiple_of(K::STEP) && (i + 1) * K::ROWS <= self.a.rows
+    }
+
+    /// Where a strip's run is packed: behind all strips' earlier runs, which are whole.
+    fn place(&self, i: usize, run: &Range<usize>) -> usize {
+        K::ROWS * (self.count * (run.start - self.start) + i * run.len().next_multiple_of(K::STEP))
     }
 
     /// The strip's number of rows, and where they lie.
-    fn get(&self, i: usize) -> (usize, Left<K::In>) {
+    fn get(&self, i: usize, run: &Range<usize>) -> (usize, Left<K::In>) {
+        let Matrix { data, start, row, column, .. } = self.a;
         let first = i * K::ROWS;
         let rows = K::ROWS.min(self.a.rows - first);
-        if self.in_place && rows == K::ROWS {
-            let at = &self.a.data[self.a.start + first * self.a.row + self.from * self.a.column..];
-            let Matrix { row, column, .. } = self.a;
+        if self.in_place(i, run) {
+            let at = &data[start + first * row + run.start * column..];
             return (rows, Left { data: at.as_ptr(), row, column, packed: false });
         }
-        (rows, K::packed(self.packed[i * self.length..].as_ptr(), self.run))
+        (rows, K::packed(self.packed[self.place(i, run)..].as_ptr(), run.len()))
     }
+}
+
+/// The runs of some steps.
+fn runs<K: Kernel>(steps: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    steps.clone().step_by(K::RUN).map(move |from| from..steps.end.min(from + K::RUN))
 }
 
 /// Sums go where they belong, run after run.
@@ -309,7 +337,7 @@ impl Output<f32> for f32 {
         target: Target<Self>,
         a: Matrix<'_, f32>,
         panels: Panels<'_, f32>,
-        columns: Range<usize>,
+        columns: usize,
         (packed, _): (&mut Vec<f32>, &mut Vec<f32>),
     ) {
         // SAFETY: the caller's.
@@ -323,7 +351,7 @@ impl Output<half::bf16> for f32 {
         target: Target<Self>,
         a: Matrix<'_, half::bf16>,
         panels: Panels<'_, half::bf16>,
-        columns: Range<usize>,
+        columns: usize,
         (packed, _): (&mut Vec<half::bf16>, &mut Vec<f32>),
     ) {
         // SAFETY: the caller's.
@@ -337,37 +365,14 @@ unsafe fn straight<K: Kernel>(
     target: Target<f32>,
     a: Matrix<'_, K::In>,
     panels: Panels<'_, K::In>,
-    columns: Range<usize>,
+    columns: usize,
     packed: &mut Vec<K::In>,
 ) {
-    let depth = a.columns;
-    for from in (0..depth).step_by(K::RUN) {
-        let run = K::RUN.min(depth - from);
-        let strips = Strips::<K>::new(a, from, run, packed);
-        for first_column in columns.clone().step_by(K::COLUMNS) {
-            let right = panels.at::<K>(first_column, from, depth);
-            let last = from + run == depth && !target.bias.is_null();
-            for strip in 0..a.rows.div_ceil(K::ROWS) {
-                let (rows, left) = strips.get(strip);
-                // SAFETY: the tile lies in the target, its bias in the columns'; left and panel have the run's steps.
-                unsafe {
-                    let tile = Tile {
-                        steps: run.div_ceil(K::PAIR),
-                        rows,
-                        columns: K::COLUMNS.min(columns.end - first_column),
-                        out: target.out.add(strip * K::ROWS * target.row + first_column - columns.start),
-                        row: target.row,
-                        add: from > 0,
-                        scale: target.scale,
-                        bias: if last {
-                            target.bias.add(first_column - columns.start)
-                        } else {
-                            std::ptr::null()
-                        },
-                    };
-                    K::multiply(&tile, left, right);
-                }
-            }
+    for run in runs::<K>(0..a.columns) {
+        let strips = Strips::<K>::new(a, run.clone(), packed);
+        for first in (0..columns).step_by(K::COLUMNS) {
+            // SAFETY: the caller's.
+            unsafe { tiles(target.at_column(first), &strips, panels, first..columns, &run) };
         }
     }
 }
@@ -378,28 +383,57 @@ impl Output<half::bf16> for half::bf16 {
         target: Target<Self>,
         a: Matrix<'_, half::bf16>,
         panels: Panels<'_, half::bf16>,
-        columns: Range<usize>,
+        columns: usize,
         (packed, sums): (&mut Vec<half::bf16>, &mut Vec<f32>),
     ) {
         sums.resize(sums.len().max(a.rows * K::COLUMNS), 0.0);
-        for first_column in columns.clone().step_by(K::COLUMNS) {
-            let count = K::COLUMNS.min(columns.end - first_column);
-            let bias = if target.bias.is_null() {
-                target.bias
-            } else {
-                // SAFETY: it has all columns.
-                unsafe { target.bias.add(first_column) }
-            };
-            let to = Target { out: sums.as_mut_ptr(), row: K::COLUMNS, scale: target.scale, bias };
-            // SAFETY: the sums have room for a panel's columns of the rows; the rest is the caller's.
-            unsafe { straight::<K>(to, a, panels, first_column..first_column + count, packed) };
+        let strips = Strips::<K>::new(a, 0..a.columns, packed);
+        for first in (0..columns).step_by(K::COLUMNS) {
+            // SAFETY: the first of a panel's columns is one of the target's.
+            let target = unsafe { target.at_column(first) };
+            let to =
+                Target { out: sums.as_mut_ptr(), row: K::COLUMNS, scale: target.scale, bias: target.bias };
+            for run in runs::<K>(0..a.columns) {
+                // SAFETY: the sums have room for a panel's columns of the rows; the rest is the caller's.
+                unsafe { tiles(to, &strips, panels, first..columns, &run) };
+            }
+            let count = K::COLUMNS.min(columns - first);
             for (i, sums) in sums.chunks_exact(K::COLUMNS).take(a.rows).enumerate() {
                 // SAFETY: the row lies in the target.
-                let out = unsafe {
-                    std::slice::from_raw_parts_mut(target.out.add(i * target.row + first_column), count)
-                };
+                let out = unsafe { std::slice::from_raw_parts_mut(target.out.add(i * target.row), count) };
                 brain::round(&sums[..count], out);
             }
         }
+    }
+}
+
+/// Multiplies all strips with the first panel of `columns`, over a run; `target` begins with that panel.
+///
+/// # Safety
+/// As [`Output::block`]'s.
+unsafe fn tiles<K: Kernel>(
+    target: Target<f32>,
+    strips: &Strips<'_, K>,
+    panels: Panels<'_, K::In>,
+    columns: Range<usize>,
+    run: &Range<usize>,
+) {
+    let depth = strips.a.columns;
+    let right = panels.at::<K>(columns.start, run.start, depth);
+    for strip in 0..strips.count {
+        let (rows, left) = strips.get(strip, run);
+        let tile = Tile {
+            steps: run.len().div_ceil(K::PAIR),
+            rows,
+            columns: K::COLUMNS.min(columns.len()),
+            // SAFETY: the strip's rows lie in the target.
+            out: unsafe { target.out.add(strip * K::ROWS * target.row) },
+            row: target.row,
+            add: run.start > 0,
+            scale: target.scale,
+            bias: if run.end == depth { target.bias } else { std::ptr::null() },
+        };
+        // SAFETY: the tile lies in the target, its bias in the columns'; left and panel have the run's steps.
+        unsafe { K::multiply(&tile, left, right) };
     }
 }
