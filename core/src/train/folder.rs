@@ -1,6 +1,5 @@
 //! A run's folder: what it holds, and how it is written so that nothing is lost.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -214,7 +213,7 @@ impl RunFolder {
         Ok(of_step.find_map(|mut line| Some(line["eval"].take()).filter(Value::is_object)))
     }
 
-    /// Drops metrics of steps after `step`, which a resumed run does again, and lines that are there twice, and moves lines that are damaged to
+    /// Drops metrics of steps after `step`, which a resumed run does again, and moves lines that are damaged to
     /// `metrics.damaged`. Returns how many.
     ///
     /// # Errors
@@ -225,12 +224,8 @@ impl RunFolder {
             return Ok(0);
         }
         let (mut kept, mut damaged) = (vec![], vec![]);
-        let mut seen = HashSet::new();
-        let mut once = |line: &Value| seen.insert((line["step"].as_u64(), line["eval"].is_object()));
         for line in read(&path)?.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice::<Value>(line) {
-                // Rank 0 may have been late, and its line written for it.
-                Ok(value) if !once(&value) => {}
                 Ok(value) if value["step"].as_u64().is_none_or(|s| s <= step) => {
                     kept.extend_from_slice(line.trim_ascii_end());
                     kept.push(b'\n');
