@@ -54,7 +54,7 @@ pub(crate) const KNOWN: [Known; 3] = [
         libtorch: false,
         toolkit: true,
         wgpu: false,
-        takes: "a minute on two cores",
+        takes: "half a minute on two cores",
     },
 ];
 
