@@ -1,6 +1,6 @@
 //! From a decoded image to normalised planes of the batch.
 
-use fast_image_resize::images::TypedImage;
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use palimpsest_core::data::Image;
@@ -25,7 +25,6 @@ pub struct Transform {
 #[derive(Default)]
 pub struct Scratch {
     resizer: Resizer,
-    cut: Vec<u8>,
     pub(crate) resized: Vec<u8>,
 }
 
@@ -260,15 +259,9 @@ fn resize_pixels<P: PixelTrait>(
     filter: Filter,
     scratch: &mut Scratch,
 ) -> Resized {
-    let stride = image.width * image.channels;
-    let start = source.top * stride + source.left * image.channels;
-    scratch.cut.clear();
-    for row in image.pixels[start..].chunks(stride).take(source.height) {
-        scratch.cut.extend_from_slice(&row[..source.width * image.channels]);
-    }
-    // The box is copied, which takes a few hundredths of the time: the resampling is compiled anew for each type of
-    // source, and this is the type of its own buffer between the passes.
-    let cut = TypedImage::<P>::from_buffer(source.width as u32, source.height as u32, &mut scratch.cut)?;
+    let [left, top, width, height] = [source.left, source.top, source.width, source.height].map(|v| v as u32);
+    let whole = TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, &image.pixels)?;
+    let cut = TypedCroppedImage::from_ref(&whole, left, top, width, height)?;
     let mut target = TypedImage::<P>::from_buffer(to.0 as u32, to.1 as u32, &mut scratch.resized)?;
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
