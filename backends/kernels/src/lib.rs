@@ -11,7 +11,7 @@ pub mod adamw;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod attention;
-pub mod brain;
+pub mod bfloat16;
 pub mod gelu;
 pub mod layer_norm;
 pub mod level;

@@ -10,7 +10,7 @@ use palimpsest_kernels::attention::{Sizes, dot, probabilities, score_gradients};
 use super::head::{Bias, HeadLayout};
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, multiplied, slice, unwritten};
-use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::gemm::{Destination, Matrix};
 use crate::kernels::real::Factor;
 use crate::value::{burn_shape, extents};
 
@@ -172,9 +172,9 @@ pub(super) fn logits<T: Factor>(
 ) -> Vec<T::Wide> {
     // SAFETY: the product writes every element.
     let mut scores = unsafe { unwritten::<T::Wide>(sizes.scores()) };
-    let place = Place { out: scores.as_mut_ptr(), row: sizes.keys, scale: sizes.scale() };
+    let to = Destination { out: scores.as_mut_ptr(), row: sizes.keys, scale: sizes.scale() };
     // SAFETY: as large as the product, and no one else's.
-    unsafe { T::wide_product(place, q, k.transposed()) };
+    unsafe { T::wide_product(to, q, k.transposed()) };
     if let Some(bias) = bias {
         bias.add(sizes, task, &mut scores);
     }
@@ -206,8 +206,8 @@ fn backward<T: Factor>(
         let mut ds = unsafe { unwritten::<T::Wide>(sizes.scores()) };
         // SAFETY: `ds` is as large as the product, and each task writes heads of its own.
         unsafe {
-            let place = Place { out: ds.as_mut_ptr(), row: sizes.keys, scale: 1.0 };
-            T::wide_product(place, gradient, v.transposed());
+            let to = Destination { out: ds.as_mut_ptr(), row: sizes.keys, scale: 1.0 };
+            T::wide_product(to, gradient, v.transposed());
             let wide = |data, i| T::widened(target.row(data, task, i));
             let shifts: Vec<T::Wide> =
                 (0..sizes.queries).map(|i| dot(&wide(dout, i), &wide(out, i))).collect();

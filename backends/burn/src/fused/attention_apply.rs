@@ -9,7 +9,7 @@ use palimpsest_kernels::attention::Sizes;
 use super::head::HeadLayout;
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, Shared, dense, multiplied, slice, unwritten};
-use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::gemm::{Destination, Matrix};
 use crate::kernels::real::Factor;
 use crate::value::{burn_shape, extents};
 
@@ -78,8 +78,8 @@ fn probability_gradient<T: Factor>(saved: &Saved, dout: &FlexTensor) -> FlexTens
         let (a, b) = (target.head(dout, task), v.head(data, task).transposed());
         // SAFETY: each task has scores of its own.
         unsafe {
-            let place = Place { out: shared.at(task * sizes.scores()), row: sizes.keys, scale: 1.0 };
-            T::product(place, a, b);
+            let to = Destination { out: shared.at(task * sizes.scores()), row: sizes.keys, scale: 1.0 };
+            T::product(to, a, b);
         }
     });
     buffer::tensor(dp, saved.p.layout().shape().clone())

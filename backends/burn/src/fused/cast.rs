@@ -6,7 +6,7 @@ use burn_autodiff::ops::{Backward, Ops, unary};
 use burn_backend::DType;
 use burn_flex::{Flex, FlexTensor};
 use half::bf16;
-use palimpsest_kernels::{brain, piece};
+use palimpsest_kernels::{bfloat16, piece};
 
 use super::{Float, Operands, finish};
 use crate::kernels::buffer::{self, dense, each, slice, unwritten};
@@ -35,12 +35,12 @@ fn turned(x: FlexTensor) -> FlexTensor {
         let from: &[bf16] = slice(&x);
         // SAFETY: each piece is written.
         let mut wide = unsafe { unwritten::<f32>(from.len()) };
-        each(&mut wide, piece, |i, part| brain::widen(&from[i * piece..][..part.len()], part));
+        each(&mut wide, piece, |i, part| bfloat16::widen(&from[i * piece..][..part.len()], part));
         return buffer::tensor(wide, shape);
     }
     let from: &[f32] = slice(&x);
     // SAFETY: as above.
     let mut narrow = unsafe { unwritten::<bf16>(from.len()) };
-    each(&mut narrow, piece, |i, part| brain::round(&from[i * piece..][..part.len()], part));
+    each(&mut narrow, piece, |i, part| bfloat16::round(&from[i * piece..][..part.len()], part));
     buffer::tensor(narrow, shape)
 }

@@ -7,7 +7,7 @@ use burn_flex::{Flex, FlexTensor};
 use palimpsest_kernels::attention::{BiasStrides, Sizes};
 
 use crate::kernels::buffer::{Shared, dense, slice};
-use crate::kernels::gemm::{Matrix, Place};
+use crate::kernels::gemm::{Destination, Matrix};
 use crate::kernels::real::{Factor, Real};
 use crate::value::extents;
 
@@ -69,7 +69,7 @@ impl HeadLayout {
         b: Matrix<'_, T>,
     ) {
         // SAFETY: the head lies in `out`, and no other task touches it.
-        unsafe { T::product(Place { out: out.at(self.start(task)), row: self.row, scale }, a, b) }
+        unsafe { T::product(Destination { out: out.at(self.start(task)), row: self.row, scale }, a, b) }
     }
 
     /// Fills a task's head with zeros.

@@ -4,8 +4,8 @@ use burn_backend::{Element as _, Shape, TensorData};
 use burn_flex::FlexTensor;
 use palimpsest_kernels::piece;
 
+use super::fork_join;
 use super::real::Factor;
-use super::team;
 
 /// A buffer whose elements hold nothing yet.
 ///
@@ -101,7 +101,7 @@ pub(crate) fn replace_wide<T: Factor>(
 /// All parallel work comes through here by reference: one instance of the scheduler's code instead
 /// of one per kernel, which took most of this crate's compile time.
 pub(crate) fn parallel(count: usize, task: &(dyn Fn(usize) + Sync)) {
-    team::run(count, task);
+    fork_join::run(count, task);
 }
 
 /// Runs `f` on each piece of a slice, in parallel where there are several.

@@ -8,6 +8,6 @@
 )]
 
 pub(crate) mod buffer;
+mod fork_join;
 pub(crate) mod gemm;
 pub(crate) mod real;
-mod team;

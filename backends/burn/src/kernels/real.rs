@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use burn_backend::Element;
 use half::bf16;
-use palimpsest_kernels::brain;
+use palimpsest_kernels::bfloat16;
 
-use super::gemm::{self, Matrix, Place};
+use super::gemm::{self, Destination, Matrix};
 
 /// A float type of matrices that are multiplied.
 pub(crate) trait Factor: Element + bytemuck::Pod + Default + Send + Sync {
@@ -25,17 +25,17 @@ pub(crate) trait Factor: Element + bytemuck::Pod + Default + Send + Sync {
     /// Values in the type for sums.
     fn widened(values: &[Self]) -> Cow<'_, [Self::Wide]>;
 
-    /// place = scale a b, on the calling thread.
+    /// to = scale a b, on the calling thread.
     ///
     /// # Safety
-    /// The place must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
-    unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
+    /// The destination must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
+    unsafe fn product(to: Destination<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
 
     /// [`Factor::product`], not rounded to this type.
     ///
     /// # Safety
     /// As there.
-    unsafe fn wide_product(place: Place<Self::Wide>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
+    unsafe fn wide_product(to: Destination<Self::Wide>, a: Matrix<'_, Self>, b: Matrix<'_, Self>);
 
     /// out = a b, and `bias` added to each row, in parallel.
     ///
@@ -72,15 +72,15 @@ macro_rules! real {
                 Cow::Borrowed(values)
             }
 
-            unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+            unsafe fn product(to: Destination<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
                 use $products as products;
                 // SAFETY: the caller's.
-                unsafe { products::product(place, a, b) };
+                unsafe { products::product(to, a, b) };
             }
 
-            unsafe fn wide_product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+            unsafe fn wide_product(to: Destination<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
                 // SAFETY: the caller's.
-                unsafe { Self::product(place, a, b) };
+                unsafe { Self::product(to, a, b) };
             }
 
             fn parallel_product(
@@ -97,40 +97,40 @@ macro_rules! real {
     };
 }
 
-real!(f32, gemm::single);
-real!(f64, gemm::double);
+real!(f32, gemm::sgemm);
+real!(f64, gemm::dgemm);
 
 impl Factor for bf16 {
     type Wide = f32;
 
     fn narrowed(values: &[f32]) -> Cow<'_, [Self]> {
         let mut narrow = vec![bf16::ZERO; values.len()];
-        brain::round(values, &mut narrow);
+        bfloat16::round(values, &mut narrow);
         Cow::Owned(narrow)
     }
 
     fn narrow(values: &[f32], into: &mut [Self]) {
-        brain::round(values, into);
+        bfloat16::round(values, into);
     }
 
     fn widened(values: &[Self]) -> Cow<'_, [f32]> {
         let mut wide = vec![0.0; values.len()];
-        brain::widen(values, &mut wide);
+        bfloat16::widen(values, &mut wide);
         Cow::Owned(wide)
     }
 
-    unsafe fn product(place: Place<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+    unsafe fn product(to: Destination<Self>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
         // SAFETY: the caller's.
-        unsafe { gemm::brain::product(place, a, b) };
+        unsafe { gemm::sbgemm::product(to, a, b) };
     }
 
-    unsafe fn wide_product(place: Place<f32>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
+    unsafe fn wide_product(to: Destination<f32>, a: Matrix<'_, Self>, b: Matrix<'_, Self>) {
         // SAFETY: the caller's.
-        unsafe { gemm::brain::product(place, a, b) };
+        unsafe { gemm::sbgemm::product(to, a, b) };
     }
 
     fn parallel_product(out: &mut [Self], a: Matrix<'_, Self>, b: Matrix<'_, Self>, bias: Option<&[f32]>) {
         gemm::check(out, &a, &b, bias);
-        gemm::brain::parallel_product(out, a, b, bias);
+        gemm::sbgemm::parallel_product(out, a, b, bias);
     }
 }

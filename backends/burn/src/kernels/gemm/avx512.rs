@@ -23,9 +23,9 @@ const COLUMNS: usize = 2 * LANES;
 pub(super) const LANES: usize = 16;
 
 /// The kernel for f32.
-pub(super) struct Single;
+pub(super) struct F32;
 
-impl Kernel for Single {
+impl Kernel for F32 {
     type In = f32;
     const ROWS: usize = ROWS;
     const COLUMNS: usize = COLUMNS;
@@ -53,14 +53,14 @@ impl Kernel for Single {
 
     unsafe fn multiply(tile: &Tile, left: Left<f32>, panel: Panel<f32>) {
         // SAFETY: the caller's.
-        unsafe { sized::<Single>(tile, left, panel) };
+        unsafe { sized::<F32>(tile, left, panel) };
     }
 }
 
 /// The kernel for bfloat16.
-pub(super) struct Brain;
+pub(super) struct Bf16;
 
-impl Kernel for Brain {
+impl Kernel for Bf16 {
     type In = bf16;
     const ROWS: usize = ROWS;
     const COLUMNS: usize = COLUMNS;
@@ -84,7 +84,7 @@ impl Kernel for Brain {
 
     unsafe fn multiply(tile: &Tile, left: Left<bf16>, panel: Panel<bf16>) {
         // SAFETY: the caller's.
-        unsafe { sized::<Brain>(tile, left, panel) };
+        unsafe { sized::<Bf16>(tile, left, panel) };
     }
 }
 
@@ -124,14 +124,14 @@ fn floats(lanes: __m512i) -> __m512 {
     unsafe { std::mem::transmute(lanes) }
 }
 
-impl Multiply for Single {
+impl Multiply for F32 {
     unsafe fn sums<const R: usize, const C: usize, const LAYOUT: usize>(
         tile: &Tile,
         left: Left<f32>,
         panel: Panel<f32>,
     ) {
         // SAFETY: the caller's.
-        unsafe { single::<Self, R, C, LAYOUT>(tile, left, panel) };
+        unsafe { sums_f32::<Self, R, C, LAYOUT>(tile, left, panel) };
     }
 
     #[inline(always)]
@@ -141,14 +141,14 @@ impl Multiply for Single {
     }
 }
 
-impl Multiply for Brain {
+impl Multiply for Bf16 {
     unsafe fn sums<const R: usize, const C: usize, const LAYOUT: usize>(
         tile: &Tile,
         left: Left<bf16>,
         panel: Panel<bf16>,
     ) {
         // SAFETY: the caller's.
-        unsafe { brain::<Self, R, C, LAYOUT>(tile, left, panel) };
+        unsafe { sums_bf16::<Self, R, C, LAYOUT>(tile, left, panel) };
     }
 
     #[inline(always)]
@@ -249,8 +249,8 @@ macro_rules! sums {
     };
 }
 
-sums!(single, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
-sums!(brain, "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma");
+sums!(sums_f32, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+sums!(sums_bf16, "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma");
 
 /// Writes 16 columns, the `c`th of the tile, of its row `i`.
 ///

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use palimpsest_kernels::brain;
+use palimpsest_kernels::bfloat16;
 
 use super::Matrix;
 use crate::kernels::buffer::{Shared, each, parallel, unwritten};
@@ -147,9 +147,9 @@ impl<T> Panels<'_, T> {
     }
 }
 
-/// Where a product goes.
+/// Where a product goes: a block of the output, and what is done to its sums.
 #[derive(Clone, Copy)]
-pub(super) struct Target<O> {
+pub(super) struct OutputBlock<O> {
     pub(super) out: *mut O,
     /// Elements between rows.
     pub(super) row: usize,
@@ -158,7 +158,7 @@ pub(super) struct Target<O> {
     pub(super) bias: *const f32,
 }
 
-impl<O> Target<O> {
+impl<O> OutputBlock<O> {
     /// The same from a column on.
     ///
     /// # Safety
@@ -180,7 +180,7 @@ pub(super) trait Output<In>: Copy + Send {
     /// The processor has the kernel's instructions; the target is valid for the block's rows and `columns`, which `panels`
     /// holds.
     unsafe fn block<K: Kernel<In = In>>(
-        target: Target<Self>,
+        target: OutputBlock<Self>,
         a: Matrix<'_, In>,
         panels: Panels<'_, In>,
         columns: usize,
@@ -199,7 +199,7 @@ fn panel_length<K: Kernel>(depth: usize) -> usize {
 /// The processor has the kernel's instructions; `target` points to `a.rows` rows of `b.columns` elements that no one
 /// else uses.
 pub(super) unsafe fn product<K: Kernel, O: Output<K::In>>(
-    target: Target<O>,
+    target: OutputBlock<O>,
     a: Matrix<'_, K::In>,
     b: Matrix<'_, K::In>,
 ) {
@@ -232,7 +232,7 @@ pub(super) unsafe fn parallel_product<K: Kernel, O: Output<K::In>>(
     let columns = b.columns;
     let target = |out: *mut O| {
         let bias = bias.map_or(std::ptr::null(), <[f32]>::as_ptr);
-        Target { out, row: columns, scale: 1.0, bias }
+        OutputBlock { out, row: columns, scale: 1.0, bias }
     };
     if a.rows * columns * a.columns <= K::ALONE {
         // SAFETY: the caller's.
@@ -298,7 +298,7 @@ impl<'a, K: Kernel> Strips<'a, K> {
         for run in runs::<K>(steps) {
             for i in (0..count).filter(|&i| !strips.in_place(i, &run)) {
                 let length = K::ROWS * run.len().next_multiple_of(K::STEP);
-                K::pack_strip(a, i * K::ROWS, run.clone(), &mut packed[strips.place(i, &run)..][..length]);
+                K::pack_strip(a, i * K::ROWS, run.clone(), &mut packed[strips.offset(i, &run)..][..length]);
             }
         }
         Self { packed, ..strips }
@@ -309,7 +309,7 @@ impl<'a, K: Kernel> Strips<'a, K> {
     }
 
     /// Where a strip's run is packed: behind all strips' earlier runs, which are whole.
-    fn place(&self, i: usize, run: &Range<usize>) -> usize {
+    fn offset(&self, i: usize, run: &Range<usize>) -> usize {
         K::ROWS * (self.count * (run.start - self.start) + i * run.len().next_multiple_of(K::STEP))
     }
 
@@ -322,7 +322,7 @@ impl<'a, K: Kernel> Strips<'a, K> {
             let at = &data[start + first * row + run.start * column..];
             return (rows, Left { data: at.as_ptr(), row, column, packed: false });
         }
-        (rows, K::packed(self.packed[self.place(i, run)..].as_ptr(), run.len()))
+        (rows, K::packed(self.packed[self.offset(i, run)..].as_ptr(), run.len()))
     }
 }
 
@@ -334,7 +334,7 @@ fn runs<K: Kernel>(steps: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 /// Sums go where they belong, run after run.
 impl Output<f32> for f32 {
     unsafe fn block<K: Kernel<In = f32>>(
-        target: Target<Self>,
+        target: OutputBlock<Self>,
         a: Matrix<'_, f32>,
         panels: Panels<'_, f32>,
         columns: usize,
@@ -348,7 +348,7 @@ impl Output<f32> for f32 {
 /// As f32's.
 impl Output<half::bf16> for f32 {
     unsafe fn block<K: Kernel<In = half::bf16>>(
-        target: Target<Self>,
+        target: OutputBlock<Self>,
         a: Matrix<'_, half::bf16>,
         panels: Panels<'_, half::bf16>,
         columns: usize,
@@ -362,7 +362,7 @@ impl Output<half::bf16> for f32 {
 /// # Safety
 /// As [`Output::block`]'s.
 unsafe fn straight<K: Kernel>(
-    target: Target<f32>,
+    target: OutputBlock<f32>,
     a: Matrix<'_, K::In>,
     panels: Panels<'_, K::In>,
     columns: usize,
@@ -380,7 +380,7 @@ unsafe fn straight<K: Kernel>(
 /// Sums stay in f32 until the last run, panel by panel, and are rounded once.
 impl Output<half::bf16> for half::bf16 {
     unsafe fn block<K: Kernel<In = half::bf16>>(
-        target: Target<Self>,
+        target: OutputBlock<Self>,
         a: Matrix<'_, half::bf16>,
         panels: Panels<'_, half::bf16>,
         columns: usize,
@@ -391,8 +391,12 @@ impl Output<half::bf16> for half::bf16 {
         for first in (0..columns).step_by(K::COLUMNS) {
             // SAFETY: the first of a panel's columns is one of the target's.
             let target = unsafe { target.at_column(first) };
-            let to =
-                Target { out: sums.as_mut_ptr(), row: K::COLUMNS, scale: target.scale, bias: target.bias };
+            let to = OutputBlock {
+                out: sums.as_mut_ptr(),
+                row: K::COLUMNS,
+                scale: target.scale,
+                bias: target.bias,
+            };
             for run in runs::<K>(0..a.columns) {
                 // SAFETY: the sums have room for a panel's columns of the rows; the rest is the caller's.
                 unsafe { tiles(to, &strips, panels, first..columns, &run) };
@@ -401,7 +405,7 @@ impl Output<half::bf16> for half::bf16 {
             for (i, sums) in sums.chunks_exact(K::COLUMNS).take(a.rows).enumerate() {
                 // SAFETY: the row lies in the target.
                 let out = unsafe { std::slice::from_raw_parts_mut(target.out.add(i * target.row), count) };
-                brain::round(&sums[..count], out);
+                bfloat16::round(&sums[..count], out);
             }
         }
     }
@@ -412,7 +416,7 @@ impl Output<half::bf16> for half::bf16 {
 /// # Safety
 /// As [`Output::block`]'s.
 unsafe fn tiles<K: Kernel>(
-    target: Target<f32>,
+    target: OutputBlock<f32>,
     strips: &Strips<'_, K>,
     panels: Panels<'_, K::In>,
     columns: Range<usize>,

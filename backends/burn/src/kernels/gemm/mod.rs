@@ -3,7 +3,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `single.rs`, `brain.rs`, `double.rs` | products of a type: which kernel takes them |
+//! | `sgemm.rs`, `dgemm.rs`, `sbgemm.rs` | products of a type: which kernel takes them (BLAS's names for f32, f64 and bfloat16) |
 //! | `blocks.rs`, `pack.rs` | how a product is cut into blocks, panels, strips and tiles |
 //! | `portable.rs`, `avx2.rs`, `avx512.rs`, `amx.rs` | kernels: a tile's sums in registers |
 
@@ -14,11 +14,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod blocks;
-pub(super) mod brain;
-pub(super) mod double;
+pub(super) mod dgemm;
 mod pack;
 mod portable;
-pub(super) mod single;
+pub(super) mod sbgemm;
+pub(super) mod sgemm;
 #[cfg(test)]
 mod tests;
 
@@ -63,7 +63,7 @@ impl<'a, T> Matrix<'a, T> {
 
 /// Where a product goes: rows of `out`, `row` elements apart; and the factor on it.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<O> {
+pub(crate) struct Destination<O> {
     pub(crate) out: *mut O,
     pub(crate) row: usize,
     pub(crate) scale: f64,
@@ -82,10 +82,10 @@ pub(super) fn check<T, W>(out: &[T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, bias:
 /// Fills a product over nothing: zeros, or the bias.
 ///
 /// # Safety
-/// The place is valid for `rows` rows of `columns` elements.
-unsafe fn fill<O: Copy>(place: Place<O>, rows: usize, columns: usize, zero: O) {
+/// The destination is valid for `rows` rows of `columns` elements.
+unsafe fn fill<O: Copy>(to: Destination<O>, rows: usize, columns: usize, zero: O) {
     for i in 0..rows {
         // SAFETY: the caller's.
-        unsafe { std::slice::from_raw_parts_mut(place.out.add(i * place.row), columns).fill(zero) };
+        unsafe { std::slice::from_raw_parts_mut(to.out.add(i * to.row), columns).fill(zero) };
     }
 }

@@ -4,7 +4,7 @@ use half::bf16;
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_kernels::Level;
 
-use super::{Matrix, brain, single};
+use super::{Matrix, sbgemm, sgemm};
 
 /// Sizes (rows, steps of k, columns) around those of tiles, panels, runs and blocks, and those of models.
 const SIZES: [[usize; 3]; 16] = [
@@ -70,7 +70,7 @@ fn every_level_multiplies_what_is_turned_and_what_is_not() {
                     let mut out = vec![f32::NAN; rows * columns];
                     let (left, right) =
                         (matrix(&a, rows, depth, turned[0]), matrix(&b, depth, columns, turned[1]));
-                    single::at(level, &mut out, left, right, bias);
+                    sgemm::at(level, &mut out, left, right, bias);
                     for (j, (&got, &(sum, size))) in out.iter().zip(&exact).enumerate() {
                         // Each of `depth` additions rounds by 2^-24 of the sum so far, at most.
                         let bound = (depth as f64 + 2.0) * 2f64.powi(-24) * (size + 1.0);
@@ -83,7 +83,7 @@ fn every_level_multiplies_what_is_turned_and_what_is_not() {
                     let mut out = vec![bf16::NAN; rows * columns];
                     let left = matrix(&narrow_a, rows, depth, turned[0]);
                     let right = matrix(&narrow_b, depth, columns, turned[1]);
-                    brain::at(level, &mut out, left, right, bias);
+                    sbgemm::at(level, &mut out, left, right, bias);
                     for (j, (&got, &(sum, size))) in out.iter().zip(&exact_of_rounded).enumerate() {
                         // As above, and the result is rounded to 8 bits once.
                         let want = sum + added(j);
@@ -111,7 +111,7 @@ fn threads_change_no_bit() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             pool.install(|| {
                 let mut out = vec![0f32; rows * columns];
-                single::at(
+                sgemm::at(
                     level,
                     &mut out,
                     Matrix::dense(&a, rows, depth),
@@ -121,7 +121,7 @@ fn threads_change_no_bit() {
                 let mut rounded = vec![bf16::ZERO; rows * columns];
                 let (left, right) =
                     (Matrix::dense(&narrow_a, rows, depth), Matrix::dense(&narrow_b, depth, columns));
-                brain::at(level, &mut rounded, left, right, None);
+                sbgemm::at(level, &mut rounded, left, right, None);
                 (out, rounded)
             })
         };

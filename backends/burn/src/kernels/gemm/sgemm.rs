@@ -5,10 +5,10 @@ use palimpsest_kernels::Level;
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-use super::avx512::Single;
-use super::blocks::{self, Target};
+use super::avx512::F32;
+use super::blocks::{self, OutputBlock};
 use super::portable::Portable;
-use super::{Matrix, Place, fill};
+use super::{Destination, Matrix, fill};
 
 /// Runs `$function` with the kernel of a level.
 macro_rules! with_kernel {
@@ -18,25 +18,24 @@ macro_rules! with_kernel {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => run::<Avx2, f32>($($argument),*),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Amx => run::<Single, f32>($($argument),*),
+            Level::Avx512 | Level::Amx => run::<F32, f32>($($argument),*),
             _ => run::<Portable, f32>($($argument),*),
         }
     }};
 }
 
-/// place = scale a b, on the calling thread.
+/// to = scale a b, on the calling thread.
 ///
 /// # Safety
-/// The place must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
-pub(in crate::kernels) unsafe fn product(place: Place<f32>, a: Matrix<'_, f32>, b: Matrix<'_, f32>) {
+/// The destination must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
+pub(in crate::kernels) unsafe fn product(to: Destination<f32>, a: Matrix<'_, f32>, b: Matrix<'_, f32>) {
     debug_assert_eq!(a.columns, b.rows);
-    // SAFETY: the level says which instructions are there; the caller answers for the place.
+    // SAFETY: the level says which instructions are there; the caller answers for the destination.
     unsafe {
         if a.columns == 0 {
-            return fill(place, a.rows, b.columns, 0.0);
+            return fill(to, a.rows, b.columns, 0.0);
         }
-        let target =
-            Target { out: place.out, row: place.row, scale: place.scale as f32, bias: std::ptr::null() };
+        let target = OutputBlock { out: to.out, row: to.row, scale: to.scale as f32, bias: std::ptr::null() };
         with_kernel!(Level::current(), blocks::product, target, a, b);
     }
 }

@@ -2,28 +2,28 @@
 
 use palimpsest_kernels::linear;
 
-use super::{Matrix, Place, fill};
+use super::{Destination, Matrix, fill};
 use crate::kernels::buffer::{Shared, parallel};
 
-/// place = scale a b, on the calling thread.
+/// to = scale a b, on the calling thread.
 ///
 /// # Safety
-/// The place must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
-pub(in crate::kernels) unsafe fn product(place: Place<f64>, a: Matrix<'_, f64>, b: Matrix<'_, f64>) {
+/// The destination must be valid for `a.rows` rows of `b.columns` elements that no one else uses.
+pub(in crate::kernels) unsafe fn product(to: Destination<f64>, a: Matrix<'_, f64>, b: Matrix<'_, f64>) {
     debug_assert_eq!(a.columns, b.rows);
     // SAFETY: the constructors checked that the operands lie in their slices; the caller answers
-    // for the place.
+    // for the destination.
     unsafe {
         if a.columns == 0 {
-            return fill(place, a.rows, b.columns, 0.0);
+            return fill(to, a.rows, b.columns, 0.0);
         }
         gemm::gemm(
             a.rows,
             b.columns,
             a.columns,
-            place.out,
+            to.out,
             1,
-            place.row as isize,
+            to.row as isize,
             false,
             a.data.as_ptr().add(a.start),
             a.column as isize,
@@ -32,7 +32,7 @@ pub(in crate::kernels) unsafe fn product(place: Place<f64>, a: Matrix<'_, f64>, 
             b.column as isize,
             b.row as isize,
             0.0,
-            place.scale,
+            to.scale,
             false,
             false,
             false,
@@ -60,7 +60,7 @@ pub(in crate::kernels) fn parallel_product(
         // SAFETY: blocks are disjoint and lie in `out`.
         unsafe {
             let at = shared.at(first * columns);
-            product(Place { out: at, row: columns, scale: 1.0 }, a.part(first, count), b);
+            product(Destination { out: at, row: columns, scale: 1.0 }, a.part(first, count), b);
             if let Some(bias) = bias {
                 linear::add_bias(std::slice::from_raw_parts_mut(at, count * columns), bias);
             }
