@@ -1,6 +1,6 @@
 //! RankMe (Garrido et al. 2023): the effective rank of features, which goes with how well they do downstream.
 
-use super::eigenvalues::{gram, symmetric_eigenvalues};
+use nalgebra::DMatrix;
 
 /// Added to each share, as in the paper.
 const EPSILON: f64 = 1e-7;
@@ -14,14 +14,9 @@ pub fn rank_me(features: &[f32], width: usize) -> f64 {
     }
     // The squares of the singular values are the eigenvalues of the smaller product. In f64 that leaves those
     // below 1e-8 of the largest in the noise, and a share of 1e-8 doesn't count beside EPSILON.
-    let side = count.min(width);
-    let matrix: Vec<f64> = if count < width {
-        (0..width * count).map(|at| f64::from(features[at % count * width + at / count])).collect()
-    } else {
-        features[..count * width].iter().map(|&v| f64::from(v)).collect()
-    };
-    let product = gram(&matrix, side);
-    let values: Vec<f64> = symmetric_eigenvalues(product, side).iter().map(|v| v.max(0.0).sqrt()).collect();
+    let matrix = DMatrix::from_row_iterator(count, width, features.iter().map(|&v| f64::from(v)));
+    let product = if count < width { &matrix * matrix.transpose() } else { matrix.tr_mul(&matrix) };
+    let values: Vec<f64> = product.symmetric_eigenvalues().iter().map(|v| v.max(0.0).sqrt()).collect();
     let sum: f64 = values.iter().sum();
     if sum == 0.0 {
         return 0.0;

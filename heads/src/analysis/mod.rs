@@ -3,7 +3,6 @@
 
 pub mod attention_distance;
 pub mod effective_rank;
-mod eigenvalues;
 mod observation;
 pub mod similarity;
 pub mod spectrum;
