@@ -1,0 +1,23 @@
+//! Studies: what a method's claim stands on. One file says what is varied, over which seeds, what is measured, and what is
+//! compared with what; it becomes a plan of trials, each resolved and hashed before the first runs. Trials are shared out
+//! among processes through a folder, and their scores become tables, differences over paired seeds, and tests.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `file.rs` | the study's TOML |
+//! | `axis.rs` | values of a key: lists, ranges, named variants |
+//! | `plan.rs` | cells and trials |
+//! | `selection.rs` | which cells a comparison means, and which belong together |
+//! | `trial.rs` | a trial's folder: claimed, worked on, finished or failed |
+//! | `scores.rs` | what was measured, by trial |
+//! | `summary.rs` | a row for each cell: mean, interval, interquartile mean |
+//! | `comparison.rs` | declared comparisons: paired differences, tests, Holm's correction |
+//! | `interaction.rs`, `relation.rs` | whether one factor changes another's effect; whether one measure predicts another |
+//! | `results.rs` | all of it together |
+//! | `written.rs` | tables as CSV and LaTeX |
+
+pub mod axis;
+pub mod file;
+pub mod plan;
+pub mod selection;
+pub mod trial;
