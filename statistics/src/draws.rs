@@ -25,6 +25,8 @@ pub(crate) enum Stream {
     Sign = 200,
     /// Which values of a stratum a resample takes.
     Resample = 201,
+    /// The order of one of two paired lists.
+    Pairing = 202,
 }
 
 impl Draws {

@@ -7,6 +7,7 @@
 //! | how often is it better? | [`improvement`](Scores::improvement), [`paired_improvement`](Scores::paired_improvement) |
 //! | what holds over several tasks? | [`interquartile_mean()`] in a [`Bootstrap`], [`mean_improvement`] |
 //! | which of several comparisons stand? | [`holm()`] |
+//! | does one figure rise with another over the settings of a study? | [`rank_correlation()`] |
 //! | do two changes help each other? | [`interaction`](Cells::interaction), then [`sign_flip()`] |
 //! | does the pre-training's seed matter, or the head's? | [`variance_components()`] |
 //! | how sure is one run's accuracy, given so many test images? | [`Accuracy`] |
@@ -29,6 +30,7 @@ mod paired;
 mod probability_of_improvement;
 mod proportion;
 mod quantile;
+mod rank_correlation;
 mod sign_flip;
 mod signed_rank;
 mod variance_components;
@@ -45,5 +47,6 @@ pub use mean_interval::{MeanInterval, mean_interval};
 pub use paired::Scores;
 pub use probability_of_improvement::{mean_improvement, mean_improvement_interval};
 pub use proportion::Accuracy;
+pub use rank_correlation::{RankCorrelation, rank_correlation};
 pub use sign_flip::{EXACT_LIMIT, Patterns, Sides, SignFlip, least_p, sign_flip};
 pub use variance_components::{VarianceComponents, variance_components};

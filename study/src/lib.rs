@@ -11,13 +11,22 @@
 //! | `trial.rs` | a trial's folder: claimed, worked on, finished or failed |
 //! | `scores.rs` | what was measured, by trial |
 //! | `summary.rs` | a row for each cell: mean, interval, interquartile mean |
+//! | `levels.rs` | the levels of an axis, over everything else that a grid varies |
 //! | `comparison.rs` | declared comparisons: paired differences, tests, Holm's correction |
 //! | `interaction.rs`, `relation.rs` | whether one factor changes another's effect; whether one measure predicts another |
 //! | `results.rs` | all of it together |
 //! | `written.rs` | tables as CSV and LaTeX |
 
 pub mod axis;
+pub mod comparison;
 pub mod file;
+pub mod interaction;
+pub mod levels;
 pub mod plan;
+pub mod relation;
+pub mod results;
+pub mod scores;
 pub mod selection;
+pub mod summary;
 pub mod trial;
+pub mod written;

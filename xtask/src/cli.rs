@@ -15,6 +15,7 @@ mod plugin;
 mod recipe;
 mod run;
 mod setup;
+mod study;
 mod training;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub(crate) use plugin::{
 pub(crate) use recipe::{PartCommand, PartKind, RecipeCommand};
 pub(crate) use run::{Replay, RunCommand};
 pub(crate) use setup::{Dist, Man, Shell};
+pub(crate) use study::{ListStudy, ReportStudy, RunStudy, StudyCommand};
 pub(crate) use training::{Pretrain, Resume};
 
 /// Pre-trains vision encoders by corruption and restoration, and measures what they learnt
@@ -111,6 +113,9 @@ pub(crate) enum Command {
     /// Runs: list, show, replay a step that was not finite
     #[command(subcommand)]
     Run(RunCommand),
+    /// Studies: many runs planned from one file, shared out among processes, judged over seeds
+    #[command(subcommand)]
+    Study(StudyCommand),
     /// Recipes: list, show with every default
     #[command(subcommand)]
     Recipe(RecipeCommand),

@@ -50,6 +50,21 @@ pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) 
     })
 }
 
+/// The machine and command line of a process that works on a study.
+pub(crate) fn of_study() -> Value {
+    json!({
+        "palimpsest": env!("CARGO_PKG_VERSION"),
+        "revision": revision(),
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cpu": cpu_model(),
+        "cpu_flags": cpu_flags(),
+        "threads": std::thread::available_parallelism().map_or(1, usize::from),
+        "command": command(),
+        "started": seconds_since_epoch(),
+    })
+}
+
 /// What `env.json` of a run holds; nothing where it is missing or damaged.
 pub(crate) fn of_run(folder: &RunFolder) -> Value {
     let bytes = stored::read(&folder.path("env.json")).unwrap_or_default();

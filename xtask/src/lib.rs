@@ -19,6 +19,7 @@ mod interrupt;
 mod meta_backend;
 mod observer;
 mod output;
+mod parent;
 mod plugins;
 mod priority;
 mod progress;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 
 /// Runs the command that this process's arguments ask for; what registered itself in the program takes part.
 pub fn main() -> ExitCode {
+    parent::heed();
     palimpsest_core::plugin::report_aborts();
     palimpsest_datasets::link();
     palimpsest_heads::link();

@@ -20,6 +20,7 @@ mod recipe;
 mod report;
 mod resume;
 mod run;
+mod study;
 
 use palimpsest_core::Result;
 
@@ -39,6 +40,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Compare(args) => compare::run(args),
         Command::CompareWorker(args) => compare::run_worker(&args),
         Command::Run(args) => run::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Recipe(args) => recipe::run(&args),
         Command::Part(args) => part::run(&args),
         Command::Data(args) => data::run(args),

@@ -20,6 +20,7 @@ mod samples;
 mod scale;
 mod series;
 mod single;
+mod study;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,9 @@ use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
 use self::load::Run;
-pub(crate) use self::overview::Overview;
+pub(crate) use self::number::date;
+pub(crate) use self::overview::{Overview, folder_size};
+pub(crate) use self::study::StudyPage;
 use crate::comparison::Comparison;
 
 /// Writes the report of `runs` to `out`: of one run all that is known, of several a comparison.
@@ -64,6 +67,14 @@ pub(crate) fn overrides(command: &serde_json::Value) -> String {
 /// A file that can't be written.
 pub(crate) fn write_comparison(out: &Path, comparison: &Comparison) -> Result<()> {
     write_page(out, &backends::report(comparison))
+}
+
+/// Writes the page of a study.
+///
+/// # Errors
+/// A file that can't be written.
+pub(crate) fn write_study(out: &Path, page: &StudyPage<'_>) -> Result<()> {
+    write_page(out, &page.html())
 }
 
 /// Writes a page, whole or not at all.

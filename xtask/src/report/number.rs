@@ -96,7 +96,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// Seconds since 1970 as a date and time of UTC.
-pub(super) fn date(unix: u64) -> String {
+pub(crate) fn date(unix: u64) -> String {
     let (days, second) = (unix / 86_400, unix % 86_400);
     // The calendar repeats every 400 years of 146 097 days; years are counted from March.
     let shifted = days + 719_468;

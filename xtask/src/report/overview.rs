@@ -97,7 +97,7 @@ impl Overview {
             facts: facts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
             checkpoints: checkpoints.iter().filter_map(step).collect(),
             scores: scores.collect(),
-            bytes: size(folder.root()),
+            bytes: folder_size(folder.root()),
             run: run.folder,
             name: run.name,
             failures: run.failures,
@@ -126,11 +126,11 @@ fn as_map<S: Serializer>(facts: &[(&'static str, String)], serializer: S) -> Res
 }
 
 /// Bytes of the files in a folder and below; links count for themselves.
-fn size(folder: &Path) -> u64 {
+pub(crate) fn folder_size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => size(&entry.path()),
+            Ok(meta) if meta.is_dir() => folder_size(&entry.path()),
             Ok(meta) => meta.len(),
             Err(_) => 0,
         })

@@ -57,6 +57,11 @@ impl Scale {
         Some(Self { low, high, log: false, share: false })
     }
 
+    /// A linear axis from `low` to `high`.
+    pub(super) fn between(low: f64, high: f64, measure: Measure) -> Self {
+        Self { low, high, log: false, share: measure == Measure::Share }
+    }
+
     /// Whether it is logarithmic.
     pub(super) fn is_log(&self) -> bool {
         self.log

@@ -1,0 +1,138 @@
+//! `study run`: plans, works on trials, and judges what came of them.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use palimpsest_core::stored::write_atomically;
+use palimpsest_core::{Error, Result};
+use palimpsest_study::plan::Plan;
+use palimpsest_study::trial::TrialFolder;
+use serde_json::json;
+
+use super::driver::Driver;
+use super::estimate;
+use super::list::{State, states};
+use super::planning::{Planned, plan};
+use super::progress::StudyProgress;
+use super::report;
+use super::worker::Work;
+use crate::cli::RunStudy;
+use crate::report::folder_size;
+use crate::{environment, interrupt, output};
+
+pub(super) fn run(args: &RunStudy) -> Result<()> {
+    let Planned { mut plan, before, folder, trials, text } = plan(args)?;
+    let measurements = plan.measurements_by_trial();
+    let known = states(&plan, &measurements, &trials);
+    let measured = known.iter().filter(|state| **state == State::Measured).count();
+    output::note(&format!(
+        "{}: {} cells, {} seeds, {} trials, {measured} of them measured",
+        plan.name,
+        plan.cells.len(),
+        plan.seeds.len(),
+        plan.trials.len()
+    ));
+    output::note(&power(&plan));
+    if args.dry_run {
+        return estimate::tell(&plan, &measurements, &known, &trials, args);
+    }
+    for difference in before.as_ref().map(|before| plan.differences(before)).unwrap_or_default() {
+        output::note(&format!("note: since it was planned last, {difference}"));
+    }
+    drop(measurements);
+    plan.declare(before.as_ref(), &crate::report::date(environment::seconds_since_epoch()), measured);
+    plan.write(&folder)?;
+    write_atomically(&folder.join("study.toml"), text.as_bytes())?;
+    write_atomically(&folder.join("env.json"), format!("{:#}\n", environment::of_study()).as_bytes())?;
+    let measurements = plan.measurements_by_trial();
+
+    let stop = interrupt::flag()?;
+    let driver = Driver::new(&args.on.backend, &args.on.device().to_string(), args.workers)?;
+    let progress = StudyProgress::new(plan.trials.len(), measured, args.workers);
+    let (began, budget) = (Instant::now(), plan.budget);
+    let may_begin = || {
+        let hours = began.elapsed().as_secs_f64() / 3600.0;
+        (budget.hours == 0.0 || hours < budget.hours)
+            && (budget.gigabytes == 0.0 || size(&plan, &trials) < budget.gigabytes * 1e9)
+    };
+    let work = Work {
+        plan: &plan,
+        measurements: &measurements,
+        trials: &trials,
+        driver: &driver,
+        stop,
+        progress: &progress,
+        retry_failed: args.retry_failed,
+        may_begin: &may_begin,
+    };
+    let ended: Vec<Result<()>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..args.workers).map(|_| scope.spawn(|| work.run())).collect();
+        let ended = |worker: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+            worker.join().unwrap_or_else(|_| Err(Error::failure("a worker of the study panicked")))
+        };
+        workers.into_iter().map(ended).collect()
+    });
+    progress.finish();
+    ended.into_iter().collect::<Result<Vec<()>>>()?;
+
+    let known = states(&plan, &measurements, &trials);
+    let count = |wanted: State| known.iter().filter(|state| **state == wanted).count();
+    let [measured, failed, others] = [State::Measured, State::Failed, State::Working].map(count);
+    let left = known.len() - measured - failed - others;
+    let page = report::write(&plan, &folder, &trials, &folder)?;
+    let told = format!("{measured} of {} trials measured, {failed} failed, {others} with other processes, {left} left", known.len());
+    output::note(&format!("{told}; {}", page.display()));
+    if args.result.json {
+        output::json(&json!({
+            "study": folder.display().to_string(), "trials": known.len(), "measured": measured, "failed": failed,
+            "working": others, "left": left, "report": page.display().to_string(),
+        }));
+    }
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::interrupted("the study was stopped")
+            .help(format!("go on: cargo xtask study run {}", args.study.display())));
+    }
+    if failed > 0 {
+        return Err(Error::failure(format!("{failed} trials failed")).at(folder.display()).help(format!(
+            "see why: cargo xtask study list {} --failed; then begin them again with --retry-failed",
+            folder.display()
+        )));
+    }
+    if left > 0 {
+        output::note(&format!(
+            "the study's budget ({}) is spent; raise [budget] and start it again",
+            budget_told(&plan)
+        ));
+    }
+    Ok(())
+}
+
+fn budget_told(plan: &Plan) -> String {
+    format!("{} hours, {} GB", plan.budget.hours, plan.budget.gigabytes)
+}
+
+/// What so many seeds can show, before anything runs.
+fn power(plan: &Plan) -> String {
+    let n = plan.seeds.len();
+    let least = palimpsest_statistics::least_p(n, palimpsest_statistics::Sides::Two);
+    let comparisons = plan.compare.iter().map(|c| if c.heads.is_empty() { plan.heads.len() } else { c.heads.len() });
+    let tests: usize = comparisons.sum();
+    let corrected = (least * tests.max(1) as f64).min(1.0);
+    let mut out = format!("{n} paired seeds reach p = {least:.4} at least");
+    if tests > 1 {
+        out += &format!("; with Holm's correction over the {tests} declared tests {corrected:.3} at least");
+    }
+    if least > 0.05 {
+        out += ": no comparison can come below 0.05; six seeds can";
+    } else if corrected > 0.05 {
+        out += ": after it no single comparison can come below 0.05 unless others do too";
+    }
+    out
+}
+
+/// Bytes of the study's trials on disk.
+fn size(plan: &Plan, trials: &Path) -> f64 {
+    let bytes = plan.trials.iter().map(|trial| folder_size(&TrialFolder::of(trials, &trial.id).path("")));
+    bytes.sum::<u64>() as f64
+}

@@ -1,0 +1,131 @@
+//! What was claimed, and what holds.
+
+use palimpsest_study::comparison::{Judged, Verdict};
+use palimpsest_study::file::Expect;
+
+use super::StudyPage;
+use crate::report::html::{esc, note, table};
+use crate::report::number::significant;
+
+/// One line a claim, for the top of the page.
+pub(super) fn verdicts(page: &StudyPage<'_>) -> String {
+    let plan = page.plan;
+    if plan.compare.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("<ul class=\"claims\">\n");
+    for (number, declared) in plan.compare.iter().enumerate() {
+        let judged: Vec<&Judged> = page.results.comparisons.iter().filter(|one| one.comparison == number).collect();
+        let (class, word) = overall(&judged);
+        let by_measure: Vec<String> = judged.iter().map(|one| said(page, one)).collect();
+        out.push_str(&format!(
+            "<li><b class=\"claim {class}\">{word}</b> {}<br/><small>{}</small></li>\n",
+            esc(&declared.name),
+            by_measure.join(" · ")
+        ));
+    }
+    out + "</ul>\n"
+}
+
+/// All measures of a claim in a word: it holds where one confirms it and none contradicts it.
+fn overall(judged: &[&Judged]) -> (&'static str, &'static str) {
+    let any = |verdict: Verdict| judged.iter().any(|one| one.verdict == verdict);
+    let all = |verdict: Verdict| judged.iter().all(|one| one.verdict == verdict);
+    match () {
+        () if all(Verdict::Missing) => ("open", "not measured"),
+        () if any(Verdict::Confirmed) && any(Verdict::Contradicted) => ("open", "divided"),
+        () if all(Verdict::Confirmed) => ("yes", "confirmed"),
+        () if any(Verdict::Confirmed) => ("yes", "confirmed in part"),
+        () if all(Verdict::Contradicted) => ("no", "contradicted"),
+        () if any(Verdict::Contradicted) => ("no", "contradicted in part"),
+        () => ("open", "can't be said"),
+    }
+}
+
+/// A measure of a claim: how much, how sure.
+fn said(page: &StudyPage<'_>, one: &Judged) -> String {
+    let measure = esc(&one.measure);
+    let Some(test) = &one.test else { return format!("{measure}: not measured yet") };
+    let place = place(page, one);
+    let shift = page.difference(place, test.shift);
+    let interval = test.shift_interval.map_or_else(String::new, |range| {
+        format!(" [{}, {}]", plain(page, place, range.low), plain(page, place, range.high))
+    });
+    format!("{measure} {}{interval}, p {}", esc(shift), significant(test.p_holm, 2))
+}
+
+/// A difference without its unit.
+fn plain(page: &StudyPage<'_>, measure: usize, value: f64) -> String {
+    esc(page.difference(measure, value).trim_end_matches(" points"))
+}
+
+fn place(page: &StudyPage<'_>, one: &Judged) -> usize {
+    page.results.measures.iter().position(|measure| *measure == one.measure).unwrap_or_default()
+}
+
+/// Every comparison with all of its figures.
+pub(super) fn details(page: &StudyPage<'_>) -> String {
+    if page.results.comparisons.is_empty() {
+        return note("The study declares no comparison: differences between its cells are no tests of a claim.");
+    }
+    let head = ["Claim", "Measure", "Seeds", "Shift", "Interval", "p", "p (Holm)", "P(improvement)", "Seeds above", "Verdict"];
+    let rows: Vec<Vec<String>> = page
+        .results
+        .comparisons
+        .iter()
+        .map(|one| {
+            let place = place(page, one);
+            let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
+            let Some(test) = &one.test else {
+                row.extend(std::iter::repeat_n("–".to_owned(), 6));
+                row.push("not measured".to_owned());
+                return row;
+            };
+            let covered = test.coverage.filter(|coverage| *coverage < 0.95);
+            let covered = covered.map_or_else(String::new, |coverage| format!(" <small>({:.1} %)</small>", 100.0 * coverage));
+            row.push(esc(page.difference(place, test.shift)));
+            row.push(test.shift_interval.map_or_else(
+                || "–".to_owned(),
+                |range| format!("{} to {}{covered}", plain(page, place, range.low), plain(page, place, range.high)),
+            ));
+            row.push(significant(test.p, 3));
+            row.push(significant(test.p_holm, 3));
+            row.push(format!("{:.2}", test.improvement));
+            row.push(format!("{:.2}", test.paired_improvement));
+            row.push(palimpsest_study::written::verdict(one.verdict).to_owned());
+            row
+        })
+        .collect();
+    let least = page.results.comparisons.iter().filter_map(|one| one.test.as_ref()).map(|test| test.least_p);
+    let least = least.fold(f64::NAN, f64::max);
+    let mut out = table("plain", &head.map(str::to_owned), &rows);
+    if least.is_finite() {
+        out.push_str(&note(&format!(
+            "So many paired seeds can reach p = {} at least, before the correction over {} tests.",
+            significant(least, 3),
+            page.results.comparisons.len()
+        )));
+    }
+    out.push_str(&note(
+        "A verdict is confirmed or contradicted where p after Holm is below 0.05. The probability of improvement is that of a run \
+         of the first side being above one of the second, over all pairs of seeds; above 0.75 is what many ask for.",
+    ));
+    out
+}
+
+/// When the comparisons were declared.
+pub(super) fn declared(page: &StudyPage<'_>) -> String {
+    let (before, after): (Vec<_>, Vec<_>) = page.plan.declared.iter().partition(|d| d.measured == 0);
+    let mut out = format!("{} comparisons were declared before a trial was measured.", before.len());
+    for late in after {
+        out += &format!(
+            " \u{201c}{}\u{201d} was declared on {}, with {} trials measured.",
+            late.comparison.name, late.date, late.measured
+        );
+    }
+    let either = page.plan.compare.iter().filter(|declared| declared.expect == Expect::Different).count();
+    if either > 0 {
+        out += &format!(" {either} of them expect a difference in either direction.");
+    }
+    out
+}
