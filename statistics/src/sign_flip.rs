@@ -58,7 +58,8 @@ pub struct SignFlip {
 }
 
 /// The sign-flip test of paired `differences`: with all patterns up to [`EXACT_LIMIT`] differences, where `draws` are not
-/// used, and with drawn ones beyond. Differences of 0 stay: they make no pattern more or less extreme.
+/// used, and with drawn ones beyond. Differences of 0 stay: they make no pattern more or less extreme. Sums that are equal
+/// but for rounding count as ties, if the scores are f64: of scores that once were f32 they can't be told.
 ///
 /// # Errors
 /// If there are no differences, one is not finite, or no draws are asked for where they are needed.
