@@ -68,7 +68,7 @@ impl fmt::Display for Error {
             Self::NotFinite { position, value } => {
                 write!(
                     f,
-                    "value {position} (from 0) is {value}: a run without a finite score can't be compared; leave its seed out on both sides"
+                    "value {position} (from 0) is {value}: without a finite score a run can't be compared; leave its seed out"
                 )
             }
             Self::Unpaired { first, second } => {

@@ -53,21 +53,19 @@ pub fn hodges_lehmann(differences: &[f64], level: f64) -> Result<HodgesLehmann, 
         ShiftInterval {
             interval: Interval { low: walsh[k - 1], high: walsh[walsh.len() - k] },
             coverage: 1.0 - tails,
-            reached: 1.0 - tails >= level - SLACK,
+            reached: 1.0 - tails >= level,
         }
     });
     Ok(HodgesLehmann { shift: quantile(&walsh, 0.5), interval })
 }
 
-/// A level such as 0.9375 may be a step of the coverage and yet not be equal to it in binary; R takes the same.
-const SLACK: f64 = 10.0 * f64::EPSILON;
-
 /// Which Walsh average from either end bounds the interval (from 1), and the probability of both tails outside of it.
 fn outermost(n: usize, alpha: f64) -> (usize, f64) {
     let probabilities = probabilities(n);
+    // All steps are multiples of 2^-n, without rounding up to 53 differences, so a level that is one of them is met.
     // P(T < k) for k = 1, even if it is too much already; then as far in as alpha allows.
     let (mut k, mut tail) = (1, probabilities[0]);
-    while k < probabilities.len() / 2 && tail + probabilities[k] <= alpha / 2.0 + SLACK {
+    while k < probabilities.len() / 2 && tail + probabilities[k] <= alpha / 2.0 {
         tail += probabilities[k];
         k += 1;
     }

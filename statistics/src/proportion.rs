@@ -23,8 +23,8 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// Wilson's interval at `level`: the p with |share - p| <= z sqrt(p (1 - p) / n). Inside 0 to 1 always, also where all or
-    /// none are right.
+    /// Wilson's interval at `level`: the p with |share - p| <= z sqrt(p (1 - p) / n). Always inside 0 to 1, also where all
+    /// or none are right.
     ///
     /// # Errors
     /// If there are no images or more right than there are, or the level is not between 0 and 1.

@@ -5,8 +5,9 @@
 //! signs are equally likely. The p-value is the share of patterns whose mean is at least as extreme as the one observed,
 //! which is itself among them. It needs no normal distribution, and is exact for any n.
 //!
-//! The same figures: `scipy.stats.permutation_test((d,), numpy.mean, permutation_type="samples")`. Its two-sided p is
-//! twice the smaller one-sided one, which is the same thing here, as the distribution is symmetric.
+//! The same figures: `scipy.stats.permutation_test((d,), numpy.mean, permutation_type="samples", n_resamples=numpy.inf)`,
+//! but where scores are rounded: there it can miss ties, and its p is then too small. Its two-sided p is twice the smaller
+//! one-sided one, which is the same thing here, as the distribution is symmetric.
 
 use crate::draws::Stream;
 use crate::{Draws, Error, check};
@@ -17,8 +18,9 @@ pub const EXACT_LIMIT: usize = 16;
 /// Sums that differ by less than this share of the sum of all |d| are equal: a tie with the observed sum has to count, and
 /// in floating point the sums of 0.01 + 0.02 - 0.03 and of its negative differ in the last digit. The measure is the sum of
 /// |d| and not the observed sum (as in scipy), which may itself be nothing but rounding. Rounding is far below it: some
-/// n * 1e-16, and as scores near 1 are rounded before they are subtracted, 1e-16 / |d|. What differs in truth is far above
-/// it: with accuracies of a million images and 16 seeds, two sums differ by 6e-8 of the largest sum possible.
+/// n * 1e-16, and as scores near 1 are rounded before they are subtracted, 1e-16 / |d|: 1e-12 where accuracies differ by
+/// 1e-4. What differs in truth is far above it: with accuracies of a million images and 16 seeds, two sums differ by 6e-8 of
+/// the largest sum possible.
 const TIE: f64 = 1e-10;
 
 /// How many tails count as extreme.
@@ -56,7 +58,8 @@ pub struct SignFlip {
 }
 
 /// The sign-flip test of paired `differences`: with all patterns up to [`EXACT_LIMIT`] differences, where `draws` are not
-/// used, and with drawn ones beyond. Differences of 0 stay: they make no pattern more or less extreme.
+/// used, and with drawn ones beyond. Differences of 0 stay: they make no pattern more or less extreme. Sums that are equal
+/// but for rounding count as ties, if the scores are f64: of scores that once were f32 they can't be told.
 ///
 /// # Errors
 /// If there are no differences, one is not finite, or no draws are asked for where they are needed.
@@ -88,7 +91,7 @@ pub fn sign_flip(differences: &[f64], draws: Draws) -> Result<SignFlip, Error> {
         }
         Patterns::Drawn(draws.count)
     };
-    let share = |count: u32| f64::from(count) / f64::from(tails.all);
+    let share = |count: u64| count as f64 / tails.all as f64;
     Ok(SignFlip {
         mean: tails.observed / differences.len() as f64,
         two_sided: share(tails.either),
@@ -118,10 +121,10 @@ fn signed_sum(values: &[f64], mut flipped: impl FnMut(usize) -> bool) -> f64 {
 struct Tails {
     observed: f64,
     tie: f64,
-    all: u32,
-    above: u32,
-    below: u32,
-    either: u32,
+    all: u64,
+    above: u64,
+    below: u64,
+    either: u64,
 }
 
 impl Tails {
@@ -132,8 +135,8 @@ impl Tails {
 
     fn count(&mut self, sum: f64) {
         self.all += 1;
-        self.above += u32::from(sum >= self.observed - self.tie);
-        self.below += u32::from(sum <= self.observed + self.tie);
-        self.either += u32::from(sum.abs() >= self.observed.abs() - self.tie);
+        self.above += u64::from(sum >= self.observed - self.tie);
+        self.below += u64::from(sum <= self.observed + self.tie);
+        self.either += u64::from(sum.abs() >= self.observed.abs() - self.tie);
     }
 }
