@@ -49,10 +49,10 @@ pub fn levels(plan: &Plan, scores: &Scores) -> Result<Vec<LevelRow>> {
                     if strata.is_empty() {
                         continue;
                     }
-                    let middle = |strata: &[Vec<f64>]| {
-                        interquartile_mean(&strata.concat()).unwrap_or(f64::NAN)
-                    };
-                    let bootstrap = Bootstrap { draws: Draws { count: 2000, ..Draws::default() }, level: LEVEL };
+                    let middle =
+                        |strata: &[Vec<f64>]| interquartile_mean(&strata.concat()).unwrap_or(f64::NAN);
+                    let bootstrap =
+                        Bootstrap { draws: Draws { count: 2000, ..Draws::default() }, level: LEVEL };
                     let several = strata.iter().any(|of_cell| of_cell.len() > 1);
                     let interval = match several {
                         true => Some(bootstrap.interval(&strata, middle).map_err(refused)?.interval.into()),

@@ -15,8 +15,10 @@
 //! | `comparison.rs` | declared comparisons: paired differences, tests, Holm's correction |
 //! | `interaction.rs`, `relation.rs` | whether one factor changes another's effect; whether one measure predicts another |
 //! | `results.rs` | all of it together |
+//! | `archive.rs` | what was measured as lines of one file, and back |
 //! | `written.rs` | tables as CSV and LaTeX |
 
+pub mod archive;
 pub mod axis;
 pub mod comparison;
 pub mod file;

@@ -38,7 +38,7 @@ pub(crate) use plugin::{
 pub(crate) use recipe::{PartCommand, PartKind, RecipeCommand};
 pub(crate) use run::{Replay, RunCommand};
 pub(crate) use setup::{Dist, Man, Shell};
-pub(crate) use study::{ListStudy, ReportStudy, RunStudy, StudyCommand};
+pub(crate) use study::{ListStudy, ReportStudy, RestoreStudy, RunStudy, StudyCommand};
 pub(crate) use training::{Pretrain, Resume};
 
 /// Pre-trains vision encoders by corruption and restoration, and measures what they learnt

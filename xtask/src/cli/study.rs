@@ -15,11 +15,30 @@ pub(crate) enum StudyCommand {
     )]
     Run(RunStudy),
     /// The cells of a study, and how far each is
-    #[command(after_help = "Examples:\n  cargo xtask study list runs/studies/small\n  cargo xtask study list runs/studies/small --failed")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask study list runs/studies/small\n  cargo xtask study list runs/studies/small --failed"
+    )]
     List(ListStudy),
     /// Judge what is measured so far: report.html, results.json, tables as CSV and LaTeX
     #[command(after_help = "Example:\n  cargo xtask study report runs/studies/small")]
     Report(ReportStudy),
+    /// Put the trials of a study's trials.jsonl back where the study looks for them, without weights
+    #[command(
+        after_help = "Example:\n  cargo xtask study restore studies/parts --trials runs/studies/trials"
+    )]
+    Restore(RestoreStudy),
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreStudy {
+    /// The folder with trials.jsonl
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) study: PathBuf,
+    /// Where trials lie; by default trials/ beside the study's folder
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub(crate) trials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) result: JsonArg,
 }
 
 #[derive(Args)]

@@ -56,7 +56,10 @@ pub(super) fn show(samples: &[Sample]) -> String {
 pub(super) fn last(samples: &[Sample], caption: &str) -> Option<String> {
     let (png, size) = samples.iter().rev().find_map(|sample| read(&sample.path).ok())?;
     let image = embedded_png(&png, size, &format!("Sample sheet of {caption}"));
-    Some(format!("<figure class=\"sample\">\n{image}\n<figcaption>{}</figcaption>\n</figure>\n", esc(caption)))
+    Some(format!(
+        "<figure class=\"sample\">\n{image}\n<figcaption>{}</figcaption>\n</figure>\n",
+        esc(caption)
+    ))
 }
 
 fn earlier(samples: &[Sample]) -> String {

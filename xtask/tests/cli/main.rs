@@ -20,5 +20,7 @@ mod run;
 mod shells;
 mod signals;
 mod spellings;
+mod study;
+mod study_kills;
 mod survival;
 mod validate;

@@ -81,10 +81,13 @@ fn check_head(head: &HeadOfStudy, recipe: &Recipe) -> Result<()> {
         layers.section(&recipe.head.section(entry.name)?);
         layers.overrides(&keys).map_err(place)?;
         let (table, _) = layers.finish();
-        build(&Section::new(table, format!("head.{}", entry.name), std::sync::Arc::default())).map_err(place)?;
+        build(&Section::new(table, format!("head.{}", entry.name), std::sync::Arc::default()))
+            .map_err(place)?;
     }
     if head.score.as_deref() == Some("") {
-        return Err(place(Error::user("an empty `score`").help("name a figure, as accuracy, or leave it out")));
+        return Err(place(
+            Error::user("an empty `score`").help("name a figure, as accuracy, or leave it out"),
+        ));
     }
     let mut layers = Layers::text("the cell's recipe", &recipe.to_toml())?;
     let mut data = vec![];

@@ -61,10 +61,17 @@ impl Driver {
     ///
     /// # Errors
     /// No process can be started, or its log can't be written.
-    pub(super) fn run(&self, arguments: &[String], log: &Path, claim: &Claim, stop: &AtomicBool) -> Result<Ended> {
+    pub(super) fn run(
+        &self,
+        arguments: &[String],
+        log: &Path,
+        claim: &Claim,
+        stop: &AtomicBool,
+    ) -> Result<Ended> {
         let failed = |e: std::io::Error| Error::failure(format!("no process can be started: {e}"));
         let out = tempfile::tempfile().map_err(failed)?;
-        let mut log_file = File::options().create(true).append(true).open(log).map_err(|e| Error::io(log, &e))?;
+        let mut log_file =
+            File::options().create(true).append(true).open(log).map_err(|e| Error::io(log, &e))?;
         writeln!(log_file, "$ palimpsest {}", arguments.join(" ")).map_err(|e| Error::io(log, &e))?;
         let began = log_file.metadata().map_or(0, |meta| meta.len());
         let mut command = Command::new(&self.program);
@@ -102,7 +109,8 @@ impl Driver {
         let text = std::fs::read(log).unwrap_or_default();
         let text = String::from_utf8_lossy(text.get(began as usize..).unwrap_or_default()).into_owned();
         let lines: Vec<&str> = text.lines().collect();
-        let error = lines.iter().rev().find(|line| line.starts_with("error: ")).map(|line| (*line).to_owned());
+        let error =
+            lines.iter().rev().find(|line| line.starts_with("error: ")).map(|line| (*line).to_owned());
         let tail = || lines[lines.len().saturating_sub(TOLD)..].join("\n");
         Ok(Ended::Failed(match (error, status.code()) {
             (Some(error), _) => error.trim_start_matches("error: ").to_owned(),

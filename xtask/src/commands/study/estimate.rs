@@ -71,15 +71,24 @@ pub(super) fn tell(
     let budget = plan.budget;
     for (over, what) in [
         (budget.hours > 0.0 && hours > budget.hours, format!("{} hours of its budget", budget.hours)),
-        (budget.gigabytes > 0.0 && gigabytes > budget.gigabytes, format!("{} GB of its budget", budget.gigabytes)),
+        (
+            budget.gigabytes > 0.0 && gigabytes > budget.gigabytes,
+            format!("{} GB of its budget", budget.gigabytes),
+        ),
     ] {
         if over {
-            output::note(&format!("warning: that is more than the {what}; it stops there, and goes on when it is started again"));
+            output::note(&format!(
+                "warning: that is more than the {what}; it stops there, and goes on when it is started again"
+            ));
         }
     }
-    let free = fs4::available_space(trials.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."))).ok();
+    let free =
+        fs4::available_space(trials.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new(".")))
+            .ok();
     if free.is_some_and(|free| (free as f64) < gigabytes * 1e9) {
-        output::note("warning: the disk has less room than that: choose another --trials, or checkpoints = \"none\"");
+        output::note(
+            "warning: the disk has less room than that: choose another --trials, or checkpoints = \"none\"",
+        );
     }
     output::note("dry run: every cell and head fits; nothing was trained but what was tried");
     if args.result.json {
@@ -96,7 +105,11 @@ pub(super) fn tell(
 }
 
 /// From trials of this study that are measured already.
-fn of_measured(plan: &Plan, measurements: &[Vec<Measurement<'_>>], trials: &Path) -> Result<Option<Estimate>> {
+fn of_measured(
+    plan: &Plan,
+    measurements: &[Vec<Measurement<'_>>],
+    trials: &Path,
+) -> Result<Option<Estimate>> {
     let (mut training, mut bytes) = (vec![], vec![]);
     let mut measuring: Vec<(String, Vec<f64>)> = vec![];
     for (trial, wanted) in plan.trials.iter().zip(measurements) {
@@ -106,14 +119,18 @@ fn of_measured(plan: &Plan, measurements: &[Vec<Measurement<'_>>], trials: &Path
         bytes.push(crate::report::folder_size(&folder.path("")) as f64);
         for measurement in wanted {
             let name = title(measurement);
-            let Some(seconds) = folder.scores(&measurement.key).and_then(|v| v["seconds"].as_f64()) else { continue };
+            let Some(seconds) = folder.scores(&measurement.key).and_then(|v| v["seconds"].as_f64()) else {
+                continue;
+            };
             match measuring.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, all)) => all.push(seconds),
                 None => measuring.push((name, vec![seconds])),
             }
         }
     }
-    let wanted = measurements.first().map_or(0, |of| of.iter().map(title).collect::<std::collections::BTreeSet<_>>().len());
+    let wanted = measurements
+        .first()
+        .map_or(0, |of| of.iter().map(title).collect::<std::collections::BTreeSet<_>>().len());
     if training.is_empty() || measuring.len() < wanted {
         return Ok(None);
     }
@@ -169,7 +186,10 @@ fn tried(plan: &Plan, measurements: &[Vec<Measurement<'_>>], args: &RunStudy) ->
             arguments.push("--dry-run".to_owned());
         }
         let (seconds, told) = run(&arguments)?;
-        measuring.push((title(measurement), if dry { planned_seconds(&told).unwrap_or(seconds) } else { seconds }));
+        measuring.push((
+            title(measurement),
+            if dry { planned_seconds(&told).unwrap_or(seconds) } else { seconds },
+        ));
     }
     // How long the cells are beside the first, by their operations.
     let of_first = flops::of_step(&recipe)?;
@@ -200,10 +220,12 @@ fn is_trained(head: &str) -> bool {
 /// Seconds in the plan of a dry run, wherever it has them.
 fn planned_seconds(told: &Value) -> Option<f64> {
     match told {
-        Value::Object(map) => match (map.get("seconds").and_then(Value::as_f64), map.get("fits").and_then(Value::as_f64)) {
-            (Some(seconds), Some(fits)) => Some(seconds * fits.max(1.0)),
-            _ => map.values().find_map(planned_seconds),
-        },
+        Value::Object(map) => {
+            match (map.get("seconds").and_then(Value::as_f64), map.get("fits").and_then(Value::as_f64)) {
+                (Some(seconds), Some(fits)) => Some(seconds * fits.max(1.0)),
+                _ => map.values().find_map(planned_seconds),
+            }
+        }
         _ => None,
     }
 }

@@ -67,8 +67,11 @@ pub(super) fn run(args: &ListStudy) -> Result<()> {
             .cells
             .iter()
             .map(|cell| {
-                let folders: Vec<String> =
-                    cell.trials.iter().map(|&t| trials.join(&plan.trials[t].id).display().to_string()).collect();
+                let folders: Vec<String> = cell
+                    .trials
+                    .iter()
+                    .map(|&t| trials.join(&plan.trials[t].id).display().to_string())
+                    .collect();
                 json!({
                     "grid": plan.grids[cell.grid].name, "levels": cell.levels, "trials": folders,
                     "states": cell.trials.iter().map(|&t| states[t]).collect::<Vec<_>>(),
@@ -110,7 +113,14 @@ fn failed(plan: &Plan, states: &[State], trials: &Path, as_json: bool) -> Result
     }
     for one in found {
         let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
-        output::line(&format!("{}, seed {}, {}: {}; log {}", text("cell"), one["seed"], text("during"), text("why"), text("log")));
+        output::line(&format!(
+            "{}, seed {}, {}: {}; log {}",
+            text("cell"),
+            one["seed"],
+            text("during"),
+            text("why"),
+            text("log")
+        ));
     }
     Ok(())
 }

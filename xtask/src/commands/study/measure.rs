@@ -17,7 +17,9 @@ pub(super) fn arguments(trial: &TrialFolder, measurement: &Measurement<'_>) -> R
         Measured::Analysis(analysis) => {
             let out = trial.path("analysis").display().to_string();
             let images = analysis.images.to_string();
-            Ok(["analyse", &run, "--images", &images, "--no-baseline", "--out", &out, "--json"].map(str::to_owned).to_vec())
+            Ok(["analyse", &run, "--images", &images, "--no-baseline", "--out", &out, "--json"]
+                .map(str::to_owned)
+                .to_vec())
         }
     }
 }
@@ -27,7 +29,8 @@ pub(super) fn arguments(trial: &TrialFolder, measurement: &Measurement<'_>) -> R
 /// # Errors
 /// Keys that are none.
 pub(super) fn of_head(run: &str, head: &HeadOfStudy, eval: &EvalOfCell) -> Result<Vec<String>> {
-    let mut arguments = ["eval", run, "--head", &head.head, "--no-baseline", "--json"].map(str::to_owned).to_vec();
+    let mut arguments =
+        ["eval", run, "--head", &head.head, "--no-baseline", "--json"].map(str::to_owned).to_vec();
     let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     option("--blocks", head.blocks.unwrap_or(eval.blocks).to_string());
     option("--features", head.features.clone().unwrap_or_else(|| eval.features.clone()));

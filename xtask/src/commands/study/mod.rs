@@ -8,6 +8,7 @@ mod measure;
 mod planning;
 mod progress;
 mod report;
+mod restore;
 mod run;
 mod worker;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: &StudyCommand) -> Result<()> {
         StudyCommand::Run(args) => run::run(args),
         StudyCommand::List(args) => list::run(args),
         StudyCommand::Report(args) => report::run(args),
+        StudyCommand::Restore(args) => restore::run(args),
     }
 }
 

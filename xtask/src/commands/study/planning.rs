@@ -32,10 +32,16 @@ pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
     let mut study = StudyFile::parse(&path.display().to_string(), &text)?;
     for change in &args.set {
         let Some((key, value)) = change.split_once('=') else {
-            return Err(Error::user(format!("`{change}` is no override")).at("--set").help("write KEY=VALUE"));
+            return Err(Error::user(format!("`{change}` is no override"))
+                .at("--set")
+                .help("write KEY=VALUE"));
         };
-        let value = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value"));
-        let value = value.unwrap_or_else(|| toml::Value::String(change.split_once('=').map_or("", |(_, v)| v).to_owned()));
+        let value = format!("value = {value}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"));
+        let value = value
+            .unwrap_or_else(|| toml::Value::String(change.split_once('=').map_or("", |(_, v)| v).to_owned()));
         study.set.insert(key.trim().to_owned(), value);
     }
     let folder = args.out.clone().unwrap_or_else(|| Path::new("runs/studies").join(&study.name));
@@ -51,6 +57,7 @@ pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
         Planner { backend: &args.on.backend, locate: &locate, check: &mut |recipe| check.recipe(recipe) };
     let plan = planner.plan(&study, &text).map_err(|e| e.at(path.display()))?;
     let trials = trials_of(&folder, args.trials.as_ref());
-    let before = if folder.join(palimpsest_study::plan::FILE).exists() { Some(Plan::read(&folder)?) } else { None };
+    let before =
+        if folder.join(palimpsest_study::plan::FILE).exists() { Some(Plan::read(&folder)?) } else { None };
     Ok(Planned { plan, before, folder, trials, text })
 }

@@ -33,8 +33,11 @@ impl StudyProgress {
     /// Of `total` trials `done` are measured.
     pub(super) fn new(total: usize, done: usize, workers: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(4));
-            if let Ok(style) = ProgressStyle::with_template("{bar:24.cyan/black.bright} {pos}/{len} trials · {wide_msg}") {
+            let bar =
+                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(4));
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:24.cyan/black.bright} {pos}/{len} trials · {wide_msg}")
+            {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             bar.set_position(done as u64);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
+use palimpsest_study::archive;
 use palimpsest_study::plan::Plan;
 use palimpsest_study::results::Results;
 use palimpsest_study::written::{tables, verdict};
@@ -23,7 +24,8 @@ pub(super) fn run(args: &ReportStudy) -> Result<()> {
         output::json(&results);
         return Ok(());
     }
-    let mut rows = vec![["comparison", "measure", "n", "shift", "p", "p (Holm)", ""].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["comparison", "measure", "n", "shift", "p", "p (Holm)", ""].map(str::to_owned).to_vec()];
     for one in &results.comparisons {
         let test = one.test.as_ref();
         let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), output::figure);
@@ -54,6 +56,7 @@ pub(super) fn write(plan: &Plan, study: &Path, trials: &Path, out: &Path) -> Res
     std::fs::create_dir_all(out.join("tables")).map_err(|e| Error::io(out, &e))?;
     let text = serde_json::to_value(&results).map_err(|e| Error::failure(e.to_string()))?;
     write("results.json", format!("{:#}\n", output::rounded(text)))?;
+    write(archive::FILE, archive::lines(plan, trials)?)?;
     for table in tables(&results) {
         write(&format!("tables/{}.csv", table.name), table.csv())?;
         write(&format!("tables/{}.tex", table.name), table.latex())?;
@@ -62,6 +65,9 @@ pub(super) fn write(plan: &Plan, study: &Path, trials: &Path, out: &Path) -> Res
     let states = states(plan, &measurements, trials);
     let measured = states.iter().filter(|state| **state == super::list::State::Measured).count();
     let page = out.join("report.html");
-    report::write_study(&page, &report::StudyPage { plan, results: &results, trials, folder: study, measured })?;
+    report::write_study(
+        &page,
+        &report::StudyPage { plan, results: &results, trials, folder: study, measured },
+    )?;
     Ok(page)
 }

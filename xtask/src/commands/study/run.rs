@@ -81,7 +81,10 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     let [measured, failed, others] = [State::Measured, State::Failed, State::Working].map(count);
     let left = known.len() - measured - failed - others;
     let page = report::write(&plan, &folder, &trials, &folder)?;
-    let told = format!("{measured} of {} trials measured, {failed} failed, {others} with other processes, {left} left", known.len());
+    let told = format!(
+        "{measured} of {} trials measured, {failed} failed, {others} with other processes, {left} left",
+        known.len()
+    );
     output::note(&format!("{told}; {}", page.display()));
     if args.result.json {
         output::json(&json!({
@@ -116,7 +119,8 @@ fn budget_told(plan: &Plan) -> String {
 fn power(plan: &Plan) -> String {
     let n = plan.seeds.len();
     let least = palimpsest_statistics::least_p(n, palimpsest_statistics::Sides::Two);
-    let comparisons = plan.compare.iter().map(|c| if c.heads.is_empty() { plan.heads.len() } else { c.heads.len() });
+    let comparisons =
+        plan.compare.iter().map(|c| if c.heads.is_empty() { plan.heads.len() } else { c.heads.len() });
     let tests: usize = comparisons.sum();
     let corrected = (least * tests.max(1) as f64).min(1.0);
     let mut out = format!("{n} paired seeds reach p = {least:.4} at least");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
@@ -28,6 +28,10 @@ pub(super) struct Work<'a> {
     pub(super) may_begin: &'a (dyn Fn() -> bool + Sync),
 }
 
+/// How long a worker without work waits for trials of others that may have been killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// How a trial was left.
 enum Left {
     Measured,
@@ -41,6 +45,29 @@ impl Work<'_> {
     /// # Errors
     /// A folder that can't be written. What happens to a trial is noted in its folder and is no error.
     pub(super) fn run(&self) -> Result<()> {
+        let mut idle_since = None;
+        loop {
+            self.pass()?;
+            if self.stop.load(Ordering::Relaxed) || !(self.may_begin)() || !self.with_others() {
+                return Ok(());
+            }
+            // A process that was killed just now gives its trial back in a moment.
+            if idle_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Whether a trial that is left is another process's, or another worker's.
+    fn with_others(&self) -> bool {
+        (0..self.plan.trials.len()).any(|index| {
+            let folder = TrialFolder::of(self.trials, &self.plan.trials[index].id);
+            !self.is_measured(&folder, index) && (folder.is_claimed() || folder.failed().is_none())
+        })
+    }
+
+    fn pass(&self) -> Result<()> {
         for index in self.order() {
             if self.stop.load(Ordering::Relaxed) || !(self.may_begin)() {
                 return Ok(());
@@ -127,7 +154,8 @@ impl Work<'_> {
         let run = folder.path("run");
         let metrics = || fs::metadata(run.join("metrics.jsonl")).is_ok_and(|meta| meta.len() > 0);
         let checkpoints = || fs::read_dir(run.join("checkpoints")).into_iter().flatten().next().is_some();
-        let begun = run.join("config.toml").is_file() && (checkpoints() || (!metrics() && !folder.is_trained()));
+        let begun =
+            run.join("config.toml").is_file() && (checkpoints() || (!metrics() && !folder.is_trained()));
         let path = run.display().to_string();
         if begun {
             return Ok(vec!["resume".to_owned(), path]);
@@ -138,7 +166,12 @@ impl Work<'_> {
         }
         let recipe = folder.path("recipe.toml");
         let cell = self.plan.cell_name(&self.plan.cells[trial.cell]);
-        let text = format!("# Study {}: {cell}, seed {}\n{}", self.plan.name, trial.seed, self.plan.recipe(trial)?.to_toml());
+        let text = format!(
+            "# Study {}: {cell}, seed {}\n{}",
+            self.plan.name,
+            trial.seed,
+            self.plan.recipe(trial)?.to_toml()
+        );
         write_atomically(&recipe, text.as_bytes())?;
         Ok(vec!["pretrain".to_owned(), recipe.display().to_string(), "--out".to_owned(), path])
     }

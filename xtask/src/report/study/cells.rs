@@ -1,5 +1,6 @@
 //! A row for each cell: mean, interval, seeds, cost.
 
+use palimpsest_study::file::ANALYSED;
 use palimpsest_study::summary::Row;
 
 use super::StudyPage;
@@ -48,12 +49,15 @@ fn of_grid(page: &StudyPage<'_>, grid: usize) -> String {
         .take(MOST)
         .map(|&cell| {
             let levels = &plan.cells[cell].levels;
-            let mut row: Vec<String> = plan.grids[grid].axes.iter().map(|(axis, _)| esc(&levels[axis])).collect();
+            let mut row: Vec<String> =
+                plan.grids[grid].axes.iter().map(|(axis, _)| esc(&levels[axis])).collect();
             if row.is_empty() {
                 row.push(esc(plan.cell_name(&plan.cells[cell])));
             }
             let of_cell = |measure: usize| page.results.row(cell, measure);
-            row.extend((0..measures.len()).map(|measure| of_cell(measure).map_or_else(|| UNKNOWN.to_owned(), |r| shown(page, r, best[measure]))));
+            row.extend((0..measures.len()).map(|measure| {
+                of_cell(measure).map_or_else(|| UNKNOWN.to_owned(), |r| shown(page, r, best[measure]))
+            }));
             row.push((0..measures.len()).filter_map(of_cell).map(|row| row.n).max().unwrap_or(0).to_string());
             let cost = page.results.costs[cell];
             row.push(cost.map_or_else(|| UNKNOWN.to_owned(), |cost| count(cost.image_steps.round() as u64)));
@@ -74,7 +78,12 @@ fn of_grid(page: &StudyPage<'_>, grid: usize) -> String {
 
 fn shown(page: &StudyPage<'_>, row: &Row, best: f64) -> String {
     let mean = page.score(row.measure, row.mean);
-    let mean = if row.mean == best { format!("<b>{mean}</b>") } else { mean };
+    // Of spectra and ranks more is not better.
+    let mean = if row.mean == best && !ANALYSED.contains(&page.results.measures[row.measure].as_str()) {
+        format!("<b>{mean}</b>")
+    } else {
+        mean
+    };
     let plain = |value: f64| page.score(row.measure, value).trim_end_matches(" %").to_owned();
     let interval = row.interval.map_or_else(String::new, |range| {
         format!(" <small>[{}, {}]</small>", plain(range.low), plain(range.high))
@@ -99,6 +108,12 @@ fn variances(page: &StudyPage<'_>, cells: &[usize]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head = ["Cell", "Measure", "Deviation by pre-training's seed", "by the head's seed", "share of pre-training"];
+    let head = [
+        "Cell",
+        "Measure",
+        "Deviation by pre-training's seed",
+        "by the head's seed",
+        "share of pre-training",
+    ];
     table("plain", &head.map(str::to_owned), &rows)
 }

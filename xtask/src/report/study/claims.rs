@@ -15,7 +15,8 @@ pub(super) fn verdicts(page: &StudyPage<'_>) -> String {
     }
     let mut out = String::from("<ul class=\"claims\">\n");
     for (number, declared) in plan.compare.iter().enumerate() {
-        let judged: Vec<&Judged> = page.results.comparisons.iter().filter(|one| one.comparison == number).collect();
+        let judged: Vec<&Judged> =
+            page.results.comparisons.iter().filter(|one| one.comparison == number).collect();
         let (class, word) = overall(&judged);
         let by_measure: Vec<String> = judged.iter().map(|one| said(page, one)).collect();
         out.push_str(&format!(
@@ -49,9 +50,20 @@ fn said(page: &StudyPage<'_>, one: &Judged) -> String {
     let place = place(page, one);
     let shift = page.difference(place, test.shift);
     let interval = test.shift_interval.map_or_else(String::new, |range| {
-        format!(" [{}, {}]", plain(page, place, range.low), plain(page, place, range.high))
+        format!(
+            " [{}, {}]{}",
+            plain(page, place, range.low),
+            plain(page, place, range.high),
+            covered(test.coverage)
+        )
     });
     format!("{measure} {}{interval}, p {}", esc(shift), significant(test.p_holm, 2))
+}
+
+/// What an interval covers, where that is less than it should be: of so few seeds there is no wider one.
+fn covered(coverage: Option<f64>) -> String {
+    let less = coverage.filter(|coverage| *coverage < 0.95);
+    less.map_or_else(String::new, |coverage| format!(" ({:.1} %)", 100.0 * coverage))
 }
 
 /// A difference without its unit.
@@ -66,9 +78,22 @@ fn place(page: &StudyPage<'_>, one: &Judged) -> usize {
 /// Every comparison with all of its figures.
 pub(super) fn details(page: &StudyPage<'_>) -> String {
     if page.results.comparisons.is_empty() {
-        return note("The study declares no comparison: differences between its cells are no tests of a claim.");
+        return note(
+            "The study declares no comparison: differences between its cells are no tests of a claim.",
+        );
     }
-    let head = ["Claim", "Measure", "Seeds", "Shift", "Interval", "p", "p (Holm)", "P(improvement)", "Seeds above", "Verdict"];
+    let head = [
+        "Claim",
+        "Measure",
+        "Seeds",
+        "Shift",
+        "Interval",
+        "p",
+        "p (Holm)",
+        "P(improvement)",
+        "Seeds above",
+        "Verdict",
+    ];
     let rows: Vec<Vec<String>> = page
         .results
         .comparisons
@@ -81,12 +106,17 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
                 row.push("not measured".to_owned());
                 return row;
             };
-            let covered = test.coverage.filter(|coverage| *coverage < 0.95);
-            let covered = covered.map_or_else(String::new, |coverage| format!(" <small>({:.1} %)</small>", 100.0 * coverage));
+            let covered = covered(test.coverage);
             row.push(esc(page.difference(place, test.shift)));
             row.push(test.shift_interval.map_or_else(
                 || "–".to_owned(),
-                |range| format!("{} to {}{covered}", plain(page, place, range.low), plain(page, place, range.high)),
+                |range| {
+                    format!(
+                        "{} to {}{covered}",
+                        plain(page, place, range.low),
+                        plain(page, place, range.high)
+                    )
+                },
             ));
             row.push(significant(test.p, 3));
             row.push(significant(test.p_holm, 3));

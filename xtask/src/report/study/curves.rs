@@ -19,40 +19,63 @@ const CURVES: usize = 8;
 
 /// Loss, and what was measured on the way, of each grid's cells.
 pub(super) fn training(page: &StudyPage<'_>) -> String {
-    charts(page, |cell| {
-        let runs = runs(page, cell);
-        let mut curves = vec![("Total loss".to_owned(), Measure::Number, mean(runs.iter().map(|run| run.metrics.series("loss"))))];
-        let mut heads: Vec<String> = vec![];
-        for head in runs.iter().flat_map(|run| &run.metrics.evaluations).flat_map(|evaluation| &evaluation.pretrained) {
-            if !heads.contains(&head.name) {
-                heads.push(head.name.clone());
+    charts(
+        page,
+        |cell| {
+            let runs = runs(page, cell);
+            let mut curves = vec![(
+                "Total loss".to_owned(),
+                Measure::Number,
+                mean(runs.iter().map(|run| run.metrics.series("loss"))),
+            )];
+            let mut heads: Vec<String> = vec![];
+            for head in runs
+                .iter()
+                .flat_map(|run| &run.metrics.evaluations)
+                .flat_map(|evaluation| &evaluation.pretrained)
+            {
+                if !heads.contains(&head.name) {
+                    heads.push(head.name.clone());
+                }
             }
-        }
-        for head in heads {
-            let of_run = |run: &Run| {
-                let point = |evaluation: &crate::report::metrics::Evaluation| {
-                    let value = accuracy(&evaluation.pretrained, &head)?;
-                    Some(Point { step: evaluation.step as f64, epoch: evaluation.epoch, value })
+            for head in heads {
+                let of_run = |run: &Run| {
+                    let point = |evaluation: &crate::report::metrics::Evaluation| {
+                        let value = accuracy(&evaluation.pretrained, &head)?;
+                        Some(Point { step: evaluation.step as f64, epoch: evaluation.epoch, value })
+                    };
+                    Series { points: run.metrics.evaluations.iter().filter_map(point).collect() }
                 };
-                Series { points: run.metrics.evaluations.iter().filter_map(point).collect() }
-            };
-            curves.push((format!("Accuracy on frozen features: {head}"), Measure::Share, mean(runs.iter().map(of_run))));
-        }
-        curves
-    }, None)
+                curves.push((
+                    format!("Accuracy on frozen features: {head}"),
+                    Measure::Share,
+                    mean(runs.iter().map(of_run)),
+                ));
+            }
+            curves
+        },
+        None,
+    )
 }
 
 /// The radial spectrum of features, of each grid's cells.
 pub(super) fn spectra(page: &StudyPage<'_>) -> String {
-    let told = note("Log amplitude of the features' Fourier transform against frequency, relative to that of frequency 0 (Park and Kim 2022), at the blocks that are measured.");
-    told + &charts(page, |cell| {
-        let all = cell.trials.iter().filter_map(|&trial| spectrum(page, cell, trial));
-        vec![("Relative log amplitude".to_owned(), Measure::Number, mean(all))]
-    }, Some("frequency"))
+    let told = note(
+        "Log amplitude of the features' Fourier transform against frequency, relative to that of frequency 0 (Park and Kim 2022), at the blocks that are measured.",
+    );
+    told + &charts(
+        page,
+        |cell| {
+            let all = cell.trials.iter().filter_map(|&trial| spectrum(page, cell, trial));
+            vec![("Relative log amplitude".to_owned(), Measure::Number, mean(all))]
+        },
+        Some("frequency"),
+    )
 }
 
 fn spectrum(page: &StudyPage<'_>, cell: &Cell, trial: usize) -> Option<Series> {
-    let measurement = page.plan.measurements(cell).into_iter().find(|m| matches!(m.what, Measured::Analysis(_)))?;
+    let measurement =
+        page.plan.measurements(cell).into_iter().find(|m| matches!(m.what, Measured::Analysis(_)))?;
     let file = TrialFolder::of(page.trials, &page.plan.trials[trial].id).scores(&measurement.key)?;
     let stages = file["encoders"][0]["stages"].as_array()?;
     let stage = if cell.eval.blocks == 0 { stages.last()? } else { stages.get(cell.eval.blocks)? };
@@ -66,7 +89,11 @@ fn spectrum(page: &StudyPage<'_>, cell: &Cell, trial: usize) -> Option<Series> {
 type Named = (String, Measure, Series);
 
 /// A chart for each grid and kind of curve.
-fn charts(page: &StudyPage<'_>, of_cell: impl Fn(&Cell) -> Vec<Named>, across: Option<&'static str>) -> String {
+fn charts(
+    page: &StudyPage<'_>,
+    of_cell: impl Fn(&Cell) -> Vec<Named>,
+    across: Option<&'static str>,
+) -> String {
     let mut out = String::new();
     let mut left_out = 0;
     for (number, grid) in page.plan.grids.iter().enumerate() {
@@ -83,7 +110,14 @@ fn charts(page: &StudyPage<'_>, of_cell: impl Fn(&Cell) -> Vec<Named>, across: O
                 let curve = Curve { name, colour: colour(i), stroke, series };
                 match charts.iter_mut().find(|chart| chart.title == title) {
                     Some(chart) => chart.curves.push(curve),
-                    None => charts.push(Chart { label: title.clone(), title, measure, across, curves: vec![curve], ..Chart::default() }),
+                    None => charts.push(Chart {
+                        label: title.clone(),
+                        title,
+                        measure,
+                        across,
+                        curves: vec![curve],
+                        ..Chart::default()
+                    }),
                 }
             }
         }
@@ -99,13 +133,17 @@ fn charts(page: &StudyPage<'_>, of_cell: impl Fn(&Cell) -> Vec<Named>, across: O
         return note("Nothing is logged yet.");
     }
     if left_out > 0 {
-        out.push_str(&note(&format!("The first {CURVES} cells of each grid; {left_out} further ones are left out.")));
+        out.push_str(&note(&format!(
+            "The first {CURVES} cells of each grid; {left_out} further ones are left out."
+        )));
     }
     out
 }
 
 fn runs(page: &StudyPage<'_>, cell: &Cell) -> Vec<Run> {
-    let open = |&trial: &usize| RunFolder::open(&TrialFolder::of(page.trials, &page.plan.trials[trial].id).path("run")).ok();
+    let open = |&trial: &usize| {
+        RunFolder::open(&TrialFolder::of(page.trials, &page.plan.trials[trial].id).path("run")).ok()
+    };
     cell.trials.iter().filter_map(open).map(|folder| Run::read(&folder)).collect()
 }
 

@@ -34,20 +34,30 @@ pub(super) fn axes(page: &StudyPage<'_>) -> String {
     for (number, grid) in page.plan.grids.iter().enumerate() {
         for (axis, _) in &grid.axes {
             let title = if grid.name.is_empty() { axis.clone() } else { format!("{}: {axis}", grid.name) };
-            let plots: Vec<String> =
-                (0..page.results.measures.len()).filter_map(|measure| plot(page, number, axis, measure)).collect();
+            let plots: Vec<String> = (0..page.results.measures.len())
+                .filter_map(|measure| plot(page, number, axis, measure))
+                .collect();
             if plots.is_empty() {
                 continue;
             }
             drawn = true;
-            let _ = write!(out, "<h3>{}</h3>\n<div class=\"charts dots\">\n{}</div>\n", esc(title), plots.concat());
+            let _ = write!(
+                out,
+                "<h3>{}</h3>\n<div class=\"charts dots\">\n{}</div>\n",
+                esc(title),
+                plots.concat()
+            );
         }
     }
     if drawn { out } else { note("Nothing is varied, or nothing is measured yet.") }
 }
 
 fn plot(page: &StudyPage<'_>, grid: usize, axis: &str, measure: usize) -> Option<String> {
-    let levels = page.results.levels.iter().filter(|row| row.grid == grid && row.axis == axis && row.measure == measure);
+    let levels = page
+        .results
+        .levels
+        .iter()
+        .filter(|row| row.grid == grid && row.axis == axis && row.measure == measure);
     let rows: Vec<Row> = levels
         .take(MOST)
         .map(|row| Row {
@@ -59,7 +69,10 @@ fn plot(page: &StudyPage<'_>, grid: usize, axis: &str, measure: usize) -> Option
         .collect();
     let share = page.is_share(measure);
     let svg = drawing(&rows, share, &page.results.measures[measure])?;
-    Some(format!("<figure class=\"chart\">\n<figcaption><b>{}</b></figcaption>\n{svg}</figure>\n", esc(&page.results.measures[measure])))
+    Some(format!(
+        "<figure class=\"chart\">\n<figcaption><b>{}</b></figcaption>\n{svg}</figure>\n",
+        esc(&page.results.measures[measure])
+    ))
 }
 
 /// Dots spread over the axis' own range, not from zero: differences are what is looked at.
@@ -67,7 +80,9 @@ fn drawing(rows: &[Row], share: bool, name: &str) -> Option<String> {
     let values = rows.iter().flat_map(|row| {
         row.scores.iter().copied().chain(row.interval.iter().flat_map(|range| [range.low, range.high]))
     });
-    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let (low, high) = values
+        .filter(|v| v.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     if rows.is_empty() || low > high {
         return None;
     }
@@ -92,14 +107,32 @@ fn drawing(rows: &[Row], share: bool, name: &str) -> Option<String> {
     }
     for (i, row) in rows.iter().enumerate() {
         let y = i as f64 * ROW + ROW / 2.0;
-        let _ = write!(svg, "<g><title>{}</title><text class=\"name end\" x=\"{}\" y=\"{}\">{}</text>", esc(&row.name), LEFT - 10.0, y + 4.0, esc(shortened(&row.name)));
+        let _ = write!(
+            svg,
+            "<g><title>{}</title><text class=\"name end\" x=\"{}\" y=\"{}\">{}</text>",
+            esc(&row.name),
+            LEFT - 10.0,
+            y + 4.0,
+            esc(shortened(&row.name))
+        );
         for score in &row.scores {
             let _ = write!(svg, "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{y}\" r=\"3\"/>", x(*score));
         }
         if let Some(range) = row.interval {
-            let _ = write!(svg, "<line class=\"span\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>", x(range.low), x(range.high));
+            let _ = write!(
+                svg,
+                "<line class=\"span\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
+                x(range.low),
+                x(range.high)
+            );
         }
-        let _ = write!(svg, "<line class=\"centre\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{1}\" y2=\"{2}\"/></g>\n", x(row.centre), y - 7.0, y + 7.0);
+        let _ = write!(
+            svg,
+            "<line class=\"centre\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{1}\" y2=\"{2}\"/></g>\n",
+            x(row.centre),
+            y - 7.0,
+            y + 7.0
+        );
     }
     Some(svg + "</svg>\n")
 }

@@ -14,12 +14,23 @@ pub(super) fn interactions(results: &Results) -> String {
     if results.interactions.is_empty() {
         return String::new();
     }
-    let head = ["Interaction", "Measure", "Seeds", "Neither", "First", "Second", "Both", "Difference of differences", "p"];
+    let head = [
+        "Interaction",
+        "Measure",
+        "Seeds",
+        "Neither",
+        "First",
+        "Second",
+        "Both",
+        "Difference of differences",
+        "p",
+    ];
     let rows: Vec<Vec<String>> = results
         .interactions
         .iter()
         .map(|one| {
-            let number = |value: Option<f64>| value.map_or_else(|| UNKNOWN.to_owned(), |value| significant(value, 3));
+            let number =
+                |value: Option<f64>| value.map_or_else(|| UNKNOWN.to_owned(), |value| significant(value, 3));
             let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
             row.extend([0, 1, 2, 3].map(|corner| number(one.means.map(|means| means[corner]))));
             let interval = one.interval.map_or_else(String::new, |range| {
@@ -31,7 +42,9 @@ pub(super) fn interactions(results: &Results) -> String {
         })
         .collect();
     table("plain", &head.map(str::to_owned), &rows)
-        + &note("Zero where the second factor does the same with and without the first; p of the sign-flip test, not corrected.")
+        + &note(
+            "Zero where the second factor does the same with and without the first; p of the sign-flip test, not corrected.",
+        )
 }
 
 const SIDE: f64 = 300.0;
@@ -43,12 +56,16 @@ pub(super) fn relations(results: &Results) -> String {
     let mut out = String::new();
     for relation in &results.relations {
         let rank = match (relation.rho, relation.p) {
-            (Some(rho), Some(p)) => format!("Spearman's rank correlation {rho:.2} over {} cells, p {}", relation.points.len(), significant(p, 2)),
+            (Some(rho), Some(p)) => format!(
+                "Spearman's rank correlation {rho:.2} over {} cells, p {}",
+                relation.points.len(),
+                significant(p, 2)
+            ),
             _ => format!("{} cells are too few", relation.points.len()),
         };
         let _ = write!(
             out,
-            "<figure class=\"chart\">\n<figcaption><b>{}</b><span>{}</span></figcaption>\n{}</figure>\n",
+            "<figure class=\"chart scatter\">\n<figcaption><b>{}</b><span>{}</span></figcaption>\n{}</figure>\n",
             esc(&relation.name),
             esc(rank),
             scatter(results, relation)
@@ -64,7 +81,9 @@ fn scatter(results: &Results, relation: &Relation) -> String {
         let room = 0.08 * (high - low).max(1e-9);
         (low <= high).then(|| Scale::between(low - room, high + room, Measure::Number))
     };
-    let (Some(across), Some(up)) = (fit(|point| point.1), fit(|point| point.2)) else { return note("No cell is measured yet.") };
+    let (Some(across), Some(up)) = (fit(|point| point.1), fit(|point| point.2)) else {
+        return note("No cell is measured yet.");
+    };
     let x = |value: f64| LEFT + across.position(value) * (SIDE - LEFT - 10.0);
     let y = |value: f64| (SIDE - BOTTOM) - up.position(value) * (SIDE - BOTTOM - 10.0);
     let mut svg = format!(
@@ -73,14 +92,41 @@ fn scatter(results: &Results, relation: &Relation) -> String {
         esc(&relation.x)
     );
     for (value, label) in across.ticks(4) {
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"10\" y2=\"{1}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{2}\">{3}</text>\n", x(value), SIDE - BOTTOM, SIDE - BOTTOM + 15.0, esc(label));
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"10\" y2=\"{1}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{2}\">{3}</text>\n",
+            x(value),
+            SIDE - BOTTOM,
+            SIDE - BOTTOM + 15.0,
+            esc(label)
+        );
     }
     for (value, label) in up.ticks(4) {
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/><text class=\"end\" x=\"{2}\" y=\"{3:.1}\">{4}</text>\n", y(value), SIDE - 10.0, LEFT - 6.0, y(value) + 4.0, esc(label));
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/><text class=\"end\" x=\"{2}\" y=\"{3:.1}\">{4}</text>\n",
+            y(value),
+            SIDE - 10.0,
+            LEFT - 6.0,
+            y(value) + 4.0,
+            esc(label)
+        );
     }
     for (cell, a, b) in &relation.points {
-        let _ = write!(svg, "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}</title></circle>\n", x(*a), y(*b), esc(&results.cells[*cell].name));
+        let _ = write!(
+            svg,
+            "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}</title></circle>\n",
+            x(*a),
+            y(*b),
+            esc(&results.cells[*cell].name)
+        );
     }
-    let _ = write!(svg, "<text class=\"name middle\" x=\"{}\" y=\"{}\">{}</text>\n", (LEFT + SIDE) / 2.0, SIDE - 6.0, esc(&relation.x));
+    let _ = write!(
+        svg,
+        "<text class=\"name middle\" x=\"{}\" y=\"{}\">{}</text>\n",
+        (LEFT + SIDE) / 2.0,
+        SIDE - 6.0,
+        esc(&relation.x)
+    );
     svg + "</svg>\n"
 }

@@ -55,7 +55,8 @@ impl StudyPage<'_> {
 
     fn header(&self) -> String {
         let Self { plan, .. } = self;
-        let mut out = format!("<header>\n<p class=\"eyebrow\">Palimpsest study</p>\n<h1>{}</h1>\n", esc(&plan.name));
+        let mut out =
+            format!("<header>\n<p class=\"eyebrow\">Palimpsest study</p>\n<h1>{}</h1>\n", esc(&plan.name));
         if !plan.title.is_empty() {
             out.push_str(&format!("<p class=\"title\">{}</p>\n", esc(&plan.title)));
         }
@@ -93,14 +94,19 @@ impl StudyPage<'_> {
             true => note("No sample sheets yet."),
             false => {
                 let seed = self.plan.seeds.first().copied().unwrap_or_default();
-                format!("{}<div class=\"strip\">\n{out}</div>\n", note(&format!("The last sheet of seed {seed}, of up to {SHEETS} cells.")))
+                format!(
+                    "{}<div class=\"strip\">\n{out}</div>\n",
+                    note(&format!("The last sheet of seed {seed}, of up to {SHEETS} cells."))
+                )
             }
         }
     }
 
     fn foot(&self) -> String {
-        let environment: Value =
-            fs::read(self.folder.join("env.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let environment: Value = fs::read(self.folder.join("env.json"))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         let words = environment["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let command = words.collect::<Vec<_>>().join(" ");
         let mut out = String::new();
@@ -108,11 +114,14 @@ impl StudyPage<'_> {
             out.push_str(&format!("<p class=\"command\"><code>cargo xtask {}</code></p>\n", esc(command)));
         }
         let text = |key: &str| environment[key].as_str().map(str::to_owned);
-        let told = [("revision", text("revision")), ("version", text("palimpsest")), ("processor", text("cpu"))];
+        let told =
+            [("revision", text("revision")), ("version", text("palimpsest")), ("processor", text("cpu"))];
         for (name, value) in told {
             out.push_str(&value.map_or_else(String::new, |value| note(&format!("{name} {value}"))));
         }
-        out.push_str(&note("Tables as CSV and LaTeX are in tables/ beside this page, everything in results.json."));
+        out.push_str(&note(
+            "Tables as CSV and LaTeX are in tables/ beside this page, everything in results.json.",
+        ));
         out.push_str(&note(&format!(
             "Intervals of means are Student's over seeds of pre-training, of differences those of the signed-rank statistic \
              (Hodges and Lehmann 1963), both at 95 % where so few seeds allow it; p is that of the exact sign-flip test, corrected \
@@ -145,6 +154,11 @@ impl StudyPage<'_> {
         let figure = self.results.figures[measure].as_deref();
         let unbounded = ["high frequencies", "effective rank"];
         figure.is_none_or(|figure| !unbounded.contains(&figure))
-            && self.results.rows.iter().filter(|row| row.measure == measure).all(|row| (0.0..=1.0).contains(&row.mean))
+            && self
+                .results
+                .rows
+                .iter()
+                .filter(|row| row.measure == measure)
+                .all(|row| (0.0..=1.0).contains(&row.mean))
     }
 }

@@ -1,0 +1,184 @@
+//! Studies, as their user runs them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::driver::{folder, run, stderr, succeed};
+
+/// Two cells of two seeds, which take seconds.
+pub(crate) const STUDY: &str = r#"
+name = "tiny"
+title = "Does noise matter?"
+recipe = "tiny.toml"
+seeds = [0, 1]
+[set]
+"train.steps" = 4
+"eval.train_images" = 64
+"eval.test_images" = 64
+[[grid]]
+name = "noise"
+[grid.axes]
+"noise.share" = [0.5, 1.0]
+[[head]]
+head = "knn"
+[[compare]]
+name = "More noise is better"
+a = { "noise.share" = 1.0 }
+b = { "noise.share" = 0.5 }
+"#;
+
+fn write(path: &Path, text: &str) {
+    fs::write(path.join("study.toml"), text).expect("written");
+}
+
+/// The line of JSON that a command ended with.
+pub(crate) fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn a_study_is_planned_run_and_judged() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, STUDY);
+    let told = succeed(path, &["study", "run", "study.toml", "--dry-run", "--json"]);
+    let plan = json(&told);
+    assert_eq!((plan["cells"].as_u64(), plan["left"].as_u64()), (Some(2), Some(4)));
+    assert!(plan["hours"].as_f64().expect("hours") > 0.0 && plan["gigabytes"].as_f64().expect("GB") > 0.0);
+    // Two pairs: one in two patterns of signs is as extreme.
+    assert_eq!(plan["least_p"].as_f64(), Some(0.5));
+    assert!(stderr(&told).contains("no comparison can come below 0.05"), "{}", stderr(&told));
+    assert!(!path.join("runs").exists());
+
+    let ended = json(&succeed(path, &["study", "run", "study.toml", "--workers", "2", "--json"]));
+    assert_eq!((ended["measured"].as_u64(), ended["failed"].as_u64()), (Some(4), Some(0)));
+    let study = path.join("runs/studies/tiny");
+    let results: Value =
+        serde_json::from_slice(&fs::read(study.join("results.json")).expect("results")).expect("JSON");
+    assert_eq!(results["rows"].as_array().map(Vec::len), Some(2));
+    // What the page says is what the runs gave.
+    let trials = path.join("runs/studies/trials");
+    let of_trials: Vec<f64> = fs::read_dir(&trials)
+        .expect("trials")
+        .map(|trial| {
+            let trial = trial.expect("listed").path();
+            let scores = json(&succeed(
+                path,
+                &[
+                    "eval",
+                    &trial.join("run").display().to_string(),
+                    "--head",
+                    "knn",
+                    "--no-baseline",
+                    "--json",
+                    "--train-images",
+                    "64",
+                    "--test-images",
+                    "64",
+                ],
+            ));
+            scores["eval"]["pretrained"]["knn"]["accuracy"].as_f64().expect("a score")
+        })
+        .collect();
+    let told = results["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .flat_map(|row| row["by_seed"].as_array().expect("seeds"));
+    let mut told: Vec<f64> = told.filter_map(Value::as_f64).collect();
+    let mut measured = of_trials.clone();
+    told.sort_by(f64::total_cmp);
+    measured.sort_by(f64::total_cmp);
+    assert!(told.iter().zip(&measured).all(|(a, b)| (a - b).abs() < 1e-9), "{told:?} {measured:?}");
+    let html = fs::read_to_string(study.join("report.html")).expect("a page");
+    assert!(html.contains("More noise is better") && html.contains("be said"), "{html}");
+    assert!(study.join("tables/cells.csv").is_file() && study.join("tables/comparisons.tex").is_file());
+
+    // Another study with the same cells has them already; a further head is measured alone.
+    write(
+        path,
+        &STUDY.replace("\"tiny\"", "\"second\"").replace(
+            "[[compare]]",
+            "[[head]]\nhead = \"knn\"\nname = \"k = 5\"\nset = { k = 5 }\n[[compare]]",
+        ),
+    );
+    let told = succeed(path, &["study", "run", "study.toml"]);
+    assert!(stderr(&told).contains("4 of 4 trials measured"), "{}", stderr(&told));
+    for trial in fs::read_dir(&trials).expect("trials") {
+        let log = fs::read_to_string(trial.expect("listed").path().join("log")).expect("a log");
+        assert_eq!(log.matches("$ palimpsest pretrain").count(), 1, "{log}");
+        assert_eq!(log.matches("--head knn").count(), 2, "{log}");
+    }
+    let list = json(&succeed(path, &["study", "list", "runs/studies/second", "--json"]));
+    assert_eq!(list["cells"][0]["states"][0], "measured");
+}
+
+#[test]
+fn a_bad_cell_is_told_before_anything_runs() {
+    let folder = folder();
+    let path = folder.path();
+    for (old, new, told) in [
+        ("[0.5, 1.0]", "[0.5, 1.5]", "noise.share = 1.5"),
+        ("[0.5, 1.0]", "{ from = 0.5, to = 1.0 }", "either `step` or `count`"),
+        ("\"noise.share\" = [", "\"noise.shar\" = [", "did you mean `share`"),
+        ("head = \"knn\"", "head = \"kn\"", "did you mean `knn`"),
+        ("head = \"knn\"", "head = \"knn\"\nset = { kk = 3 }", "unknown key `kk`"),
+        ("\"tiny.toml\"", "\"tin.toml\"", "tin.toml: no such file"),
+        ("seeds = [0, 1]", "seeds = []", "no seeds"),
+        ("\"noise.share\" = 1.0 }", "\"noise.share\" = 0.7 }", "More noise is better"),
+    ] {
+        write(path, &STUDY.replacen(old, new, 1));
+        let output = run(path, &["study", "run", "study.toml"]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{new}: {text}");
+        assert!(text.contains(told), "{new}: {text}");
+        assert!(!path.join("runs").exists(), "{new}");
+    }
+}
+
+#[test]
+fn a_cell_that_fails_stops_no_other() {
+    let folder = folder();
+    let path = folder.path();
+    write(
+        path,
+        &STUDY
+            .replace("\"noise.share\" = [0.5, 1.0]", "\"optimizer.lr\" = [1e-3, 1000.0]")
+            .replace("\"noise.share\" = 1.0", "\"optimizer.lr\" = 1000.0")
+            .replace("\"noise.share\" = 0.5", "\"optimizer.lr\" = 0.001")
+            .replace("\"train.steps\" = 4", "\"train.steps\" = 30\n\"optimizer.clip\" = 0.0"),
+    );
+    let output = run(path, &["study", "run", "study.toml"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("2 of 4 trials measured, 2 failed") && text.contains("not finite"), "{text}");
+    let failed = succeed(path, &["study", "list", "runs/studies/tiny", "--failed"]);
+    let lines = String::from_utf8_lossy(&failed.stdout).into_owned();
+    assert_eq!(lines.lines().filter(|line| line.contains("optimizer.lr 1000")).count(), 2, "{lines}");
+    // Not begun again unasked; once when asked.
+    let again = stderr(&run(path, &["study", "run", "study.toml"]));
+    assert!(again.contains("2 failed") && !again.contains("failed: "), "{again}");
+    let again = stderr(&run(path, &["study", "run", "study.toml", "--retry-failed"]));
+    assert_eq!(again.matches("failed: ").count(), 2, "{again}");
+}
+
+#[test]
+fn scores_come_back_without_weights() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, STUDY);
+    succeed(path, &["study", "run", "study.toml"]);
+    let results = fs::read_to_string(path.join("runs/studies/tiny/results.json")).expect("results");
+    let restored = json(&succeed(
+        path,
+        &["study", "restore", "runs/studies/tiny", "--trials", "elsewhere/trials", "--json"],
+    ));
+    assert_eq!(restored["restored"].as_u64(), Some(4));
+    let told = succeed(path, &["study", "run", "study.toml", "--out", "elsewhere/tiny"]);
+    assert!(stderr(&told).contains("4 of them measured"), "{}", stderr(&told));
+    assert_eq!(fs::read_to_string(path.join("elsewhere/tiny/results.json")).expect("results"), results);
+}
