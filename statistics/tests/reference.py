@@ -229,9 +229,27 @@ def interaction():
     return cases
 
 
+def rank_correlation():
+    cases = []
+    for n in range(3, 13):
+        for x, y in ((normal(n), normal(n)), (grid(n), grid(n))):
+            if len(set(x)) == 1 or len(set(y)) == 1:
+                continue
+            case = {"x": x, "y": y, "rho": st.spearmanr(x, y).statistic}
+            if n <= 7:
+                # Every order; ranks are halves, so that four times their products are whole.
+                a, b = (np.rint(2 * st.rankdata(v)).astype(int) for v in (x, y))
+                centre = lambda v: len(v) * v - v.sum()
+                a, b = centre(a), centre(b)
+                sums = np.array([abs(np.dot(a, order)) for order in itertools.permutations(b)])
+                case["p"] = float(np.mean(sums >= abs(np.dot(a, b))))
+            cases.append(case)
+    return cases
+
+
 SUBJECTS = (
     sign_flip, sign_flip_drawn, sign_flip_estimated, hodges_lehmann, interquartile_mean, bootstrap, bootstrap_estimated,
-    improvement, holm, mean_interval, variance_components, accuracy, interaction,
+    improvement, holm, mean_interval, variance_components, accuracy, interaction, rank_correlation,
 )
 
 

@@ -1,7 +1,8 @@
 //! Sizes of effects, and what varies.
 
 use palimpsest_statistics::{
-    Cells, Scores, hodges_lehmann, interquartile_mean, mean_improvement, variance_components,
+    Cells, Draws, Scores, hodges_lehmann, interquartile_mean, mean_improvement, rank_correlation,
+    variance_components,
 };
 
 use crate::comparison::Reference;
@@ -54,5 +55,16 @@ pub(crate) fn compare(reference: &Reference) {
         let by_seed = cells.interaction().unwrap();
         case.all_equal("by_seed", &by_seed);
         case.equal("coefficient", by_seed.iter().sum::<f64>() / by_seed.len() as f64);
+    }
+    for case in reference.cases("rank_correlation") {
+        let draws = Draws::default();
+        let got = rank_correlation(&case.list("x"), &case.list("y"), draws).unwrap().unwrap();
+        case.equal("rho", got.rho);
+        if case.has("p") {
+            // Five standard errors of so many draws, and the one that is added.
+            let (p, count) = (case.number("p"), f64::from(draws.count));
+            let error = 5.0 * (p * (1.0 - p) / count).sqrt() + 1.0 / count;
+            assert!((got.p - p).abs() <= error, "{}, not {p}", got.p);
+        }
     }
 }

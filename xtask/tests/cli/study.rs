@@ -51,7 +51,7 @@ fn a_study_is_planned_run_and_judged() {
     assert!(plan["hours"].as_f64().expect("hours") > 0.0 && plan["gigabytes"].as_f64().expect("GB") > 0.0);
     // Two pairs: one in two patterns of signs is as extreme.
     assert_eq!(plan["least_p"].as_f64(), Some(0.5));
-    assert!(stderr(&told).contains("no comparison can come below 0.05"), "{}", stderr(&told));
+    assert!(stderr(&told).contains("no claim can be confirmed at 0.05; 6 seeds can"), "{}", stderr(&told));
     assert!(!path.join("runs").exists());
 
     let ended = json(&succeed(path, &["study", "run", "study.toml", "--workers", "2", "--json"]));

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
+use palimpsest_statistics::Sides;
+use palimpsest_study::comparison::ALPHA;
 use palimpsest_study::plan::Plan;
 use palimpsest_study::trial::TrialFolder;
 use serde_json::json;
@@ -118,19 +120,20 @@ fn budget_told(plan: &Plan) -> String {
 /// What so many seeds can show, before anything runs.
 fn power(plan: &Plan) -> String {
     let n = plan.seeds.len();
-    let least = palimpsest_statistics::least_p(n, palimpsest_statistics::Sides::Two);
+    let least = palimpsest_statistics::least_p(n, Sides::Two);
     let comparisons =
-        plan.compare.iter().map(|c| if c.heads.is_empty() { plan.heads.len() } else { c.heads.len() });
+        plan.compare.iter().map(|c| if c.heads.is_empty() { plan.measures().len() } else { c.heads.len() });
     let tests: usize = comparisons.sum();
     let corrected = (least * tests.max(1) as f64).min(1.0);
     let mut out = format!("{n} paired seeds reach p = {least:.4} at least");
     if tests > 1 {
         out += &format!("; with Holm's correction over the {tests} declared tests {corrected:.3} at least");
     }
-    if least > 0.05 {
-        out += ": no comparison can come below 0.05; six seeds can";
-    } else if corrected > 0.05 {
-        out += ": after it no single comparison can come below 0.05 unless others do too";
+    if corrected >= ALPHA {
+        // As many as let the smallest p of all tests come below.
+        let enough = (n..=64).find(|&n| palimpsest_statistics::least_p(n, Sides::Two) * tests.max(1) as f64 + f64::EPSILON < ALPHA);
+        let enough = enough.map_or_else(String::new, |enough| format!("; {enough} seeds can"));
+        out += &format!(": no claim can be confirmed at {ALPHA}{enough}, or fewer declared tests");
     }
     out
 }
