@@ -29,6 +29,8 @@ struct Estimate {
     measuring: Vec<(String, f64)>,
     /// On disk, by trial.
     bytes: f64,
+    /// Trials at a time that take so long each.
+    at_a_time: f64,
     /// What it stands on.
     from: String,
 }
@@ -42,13 +44,12 @@ pub(super) fn tell(
     args: &RunStudy,
 ) -> Result<()> {
     let left = known.iter().filter(|state| **state != State::Measured).count();
-    let estimate = match of_measured(plan, measurements, trials)? {
+    let estimate = match of_measured(plan, measurements, trials, args.workers)? {
         Some(estimate) => estimate,
         None => tried(plan, measurements, args)?,
     };
     let each = estimate.training + estimate.measuring.iter().map(|(_, seconds)| seconds).sum::<f64>();
-    // With the cores shared each trial takes longer; what both together take is measured with all cores.
-    let hours = each * left as f64 / 3600.0;
+    let hours = each * left as f64 / estimate.at_a_time / 3600.0;
     let gigabytes = estimate.bytes * left as f64 / 1e9;
     let mut rows = vec![["of a trial", "seconds"].map(str::to_owned).to_vec()];
     rows.push(vec!["training".to_owned(), format!("{:.0}", estimate.training)]);
@@ -109,6 +110,7 @@ fn of_measured(
     plan: &Plan,
     measurements: &[Vec<Measurement<'_>>],
     trials: &Path,
+    workers: usize,
 ) -> Result<Option<Estimate>> {
     let (mut training, mut bytes) = (vec![], vec![]);
     let mut measuring: Vec<(String, Vec<f64>)> = vec![];
@@ -136,7 +138,8 @@ fn of_measured(
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     Ok(Some(Estimate {
-        from: format!("from {} trials that are measured, at their speed", training.len()),
+        from: format!("from {} trials that are measured, {workers} at a time", training.len()),
+        at_a_time: workers as f64,
         training: mean(&training),
         bytes: mean(&bytes),
         measuring: measuring.iter().map(|(name, all)| (name.clone(), mean(all))).collect(),
@@ -207,6 +210,8 @@ fn tried(plan: &Plan, measurements: &[Vec<Measurement<'_>>], args: &RunStudy) ->
         training,
         measuring,
         bytes: crate::report::folder_size(&folder.path("")) as f64,
+        // With the cores shared each takes longer, and all of them as long.
+        at_a_time: 1.0,
         from: format!("from {} steps and the heads of the first, scaled by operations", summary["steps"]),
     })
 }

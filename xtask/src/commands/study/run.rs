@@ -131,7 +131,9 @@ fn power(plan: &Plan) -> String {
     }
     if corrected >= ALPHA {
         // As many as let the smallest p of all tests come below.
-        let enough = (n..=64).find(|&n| palimpsest_statistics::least_p(n, Sides::Two) * tests.max(1) as f64 + f64::EPSILON < ALPHA);
+        let enough = (n..=64).find(|&n| {
+            palimpsest_statistics::least_p(n, Sides::Two) * tests.max(1) as f64 + f64::EPSILON < ALPHA
+        });
         let enough = enough.map_or_else(String::new, |enough| format!("; {enough} seeds can"));
         out += &format!(": no claim can be confirmed at {ALPHA}{enough}, or fewer declared tests");
     }

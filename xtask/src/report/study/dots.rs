@@ -41,9 +41,9 @@ pub(super) fn axes(page: &StudyPage<'_>) -> String {
                 continue;
             }
             drawn = true;
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<h3>{}</h3>\n<div class=\"charts dots\">\n{}</div>\n",
+                "<h3>{}</h3>\n<div class=\"charts dots\">\n{}</div>",
                 esc(title),
                 plots.concat()
             );
@@ -97,9 +97,9 @@ fn drawing(rows: &[Row], share: bool, name: &str) -> Option<String> {
     );
     let bottom = rows.len() as f64 * ROW + 4.0;
     for (value, label) in scale.ticks(4) {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"0\" y2=\"{bottom}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{1}\">{2}</text>\n",
+            "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"0\" y2=\"{bottom}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{1}\">{2}</text>",
             x(value),
             bottom + 16.0,
             esc(label)
@@ -126,9 +126,9 @@ fn drawing(rows: &[Row], share: bool, name: &str) -> Option<String> {
                 x(range.high)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<line class=\"centre\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{1}\" y2=\"{2}\"/></g>\n",
+            "<line class=\"centre\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{1}\" y2=\"{2}\"/></g>",
             x(row.centre),
             y - 7.0,
             y + 7.0

@@ -63,9 +63,9 @@ pub(super) fn relations(results: &Results) -> String {
             ),
             _ => format!("{} cells are too few", relation.points.len()),
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<figure class=\"chart scatter\">\n<figcaption><b>{}</b><span>{}</span></figcaption>\n{}</figure>\n",
+            "<figure class=\"chart scatter\">\n<figcaption><b>{}</b><span>{}</span></figcaption>\n{}</figure>",
             esc(&relation.name),
             esc(rank),
             scatter(results, relation)
@@ -92,9 +92,9 @@ fn scatter(results: &Results, relation: &Relation) -> String {
         esc(&relation.x)
     );
     for (value, label) in across.ticks(4) {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"10\" y2=\"{1}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{2}\">{3}</text>\n",
+            "<line class=\"grid\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"10\" y2=\"{1}\"/><text class=\"middle\" x=\"{0:.1}\" y=\"{2}\">{3}</text>",
             x(value),
             SIDE - BOTTOM,
             SIDE - BOTTOM + 15.0,
@@ -102,9 +102,9 @@ fn scatter(results: &Results, relation: &Relation) -> String {
         );
     }
     for (value, label) in up.ticks(4) {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/><text class=\"end\" x=\"{2}\" y=\"{3:.1}\">{4}</text>\n",
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/><text class=\"end\" x=\"{2}\" y=\"{3:.1}\">{4}</text>",
             y(value),
             SIDE - 10.0,
             LEFT - 6.0,
@@ -113,17 +113,17 @@ fn scatter(results: &Results, relation: &Relation) -> String {
         );
     }
     for (cell, a, b) in &relation.points {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}</title></circle>\n",
+            "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"><title>{}</title></circle>",
             x(*a),
             y(*b),
             esc(&results.cells[*cell].name)
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         svg,
-        "<text class=\"name middle\" x=\"{}\" y=\"{}\">{}</text>\n",
+        "<text class=\"name middle\" x=\"{}\" y=\"{}\">{}</text>",
         (LEFT + SIDE) / 2.0,
         SIDE - 6.0,
         esc(&relation.x)
