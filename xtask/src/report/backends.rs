@@ -37,7 +37,7 @@ pub(super) fn report(comparison: &Comparison) -> String {
     body.push_str(&section("Speed", &(times(outcomes, recipe).figure() + &split(comparison))));
     let told: Vec<Vec<String>> = outcomes.iter().map(|o| vec![esc(&o.name), esc(&o.description)]).collect();
     let heads = ["candidate", "what it is"].map(str::to_owned);
-    body.push_str(&section("Candidates", &table("results", &heads, &told)));
+    body.push_str(&section("Candidates", &table("plain", &heads, &told)));
     body.push_str(&details("Environment", &format!("<pre>{}</pre>\n", esc(format!("{environment:#}")))));
     body.push_str(&details("Recipe", &format!("<pre>{}</pre>\n", esc(recipe.to_toml()))));
     page(&title, &body)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::chart::Chart;
 use super::html::esc;
 use super::number::{count, short};
-use super::plot::{LEFT, Plot, TOP};
+use super::plot::{Plot, TOP};
 use super::series::{Point, Series};
 
 /// Most columns of a chart.
@@ -18,11 +18,11 @@ type Row = Vec<Option<usize>>;
 pub(super) fn draw(chart: &Chart, plot: &Plot, shown: &[Series], out: &mut String) {
     let (w, h) = plot.inner();
     let rows = rows(plot, shown);
-    let at = |(point, _): &(Point, Row)| LEFT + plot.x.position(plot.along(point)) * w;
+    let at = |(point, _): &(Point, Row)| plot.left + plot.x.position(plot.along(point)) * w;
     for (k, (point, row)) in rows.iter().enumerate() {
         let x = at(&rows[k]);
-        let left = if k == 0 { LEFT } else { (at(&rows[k - 1]) + x) / 2.0 };
-        let right = rows.get(k + 1).map_or(LEFT + w, |next| (x + at(next)) / 2.0);
+        let left = if k == 0 { plot.left } else { (at(&rows[k - 1]) + x) / 2.0 };
+        let right = rows.get(k + 1).map_or(plot.left + w, |next| (x + at(next)) / 2.0);
         let (title, dots) = values(chart, plot, shown, (point, row));
         let _ = writeln!(
             out,
@@ -72,7 +72,7 @@ fn values(chart: &Chart, plot: &Plot, shown: &[Series], (point, row): (&Point, &
             let _ = write!(title, " (raw {})", chart.value(raw));
         }
         if let Some((x, y)) = plot.place(mean) {
-            let (x, y) = (LEFT + x, TOP + y);
+            let (x, y) = (plot.left + x, TOP + y);
             let _ =
                 write!(dots, "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>", curve.colour);
         }

@@ -15,13 +15,11 @@ pub(super) fn heatmap(title: &str, groups: &[(String, Vec<String>)], matrix: &[V
         .collect();
     let side = CELL * labels.len();
     let mut out = format!(
-        "<figure class=\"chart wide\">\n<figcaption><b>{}</b></figcaption>\n\
-         <svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" style=\"max-width: {}px\">\n",
-        esc(title),
+        "<figure class=\"chart matrix\">\n<figcaption><b>{2}</b></figcaption>\n\
+         <svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n",
         LEFT + side + 4,
         TOP + side + 4,
         esc(title),
-        LEFT + side + 4,
     );
     let mut start = 0;
     for (group, names) in groups {

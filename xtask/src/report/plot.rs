@@ -8,17 +8,20 @@ use super::html::esc;
 use super::scale::Scale;
 use super::series::{Point, Series};
 
-pub(super) const LEFT: f64 = 52.0;
 pub(super) const TOP: f64 = 24.0;
+/// The least room for the labels of the vertical axis.
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 12.0;
 const BOTTOM: f64 = 36.0;
-/// What a letter at an axis takes, about.
-const LETTER: f64 = 6.0;
+/// What a letter at an axis takes, about, where letters are largest: the style sheet enlarges them on small screens.
+const LETTER: f64 = 8.2;
 
 /// Where things lie.
 pub(super) struct Plot {
     pub(super) x: Scale,
     pub(super) y: Scale,
+    /// Where the vertical axis stands.
+    pub(super) left: f64,
     size: (f64, f64),
     by_epoch: bool,
 }
@@ -35,7 +38,7 @@ pub(super) fn drawing(chart: &Chart, shown: &[Series]) -> Option<String> {
     );
     axes(chart, &plot, &mut out);
     // A nested drawing clips what leaves the axes.
-    let _ = writeln!(out, "<svg x=\"{LEFT}\" y=\"{TOP}\" width=\"{w:.0}\" height=\"{h:.0}\">");
+    let _ = writeln!(out, "<svg x=\"{:.0}\" y=\"{TOP}\" width=\"{w:.0}\" height=\"{h:.0}\">", plot.left);
     for (curve, series) in chart.curves.iter().zip(shown) {
         if curve.stroke == Stroke::Smoothed && series.points != curve.series.points {
             let limit = if chart.wide { 1200 } else { 500 };
@@ -52,7 +55,7 @@ pub(super) fn drawing(chart: &Chart, shown: &[Series]) -> Option<String> {
         let alone = series.points.len() == 1;
         if curve.stroke == Stroke::Marked || alone {
             for (x, y) in series.points.iter().filter_map(|p| plot.place(p)) {
-                let (x, y) = (LEFT + x, TOP + y);
+                let (x, y) = (plot.left + x, TOP + y);
                 let class = &curve.colour;
                 let _ =
                     writeln!(out, "<circle class=\"mark {class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>");
@@ -69,17 +72,23 @@ impl Plot {
         let points = || chart.curves.iter().flat_map(|curve| &curve.series.points);
         let by_epoch = points().all(|p| p.epoch.is_finite()) && points().any(|p| p.epoch >= 1.0);
         let x = Scale::along(points().map(|p| if by_epoch { p.epoch } else { p.step }))?;
+        let counted = !by_epoch && chart.across.is_none();
+        let x = if counted { x.in_whole_numbers() } else { x };
         let mut values: Vec<f64> = shown.iter().flat_map(|s| &s.points).map(|p| p.value).collect();
         for curve in chart.curves.iter().filter(|curve| curve.stroke == Stroke::Smoothed) {
             values.extend(bulk(&curve.series));
         }
         let y = Scale::fit(values, chart.measure)?;
-        Some(Self { x, y, size: if chart.wide { (1032.0, 340.0) } else { (504.0, 236.0) }, by_epoch })
+        let size = if chart.wide { (1032.0, 340.0) } else { (504.0, 236.0) };
+        let labels = y.ticks(rows(chart));
+        let widest = labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+        let left = LEFT.max((widest as f64 * LETTER).ceil() + 10.0);
+        Some(Self { x, y, left, size, by_epoch })
     }
 
     /// Width and height within the axes.
     pub(super) fn inner(&self) -> (f64, f64) {
-        (self.size.0 - LEFT - RIGHT, self.size.1 - TOP - BOTTOM)
+        (self.size.0 - self.left - RIGHT, self.size.1 - TOP - BOTTOM)
     }
 
     /// What the horizontal axis counts.
@@ -96,16 +105,22 @@ impl Plot {
     }
 }
 
+/// About how many labels the vertical axis has.
+fn rows(chart: &Chart) -> usize {
+    if chart.wide { 6 } else { 4 }
+}
+
 fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
     let (w, h) = plot.inner();
-    let (right, bottom) = (LEFT + w, TOP + h);
-    for (value, label) in plot.y.ticks(if chart.wide { 6 } else { 4 }) {
+    let left = plot.left;
+    let (right, bottom) = (left + w, TOP + h);
+    for (value, label) in plot.y.ticks(rows(chart)) {
         let y = TOP + (1.0 - plot.y.position(value)) * h;
         let _ = writeln!(
             out,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right:.0}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+            "<line class=\"grid\" x1=\"{left:.0}\" x2=\"{right:.0}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
              <text class=\"end\" x=\"{:.0}\" y=\"{:.1}\">{}</text>",
-            LEFT - 7.0,
+            left - 7.0,
             y + 3.5,
             esc(label)
         );
@@ -115,7 +130,7 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
         names => named_ticks(names, w),
     };
     for (value, label) in ticks {
-        let x = LEFT + plot.x.position(value) * w;
+        let x = left + plot.x.position(value) * w;
         // A name at the right end would leave the drawing.
         let beyond = x + LETTER / 2.0 * label.chars().count() as f64 + 4.0 > plot.size.0;
         let (anchor, at) = if beyond { ("end", plot.size.0) } else { ("middle", x) };
@@ -131,7 +146,7 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
     let log = if plot.y.is_log() { " (log scale)" } else { "" };
     let _ = writeln!(
         out,
-        "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{right:.0}\" y1=\"{bottom:.0}\" y2=\"{bottom:.0}\"/>\
+        "<line class=\"axis\" x1=\"{left:.0}\" x2=\"{right:.0}\" y1=\"{bottom:.0}\" y2=\"{bottom:.0}\"/>\
          <text class=\"name\" x=\"0\" y=\"11\">{}{log}</text>\
          <text class=\"name end\" x=\"{right:.0}\" y=\"{:.0}\">{}</text>",
         esc(&chart.label),

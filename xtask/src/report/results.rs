@@ -28,7 +28,7 @@ pub(super) fn of_run(run: &Run) -> String {
             ]
         })
         .collect();
-    let mut out = table("results", &head.map(str::to_owned), &rows);
+    let mut out = table("results heads", &head.map(str::to_owned), &rows);
     let epoch = if result.epoch.is_finite() {
         format!("After epoch {} (step {})", short(result.epoch, 4), count(result.step))
     } else {
@@ -79,7 +79,7 @@ pub(super) fn of_runs(runs: &[Run], names: &[String]) -> String {
         })
         .collect();
     let head: Vec<String> = std::iter::once("Head".to_owned()).chain(names.iter().cloned()).collect();
-    let mut out = table("results", &head, &rows);
+    let mut out = table("results runs", &head, &rows);
     out.push_str(&note(
         "Accuracy on the test split with the encoder frozen, the best of each row in bold; below it the \
          random initialisation and the difference in percentage points.",

@@ -21,6 +21,7 @@ pub(super) struct Scale {
     high: f64,
     log: bool,
     share: bool,
+    whole: bool,
 }
 
 impl Scale {
@@ -32,7 +33,7 @@ impl Scale {
         let share = measure == Measure::Share;
         if measure == Measure::Number && low > 1e-100 && high / low > 20.0 {
             let room = (high / low).powf(0.04);
-            return Some(Self { low: low / room, high: high * room, log: true, share });
+            return Some(Self { low: low / room, high: high * room, log: true, share, whole: false });
         }
         if low == high {
             let room = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
@@ -42,7 +43,7 @@ impl Scale {
         let room = 0.06 * (high - low);
         low = if zero { 0.0 } else { low - room };
         high = if share && high <= 1.0 { (high + room).min(1.0) } else { high + room };
-        Some(Self { low, high, log: false, share })
+        Some(Self { low, high, log: false, share, whole: false })
     }
 
     /// An axis that ends where its values end, for what curves run along: steps or epochs.
@@ -54,12 +55,17 @@ impl Scale {
         }
         let low = if low < 0.5 * high { low.min(0.0) } else { low };
         let high = if high > low { high } else { low + 1.0 };
-        Some(Self { low, high, log: false, share: false })
+        Some(Self { low, high, log: false, share: false, whole: false })
+    }
+
+    /// The same with ticks at whole numbers alone, for what is counted.
+    pub(super) fn in_whole_numbers(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     /// A linear axis from `low` to `high`.
     pub(super) fn between(low: f64, high: f64, measure: Measure) -> Self {
-        Self { low, high, log: false, share: measure == Measure::Share }
+        Self { low, high, log: false, share: measure == Measure::Share, whole: false }
     }
 
     /// Whether it is logarithmic.
@@ -85,8 +91,9 @@ impl Scale {
     fn steps(&self, wanted: usize) -> Vec<(f64, String)> {
         let least = (self.high - self.low) / wanted.max(1) as f64;
         let power = 10f64.powf(least.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= least * 0.999);
-        let step = step.unwrap_or(10.0 * power);
+        let mut steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter();
+        let step = steps.find(|s| *s >= least * 0.999 && (!self.whole || s.fract() == 0.0));
+        let step = step.unwrap_or(if self.whole { 1.0 } else { 10.0 * power });
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last.min(first + 50)).map(|i| (i as f64 * step, self.label(i as f64 * step, step))).collect()
@@ -153,6 +160,17 @@ mod tests {
         );
         assert_eq!(labels(&[0.0, 1e-4], Measure::Amount), ["0", "2.5e-5", "5e-5", "7.5e-5", "1e-4"]);
         assert_eq!(labels(&[0.71, 0.84], Measure::Share), ["75 %", "80 %"]);
+    }
+
+    #[test]
+    fn steps_have_no_fractions() {
+        let labels = |last: f64| {
+            let scale = Scale::along([0.0, last]).expect("an axis").in_whole_numbers();
+            scale.ticks(10).into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(labels(4.0), "0 1 2 3 4");
+        assert_eq!(labels(24.0), "0 5 10 15 20");
+        assert_eq!(labels(250.0), "0 25 50 75 100 125 150 175 200 225 250");
     }
 
     #[test]
