@@ -5,7 +5,7 @@ use clap::Command;
 /// The commands by what they are for; clap has one list for all.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Daily work", &["pretrain", "resume", "eval", "analyse", "compare", "bench", "export", "report"]),
-    ("What there is", &["run", "recipe", "part", "data", "backend", "collective", "plugin"]),
+    ("What there is", &["run", "study", "recipe", "part", "data", "backend", "collective", "plugin"]),
     ("This machine", &["completions", "man"]),
     (CHECKOUT, &["dist", "check", "test"]),
 ];
