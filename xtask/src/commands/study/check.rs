@@ -75,6 +75,9 @@ impl<'a> Check<'a> {
 fn check_head(head: &HeadOfStudy, recipe: &Recipe) -> Result<()> {
     let place = |e: Error| e.at(format!("[[head]] `{}`", head.title()));
     let (_, keys) = changes(&head.set).map_err(place)?;
+    // As `eval` takes them.
+    let (mut data, keys): (Vec<String>, Vec<String>) =
+        keys.into_iter().partition(|key| key.starts_with("data."));
     let (entry, _) = find_head(&head.head, Some(&recipe.head), &keys).map_err(place)?;
     if let HeadKind::Frozen(build) = &entry.build {
         let mut layers = Layers::default();
@@ -90,7 +93,6 @@ fn check_head(head: &HeadOfStudy, recipe: &Recipe) -> Result<()> {
         ));
     }
     let mut layers = Layers::text("the cell's recipe", &recipe.to_toml())?;
-    let mut data = vec![];
     if let Some(name) = &head.data {
         data.push(format!("data.name={name}"));
         data.push(format!("data.path={}", toml::Value::String(head.path.clone().unwrap_or_default())));
