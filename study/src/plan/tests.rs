@@ -1,8 +1,7 @@
 use super::*;
 
 /// A recipe of few keys, which needs no data.
-const RECIPE: &str =
-    "preset = \"paper\"\nname = \"small\"\n[encoder]\nsize = \"micro\"\npatch = 4\n[corruption]\ncell = 8\n";
+const RECIPE: &str = "preset = \"paper\"\nname = \"small\"\n[data]\nimage_size = 16\n[encoder]\nsize = \"micro\"\npatch = 4\n[corruption]\ncell = 8\n";
 
 fn plan(text: &str) -> Result<Plan> {
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::driver::{folder, run, stderr, succeed};
+use crate::driver::{command, folder, run, stderr, succeed};
 
 /// Two cells of two seeds, which take seconds.
 pub(crate) const STUDY: &str = r#"
@@ -164,6 +164,45 @@ fn a_cell_that_fails_stops_no_other() {
     assert!(again.contains("2 failed") && !again.contains("failed: "), "{again}");
     let again = stderr(&run(path, &["study", "run", "study.toml", "--retry-failed"]));
     assert_eq!(again.matches("failed: ").count(), 2, "{again}");
+}
+
+#[test]
+fn two_processes_share_a_study() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, STUDY);
+    let start = || {
+        let mut command = command(path, &["study", "run", "study.toml", "--json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the driver starts")
+    };
+    let ended: Vec<Output> =
+        [start(), start()].into_iter().map(|child| child.wait_with_output().expect("ended")).collect();
+    for output in &ended {
+        assert!(output.status.success());
+        assert_eq!(json(output)["measured"].as_u64(), Some(4));
+    }
+    for trial in fs::read_dir(path.join("runs/studies/trials")).expect("trials") {
+        let log = fs::read_to_string(trial.expect("listed").path().join("log")).expect("a log");
+        assert_eq!(log.matches("$ palimpsest").count(), 2, "one training and one measurement: {log}");
+    }
+    // What was damaged is measured again, from the weights that are there.
+    let trial = fs::read_dir(path.join("runs/studies/trials"))
+        .expect("trials")
+        .next()
+        .expect("one")
+        .expect("listed")
+        .path();
+    for file in fs::read_dir(trial.join("scores")).expect("scores") {
+        fs::write(file.expect("listed").path(), "{\"half").expect("written");
+    }
+    let again = json(&succeed(path, &["study", "run", "study.toml", "--json"]));
+    assert_eq!(again["measured"].as_u64(), Some(4));
+    let log = fs::read_to_string(trial.join("log")).expect("a log");
+    assert_eq!(
+        (log.matches("$ palimpsest pretrain").count(), log.matches("$ palimpsest eval").count()),
+        (1, 2),
+        "{log}"
+    );
 }
 
 #[test]

@@ -109,14 +109,15 @@ impl Work<'_> {
     }
 
     fn is_measured(&self, folder: &TrialFolder, index: usize) -> bool {
-        folder.is_trained() && self.measurements[index].iter().all(|m| folder.is_measured(&m.key))
+        // Read, not only seen: what was damaged is measured again.
+        folder.is_trained() && self.measurements[index].iter().all(|m| folder.scores(&m.key).is_some())
     }
 
     fn work_on(&self, folder: &TrialFolder, trial: &Trial, index: usize, claim: &Claim) -> Result<Left> {
         let log = folder.path("log");
         let run = folder.path("run");
         let wanted: Vec<&Measurement<'_>> =
-            self.measurements[index].iter().filter(|m| !folder.is_measured(&m.key)).collect();
+            self.measurements[index].iter().filter(|m| folder.scores(&m.key).is_none()).collect();
         let without_weights = || fs::read_dir(run.join("checkpoints")).into_iter().flatten().next().is_none();
         if !folder.is_trained() || (!wanted.is_empty() && without_weights()) {
             let arguments = self.training(folder, trial)?;
