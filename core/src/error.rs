@@ -9,7 +9,7 @@ pub enum ErrorKind {
     User,
     /// A failure at run time (a diverged loss, a full disk, a backend's fault). Exit status 1.
     Failure,
-    /// The user asked to stop; the run left a checkpoint. Exit status 130.
+    /// The user, or a batch system, asked to stop. Exit status 130, unless the program knows which signal it was.
     Interrupted,
     /// Another process of the run failed, or is gone. Exit status 3.
     Lost,
@@ -24,6 +24,7 @@ pub struct Error {
     help: Option<String>,
     key: Option<&'static str>,
     of_all: bool,
+    saved: bool,
 }
 
 const DISK_FULL: &str = "the disk is full";
@@ -63,8 +64,20 @@ impl Error {
         self.of_all
     }
 
+    /// What was done so far is kept, and the same command goes on from there.
+    #[must_use]
+    pub fn saved(self) -> Self {
+        Self { saved: true, ..self }
+    }
+
+    /// Whether what was done so far is kept.
+    pub fn is_saved(&self) -> bool {
+        self.saved
+    }
+
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, location: None, message: message.into(), help: None, key: None, of_all: false }
+        let message = message.into();
+        Self { kind, location: None, message, help: None, key: None, of_all: false, saved: false }
     }
 
     /// Names the file, line or key. The outermost caller that knows a location adds it in front.
@@ -99,6 +112,12 @@ impl Error {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.get_or_insert_with(|| help.into());
         self
+    }
+
+    /// Says what would help, in place of what was said.
+    #[must_use]
+    pub fn help_instead(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 
     /// Says what helps after a full disk, where that is not to start the command again.

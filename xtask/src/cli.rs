@@ -74,11 +74,13 @@ pub(crate) fn command(program: &str) -> clap::Command {
 pub(crate) enum Command {
     /// Pre-train an encoder; without a recipe, the quick-start on the embedded data
     #[command(
-        after_help = "Examples:\n  cargo xtask pretrain\n  cargo xtask pretrain recipes/mae-micro.toml --out runs/mae seed=1\n  cargo xtask pretrain recipes/paper-vit-b-224.toml data.path=photos --dry-run"
+        after_help = "Examples:\n  cargo xtask pretrain\n  cargo xtask pretrain recipes/mae-micro.toml --out runs/mae seed=1\n  cargo xtask pretrain recipes/paper-vit-b-224.toml data.path=photos --dry-run\n  cargo xtask pretrain recipes/mae-micro.toml --out runs/mae --resume\n\nExit status:\n  0 trained, 1 failed, 2 a mistake in what was asked for, 3 another process of the run is lost,\n  75 stopped by SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, 130 by Ctrl-C; with a checkpoint, which `resume` goes on from"
     )]
     Pretrain(Pretrain),
     /// Go on with a run from its newest checkpoint
-    #[command(after_help = "Example:\n  cargo xtask resume runs/mae")]
+    #[command(
+        after_help = "Example:\n  cargo xtask resume runs/mae\n\nExit status: as of pretrain; 0 also where the run is finished already"
+    )]
     Resume(Resume),
     /// Measure a run's encoder by heads, frozen or trained with it, beside random weights
     #[command(

@@ -1,10 +1,10 @@
 //! Signals by which a user or a batch system asks the program to stop.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use palimpsest_core::{Error, Result};
+use palimpsest_core::{Error, ErrorKind, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -17,6 +17,28 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const SIGNALS: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 /// One request may come as several signals: `timeout` sends its own to the process and to its group.
 const ONE_REQUEST: Duration = Duration::from_millis(300);
+
+/// The first signal that asked to stop; 0 before.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+
+/// `EX_TEMPFAIL` of sysexits.h: "the user is invited to retry". No shell, launcher or batch system has a meaning of its own
+/// for it, and it is none of this program's other statuses.
+const TRY_AGAIN: u8 = 75;
+
+/// The exit status after an error: of an interrupted run what a batch system can start it again on, unless it was a person
+/// with Ctrl-C; of other interrupted work that of a shell, 128 and the signal's number.
+pub(crate) fn exit_status(error: &Error) -> u8 {
+    status(error, FIRST.load(Ordering::Relaxed))
+}
+
+fn status(error: &Error, signal: i32) -> u8 {
+    match error.kind() {
+        // Another process of the run may have been asked, and this one not.
+        ErrorKind::Interrupted if error.is_saved() && signal != SIGINT => TRY_AGAIN,
+        ErrorKind::Interrupted if signal > 0 => 128 + signal as u8,
+        _ => error.exit_status(),
+    }
+}
 
 /// Whether SIGTERM has come, by which launchers end what is left of their processes.
 static ENDED: AtomicBool = AtomicBool::new(false);
@@ -62,9 +84,14 @@ fn watch() -> Result<()> {
     let heeded = SIGNALS.into_iter().filter(|signal| (ignored >> (signal - 1)) & 1 == 0);
     let mut signals = Signals::new(heeded).map_err(fail)?;
     let heed = move || {
-        let mut first = None;
+        let (mut first, mut warned) = (None, false);
         for signal in signals.forever() {
             let asked = *first.get_or_insert_with(Instant::now);
+            let _ = FIRST.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+            // SIGTERM after a warning is nothing new, once: Slurm ends a job by it and, half a minute later, by SIGKILL. A
+            // checkpoint that is being written needs that half minute.
+            let follows = signal == SIGTERM && warned;
+            warned = signal == SIGUSR1 || signal == SIGUSR2;
             if MEETING.load(Ordering::Relaxed) {
                 let _ = emulate_default_handler(signal);
             }
@@ -77,7 +104,7 @@ fn watch() -> Result<()> {
                     true => "stopping, once all processes have come to the end of a step",
                     false => "stopping; a second signal ends the program at once",
                 });
-            } else if !patient && asked.elapsed() > ONE_REQUEST {
+            } else if !patient && !follows && asked.elapsed() > ONE_REQUEST {
                 let _ = emulate_default_handler(signal);
             }
         }
@@ -94,6 +121,21 @@ fn ignored(status: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use palimpsest_core::Error;
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+
+    use super::status;
+
+    #[test]
+    fn a_batch_system_can_tell_what_to_start_again() {
+        let saved = Error::interrupted("after step 5").saved();
+        assert_eq!([SIGTERM, SIGUSR1, SIGINT, 0].map(|signal| status(&saved, signal)), [75, 75, 130, 75]);
+        // Nothing of it is kept: started again and again under the same limit it would never end.
+        let lost = Error::interrupted("before the heads were scored");
+        assert_eq!([SIGTERM, SIGINT].map(|signal| status(&lost, signal)), [143, 130]);
+        assert_eq!([Error::failure("f"), Error::user("u")].map(|e| status(&e, SIGTERM)), [1, 2]);
+    }
+
     #[test]
     fn ignored_signals_are_read() {
         // proc(5): a mask in hexadecimal, whose lowest bit is signal 1, SIGHUP.

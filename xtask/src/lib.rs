@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
-            ExitCode::from(error.exit_status())
+            ExitCode::from(interrupt::exit_status(&error))
         }
     }
 }

@@ -1,13 +1,16 @@
 //! A run's folder: what it holds, and how it is written so that nothing is lost.
 
+mod lock;
 mod metrics;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+
+pub use lock::Use;
 
 use super::checkpoint::Checkpoint;
 use crate::corruption::{CorruptionPlan, Injection};
@@ -78,36 +81,6 @@ impl RunFolder {
     /// Whether this process writes.
     pub fn writes(&self) -> bool {
         self.writes
-    }
-
-    /// Keeps other processes from training the run, until the last clone of this is dropped.
-    ///
-    /// # Errors
-    /// One does already, or the folder can't be written.
-    pub fn locked(mut self) -> Result<Self> {
-        let path = self.path(".lock");
-        check_regular(&path)?;
-        let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = open.map_err(|e| Error::io(&path, &e))?;
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process" } else { holder.trim() };
-                return Err(Error::user(format!("{holder} trains this run"))
-                    .at(self.root.display())
-                    .help("wait for its end, or stop it; a stopped run is resumed"));
-            }
-            // Some network file systems have no locks.
-            Err(fs::TryLockError::Error(_)) => {}
-            Ok(()) => {
-                let holder = format!("process {}\n", std::process::id());
-                let told = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-                told.map_err(|e| Error::io(&path, &e))?;
-            }
-        }
-        self.lock = Some(Arc::new(file));
-        Ok(self)
     }
 
     /// Writes the resolved recipe.

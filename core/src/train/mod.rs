@@ -18,7 +18,7 @@ mod trainer;
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use engine::{Engine, EngineSettings, EngineState, MakePass, StepInput};
-pub use folder::{Newest, RunFolder};
+pub use folder::{Newest, RunFolder, Use};
 pub use gradient::{Gradients, Pass, Scalars, Taps, gradients, gradients_of};
 pub use report::{StepReport, StepTimes};
 pub use run::{Observer, Summary, run};

@@ -220,6 +220,7 @@ impl Run<'_> {
         Error::interrupted(format!("interrupted {place}; a checkpoint was written"))
             .help(format!("continue with: cargo xtask resume {}", self.folder.root().display()))
             .of_all()
+            .saved()
     }
 }
 

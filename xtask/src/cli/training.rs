@@ -15,6 +15,9 @@ pub(crate) struct Pretrain {
     /// The run's folder; by default runs/NAME-N
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
+    /// Go on with the run in --out where one is, else begin it; a run of another recipe is refused
+    #[arg(long, requires = "out", conflicts_with = "dry_run")]
+    pub(crate) resume: bool,
     /// Optimiser steps, in place of the recipe's epochs
     #[arg(long)]
     pub(crate) steps: Option<usize>,

@@ -2,6 +2,7 @@
 
 mod analyse;
 mod backend;
+mod begun;
 mod bench;
 mod check;
 mod collective;

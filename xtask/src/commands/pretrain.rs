@@ -13,8 +13,8 @@ use palimpsest_core::{Error, Result};
 use palimpsest_datasets::{Loader, RecipeData};
 use serde_json::{Value, json};
 
-use super::resume;
-use crate::cli::{Pretrain, Resume};
+use super::begun;
+use crate::cli::Pretrain;
 use crate::observer::{Follower, Measured, Watcher};
 use crate::ranks::Ranks;
 use crate::room::Room;
@@ -28,12 +28,16 @@ pub(crate) fn run(args: Pretrain) -> Result<()> {
 
 fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
     if ranks.started_again()
-        && let Some(run) = begun(&args, ranks)?
+        && let Some(run) = begun::by_agent(&args, ranks)?
     {
         output::note(&format!("note: started again by torchrun: going on with {}", run.display()));
-        let Pretrain { on, result, ranks: of_ranks, .. } = args;
-        let args = Resume { run, on, accept_data: false, result, ranks: of_ranks, overrides: vec![] };
-        return resume::resume(&args, ranks);
+        return begun::go_on(args, run, vec![], ranks);
+    }
+    if args.resume
+        && let Some(run) = begun::in_folder(&args, ranks)?
+    {
+        let overrides = begun::own(&args, &run)?;
+        return begun::go_on(args, run, overrides, ranks);
     }
     let (recipe, mut overrides) = args.recipe.parts()?;
     if let Some(steps) = args.steps {
@@ -95,24 +99,6 @@ fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
     ranks.train(&mut trainer, &folder, |trainer| {
         train_and_report(trainer, &mut loader, measured, &folder, args.result.json)
     })
-}
-
-/// The run that torchrun's try before began: in the folder of --out, or in the newest that is by the same agent.
-fn begun(args: &Pretrain, ranks: &Ranks) -> Result<Option<PathBuf>> {
-    let found = ranks.share_text("begun", || {
-        let runs: Vec<PathBuf> = match &args.out {
-            Some(out) => vec![out.clone()],
-            None => fs::read_dir("runs").into_iter().flatten().flatten().map(|entry| entry.path()).collect(),
-        };
-        let of_agent = |run: &PathBuf| {
-            let agent =
-                &RunFolder::open(run).map(|folder| environment::of_run(&folder)).ok()?["processes"]["agent"];
-            agent.as_str().map(|agent| Some(agent.to_owned()) == ranks.agent())
-        };
-        let found = runs.into_iter().find(|run| of_agent(run) == Some(true));
-        Ok(found.map_or_else(String::new, |run| run.display().to_string()))
-    })?;
-    Ok((!found.is_empty()).then(|| PathBuf::from(found)))
 }
 
 /// Opens images of both parts, makes a plan of them, and says what heads would stand on.

@@ -121,14 +121,11 @@ pub(super) fn resume(args: &Resume, ranks: &Ranks) -> Result<()> {
     done.map_err(|e| {
         match e.kind() {
             // What was said for this leg has to be said again.
-            ErrorKind::Interrupted if !args.overrides.is_empty() => {
-                let again = Error::interrupted(e.message()).help(format!(
-                    "continue with: cargo xtask resume {} {}",
-                    args.run.display(),
-                    args.overrides.join(" ")
-                ));
-                if e.is_of_all() { again.of_all() } else { again }
-            }
+            ErrorKind::Interrupted if !args.overrides.is_empty() => e.help_instead(format!(
+                "continue with: cargo xtask resume {} {}",
+                args.run.display(),
+                args.overrides.join(" ")
+            )),
             _ => e,
         }
     })

@@ -83,7 +83,7 @@ impl Storm<'_> {
         assert!(!text.contains("panicked"), "{what}: {text}");
         // Ended by itself, a command has done its work, found the run taken, or was asked to stop.
         let code = output.status.code();
-        assert!(matches!(code, None | Some(0 | 2 | 130)), "{what}: {code:?}: {text}");
+        assert!(matches!(code, None | Some(0 | 2 | 75 | 138 | 143)), "{what}: {code:?}: {text}");
         if code == Some(2) {
             assert!(
                 text.contains("trains this run") || text.contains("holds a run already"),

@@ -16,6 +16,7 @@ mod kills;
 mod legs;
 mod levels;
 mod ranks;
+mod requeue;
 mod run;
 mod shells;
 mod signals;

@@ -36,7 +36,7 @@ fn what_batch_systems_send_stops_a_run_with_a_checkpoint() {
         wait_for("the first metrics", || path.join("run/metrics.jsonl").exists());
         send(&child, signal);
         let output = child.wait_with_output().expect("ended");
-        assert_eq!(output.status.code(), Some(130), "{signal}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(75), "{signal}: {}", stderr(&output));
         assert!(stderr(&output).contains("a checkpoint was written"), "{signal}: {}", stderr(&output));
         assert_eq!(fs::read_dir(path.join("run/checkpoints")).expect("listed").count(), 2, "{signal}");
     }
@@ -63,7 +63,7 @@ fn an_ignored_signal_stays_ignored() {
     assert!(child.try_wait().expect("asked").is_none(), "it goes on");
     send(&child, "TERM");
     let output = child.wait_with_output().expect("ended");
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
 }
 
 /// Before the first has had its effect: a step takes seconds here.
@@ -108,7 +108,7 @@ fn an_evaluation_is_stopped_too() {
     std::thread::sleep(Duration::from_millis(500));
     send(&child, "TERM");
     let output = child.wait_with_output().expect("ended");
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
     assert!(stderr(&output).contains("interrupted in the evaluation after step 5"), "{}", stderr(&output));
     assert!(path.join("run/checkpoints/step-000000005.safetensors").exists());
 }
@@ -170,4 +170,29 @@ fn two_at_once_share_no_folder() {
     assert!(ends.iter().all(|end| matches!(end, Some(0 | 2))) && ends.contains(&Some(0)), "{ends:?}");
     let text = fs::read_to_string(path.join("one/metrics.jsonl")).expect("metrics");
     assert_eq!(text.lines().count(), 6, "{text}");
+}
+
+/// As Slurm ends a job: a warning, and SIGTERM while the checkpoint is not written yet. It is written all the same.
+#[test]
+fn the_end_of_a_warned_job_loses_no_checkpoint() {
+    let folder = folder();
+    let path = folder.path();
+    let long = ["train.batch=4000", "train.accumulate=40", "encoder.dim=96", "encoder.depth=6"];
+    let mut child = endless(path, &long);
+    let checkpoint = path.join("run/checkpoints/step-000000000.safetensors");
+    wait_for("the first checkpoint", || checkpoint.exists());
+    std::thread::sleep(Duration::from_millis(50));
+    send(&child, "USR1");
+    let mut told = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("a second signal") {
+        line.clear();
+        assert!(told.read_line(&mut line).expect("text") > 0, "it ended before");
+    }
+    std::thread::sleep(Duration::from_millis(400));
+    send(&child, "TERM");
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("ended").code(), Some(75), "{rest}");
+    assert!(rest.contains("a checkpoint was written"), "{rest}");
 }
