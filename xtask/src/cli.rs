@@ -36,7 +36,7 @@ pub(crate) use plugin::{
     CheckWorker, FuzzPlugin, FuzzWorker, Language, NewPlugin, PlansWorker, PluginCommand, Tier, Validate,
 };
 pub(crate) use recipe::{PartCommand, PartKind, RecipeCommand};
-pub(crate) use run::{Replay, RunCommand};
+pub(crate) use run::{Age, BestRun, ListRuns, PruneRuns, Replay, RunCommand};
 pub(crate) use setup::{Dist, Man, Shell};
 pub(crate) use study::{ListStudy, ReportStudy, RestoreStudy, RunStudy, StudyCommand};
 pub(crate) use training::{Pretrain, Resume};
@@ -112,7 +112,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html"
     )]
     Report(Report),
-    /// Runs: list, show, replay a step that was not finite
+    /// Runs: list, show, diff, best, tag, prune, replay a step that was not finite
     #[command(subcommand)]
     Run(RunCommand),
     /// Studies: many runs planned from one file, shared out among processes, judged over seeds

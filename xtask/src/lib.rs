@@ -27,6 +27,7 @@ mod ranks;
 mod recipes;
 mod report;
 mod room;
+mod runs;
 mod sample_sheet;
 mod session;
 mod synthetic;

@@ -6,6 +6,7 @@ mod chart;
 mod columns;
 mod compare;
 mod curves;
+mod differences;
 mod heatmap;
 mod html;
 mod load;
@@ -31,9 +32,10 @@ use palimpsest_core::stored::write_atomically;
 use palimpsest_core::train::RunFolder;
 use palimpsest_core::{Error, Result};
 
+pub(crate) use self::differences::{Differences, Row};
 use self::load::Run;
 pub(crate) use self::number::date;
-pub(crate) use self::overview::{Overview, folder_size};
+pub(crate) use self::overview::{FACTS, Overview, Settings, folder_size};
 pub(crate) use self::study::StudyPage;
 use crate::comparison::Comparison;
 

@@ -1,16 +1,20 @@
 //! A run in a few figures, for the terminal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use palimpsest_core::train::{Checkpoint, RunFolder};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::load::{Run, accuracy};
 use super::{number, recipe};
 
+/// A recipe's keys, dotted, and their values.
+pub(crate) type Settings = Vec<(String, String)>;
+
 /// Where a run stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Overview {
     /// Its folder.
     pub(crate) run: String,
@@ -20,28 +24,33 @@ pub(crate) struct Overview {
     pub(crate) recipe: String,
     /// In words.
     pub(crate) state: String,
-    finished: bool,
+    pub(crate) finished: bool,
+    /// Whether a process trains it now.
+    #[serde(default)]
+    pub(crate) running: bool,
     /// Steps done, as far as they were logged.
-    steps: Option<u64>,
+    pub(crate) steps: Option<u64>,
     /// Steps of the whole run, where the recipe and the log tell.
-    total: Option<u64>,
-    epochs: Option<f64>,
+    pub(crate) total: Option<u64>,
+    pub(crate) epochs: Option<f64>,
     /// The last one that was logged; of a finished run the mean over its last 20 steps.
-    loss: Option<f64>,
-    /// Further facts, by their names.
-    #[serde(serialize_with = "as_map")]
-    pub(crate) facts: Vec<(&'static str, String)>,
+    pub(crate) loss: Option<f64>,
+    /// Further facts, by their names: some of [`FACTS`].
+    pub(crate) facts: BTreeMap<String, String>,
     /// Steps whose weights are there.
     pub(crate) checkpoints: Vec<u64>,
     /// Steps that were not finite.
     pub(crate) failures: Vec<u64>,
     pub(crate) scores: Vec<Score>,
     /// On disk.
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
+/// The names of facts, in the order in which they are told.
+pub(crate) const FACTS: [&str; 7] = ["started", "backend", "device", "speed", "hash", "revision", "command"];
+
 /// A head's accuracy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Score {
     pub(crate) head: String,
     pub(crate) pretrained: Option<f64>,
@@ -51,7 +60,13 @@ pub(crate) struct Score {
 impl Overview {
     /// What a run's folder tells; what is missing in it is left out.
     pub(crate) fn of(folder: &RunFolder) -> Self {
+        Self::with_settings(folder).0
+    }
+
+    /// The same, and the recipe key by key.
+    pub(crate) fn with_settings(folder: &RunFolder) -> (Self, Settings) {
         let run = Run::read(folder);
+        let settings = recipe::flatten(&run.recipe);
         let (steps, epochs) = (run.steps(), run.epochs());
         let setting = |key: &str| recipe::number(&run.recipe, key).filter(|value| *value > 0.0);
         let finished = run.summary.is_ok();
@@ -86,22 +101,37 @@ impl Overview {
         let checkpoints = Checkpoint::list(&folder.path("checkpoints")).unwrap_or_default();
         let step =
             |path: &std::path::PathBuf| path.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok();
-        Self {
+        let overview = Self {
             recipe: recipe::recipe_title(&run.recipe),
             state: run.state(),
             finished,
+            running: false,
             steps,
             total,
             epochs,
             loss,
-            facts: facts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            facts: facts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect(),
             checkpoints: checkpoints.iter().filter_map(step).collect(),
             scores: scores.collect(),
             bytes: folder_size(folder.root()),
             run: run.folder,
             name: run.name,
             failures: run.failures,
+        };
+        (overview, settings)
+    }
+
+    /// A process trains the run, or none does. The folder's files don't tell, the lock does.
+    pub(crate) fn set_running(&mut self, running: bool) {
+        self.running = running && !self.finished;
+        if self.running {
+            self.state = self.state.replacen("not finished", "running", 1);
         }
+    }
+
+    /// The state in a word: what is before the details.
+    pub(crate) fn state_word(&self) -> &str {
+        self.state.split(':').next().unwrap_or_default()
     }
 
     /// Steps done of all.
@@ -119,10 +149,6 @@ impl Overview {
     pub(crate) fn size(&self) -> String {
         format!("{:.1} MB", self.bytes as f64 / 1e6)
     }
-}
-
-fn as_map<S: Serializer>(facts: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(facts.iter().map(|(name, text)| (name, text)))
 }
 
 /// Bytes of the files in a folder and below; links count for themselves.

@@ -106,7 +106,8 @@ pub(super) fn differences(recipes: &[&Table]) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn flatten(table: &Table) -> Vec<(String, String)> {
+/// Dotted keys and their values as text.
+pub(super) fn flatten(table: &Table) -> Vec<(String, String)> {
     let mut out = vec![];
     for (key, value) in table {
         match value {

@@ -1,65 +1,89 @@
 //! `run list`: the runs in a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use palimpsest_core::train::RunFolder;
-use palimpsest_core::{Error, Result};
+use palimpsest_core::Result;
+use serde_json::{Map, Value, json};
 
+use crate::cli::ListRuns;
 use crate::output;
-use crate::report::Overview;
+use crate::runs::{Listed, Runs, select};
 
-pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
-    let mut found = vec![];
-    // The default folder is made by the first run.
-    if folder != Path::new("runs") || folder.exists() {
-        find(folder, &mut found)?;
-    }
-    found.sort();
-    let runs: Vec<Overview> =
-        found.iter().map(|path| Ok(Overview::of(&RunFolder::open(path)?))).collect::<Result<_>>()?;
-    if as_json {
-        output::json(&runs);
+pub(super) fn run(args: &ListRuns) -> Result<()> {
+    let runs = Runs::of(&args.folder)?;
+    let mut chosen = select(&runs, &args.conditions.all, &args.sort)?;
+    args.columns.iter().try_for_each(|key| runs.check(key))?;
+    chosen.truncate(args.limit.unwrap_or(usize::MAX));
+    if args.result.json {
+        let lines: Vec<Value> = chosen.iter().map(|run| line(&runs, run, &args.columns)).collect();
+        output::json(&lines);
         return Ok(());
     }
-    if runs.is_empty() {
-        output::note(&format!("no runs in {}; start one: cargo xtask pretrain", folder.display()));
+    if chosen.is_empty() {
+        none(&args.folder, runs.runs.len());
         return Ok(());
     }
-    let mut rows = vec![["run", "recipe", "steps", "loss", "state", "size"].map(str::to_owned).to_vec()];
-    for run in &runs {
-        rows.push(vec![
-            run.run.clone(),
-            run.name.clone(),
-            run.progress(),
-            run.loss_text(),
-            run.state.clone(),
-            run.size(),
-        ]);
-    }
+    let columns = if args.columns.is_empty() { usual(&runs, &chosen) } else { args.columns.clone() };
+    let mut rows = vec![columns.iter().map(|key| heading(key).to_owned()).collect::<Vec<_>>()];
+    rows.extend(chosen.iter().map(|run| columns.iter().map(|key| cell(&runs, run, key)).collect()));
     output::table(&rows);
     Ok(())
 }
 
-/// Whether a run was begun here: results of a comparison have a config.toml too.
-fn is_run(folder: &Path) -> bool {
-    let begun = ["checkpoints", "metrics.jsonl", "train.log"].iter().any(|name| folder.join(name).exists());
-    begun && RunFolder::open(folder).is_ok()
+/// Says that there is nothing to show.
+pub(super) fn none(folder: &Path, all: usize) {
+    let folder = folder.display();
+    match all {
+        0 => output::note(&format!("no runs in {folder}; start one: cargo xtask pretrain")),
+        all => output::note(&format!("none of the {all} runs in {folder} is like that")),
+    }
 }
 
-/// The folders of runs, at any depth; what lies in a run's own folder is part of it.
-fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    if is_run(folder) {
-        found.push(folder.to_owned());
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
-        let entry = entry.map_err(|e| Error::io(folder, &e))?;
-        // Hidden folders (`.cargo` has a config.toml too) are no runs. Links are not followed: they may lead round in a
-        // circle.
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            find(&entry.path(), found)?;
+/// Where runs stand, with the scores and tags that any of them has.
+fn usual(runs: &Runs, chosen: &[&Listed]) -> Vec<String> {
+    let heads = runs.heads();
+    let scored = heads.iter().filter(|head| chosen.iter().any(|run| runs.value(run, head).is_some()));
+    let mut columns: Vec<String> = ["run", "name", "steps", "loss"].map(str::to_owned).to_vec();
+    columns.extend(scored.cloned());
+    columns.extend(["state", "size"].map(str::to_owned));
+    for (key, has) in [
+        ("tags", chosen.iter().any(|run| !run.tags.tags.is_empty())),
+        ("note", chosen.iter().any(|run| !run.tags.note.is_empty())),
+    ] {
+        if has {
+            columns.push(key.to_owned());
         }
     }
-    Ok(())
+    columns
+}
+
+fn heading(key: &str) -> &str {
+    if key == "name" { "recipe" } else { key }
+}
+
+fn cell(runs: &Runs, run: &Listed, key: &str) -> String {
+    match key {
+        // In words, with the details.
+        "state" => run.overview.state.clone(),
+        "steps" => run.overview.progress(),
+        "loss" => run.overview.loss_text(),
+        key => runs.value(run, key).map_or_else(|| "-".to_owned(), |value| value.shown(key)),
+    }
+}
+
+/// All that `run show` tells, or the columns alone.
+fn line(runs: &Runs, run: &Listed, columns: &[String]) -> Value {
+    if columns.is_empty() {
+        let mut line = json!(run.overview);
+        line["tags"] = json!(run.tags.tags);
+        line["note"] = json!(run.tags.note);
+        line["changed"] = json!(run.changed);
+        return line;
+    }
+    let mut line = Map::new();
+    line.insert("run".to_owned(), json!(run.overview.run));
+    for key in columns {
+        line.insert(key.clone(), runs.value(run, key).map_or(Value::Null, |value| value.json()));
+    }
+    Value::Object(line)
 }

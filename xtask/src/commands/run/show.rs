@@ -3,15 +3,22 @@
 use std::path::Path;
 
 use palimpsest_core::Result;
-use palimpsest_core::train::RunFolder;
+use palimpsest_core::train::{RunFolder, Use};
+use serde_json::json;
 
 use crate::output;
-use crate::report::Overview;
+use crate::report::{FACTS, Overview};
+use crate::runs::Tags;
 
 pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
-    let run = Overview::of(&RunFolder::open(folder)?);
+    let mut run = Overview::of(&RunFolder::open(folder)?);
+    run.set_running(RunFolder::in_use(folder) == Use::Taken);
+    let tags = Tags::of(folder)?;
     if as_json {
-        output::json(&run);
+        let mut line = json!(run);
+        line["tags"] = json!(tags.tags);
+        line["note"] = json!(tags.note);
+        output::json(&line);
         return Ok(());
     }
     output::line(&format!("{}: {}", run.name, run.recipe));
@@ -20,8 +27,13 @@ pub(super) fn run(folder: &Path, as_json: bool) -> Result<()> {
     row("state", run.state.clone());
     row("steps", run.progress());
     row("loss", run.loss_text());
-    for (name, text) in &run.facts {
+    for (name, text) in FACTS.iter().filter_map(|name| Some((name, run.facts.get(*name)?))) {
         row(name, text.clone());
+    }
+    for (name, text) in [("tags", tags.tags.join(", ")), ("note", tags.note)] {
+        if !text.is_empty() {
+            row(name, text);
+        }
     }
     let list = |steps: &[u64]| steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if !run.checkpoints.is_empty() {
