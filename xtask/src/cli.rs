@@ -109,7 +109,7 @@ pub(crate) enum Command {
     Export(Export),
     /// Write the report of one run, or of several side by side
     #[command(
-        after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html"
+        after_help = "Examples:\n  cargo xtask report runs/mae\n  cargo xtask report runs/a runs/b --out compare.html\n  cargo xtask report runs/mae --serve      follows a run that is trained; ends with Ctrl-C\n  cargo xtask report runs --serve"
     )]
     Report(Report),
     /// Runs: list, show, diff, best, tag, prune, replay a step that was not finite

@@ -16,6 +16,7 @@ mod flops;
 mod frozen;
 mod gpu;
 mod interrupt;
+mod live;
 mod meta_backend;
 mod observer;
 mod output;

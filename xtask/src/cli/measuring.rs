@@ -88,4 +88,13 @@ pub(crate) struct Report {
     /// The file to write; by default report.html in the run's folder
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
+    /// Serve the page to a browser instead, and follow runs that are trained; a folder of runs may be given too
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) serve: bool,
+    /// The port of --serve; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 7777, requires = "serve")]
+    pub(crate) port: u16,
+    /// The address of --serve. Another one than this machine's own lets everybody who reaches it read the runs
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "serve")]
+    pub(crate) host: String,
 }

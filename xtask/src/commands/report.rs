@@ -6,9 +6,12 @@ use palimpsest_core::Result;
 use palimpsest_core::train::RunFolder;
 
 use crate::cli::Report;
-use crate::{output, report};
+use crate::{live, output, report};
 
 pub(crate) fn run(args: &Report) -> Result<()> {
+    if args.serve {
+        return live::serve(args);
+    }
     let runs = args.runs.iter().map(|run| RunFolder::open(run)).collect::<Result<Vec<_>>>()?;
     let out = match (&args.out, runs.as_slice()) {
         (Some(out), _) => out.clone(),

@@ -6,6 +6,15 @@ use super::{curves, phases, recipe, results, samples, single};
 
 /// The whole page.
 pub(super) fn report(runs: &[Run]) -> String {
+    page(&title(runs), &sections(runs).concat())
+}
+
+pub(super) fn title(runs: &[Run]) -> String {
+    format!("Comparison of {} runs", runs.len())
+}
+
+/// What the page is made of.
+pub(super) fn sections(runs: &[Run]) -> Vec<String> {
     let names = names(runs);
     // Escaped names with the colour of their curves, as heads of columns.
     let heads: Vec<String> = names
@@ -13,21 +22,21 @@ pub(super) fn report(runs: &[Run]) -> String {
         .enumerate()
         .map(|(i, name)| format!("<span class=\"key s{}\">{}</span>", i % 8, esc(name)))
         .collect();
-    let title = format!("Comparison of {} runs", runs.len());
-    let mut body = format!(
+    let title = title(runs);
+    let mut sections = vec![format!(
         "<header>\n<p class=\"eyebrow\">Palimpsest runs</p>\n<h1>{title}</h1>\n<p class=\"title\">{}</p>\n{}</header>\n",
         esc(names.join(" · ")),
         overview(runs, &heads)
-    );
-    body.push_str(&section(
+    )];
+    sections.push(section(
         "Results",
         &format!("{}{}", results::of_runs(runs, &heads), grid(&results::compared(runs, &names))),
     ));
-    body.push_str(&section("Recipe differences", &differences(runs, &heads)));
+    sections.push(section("Recipe differences", &differences(runs, &heads)));
     let charts = curves::compared(runs, &names);
     let (wide, small): (Vec<_>, Vec<_>) = charts.into_iter().partition(|chart| chart.wide);
     let wide: String = wide.iter().map(|chart| chart.figure()).collect();
-    body.push_str(&section("Training", &(wide + &grid(&small))));
+    sections.push(section("Training", &(wide + &grid(&small))));
     for (run, head) in runs.iter().zip(&heads) {
         let parts = [
             format!("<p class=\"title\">{}</p>\n", esc(recipe::recipe_title(&run.recipe))),
@@ -38,13 +47,13 @@ pub(super) fn report(runs: &[Run]) -> String {
             single::recipe_text(run),
             single::environment(run),
         ];
-        body.push_str(&format!("<section>\n<h2>{head}</h2>\n{}</section>\n", parts.concat()));
+        sections.push(format!("<section>\n<h2>{head}</h2>\n{}</section>\n", parts.concat()));
     }
-    page(&title, &body)
+    sections
 }
 
 /// Names that tell the runs apart.
-fn names(runs: &[Run]) -> Vec<String> {
+pub(super) fn names(runs: &[Run]) -> Vec<String> {
     let unique = |run: &Run| runs.iter().filter(|other| other.name == run.name).count() == 1;
     let name =
         |run: &Run| if unique(run) { run.name.clone() } else { format!("{} ({})", run.name, run.folder) };

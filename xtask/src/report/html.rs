@@ -26,6 +26,13 @@ pub(super) fn esc(text: impl Display) -> String {
 
 /// A whole page.
 pub(super) fn page(title: &str, body: &str) -> String {
+    let policy = "<meta http-equiv=\"Content-Security-Policy\" \
+                  content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"/>";
+    page_with(title, policy, body)
+}
+
+/// A page with other lines in its head than the policy of a file.
+pub(super) fn page_with(title: &str, head: &str, body: &str) -> String {
     format!(
         r#"<!doctype html>
 <html lang="en">
@@ -33,7 +40,7 @@ pub(super) fn page(title: &str, body: &str) -> String {
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
 <meta name="color-scheme" content="light dark"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>
+{head}
 <title>{}</title>
 <style>
 {}</style>

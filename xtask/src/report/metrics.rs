@@ -93,7 +93,13 @@ impl Metrics {
 
     /// The median of a metric.
     pub(super) fn median(&self, name: &str) -> Option<f64> {
-        let mut values: Vec<f64> = self.series(name).points.iter().map(|p| p.value).collect();
+        self.recent(name, usize::MAX)
+    }
+
+    /// The median of a metric over its last values.
+    pub(super) fn recent(&self, name: &str, last: usize) -> Option<f64> {
+        let points = self.series(name).points;
+        let mut values: Vec<f64> = points.iter().rev().take(last).map(|p| p.value).collect();
         values.retain(|v| v.is_finite());
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()

@@ -9,6 +9,7 @@ mod curves;
 mod differences;
 mod heatmap;
 mod html;
+pub(crate) mod live;
 mod load;
 mod metrics;
 mod number;

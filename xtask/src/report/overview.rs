@@ -68,16 +68,8 @@ impl Overview {
         let run = Run::read(folder);
         let settings = recipe::flatten(&run.recipe);
         let (steps, epochs) = (run.steps(), run.epochs());
-        let setting = |key: &str| recipe::number(&run.recipe, key).filter(|value| *value > 0.0);
         let finished = run.summary.is_ok();
-        let total = match setting("train.steps") {
-            _ if finished => steps,
-            Some(steps) => Some(steps as u64),
-            // The length of an epoch shows in the log alone.
-            None => setting("train.epochs").zip(steps).zip(epochs).and_then(|((wanted, steps), epochs)| {
-                (epochs > 0.0).then(|| (wanted * (steps as f64 / epochs).round()).round() as u64)
-            }),
-        };
+        let total = total_steps(&run);
         let loss = run.summary.as_ref().ok().and_then(|summary| summary["loss"].as_f64());
         let loss = loss.or_else(|| run.metrics.series("loss").points.last().map(|point| point.value));
         let text = |key: &str| run.environment(&[key]).map(str::to_owned);
@@ -148,6 +140,20 @@ impl Overview {
     /// The size on disk in MB.
     pub(crate) fn size(&self) -> String {
         format!("{:.1} MB", self.bytes as f64 / 1e6)
+    }
+}
+
+/// Steps of the whole run, where the recipe and the log tell.
+pub(super) fn total_steps(run: &Run) -> Option<u64> {
+    let setting = |key: &str| recipe::number(&run.recipe, key).filter(|value| *value > 0.0);
+    let (steps, epochs) = (run.steps(), run.epochs());
+    match setting("train.steps") {
+        _ if run.summary.is_ok() => steps,
+        Some(steps) => Some(steps as u64),
+        // The length of an epoch shows in the log alone.
+        None => setting("train.epochs").zip(steps).zip(epochs).and_then(|((wanted, steps), epochs)| {
+            (epochs > 0.0).then(|| (wanted * (steps as f64 / epochs).round()).round() as u64)
+        }),
     }
 }
 

@@ -7,16 +7,22 @@ use super::{curves, phases, recipe, results, samples};
 
 /// The whole page.
 pub(super) fn report(run: &Run) -> String {
-    let mut body = header(run);
+    page(&run.name, &sections(run).concat())
+}
+
+/// What the page is made of.
+pub(super) fn sections(run: &Run) -> Vec<String> {
     let mut result = results::of_run(run);
     result.extend(results::over_time(run).map(|chart| chart.figure()));
-    body.push_str(&section("Results", &result));
-    body.push_str(&section("Training", &training(run)));
-    body.push_str(&section("Time", &phases::bar(run)));
-    body.push_str(&section("Samples", &samples::show(&run.samples)));
-    body.push_str(&section("Warnings", &warnings(run)));
-    body.push_str(&section("Setting", &format!("{}{}", recipe_text(run), environment(run))));
-    page(&run.name, &body)
+    vec![
+        header(run),
+        section("Results", &result),
+        section("Training", &training(run)),
+        section("Time", &phases::bar(run)),
+        section("Samples", &samples::show(&run.samples)),
+        section("Warnings", &warnings(run)),
+        section("Setting", &format!("{}{}", recipe_text(run), environment(run))),
+    ]
 }
 
 fn header(run: &Run) -> String {

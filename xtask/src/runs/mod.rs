@@ -11,4 +11,5 @@ pub(crate) use self::find::find;
 pub(crate) use self::index::{Listed, Runs};
 pub(crate) use self::keys::Value;
 pub(crate) use self::selection::{Condition, Order, select};
+pub(crate) use self::stamp::Stamp;
 pub(crate) use self::tags::{KEEP, Tags};

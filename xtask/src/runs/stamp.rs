@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Names, sizes and times of a run's files.
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Another one where anything has changed.
-    pub(super) hash: u64,
+    pub(crate) hash: u64,
     /// When training last wrote something, in seconds since 1970.
-    pub(super) changed: u64,
+    pub(crate) changed: u64,
     newest: Duration,
     settled: bool,
 }
@@ -22,7 +22,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 const OF_TRAINING: [&str; 4] = ["config.toml", "metrics.jsonl", "train.log", "summary.json"];
 
 impl Stamp {
-    pub(super) fn of(run: &Path) -> Self {
+    pub(crate) fn of(run: &Path) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         let mut stamp = Self { hash: 0, changed: 0, newest: Duration::ZERO, settled: false };
@@ -61,7 +61,7 @@ impl Stamp {
     }
 
     /// Whether the files are old enough for what they hold now to be known by their times.
-    pub(super) fn settled(&self) -> bool {
+    pub(crate) fn settled(&self) -> bool {
         self.settled
     }
 }

@@ -15,6 +15,7 @@ mod interop;
 mod kills;
 mod legs;
 mod levels;
+mod live;
 mod many;
 mod ranks;
 mod requeue;
