@@ -33,8 +33,8 @@ const RECENT: usize = 20;
 impl Page {
     /// The page of runs, each with whether a process trains it.
     pub(crate) fn of(folders: &[(RunFolder, bool)]) -> Self {
-        let runs: Vec<Run> = folders.iter().map(|(folder, _)| Run::read(folder)).collect();
-        let running: Vec<bool> = folders.iter().map(|(_, running)| *running).collect();
+        let read = |(folder, running): &(RunFolder, bool)| Run::read(folder).at_work(*running);
+        let runs: Vec<Run> = folders.iter().map(read).collect();
         let (title, mut parts) = match runs.as_slice() {
             [] => ("No runs yet".to_owned(), vec![note("There are no runs in the folder yet.")]),
             [run] => (run.name.clone(), single::sections(run)),
@@ -42,8 +42,8 @@ impl Page {
         };
         let stands = match runs.as_slice() {
             [] => None,
-            [run] => Some(one(run, running[0])),
-            runs => Some(section("Progress", &several(runs, &running))),
+            [run] => Some(one(run)),
+            runs => Some(section("Progress", &several(runs))),
         };
         // Below the title.
         parts.splice(1..1, stands);
@@ -53,7 +53,7 @@ impl Page {
             // Of other runs it is another part, so that nothing is taken for what it was before.
             Part { id: format!("part-{i}"), hash: format!("{:016x}", hasher.finish()), html }
         };
-        let running = running.contains(&true);
+        let running = runs.iter().any(|run| run.running);
         Self { title, running, parts: parts.into_iter().enumerate().map(part).collect() }
     }
 
@@ -72,11 +72,6 @@ impl Page {
     }
 }
 
-/// Where a run stands, in words.
-fn state(run: &Run, running: bool) -> String {
-    if running { run.state().replacen("not finished", "running", 1) } else { run.state() }
-}
-
 /// The seconds that are left of a run, at the speed of its last steps. Evaluations come on top.
 fn left(run: &Run) -> Option<f64> {
     let steps = total_steps(run)?.checked_sub(run.steps()?)?;
@@ -86,15 +81,15 @@ fn left(run: &Run) -> Option<f64> {
 }
 
 /// What is told of each run: names and values.
-fn figures(run: &Run, running: bool) -> Vec<(String, String)> {
+fn figures(run: &Run) -> Vec<(String, String)> {
     let unknown = || UNKNOWN.to_owned();
     let steps = |steps: Option<u64>| steps.map_or_else(unknown, count);
     let recent = |name: &str| run.metrics.recent(name, RECENT);
     let mut figures = vec![
-        ("State".to_owned(), state(run, running)),
+        ("State".to_owned(), run.state()),
         ("Step".to_owned(), format!("{} of {}", steps(run.steps()), steps(total_steps(run)))),
         ("Epoch".to_owned(), run.epochs().map_or_else(unknown, |epochs| short(epochs, 4))),
-        ("Time left".to_owned(), left(run).filter(|_| running).map_or_else(unknown, duration)),
+        ("Time left".to_owned(), left(run).filter(|_| run.running).map_or_else(unknown, duration)),
         (
             "Loss".to_owned(),
             run.metrics.series("loss").smoothed().last().map_or_else(unknown, |loss| significant(loss, 4)),
@@ -122,8 +117,8 @@ fn bar(run: &Run) -> String {
     format!("<div class=\"bar\"><span style=\"width:{share:.2}%\"></span></div>\n")
 }
 
-fn one(run: &Run, running: bool) -> String {
-    let figures = figures(run, running);
+fn one(run: &Run) -> String {
+    let figures = figures(run);
     let facts: String = figures
         .iter()
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", esc(name), esc(value)))
@@ -132,9 +127,8 @@ fn one(run: &Run, running: bool) -> String {
 }
 
 /// A row for each run.
-fn several(runs: &[Run], running: &[bool]) -> String {
-    let all: Vec<Vec<(String, String)>> =
-        runs.iter().zip(running).map(|(run, now)| figures(run, *now)).collect();
+fn several(runs: &[Run]) -> String {
+    let all: Vec<Vec<(String, String)>> = runs.iter().map(figures).collect();
     let mut names: Vec<&String> = vec![];
     for (name, _) in all.iter().flatten() {
         if !names.contains(&name) {

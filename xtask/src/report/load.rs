@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub(super) warnings: File<Vec<(String, usize)>>,
     /// Steps that weren't finite.
     pub(super) failures: Vec<u64>,
+    /// Whether a process trains it. The folder's files don't tell.
+    pub(super) running: bool,
     written: Option<u64>,
 }
 
@@ -67,10 +69,16 @@ impl Run {
             metrics: Metrics::new(folder.metrics().unwrap_or_default()),
             samples: samples::list(&folder.path("samples")),
             warnings: text(folder, "train.log").map(|log| warnings(&log)),
+            running: false,
             failures: failures(&folder.path("failure")),
             written: modified(&folder.path("config.toml")),
             config,
         }
+    }
+
+    /// With whether a process trains it.
+    pub(super) fn at_work(self, running: bool) -> Self {
+        Self { running, ..self }
     }
 
     /// The first of `keys` in the environment: a whole key, or the end of one.
@@ -119,12 +127,13 @@ impl Run {
         if let Some(step) = self.failures.last() {
             return format!("stopped: step {} was not finite", number::count(*step));
         }
+        let stands = if self.running { "running" } else { "not finished" };
         let wanted = recipe::number(&self.recipe, "train.epochs");
         match (self.epochs(), wanted, recipe::number(&self.recipe, "train.steps")) {
             (Some(done), Some(wanted), Some(0.0) | None) => {
-                format!("not finished: epoch {} of {}", number::short(done, 3), number::short(wanted, 4))
+                format!("{stands}: epoch {} of {}", number::short(done, 3), number::short(wanted, 4))
             }
-            _ => "not finished".to_owned(),
+            _ => stands.to_owned(),
         }
     }
 
