@@ -76,7 +76,11 @@ impl FromStr for Condition {
 
 /// `70%`, `100MB` and plain numbers.
 fn number(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 5] = [("%", 1e-2), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
+    const UNITS: [(&str, f64); 4] = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
+    if let Some(percent) = text.strip_suffix('%') {
+        // Divided, since a hundredth is no binary fraction and 70 of them are not 0.7.
+        return percent.trim_end().parse::<f64>().ok().map(|percent| percent / 100.0);
+    }
     let unit = UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), factor)));
     let (digits, factor) = unit.unwrap_or((text, &1.0));
     digits.parse::<f64>().ok().map(|number| number * factor)
