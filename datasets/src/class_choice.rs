@@ -44,7 +44,9 @@ pub(crate) fn of_classes(opened: Opened, split: Split, chosen: &[String]) -> Res
             }
             (None, _, Split::Test) => {}
             (None, _, Split::Train) => {
-                return Err(unknown_name("class", name, known.iter().map(String::as_str)));
+                // What is listed already wasn't meant.
+                let others = known.iter().filter(|other| !chosen.contains(other));
+                return Err(unknown_name("class", name, others.map(String::as_str)));
             }
             (Some(_), Some(_), _) => {
                 return Err(Error::user(format!("`{name}` names two classes of the {split} part"))

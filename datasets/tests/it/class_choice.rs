@@ -205,8 +205,12 @@ fn what_cannot_be_chosen_is_told() {
     };
     refused(
         &["data.classes=[cat,dogg]"],
-        &["`data.classes`: unknown class `dogg`; did you mean `dog`? (one of: cat, dog, newt, owl)"],
+        &["`data.classes`: unknown class `dogg`; did you mean `dog`? (one of: dog, newt, owl)"],
     );
+    // `shirt` is nearer, and listed already.
+    let shirts =
+        ["data.name=fashion-mnist", "data.path=\"\"", "data.channels=1", "data.classes=[shirt,t-shirt]"];
+    refused(&shirts, &["unknown class `t-shirt`; did you mean `t-shirt/top`?"]);
     // Objects and label maps: an image has several classes.
     let scenes = ["data.name=scenes", "data.path=\"\"", "data.classes=[bag]"];
     refused(
