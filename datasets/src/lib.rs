@@ -5,11 +5,13 @@
 //! they are augmented are functions of the seed and the step alone, whatever the number of workers.
 
 pub mod class_agreement;
+mod class_choice;
 pub mod draw;
 pub mod examples;
 mod formats;
 pub mod open;
 pub mod part_names;
+pub mod parts;
 mod pipeline;
 pub mod reader;
 mod readers;

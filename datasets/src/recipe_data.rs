@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset, Share, Split};
-use palimpsest_core::error::listed;
 use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
@@ -15,12 +14,14 @@ use palimpsest_targets::{DetectionData, SegmentationData};
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Border, Crop};
-use crate::class_agreement::{Relabel, agreed};
+use crate::class_agreement::Relabel;
+use crate::class_choice::of_classes;
 use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
+use crate::parts::{Parts, UsedPart};
 use crate::reader::{Opened, ReaderEntry};
 use crate::source::Images;
 use crate::spec::DataSpec;
@@ -41,16 +42,6 @@ pub struct DataIdentity {
     pub images: usize,
     /// SHA-256 of their places below the data's path and their labels, in order.
     pub list: String,
-}
-
-/// Both parts of data.
-pub struct Parts<D: ?Sized = dyn Dataset> {
-    /// What is trained on.
-    pub train: Arc<D>,
-    /// What is evaluated on.
-    pub test: Arc<D>,
-    /// What the user may want to know, one sentence each: first what was opened.
-    pub notes: Vec<String>,
 }
 
 impl From<&ExamplesRequest<'_>> for DataSource {
@@ -78,6 +69,7 @@ impl DataSource {
             path,
             channels: settings.channels,
             holdout: settings.holdout,
+            classes: settings.classes.clone(),
             reader: self.reader.clone(),
         }
     }
@@ -122,7 +114,10 @@ impl DataSource {
     /// # Errors
     /// Data that can't be opened.
     pub fn images(&self) -> Result<Parts> {
-        self.parts(open_with_notes)
+        let spec = self.checked_spec()?;
+        let train = self.image_part(&spec, Split::Train)?;
+        let test = self.image_part(&spec, Split::Test)?;
+        Parts::of(&spec, train, test).map_err(|e| e.at(self.location()))
     }
 
     /// Both parts as images with a class for each pixel.
@@ -130,7 +125,7 @@ impl DataSource {
     /// # Errors
     /// Data that can't be opened, or have none.
     pub fn label_maps(&self) -> Result<Parts<dyn SegmentationData>> {
-        self.parts(open_segmentation)
+        self.parts("label maps", open_segmentation)
     }
 
     /// Both parts as images with objects.
@@ -138,17 +133,33 @@ impl DataSource {
     /// # Errors
     /// Data that can't be opened, or have none.
     pub fn objects(&self) -> Result<Parts<dyn DetectionData>> {
-        self.parts(open_detection)
+        self.parts("objects", open_detection)
     }
 
     fn parts<D: ?Sized + Relabel>(
         &self,
+        targets: &str,
         open: fn(&DataSpec, Split) -> Result<Opened<D>>,
     ) -> Result<Parts<D>> {
+        if !self.settings.classes.is_empty() {
+            // An image holds several classes here, and a map's pixels of the others would have to become something.
+            return Err(Error::user(format!("classes can't be chosen of data with {targets}"))
+                .at("`data.classes`")
+                .help("leave the key out, or give data.classes=[]"));
+        }
         let spec = self.checked_spec()?;
         let train = self.part(&spec, Split::Train, open)?;
         let test = self.part(&spec, Split::Test, open)?;
-        Parts::of(&spec, train, test).map_err(|e| e.at(self.location()))
+        Parts::of(&spec, train.into(), test.into()).map_err(|e| e.at(self.location()))
+    }
+
+    /// The images of a part that the recipe uses.
+    fn image_part(&self, spec: &DataSpec, split: Split) -> Result<UsedPart> {
+        let opened = self.part(spec, split, open_with_notes)?;
+        match self.settings.classes.as_slice() {
+            [] => Ok(opened.into()),
+            classes => of_classes(opened, split, classes).map_err(|e| e.at("`data.classes`")),
+        }
     }
 
     /// A mistake in the reader's keys is told with its own place.
@@ -168,44 +179,6 @@ impl DataSource {
     ) -> Result<Opened<D>> {
         open(spec, split).map_err(|e| e.at(self.location()))
     }
-}
-
-impl<D: ?Sized + Relabel> Parts<D> {
-    /// # Errors
-    /// Parts that don't agree on their classes.
-    fn of(spec: &DataSpec, train: Opened<D>, test: Opened<D>) -> Result<Self> {
-        let opening = opening_line(spec, &train, &test);
-        let (dataset, note) = agreed(&*train.dataset, test.dataset)?;
-        let mut notes = vec![opening];
-        for more in train.notes.into_iter().chain(test.notes).chain(note) {
-            if !notes.contains(&more) {
-                notes.push(more);
-            }
-        }
-        Ok(Self { train: train.dataset, test: dataset, notes })
-    }
-}
-
-/// Which reader found which parts and classes where: what shows at a glance that data aren't read as meant.
-fn opening_line<D: ?Sized + Dataset>(spec: &DataSpec, train: &Opened<D>, test: &Opened<D>) -> String {
-    let path = spec.path.as_ref().map_or_else(String::new, |path| format!(" at {}", path.display()));
-    let part = |part: &Opened<D>, split: Split| {
-        let name = if part.part.is_empty() { split.to_string() } else { part.part.clone() };
-        format!("{name} ({})", counted(part.dataset.len(), "image", "images"))
-    };
-    let classes = train.dataset.classes();
-    let classes = match classes.len() {
-        0 => "no classes".to_owned(),
-        count => {
-            format!("{}: {}", counted(count, "class", "classes"), listed(classes))
-        }
-    };
-    format!(
-        "data `{}`{path}: trained on {}, measured on {}; {classes}",
-        spec.name,
-        part(train, Split::Train),
-        part(test, Split::Test)
-    )
 }
 
 /// A recipe's images, opened: pre-training's batches, and what frozen features are made of.
@@ -239,14 +212,15 @@ impl RecipeData {
     fn of(recipe: &Recipe, training_alone: bool) -> Result<Self> {
         let source = DataSource::from(recipe);
         let spec = source.checked_spec()?;
-        let train = source.part(&spec, Split::Train, open_with_notes)?;
-        let test = match source.part(&spec, Split::Test, open_with_notes) {
+        let train = source.image_part(&spec, Split::Train)?;
+        let test = match source.image_part(&spec, Split::Test) {
             // Without heads, and without classes to score, the test part only serves the sample images.
             Err(error)
-                if training_alone && (recipe.eval.heads.is_empty() || train.dataset.classes().is_empty()) =>
+                if training_alone
+                    && (recipe.eval.heads.is_empty() || train.opened.dataset.classes().is_empty()) =>
             {
                 let note = format!("there is no test part, so training images are shown as samples: {error}");
-                Opened::new(train.dataset.clone()).part("the same").notes([note])
+                train.shown_as_test(note)
             }
             test => test?,
         };

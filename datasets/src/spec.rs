@@ -19,6 +19,9 @@ pub struct DataSpec {
     pub channels: usize,
     /// The share that is held out for testing where the data bring no test part.
     pub holdout: f64,
+    /// The classes that will be used, all where there are none. A reader gives all images all the same, but need not
+    /// refuse what won't be used.
+    pub classes: Vec<String>,
     /// The reader's own keys.
     pub reader: Section,
 }
@@ -31,6 +34,7 @@ impl DataSpec {
             path: None,
             channels: DecodeOptions::default().channels,
             holdout: 0.1,
+            classes: Vec::new(),
             reader: Section::new(toml::Table::new(), "data.reader", Arc::default()),
         }
     }

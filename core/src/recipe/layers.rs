@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// A recipe while it is put together.
 ///
 /// A table that changes its `kind` loses the keys of the layers below: they belonged to another
-/// kind. So does `[data.reader]` where `data.name` changes. `NAME = false` drops a table of the layers below.
+/// kind. So do `[data.reader]` and `data.classes` where `data.name` changes. `NAME = false` drops a table of the layers below.
 #[derive(Debug, Default)]
 pub struct Layers {
     table: toml::Table,
@@ -141,6 +141,7 @@ impl Layers {
             && below.get("name") != Some(name)
         {
             below.remove("reader");
+            below.remove("classes");
         }
         merge(&mut self.table, table);
         self.sources.0.extend(sources.0);

@@ -66,6 +66,9 @@ crate::settings! {
         name: String = "fashion-mnist".to_owned();
         /// The file or folder, for data that aren't embedded.
         path: String = String::new();
+        /// The classes that are used, by name, which also gives their labels their order; [] takes all, and images
+        /// without a class.
+        classes: Vec<String> = Vec::new();
         /// The share of a data set without a test split that is held out for evaluation.
         holdout: f64 = 0.1, in 0.0..=0.9;
         /// Training images that are pre-trained on at most, drawn by the seed and spread evenly over the classes;
@@ -100,7 +103,7 @@ crate::settings! {
 
 /// Keys of `[data]` that came after recipes were hashed: at their defaults, which are what was done before them, they
 /// stay out of a recipe.
-const YOUNGER: [&str; 2] = ["limit", "filter"];
+const YOUNGER: [&str; 3] = ["limit", "filter", "classes"];
 
 impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
@@ -108,10 +111,18 @@ impl DataSettings {
     /// # Errors
     /// As [`Section::read`]. A key that isn't here may be one of the reader's.
     pub(crate) fn of(section: Section) -> Result<Self> {
-        let section = section.without(&["reader"]);
+        let section = with_classes_as_text(section.without(&["reader"]));
         let fields = Self::fields();
         let stranger = section.table().keys().find(|key| fields.iter().all(|field| field.name != *key));
-        let Some(key) = stranger else { return section.read() };
+        let Some(key) = stranger else {
+            let settings: Self = section.read()?;
+            return match twice(&settings.classes) {
+                None => Ok(settings),
+                Some(class) => Err(Error::user(format!("`{class}` is listed twice"))
+                    .at(section.location("classes"))
+                    .help("a class has one label: list it once")),
+            };
+        };
         let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
         Err(Self::or_the_readers(&error, key).at(section.location(key)))
     }
@@ -139,6 +150,24 @@ impl DataSettings {
         }
         Ok(table)
     }
+}
+
+/// The first name that stood in the list before.
+fn twice(names: &[String]) -> Option<&String> {
+    names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)).map(|(_, name)| name)
+}
+
+/// Classes may be called 3 or true, and TOML reads such names as something else, above all on a command line.
+fn with_classes_as_text(section: Section) -> Section {
+    let mut table = section.table().clone();
+    if let Some(toml::Value::Array(names)) = table.get_mut("classes") {
+        for name in names {
+            if let toml::Value::Integer(_) | toml::Value::Boolean(_) = name {
+                *name = name.to_string().into();
+            }
+        }
+    }
+    section.with_table(table)
 }
 
 crate::settings! {

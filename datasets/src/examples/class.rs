@@ -16,8 +16,9 @@ use crate::erasing::erase;
 use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
 use crate::mixing::{Mixing, with_mirrored};
+use crate::parts::Parts;
 use crate::rand_augment::RandAugment;
-use crate::recipe_data::{DataSource, Parts};
+use crate::recipe_data::DataSource;
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 
@@ -223,7 +224,7 @@ impl ClassExamples {
             [&parts[0], &parts[1]].map(|part| part.positions.size(&*part.dataset, Unlabelled::LeftOut));
         if sizes[0].classes < 2 {
             return Err(Error::user(format!("to fit a head takes images of two classes, not {}", sizes[0]))
-                .help("choose data with a class for each image, or take more of them (--train-images, eval.train_images)"));
+                .help("choose data with a class for each image, or take more of them (--train-images, eval.train_images, data.classes)"));
         }
         if sizes[1].images == 0 {
             return Err(Error::user(format!("nothing to score a head on: {}", sizes[1]))

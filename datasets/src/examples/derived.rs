@@ -11,7 +11,8 @@ use crate::augment::Augment;
 use crate::draw::{Draw, Positions, Unlabelled};
 use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
-use crate::recipe_data::{DataSource, Parts};
+use crate::parts::Parts;
+use crate::recipe_data::DataSource;
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
 

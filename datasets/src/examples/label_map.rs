@@ -17,8 +17,9 @@ use crate::draw::{Draw, Positions};
 use crate::joint::{ScaledCrop, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_label_maps;
+use crate::parts::Parts;
 use crate::pipeline::broken::{broken_at, forgiven};
-use crate::recipe_data::{DataSource, Parts};
+use crate::recipe_data::DataSource;
 use crate::source::SampleSource;
 use crate::transform::Scratch;
 

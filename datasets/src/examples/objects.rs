@@ -17,7 +17,8 @@ use crate::eval_loader::{Annotated, EvalLoader};
 use crate::joint::{Framing, LargeScaleJitter, planes};
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::gives_objects;
-use crate::recipe_data::{DataSource, Parts};
+use crate::parts::Parts;
+use crate::recipe_data::DataSource;
 use crate::source::SampleSource;
 use crate::transform::Scratch;
 

@@ -334,13 +334,15 @@ impl Reader for Csv {
             (Split::Test, Some((test_list, part))) => {
                 // The test part's labels mean the training part's classes.
                 let train = list(&train_list, &keys.classes)?;
-                let test = list(&test_list, train.classes())?;
+                // But of a choice of classes, one that is unknown there may be among those that aren't chosen.
+                let known = if spec.classes.is_empty() { train.classes() } else { &keys.classes };
+                let test = list(&test_list, known)?;
                 let labelled = |list: &CsvList| list.rows.iter().any(|row| row.label.is_some());
                 // As where labels are withheld: then validation is the test part.
                 let other = match labelled(&test) || !labelled(&train) {
                     true => None,
                     false => of_all(Split::Test).into_iter().skip(1).find_map(|(path, part)| {
-                        list(&path, train.classes()).ok().filter(labelled).map(|list| (list, part))
+                        list(&path, known).ok().filter(labelled).map(|list| (list, part))
                     }),
                 };
                 other.unwrap_or((test, part))

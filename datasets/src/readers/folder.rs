@@ -307,7 +307,8 @@ impl Reader for Folder {
                         [] => &tests[0],
                         _ => tests.iter().find(labelled).unwrap_or(&tests[0]),
                     };
-                    let (data, notes) = open(test, Some(&classes))?;
+                    // Of a choice of classes, one that the training part lacks may be among those that aren't chosen.
+                    let (data, notes) = open(test, spec.classes.is_empty().then_some(&classes))?;
                     let unread: Vec<&str> =
                         tests.iter().filter(|part| *part != test).map(String::as_str).collect();
                     let unread = (!unread.is_empty()).then(|| format!("{} is not read", unread.join(", ")));

@@ -3,6 +3,7 @@
 mod analyse;
 mod backend_libraries;
 mod bad_input;
+mod class_choice;
 mod compare;
 mod cuda;
 mod drawing;
