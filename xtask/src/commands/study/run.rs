@@ -96,6 +96,7 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     }
     if stop.load(Ordering::Relaxed) {
         return Err(Error::interrupted("the study was stopped")
+            .saved()
             .help(format!("go on: cargo xtask study run {}", args.study.display())));
     }
     if failed > 0 {
