@@ -252,17 +252,25 @@ impl RecipeData {
 
     /// What the training images are known by, so that a resumed run can tell whether they are still the same.
     pub fn identity(&self) -> DataIdentity {
-        let part = &self.parts.train;
+        self.identity_of(&[&self.parts.train])
+    }
+
+    /// What the images of both parts are known by: a head's scores are of them.
+    pub fn scored_identity(&self) -> DataIdentity {
+        self.identity_of(&[&self.parts.train, &self.parts.test])
+    }
+
+    fn identity_of(&self, parts: &[&Arc<dyn Dataset>]) -> DataIdentity {
         let root = self.source.spec().path.map(|path| path.display().to_string()).unwrap_or_default();
         let mut sha = Sha256::new();
-        for index in 0..part.len() {
+        for (part, index) in parts.iter().flat_map(|part| (0..part.len()).map(move |index| (part, index))) {
             let place = part.location(index);
             // Where the whole lies decides nothing.
             let place = place.strip_prefix(&root).unwrap_or(&place).trim_start_matches(['/', '\\']);
             sha.update(format!("{place} {:?}\n", part.label(index)));
         }
         let list = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        DataIdentity { images: part.len(), list }
+        DataIdentity { images: parts.iter().map(|part| part.len()).sum(), list }
     }
 
     /// Mean and deviation that pixels are normalised with, one for each channel.

@@ -102,14 +102,15 @@ pub fn sign_flip(differences: &[f64], draws: Draws) -> Result<SignFlip, Error> {
 }
 
 /// The least p-value that `n` paired differences can give: 1 / 2^n for one side, twice that for two (5 seeds: 0.0625, so
-/// five can't reach 0.05 on two sides). Each difference of 0 doubles it. Beyond [`EXACT_LIMIT`] it is 1 / (1 + draws), if
-/// that is more.
+/// five can't reach 0.05 on two sides). Each difference of 0 doubles it. Beyond [`EXACT_LIMIT`], where patterns are drawn, it
+/// is 1 / (1 + draws) at least, of [`Draws::default`].
 pub fn least_p(n: usize, sides: Sides) -> f64 {
     let one = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
-    match sides {
+    let exact = match sides {
         Sides::One => one,
         Sides::Two => (2.0 * one).min(1.0),
-    }
+    };
+    if n <= EXACT_LIMIT { exact } else { exact.max(1.0 / (1.0 + f64::from(Draws::default().count))) }
 }
 
 /// The sum of `values`, each with its sign turned round where `flipped` says so. Asks for each in turn.

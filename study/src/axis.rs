@@ -62,7 +62,11 @@ impl Range {
                         .help("let `step` lead from `from` to `to`"));
                 }
                 // A step of 0.1 has no exact binary form: 0.3 is three steps.
-                1 + (steps * (1.0 + 1e-9)).floor() as usize
+                if (steps - steps.round()).abs() > 1e-9 * steps.max(1.0) {
+                    return Err(Error::user(format!("{from} to {to} by {step} never comes to {to}"))
+                        .help("let `step` lead from `from` to `to`, or give `count`"));
+                }
+                1 + steps.round() as usize
             }
             (None, Some(count)) => count,
         };
@@ -123,6 +127,11 @@ impl Axis {
                 variants.iter().map(|(name, keys)| level(name.clone(), keys)).collect::<Result<_>>()?
             }
         };
+        if let Some(bad) = levels.iter().find(|level| level.label.chars().any(char::is_control)) {
+            return Err(
+                Error::user(format!("{:?} is no name", bad.label)).help("use letters, digits and signs")
+            );
+        }
         if levels.is_empty() {
             return Err(Error::user("has no values").help("give at least one"));
         }
@@ -165,10 +174,11 @@ pub fn changes(keys: &toml::Table) -> Result<(Option<String>, Vec<String>)> {
     Ok((recipe, out))
 }
 
-/// A value as people name it: text without its quotes.
+/// A value as people name it: text without its quotes, 1.0 as 1.
 pub fn label(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
         other => other.to_string(),
     }
 }
@@ -191,7 +201,7 @@ mod tests {
         assert_eq!(labels(r#"a = ["pixels", "block:0", 2, 0.5]"#), ["pixels", "block:0", "2", "0.5"]);
         assert_eq!(labels("a = { from = 0.1, to = 0.4, step = 0.1 }"), ["0.1", "0.2", "0.3", "0.4"]);
         assert_eq!(labels("a = { from = 0, to = 6, count = 4 }"), ["0", "2", "4", "6"]);
-        assert_eq!(labels("a = { from = 0.01, to = 1, count = 3, log = true }"), ["0.01", "0.1", "1.0"]);
+        assert_eq!(labels("a = { from = 0.01, to = 1, count = 3, log = true }"), ["0.01", "0.1", "1"]);
         let variants = axis(
             "a = { mae = { recipe = \"mae.toml\" }, plain = { \"noise.share\" = 0.3, noise.at = \"pixels\" } }",
         );
@@ -206,7 +216,9 @@ mod tests {
             ("a = { from = 0, to = 1 }", "either `step` or `count`"),
             ("a = { from = 1, to = 0, step = 0.5 }", "is no range"),
             ("a = { from = 0, to = 1, count = 3, log = true }", "logarithmic"),
+            ("a = { from = 0.5, to = 0.7, step = 0.3 }", "never comes to 0.7"),
             ("a = []", "has no values"),
+            ("a = { \"x\\ny\" = {} }", "is no name"),
             ("a = [1, 1]", "`1` twice"),
             ("a = { x = { seed = 1 } }", "the seed is no axis"),
         ] {

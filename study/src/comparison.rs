@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::file::Expect;
 use crate::plan::Plan;
-use crate::scores::Scores;
+use crate::scores::{Scores, difference, mean};
 use crate::summary::{LEVEL, Range, refused};
 
 /// What counts as unlikely.
@@ -57,7 +57,7 @@ pub struct Test {
     pub paired_improvement: f64,
     /// The probability that a run of a is above a run of b, over all pairs of seeds.
     pub improvement: f64,
-    /// Where the differences lie.
+    /// The least p that so many seeds can reach.
     pub least_p: f64,
 }
 
@@ -71,6 +71,8 @@ pub enum Verdict {
     Contradicted,
     /// Either way is likely by chance.
     Open,
+    /// Some seeds are not measured on both sides yet: a look at half time is no test.
+    Unfinished,
     /// No seed is measured on both sides yet.
     Missing,
 }
@@ -90,7 +92,12 @@ pub fn judge(plan: &Plan, scores: &Scores) -> Result<Vec<Judged>> {
     }
     correct(&mut judged)?;
     for one in &mut judged {
-        one.verdict = verdict(one.test.as_ref(), plan.compare[one.comparison].expect);
+        let whole = one.differences.len() == plan.seeds.len();
+        one.verdict = match verdict(one.test.as_ref(), plan.compare[one.comparison].expect) {
+            Verdict::Missing => Verdict::Missing,
+            _ if !whole => Verdict::Unfinished,
+            said => said,
+        };
     }
     Ok(judged)
 }
@@ -115,7 +122,8 @@ fn one(number: usize, name: &str, pairs: &[[usize; 2]], scores: &Scores, measure
         let Some(of_seed) = pairs.iter().map(|pair| both(pair, seed)).collect::<Option<Vec<_>>>() else {
             continue;
         };
-        differences.push(of_seed.iter().map(|[a, b]| a - b).sum::<f64>() / pairs.len() as f64);
+        let all: Vec<f64> = of_seed.iter().map(|[a, b]| difference(*a, *b)).collect();
+        differences.extend(mean(&all));
         whole.iter_mut().zip(of_seed).for_each(|(pair, scores)| pair.push(scores));
     }
     let test = if differences.is_empty() { None } else { Some(test(&differences, &whole).map_err(refused)?) };
@@ -131,7 +139,7 @@ fn one(number: usize, name: &str, pairs: &[[usize; 2]], scores: &Scores, measure
 }
 
 fn test(differences: &[f64], pairs: &[Vec<[f64; 2]>]) -> Result<Test, palimpsest_statistics::Error> {
-    let mean = mean_interval(differences, LEVEL)?;
+    let of_mean = mean_interval(differences, LEVEL)?;
     let HodgesLehmann { shift, interval } = hodges_lehmann(differences, LEVEL)?;
     let flipped = sign_flip(differences, Draws::default())?;
     let sides: Vec<[Vec<f64>; 2]> = pairs
@@ -150,8 +158,8 @@ fn test(differences: &[f64], pairs: &[Vec<[f64; 2]>]) -> Result<Test, palimpsest
     });
     Ok(Test {
         n: differences.len(),
-        mean: mean.mean,
-        mean_interval: mean.interval.map(Range::from),
+        mean: of_mean.mean,
+        mean_interval: of_mean.interval.map(Range::from),
         shift,
         shift_interval: interval.map(|found| found.interval.into()),
         coverage: interval.map(|found| found.coverage),

@@ -20,7 +20,7 @@ pub struct StudyFile {
     /// The recipe file that cells change.
     pub recipe: Option<String>,
     /// Seeds of pre-training; every cell has them all.
-    pub seeds: Seeds,
+    pub seeds: toml::Value,
     /// Keys that all cells set.
     #[serde(default)]
     pub set: toml::Table,
@@ -49,18 +49,8 @@ pub struct StudyFile {
     pub checkpoints: Checkpoints,
 }
 
-/// Seeds as a list or a range.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum Seeds {
-    /// One by one.
-    List(Vec<u64>),
-    /// From one to another.
-    Range(Range),
-}
-
 /// A product of axes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
     /// Its name, as tables and comparisons have it.
@@ -240,7 +230,8 @@ impl StudyFile {
     fn check(&self) -> Result<()> {
         let name = &self.name;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        // Trials lie beside the studies' folders.
+        if name.is_empty() || name.starts_with('.') || name == "trials" || !name.chars().all(plain) {
             return Err(Error::user(format!("`{name}` names no folder"))
                 .at("`name`")
                 .help("use letters, digits, - and _"));
@@ -257,9 +248,12 @@ impl StudyFile {
         }
         let names: Vec<&str> = self.grid.iter().map(|grid| grid.name.as_str()).collect();
         if let Some((_, twice)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-            return Err(Error::user(format!("two grids are called `{twice}`"))
-                .at("[[grid]]")
-                .help("give each a `name` of its own"));
+            let told = if twice.is_empty() {
+                "two grids have no name".to_owned()
+            } else {
+                format!("two grids are called `{twice}`")
+            };
+            return Err(Error::user(told).at("[[grid]]").help("give each a `name` of its own"));
         }
         for (table, name, heads) in self
             .compare
@@ -272,6 +266,28 @@ impl StudyFile {
         for relation in &self.relation {
             self.known([relation.x.as_str(), relation.y.as_str()])
                 .map_err(|e| e.at(format!("[[relation]] `{}`", relation.name)))?;
+        }
+        for head in &self.head {
+            if let Some((_, twice)) =
+                head.seeds.iter().enumerate().find(|(i, seed)| head.seeds[..*i].contains(seed))
+            {
+                return Err(Error::user(format!("seed {twice} is there twice"))
+                    .at(format!("[[head]] `{}`", head.title()))
+                    .help("drop one"));
+            }
+        }
+        for declared in &self.compare {
+            let heads = &declared.heads;
+            if let Some((_, twice)) = heads.iter().enumerate().find(|(i, head)| heads[..*i].contains(head)) {
+                return Err(Error::user(format!("`{twice}` is there twice"))
+                    .at(format!("[[compare]] `{}`", declared.name))
+                    .help("drop one"));
+            }
+            if declared.name.trim().is_empty() {
+                return Err(Error::user("a comparison without a name")
+                    .at("[[compare]]")
+                    .help("say in `name` what it claims"));
+            }
         }
         let declared: Vec<&str> = self.compare.iter().map(|declared| declared.name.as_str()).collect();
         if let Some((_, twice)) = declared.iter().enumerate().find(|(i, name)| declared[..*i].contains(name))
@@ -309,17 +325,31 @@ impl StudyFile {
     /// # Errors
     /// None, one twice, or numbers that are no seeds.
     pub fn seeds(&self) -> Result<Vec<u64>> {
-        let seeds = match &self.seeds {
-            Seeds::List(seeds) => seeds.clone(),
-            Seeds::Range(range) => {
+        let wrong = |found: &dyn std::fmt::Display| {
+            Error::user(format!("{found} is no seed"))
+                .at("`seeds`")
+                .help("list whole numbers, as [0, 1, 2], or give { from = 0, to = 5, step = 1 }")
+        };
+        let seeds: Vec<u64> = match &self.seeds {
+            toml::Value::Array(values) => {
+                let seed = |value: &toml::Value| {
+                    value.as_integer().and_then(|n| u64::try_from(n).ok()).ok_or_else(|| wrong(value))
+                };
+                values.iter().map(seed).collect::<Result<_>>()?
+            }
+            toml::Value::Table(table) => {
+                let range: Range = table.clone().try_into().map_err(|e: toml::de::Error| {
+                    Error::user(e.message().replace('\n', " "))
+                        .at("`seeds`")
+                        .help("give { from = 0, to = 5, step = 1 }")
+                })?;
                 let numbers = range.numbers().map_err(|e| e.at("`seeds`"))?;
                 if let Some(bad) = numbers.iter().find(|n| n.fract() != 0.0 || **n < 0.0) {
-                    return Err(Error::user(format!("{bad} is no seed"))
-                        .at("`seeds`")
-                        .help("use whole numbers"));
+                    return Err(wrong(bad));
                 }
                 numbers.into_iter().map(|n| n as u64).collect()
             }
+            other => return Err(wrong(other)),
         };
         if seeds.is_empty() {
             return Err(Error::user("the study has no seeds")
@@ -360,6 +390,10 @@ mod tests {
         assert!(refused(&format!("{SMALL}shoot = 3\n")).starts_with("s.toml:6: unknown field `shoot`"));
         assert!(refused(&SMALL.replace("[0, 1]", "[1, 1]")).contains("seed 1 is there twice"));
         assert!(refused(&SMALL.replace("[0, 1]", "[]")).contains("no seeds"));
+        for wrong in ["[-1, 1]", "3", "[0.5]", "[\"a\"]", "{ from = 0, to = 2, count = 2, x = 1 }"] {
+            assert!(refused(&SMALL.replace("[0, 1]", wrong)).starts_with("s.toml: `seeds`: "), "{wrong}");
+        }
+        assert!(refused(&SMALL.replace("\"a\"", "\"trials\"")).contains("names no folder"));
         let comparison = "[[compare]]\nname = \"x\"\na = {}\nb = {}\nheads = [\"kn\"]\n";
         assert!(refused(&format!("{SMALL}{comparison}")).contains("did you mean `knn`"));
         assert!(refused(&format!("{SMALL}[[head]]\nhead = \"knn\"\n")).contains("two measures"));

@@ -71,7 +71,9 @@ fn one(name: &str, squares: &[[usize; 4]], scores: &Scores, measure: usize) -> R
     }
     let columns = [column(0), column(1), column(2), column(3)];
     let cells = Cells { neither: &columns[0], first: &columns[1], second: &columns[2], both: &columns[3] };
-    out.differences = cells.interaction().map_err(refused)?;
+    // What rounding leaves of equal differences is no difference.
+    let clean = |d: f64| if d.abs() < 1e-11 { 0.0 } else { d };
+    out.differences = cells.interaction().map_err(refused)?.into_iter().map(clean).collect();
     let found = hodges_lehmann(&out.differences, LEVEL).map_err(refused)?;
     out.means = Some([0, 1, 2, 3].map(|corner| columns[corner].iter().sum::<f64>() / by_seed.len() as f64));
     out.shift = Some(found.shift);

@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `file.rs` | the study's TOML |
 //! | `axis.rs` | values of a key: lists, ranges, named variants |
-//! | `plan.rs` | cells and trials |
+//! | `planner.rs`, `plan.rs` | from the file to cells and trials; the plan, frozen |
+//! | `identity.rs` | what trials and measurements are known by |
+//! | `declaration.rs` | when a comparison was declared, and what was known then |
 //! | `selection.rs` | which cells a comparison means, and which belong together |
 //! | `trial.rs` | a trial's folder: claimed, worked on, finished or failed |
 //! | `scores.rs` | what was measured, by trial |
@@ -21,10 +23,13 @@
 pub mod archive;
 pub mod axis;
 pub mod comparison;
+pub mod declaration;
 pub mod file;
+mod identity;
 pub mod interaction;
 pub mod levels;
 pub mod plan;
+pub mod planner;
 pub mod relation;
 pub mod results;
 pub mod scores;

@@ -1,10 +1,9 @@
 //! Everything that a study shows, together.
 
-use std::path::Path;
-
 use palimpsest_core::Result;
 use serde::Serialize;
 
+use crate::archive::Found;
 use crate::comparison::{Judged, judge};
 use crate::interaction::{Interaction, interactions};
 use crate::levels::{LevelRow, levels};
@@ -69,8 +68,8 @@ impl Results {
     ///
     /// # Errors
     /// A plan or scores that were changed by hand.
-    pub fn of(plan: &Plan, trials: &Path) -> Result<Self> {
-        let scores = Scores::read(plan, trials)?;
+    pub fn of(plan: &Plan, found: &Found<'_>) -> Result<Self> {
+        let scores = Scores::read(plan, found)?;
         let figure = |measure: usize| scores.cells.iter().find_map(|cell| cell.figures[measure].clone());
         let name = |cell: &crate::plan::Cell| CellName {
             grid: plan.grids[cell.grid].name.clone(),

@@ -1,14 +1,13 @@
 //! What was measured, by cell, measure and seed.
 
-use std::collections::HashMap;
-use std::path::Path;
-
 use palimpsest_core::Result;
+use palimpsest_core::error::unknown_name;
 use serde_json::Value;
+use std::collections::HashMap;
 
+use crate::archive::Found;
 use crate::file::ANALYSED;
 use crate::plan::{Cell, Measured, Measurement, Plan};
-use crate::trial::TrialFolder;
 
 /// The scores of a study, as far as they are there.
 #[derive(Debug, Clone)]
@@ -56,11 +55,11 @@ impl Scores {
     ///
     /// # Errors
     /// A plan that was changed by hand.
-    pub fn read(plan: &Plan, trials: &Path) -> Result<Self> {
+    pub fn read(plan: &Plan, found: &Found<'_>) -> Result<Self> {
         let mut files: HashMap<(usize, String), Option<Value>> = HashMap::new();
         let mut cells = Vec::with_capacity(plan.cells.len());
         for cell in &plan.cells {
-            cells.push(of_cell(plan, cell, trials, &mut files)?);
+            cells.push(of_cell(plan, cell, found, &mut files)?);
         }
         Ok(Self { measures: plan.measures(), cells })
     }
@@ -92,7 +91,7 @@ impl Plan {
 fn of_cell(
     plan: &Plan,
     cell: &Cell,
-    trials: &Path,
+    found: &Found<'_>,
     files: &mut HashMap<(usize, String), Option<Value>>,
 ) -> Result<CellScores> {
     let measurements = plan.measurements(cell);
@@ -105,13 +104,13 @@ fn of_cell(
     };
     let mut batch = None;
     for &trial in &cell.trials {
-        let folder = TrialFolder::of(trials, &plan.trials[trial].id);
-        let mut seconds = folder.scores("trained").and_then(|v| v["seconds"].as_f64());
+        let id = &plan.trials[trial].id;
+        let mut seconds = found.scores(id, "trained").and_then(|v| v["seconds"].as_f64());
         let mut measure = 0;
         for measurement in &measurements {
             let file = files
                 .entry((trial, measurement.key.clone()))
-                .or_insert_with(|| folder.scores(&measurement.key));
+                .or_insert_with(|| found.scores(id, &measurement.key));
             if let (Some(all), Some(file)) = (seconds.as_mut(), file.as_ref()) {
                 *all += file["seconds"].as_f64().unwrap_or(0.0);
             }
@@ -124,7 +123,7 @@ fn of_cell(
                 measure += 1;
             }
         }
-        let summary = folder.summary();
+        let summary = found.summary(id);
         let cost =
             summary.and_then(|summary| Some((summary["steps"].as_f64()?, summary["seconds"].as_f64()?)));
         if cost.is_some() && batch.is_none() {
@@ -133,7 +132,7 @@ fn of_cell(
         of.costs.push(cost.zip(batch).map(|((steps, training), batch)| Cost {
             image_steps: steps * batch,
             seconds: training,
-            all_seconds: seconds.unwrap_or(training),
+            all_seconds: seconds.unwrap_or(training).max(training),
         }));
     }
     Ok(of)
@@ -162,18 +161,47 @@ fn read(measurement: &Measurement<'_>, file: Option<&Value>) -> Vec<Option<Read>
 fn of_head(file: &Value, figure: Option<&str>) -> Option<Read> {
     let head = file["eval"]["pretrained"].as_object()?.values().next()?;
     let figure = figure.or_else(|| head["compared"].as_str())?;
+    let score = |of: &Value| of[figure].as_f64().filter(|value| is_score(figure, *value));
     let values: Vec<f64> = match head["by_seed"].as_array() {
-        Some(seeds) => seeds.iter().filter_map(|seed| seed[figure].as_f64()).collect(),
-        None => head[figure].as_f64().into_iter().collect(),
+        // A mean over some of the head's seeds is another figure.
+        Some(seeds) => seeds.iter().map(score).collect::<Option<_>>()?,
+        None => vec![score(&Value::Object(head.as_object()?.clone()))?],
     };
-    let finite = !values.is_empty() && values.iter().all(|value| value.is_finite());
-    let images = (figure == "accuracy").then(|| head["test"]["images"].as_u64()).flatten();
-    finite.then(|| Read { values, figure: figure.to_owned(), images })
+    // Fewer test images than there are were drawn by the trial's seed: they aren't the same for all.
+    let test = &head["test"];
+    let all = test["images"] == test["of"] || test["of"].is_null();
+    let images = (figure == "accuracy" && all).then(|| test["images"].as_u64()).flatten().filter(|n| *n > 0);
+    (!values.is_empty()).then(|| Read { values, figure: figure.to_owned(), images })
 }
 
-/// A mean; of nothing, none.
+/// Whether a number is a score: COCO's -1 stands for data that have nothing of the kind.
+fn is_score(figure: &str, value: f64) -> bool {
+    value.is_finite() && value.abs() < 1e12 && !(value == -1.0 && figure.starts_with("AP"))
+}
+
+/// Why a measurement's file holds no score, where it doesn't: the figure isn't there.
+pub fn lacks(measurement: &Measurement<'_>, file: &Value) -> Option<String> {
+    let Measured::Head(head) = measurement.what else { return None };
+    let score = head.score.as_deref()?;
+    let found = file["eval"]["pretrained"].as_object()?.values().next()?.as_object()?;
+    if found.contains_key(score) {
+        return None;
+    }
+    let figures: Vec<&str> =
+        found.iter().filter(|(_, value)| value.is_number()).map(|(name, _)| name.as_str()).collect();
+    Some(unknown_name("figure", score, figures).to_string())
+}
+
+/// A mean with twelve digits that count, as results are written: what is equal there is equal in every test. Of nothing, none.
 pub(crate) fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (!values.is_empty()).then(|| format!("{mean:.11e}").parse().unwrap_or(mean))
+}
+
+/// A difference of such means, without what rounding adds.
+pub(crate) fn difference(a: f64, b: f64) -> f64 {
+    let difference = a - b;
+    if difference.abs() <= 1e-11 * (a.abs() + b.abs()) { 0.0 } else { difference }
 }
 
 #[cfg(test)]
@@ -192,5 +220,15 @@ mod tests {
         let several = json!({ "eval": { "pretrained": { "linear": { "accuracy": 0.5, "compared": "accuracy",
             "by_seed": [{ "seed": 3, "accuracy": 0.4 }, { "seed": 4, "accuracy": 0.6 }] } } } });
         assert_eq!(of_head(&several, None).expect("scores").values, [0.4, 0.6]);
+        let mut half = several.clone();
+        half["eval"]["pretrained"]["linear"]["by_seed"][0]["accuracy"] = Value::Null;
+        assert!(of_head(&half, None).is_none());
+        let nothing = json!({ "eval": { "pretrained": { "fcos": { "AP": -1.0, "compared": "AP" } } } });
+        assert!(of_head(&nothing, None).is_none());
+        // 20 of 40 test images, which every seed draws anew.
+        let mut drawn = one.clone();
+        drawn["eval"]["pretrained"]["knn"]["test"]["of"] = json!(80);
+        assert_eq!(of_head(&drawn, None).expect("a score").images, None);
+        assert_eq!((difference(0.3, 0.1 + 0.2), difference(0.5, 0.25)), (0.0, 0.25));
     }
 }

@@ -60,53 +60,87 @@ impl Plan {
         })
     }
 
-    /// Pairs of cells that differ in nothing but what `a` and `b` say. One cell of each side is a pair whatever else differs:
-    /// that is what was asked for.
+    /// Pairs of cells that differ in nothing but what `a` and `b` say, each once, in however many grids it is. One cell of each
+    /// side is a pair whatever else differs: that is what was asked for.
     ///
     /// # Errors
-    /// As [`Plan::selected`]; sides that leave it open which cells belong together.
+    /// As [`Plan::selected`]; sides that leave it open which cells belong together, or that hold the same setting.
     pub fn pairs(&self, a: &Selector, b: &Selector) -> Result<Vec<[usize; 2]>> {
         let (left, right) =
             (self.selected(a).map_err(|e| e.at("`a`"))?, self.selected(b).map_err(|e| e.at("`b`"))?);
-        if let ([left], [right]) = (left.as_slice(), right.as_slice()) {
-            return match left == right {
-                true => Err(Error::user("`a` and `b` are the same cell").help("let them differ in a level")),
-                false => Ok(vec![[*left, *right]]),
-            };
+        let pairs = match (left.as_slice(), right.as_slice()) {
+            ([left], [right]) => vec![[*left, *right]],
+            _ => self.matched(a, b, &left, &right)?,
+        };
+        if let Some([i, _]) = pairs.iter().find(|[i, j]| self.is_same(*i, *j)) {
+            return Err(Error::user(format!(
+                "`a` and `b` are the same setting ({})",
+                self.cell_name(&self.cells[*i])
+            ))
+            .help("let them differ in a level"));
         }
+        let mut once: Vec<[usize; 2]> = vec![];
+        for [i, j] in pairs {
+            if !once.iter().any(|[k, l]| self.is_same(i, *k) && self.is_same(j, *l)) {
+                once.push([i, j]);
+            }
+        }
+        Ok(once)
+    }
+
+    /// Whether two cells are one setting, measured alike.
+    fn is_same(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.cells[one], &self.cells[other]);
+        one.trials == other.trials && one.eval == other.eval
+    }
+
+    /// Each cell of the left side with the one of the right side that has the same levels on all other axes.
+    fn matched(
+        &self,
+        a: &Selector,
+        b: &Selector,
+        left: &[usize],
+        right: &[usize],
+    ) -> Result<Vec<[usize; 2]>> {
         let named: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         let rest = |cell: usize| -> BTreeMap<&String, &String> {
             self.cells[cell].levels.iter().filter(|(axis, _)| !named.contains(axis)).collect()
         };
         let across = named.iter().any(|axis| axis.as_str() == GRID);
+        let belong =
+            |i: usize, j: usize| (across || self.cells[j].grid == self.cells[i].grid) && rest(i) == rest(j);
+        let ambiguous = |count: usize, of: &str, to: &str| {
+            Err(Error::user(format!("{count} cells of `{of}` belong to one cell of `{to}`"))
+                .help("name a level of every axis in which they differ"))
+        };
         let mut pairs = vec![];
-        for &i in &left {
-            let same_grid = |j: &usize| across || self.cells[*j].grid == self.cells[i].grid;
-            let partners: Vec<usize> =
-                right.iter().copied().filter(|j| same_grid(j) && rest(*j) == rest(i)).collect();
+        let mut alone = vec![];
+        for &i in left {
+            let partners: Vec<usize> = right.iter().copied().filter(|&j| belong(i, j)).collect();
             match partners.as_slice() {
-                [] => {}
-                [j] if *j == i => {
-                    return Err(
-                        Error::user("`a` and `b` are the same cell").help("let them differ in a level")
-                    );
-                }
+                [] => alone.push(i),
                 [j] => pairs.push([i, *j]),
-                several => {
-                    return Err(Error::user(format!("{} of `b` belong to one cell of `a`", several.len()))
-                        .help("name a level of every axis in which they differ"));
-                }
+                several => return ambiguous(several.len(), "b", "a"),
             }
         }
-        if pairs.is_empty() {
-            return Err(Error::user(format!(
-                "no cell of `a` ({}) differs from one of `b` ({}) in these levels alone",
-                told(a),
-                told(b)
-            ))
-            .help("name levels of one grid, or one cell of each side"));
+        for &j in right {
+            match left.iter().filter(|&&i| belong(i, j)).count() {
+                0 => alone.push(j),
+                1 => {}
+                several => return ambiguous(several, "a", "b"),
+            }
         }
-        Ok(pairs)
+        match alone.as_slice() {
+            [] => Ok(pairs),
+            [first, ..] => Err(Error::user(format!(
+                "{} of the cells of `a` ({}) and `b` ({}) have none to be compared with, as {}",
+                alone.len(),
+                told(a),
+                told(b),
+                self.cell_name(&self.cells[*first])
+            ))
+            .help("name levels of one grid, and `grid` itself where several have the axis; or one cell of each side")),
+        }
     }
 
     /// Squares of cells for an interaction: [first 0 and second 0, first 1 and second 0, first 0 and second 1, both 1].
@@ -119,9 +153,10 @@ impl Plan {
             selector.extend(interaction.second[second].clone());
             selector
         };
-        let bottom = self.pairs(&both(0, 0), &both(1, 0))?;
-        let left = self.pairs(&both(0, 0), &both(0, 1))?;
-        let right = self.pairs(&both(1, 0), &both(1, 1))?;
+        let of = |name: &'static str| move |e: Error| e.at(name);
+        let bottom = self.pairs(&both(0, 0), &both(1, 0)).map_err(of("`first`"))?;
+        let left = self.pairs(&both(0, 0), &both(0, 1)).map_err(of("`second`"))?;
+        let right = self.pairs(&both(1, 0), &both(1, 1)).map_err(of("`second`"))?;
         let partner =
             |pairs: &[[usize; 2]], cell: usize| pairs.iter().find(|pair| pair[0] == cell).map(|pair| pair[1]);
         let squares: Vec<[usize; 4]> = bottom

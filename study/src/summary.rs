@@ -115,7 +115,7 @@ fn row(scores: &Scores, cell: usize, measure: usize) -> Result<Option<Row>, pali
             bootstrap.interval(&[&values], |strata| interquartile_mean(&strata[0]).unwrap_or(f64::NAN))?;
         (middle, middle_interval) = (Some(found.estimate), Some(found.interval.into()));
     }
-    let images = of_cell.images[measure];
+    let images = of_cell.images[measure].filter(|images| *images > 0);
     let test_interval = match images {
         Some(images) if (0.0..=1.0).contains(&mean.mean) => {
             let correct = (mean.mean * images as f64).round() as u64;

@@ -129,6 +129,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Confirmed => "confirmed",
         Verdict::Contradicted => "contradicted",
         Verdict::Open => "open",
+        Verdict::Unfinished => "not finished",
         Verdict::Missing => "not measured",
     }
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::model::Model;
 use palimpsest_study::file::StudyFile;
-use palimpsest_study::plan::{Plan, Planner};
+use palimpsest_study::plan::{ImagesOfCell, Plan};
+use palimpsest_study::planner::Planner;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -15,8 +16,9 @@ fn planned(path: &Path) -> Plan {
     let study = StudyFile::parse(&path.display().to_string(), &text).unwrap_or_else(|e| panic!("{e}"));
     let mut planner = Planner {
         backend: "burn",
+        overrides: &[],
         locate: &|name| Ok(root().join("recipes").join(format!("{name}.toml"))),
-        check: &mut |recipe| Model::build(recipe).map(|_| String::new()),
+        check: &mut |recipe| Model::build(recipe).map(|_| ImagesOfCell::default()),
     };
     planner.plan(&study, &text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use palimpsest_study::archive::{Found, lines, restore};
 use palimpsest_study::comparison::Verdict;
 use palimpsest_study::file::StudyFile;
-use palimpsest_study::plan::{Plan, Planner};
+use palimpsest_study::plan::{ImagesOfCell, Plan};
+use palimpsest_study::planner::Planner;
 use palimpsest_study::results::Results;
 use palimpsest_study::trial::TrialFolder;
 use palimpsest_study::written::tables;
@@ -56,8 +58,9 @@ fn plan(folder: &Path) -> Plan {
     let study = StudyFile::parse("s.toml", STUDY).expect("a study");
     let mut planner = Planner {
         backend: "burn",
+        overrides: &[],
         locate: &|name| Ok(folder.join(format!("{name}.toml"))),
-        check: &mut |_| Ok(String::new()),
+        check: &mut |_| Ok(ImagesOfCell::default()),
     };
     planner.plan(&study, STUDY).expect("a plan")
 }
@@ -66,9 +69,9 @@ fn plan(folder: &Path) -> Plan {
 /// one, and both together three more with the first seed.
 fn knn(share: &str, weight: &str, seed: u64) -> f64 {
     let mut right = 500 + 7 * seed;
-    right += if share == "1.0" { 2 } else { 0 };
-    right += if weight == "1.0" { seed % 3 } else { 1 };
-    right += if share == "1.0" && weight == "1.0" && seed == 0 { 3 } else { 0 };
+    right += if share == "1" { 2 } else { 0 };
+    right += if weight == "1" { seed % 3 } else { 1 };
+    right += if share == "1" && weight == "1" && seed == 0 { 3 } else { 0 };
     right as f64 / 1000.0
 }
 
@@ -105,7 +108,8 @@ fn known_scores_give_known_verdicts() {
     let plan = plan(folder.path());
     let trials = folder.path().join("trials");
     measure(&plan, &trials, 7);
-    let results = Results::of(&plan, &trials).expect("results");
+    let results =
+        Results::of(&plan, &Found::of(&trials, folder.path()).expect("no archive")).expect("results");
 
     // A row a cell and measure; the mean over seven seeds of (500 + 7 seed + 1) / 1000.
     assert_eq!(results.rows.len(), 8);
@@ -157,13 +161,15 @@ fn a_study_on_its_way_says_what_it_has() {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = plan(folder.path());
     let trials = folder.path().join("trials");
-    let nothing = Results::of(&plan, &trials).expect("results");
+    let nothing =
+        Results::of(&plan, &Found::of(&trials, folder.path()).expect("no archive")).expect("results");
     assert!(nothing.rows.is_empty() && nothing.comparisons.iter().all(|one| one.verdict == Verdict::Missing));
     measure(&plan, &trials, 1);
-    let one = Results::of(&plan, &trials).expect("results");
+    let one = Results::of(&plan, &Found::of(&trials, folder.path()).expect("no archive")).expect("results");
     let row = one.row(0, 0).expect("a row");
     assert!(row.n == 1 && row.interval.is_none() && row.deviation.is_none());
-    // One seed: both patterns are as extreme.
+    // One seed: both patterns are as extreme; and it is no verdict yet.
+    assert_eq!(one.comparisons[0].verdict, Verdict::Unfinished);
     assert!(near(one.comparisons[0].test.as_ref().map(|test| test.p), 1.0));
     // A trial that lost a measurement is left out of its measure alone.
     let cell = &plan.cells[0];
@@ -171,7 +177,33 @@ fn a_study_on_its_way_says_what_it_has() {
     let file =
         TrialFolder::of(&trials, &plan.trials[cell.trials[0]].id).path("scores").join(format!("{key}.json"));
     std::fs::write(file, "{\"half").expect("room");
-    let rest = Results::of(&plan, &trials).expect("results");
+    let rest = Results::of(&plan, &Found::of(&trials, folder.path()).expect("no archive")).expect("results");
     assert!(rest.row(0, 0).is_none() && rest.row(0, 1).is_some());
     assert_eq!(rest.comparisons[0].verdict, Verdict::Missing);
+}
+
+#[test]
+fn an_archive_is_as_good_as_the_trials() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = plan(folder.path());
+    let trials = folder.path().join("trials");
+    measure(&plan, &trials, 7);
+    let found = Found::of(&trials, folder.path()).expect("no archive");
+    let text = lines(&plan, &found).expect("lines");
+    let results = |trials: &Path| {
+        let found = Found::of(trials, folder.path()).expect("an archive");
+        assert_eq!(lines(&plan, &found).expect("lines"), text);
+        serde_json::to_value(Results::of(&plan, &found).expect("results")).expect("JSON")
+    };
+    std::fs::write(folder.path().join("trials.jsonl"), &text).expect("room");
+    // Without a single trial's folder the archive says the same, and stays as it is.
+    assert_eq!(results(&folder.path().join("elsewhere")), results(&trials));
+    // A measurement that a trained trial lost comes back; a trial that was begun is left alone.
+    let [first, second] = [0, 1].map(|i| TrialFolder::of(&trials, &plan.trials[i].id));
+    std::fs::remove_dir_all(first.path("scores")).expect("removed");
+    std::fs::remove_dir_all(second.path("scores")).expect("removed");
+    std::fs::remove_file(second.path("run/summary.json")).expect("removed");
+    std::fs::write(second.path("run/config.toml"), "").expect("room");
+    assert_eq!(restore("t", &text, &trials).expect("restored"), 1);
+    assert!(first.path("scores").is_dir() && !second.path("scores").exists());
 }

@@ -1,7 +1,14 @@
 use super::*;
+use crate::file::StudyFile;
+use crate::identity;
+use crate::planner::Planner;
 
 /// A recipe of few keys, which needs no data.
 const RECIPE: &str = "preset = \"paper\"\nname = \"small\"\n[data]\nimage_size = 16\n[encoder]\nsize = \"micro\"\npatch = 4\n[corruption]\ncell = 8\n";
+
+fn images() -> ImagesOfCell {
+    ImagesOfCell { training: "images".to_owned(), heads: vec!["of heads".to_owned()] }
+}
 
 fn plan(text: &str) -> Result<Plan> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -11,7 +18,8 @@ fn plan(text: &str) -> Result<Plan> {
     let mut planner = Planner {
         backend: "burn",
         locate: &|name| Ok(folder.path().join(name)),
-        check: &mut |recipe| palimpsest_core::model::Model::build(recipe).map(|_| "images".to_owned()),
+        overrides: &[],
+        check: &mut |recipe| palimpsest_core::model::Model::build(recipe).map(|_| images()),
     };
     planner.plan(&study, text)
 }
@@ -34,11 +42,11 @@ fn a_product_of_axes_with_every_seed() {
     let plan = two_axes();
     assert_eq!((plan.cells.len(), plan.trials.len()), (4, 12));
     let names: Vec<String> = plan.cells.iter().map(|cell| plan.cell_name(cell)).collect();
-    assert_eq!(names[1], "noise.at block:0, noise.share 1.0");
+    assert_eq!(names[1], "noise.at block:0, noise.share 1");
     for trial in &plan.trials {
         let recipe = plan.recipe(trial).expect("a recipe");
         assert_eq!(recipe.run.seed, trial.seed);
-        assert_eq!(identity(&recipe, "images", "burn"), trial.id);
+        assert_eq!(identity::trial(&recipe, "images", "burn"), trial.id);
     }
 }
 
@@ -51,6 +59,11 @@ fn cells_that_are_the_same_setting_share_their_trials() {
     .expect("a plan");
     assert_eq!((plan.cells.len(), plan.trials.len()), (4, 9));
     assert_eq!(plan.cells[1].trials, plan.cells[3].trials);
+    let at = |grid: &str, key: &str, level: &str| selector(&[("grid", grid), (key, level)]);
+    let error = plan
+        .pairs(&at("at", "noise.at", "block:2"), &at("share", "noise.share", "1"))
+        .expect_err("one setting");
+    assert!(error.to_string().contains("the same setting"), "{error}");
 }
 
 #[test]
@@ -62,10 +75,16 @@ fn pairs_differ_in_nothing_else() {
     assert!(error.to_string().contains("block:"), "{error}");
     let error = plan.pairs(&selector(&[("noise.att", "block:1")]), &selector(&[])).expect_err("no such axis");
     assert!(error.to_string().contains("did you mean `noise.at`"), "{error}");
-    let same = selector(&[("noise.at", "block:0"), ("noise.share", "1.0")]);
-    assert!(plan.pairs(&same, &same).expect_err("one cell").to_string().contains("the same cell"));
+    let same = selector(&[("noise.at", "block:0"), ("noise.share", "1")]);
+    assert!(plan.pairs(&same, &same).expect_err("one cell").to_string().contains("the same setting"));
     let all = selector(&[]);
     assert!(plan.pairs(&same, &all).is_err());
+    // Either way round: two cells of one side belong to one of the other.
+    let [one, two] =
+        [selector(&[("noise.at", "block:0"), ("noise.share", "0.5")]), selector(&[("noise.at", "block:2")])];
+    for error in [plan.pairs(&one, &two), plan.pairs(&two, &one)] {
+        assert!(error.expect_err("two to one").to_string().contains("2 cells of"));
+    }
 }
 
 #[test]
@@ -74,7 +93,7 @@ fn squares_are_two_by_two() {
     let interaction = DeclaredInteraction {
         name: "x".to_owned(),
         first: [selector(&[("noise.at", "block:0")]), selector(&[("noise.at", "block:2")])],
-        second: [selector(&[("noise.share", "0.5")]), selector(&[("noise.share", "1.0")])],
+        second: [selector(&[("noise.share", "0.5")]), selector(&[("noise.share", "1")])],
         heads: vec![],
     };
     assert_eq!(plan.squares(&interaction).expect("a square"), [[0, 2, 1, 3]]);
@@ -104,16 +123,38 @@ fn plan_of_heads() -> Result<Plan> {
 }
 
 #[test]
+fn one_point_zero_is_one() {
+    let with = |levels: &str| {
+        plan(&format!("{HEAD}[[grid]]\n[grid.axes]\n\"noise.share\" = {levels}\n")).expect("a plan")
+    };
+    let (list, range) = (with("[0.5, 1]"), with("{ from = 0.5, to = 1.0, count = 2 }"));
+    assert_eq!(list.trials, range.trials);
+    assert_eq!(list.grids, range.grids);
+    let error = plan(&format!("{HEAD}[[grid]]\n[grid.axes]\n\"train.log_every\" = [5, 10]\n"))
+        .expect_err("no other setting");
+    assert!(error.to_string().contains("is the same setting as, train.log_every = 5"), "{error}");
+}
+
+#[test]
 fn what_was_declared_keeps_its_date() {
     let text = format!(
         "{HEAD}[[grid]]\n[grid.axes]\n\"noise.share\" = [0.5, 1.0]\n[[compare]]\nname = \"c\"\na = {{ \"noise.share\" = 1.0 }}\nb = {{ \"noise.share\" = 0.5 }}\n"
     );
     let mut first = plan(&text).expect("a plan");
-    first.declare(None, "2026-01-01T00:00:00Z", 0);
+    first.declare(None, "2026-01-01", 0);
     let mut second = plan(&text).expect("a plan");
-    second.declare(Some(&first), "2026-02-01T00:00:00Z", 6);
-    assert_eq!(second.declared[0].date, "2026-01-01T00:00:00Z");
-    let mut third = plan(&text.replace("\"c\"", "\"another\"")).expect("a plan");
-    third.declare(Some(&second), "2026-03-01T00:00:00Z", 6);
-    assert_eq!((third.declared[0].measured, third.differences(&second).len()), (6, 1));
+    second.declare(Some(&first), "2026-02-01", 6);
+    assert_eq!((second.declared[0].date.as_str(), second.declared[0].measured), ("2026-01-01", 0));
+    // Another figure, or other seeds, are another test, and the one that was declared isn't forgotten.
+    for changed in [
+        text.replace("head = \"knn\"", "head = \"knn\"\nscore = \"top5\""),
+        text.replace("[0, 1, 2]", "[0, 1]"),
+    ] {
+        let mut third = plan(&changed).expect("a plan");
+        third.declare(Some(&second), "2026-03-01", 6);
+        assert_eq!((third.declared[0].measured, third.dropped.len()), (6, 1));
+        let mut fourth = plan(&changed).expect("a plan");
+        fourth.declare(Some(&third), "2026-04-01", 6);
+        assert_eq!((fourth.declared[0].date.as_str(), fourth.dropped.len()), ("2026-03-01", 1));
+    }
 }

@@ -123,12 +123,21 @@ fn a_bad_cell_is_told_before_anything_runs() {
     let path = folder.path();
     for (old, new, told) in [
         ("[0.5, 1.0]", "[0.5, 1.5]", "noise.share = 1.5"),
+        (
+            "\"noise.share\" = [0.5, 1.0]",
+            "\"train.log_every\" = [5, 10]",
+            "is the same setting as, train.log_every = 5",
+        ),
         ("[0.5, 1.0]", "{ from = 0.5, to = 1.0 }", "either `step` or `count`"),
         ("\"noise.share\" = [", "\"noise.shar\" = [", "did you mean `share`"),
         ("head = \"knn\"", "head = \"kn\"", "did you mean `knn`"),
         ("head = \"knn\"", "head = \"knn\"\nset = { kk = 3 }", "unknown key `kk`"),
         ("\"tiny.toml\"", "\"tin.toml\"", "tin.toml: no such file"),
         ("seeds = [0, 1]", "seeds = []", "no seeds"),
+        ("head = \"knn\"", "head = \"knn\"\nblocks = 99", "99 blocks of an encoder that has 3"),
+        ("head = \"knn\"", "head = \"knn\"\nfeatures = \"grid:9\"", "features"),
+        ("head = \"knn\"", "head = \"knn\"\nshots = 1000000", "shots"),
+        ("[0.5, 1.0]", "[1, 1.0]", "`1` twice"),
         ("\"noise.share\" = 1.0 }", "\"noise.share\" = 0.7 }", "More noise is better"),
     ] {
         write(path, &STUDY.replacen(old, new, 1));
@@ -203,6 +212,53 @@ fn two_processes_share_a_study() {
         (1, 2),
         "{log}"
     );
+}
+
+/// Figures that aren't there, and processes that somebody else stops, are told; the latter are no faults of the trial's.
+#[test]
+fn what_a_head_has_not_is_told_at_the_first_trial() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, &STUDY.replace("head = \"knn\"", "head = \"knn\"\nscore = \"acuracy\""));
+    let output = run(path, &["study", "run", "study.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("did you mean `accuracy`"), "{}", stderr(&output));
+    // The figure is all that was wrong: nothing is trained again.
+    write(path, STUDY);
+    let told = succeed(path, &["study", "run", "study.toml", "--retry-failed"]);
+    assert!(stderr(&told).contains("4 of 4 trials measured"), "{}", stderr(&told));
+    for trial in fs::read_dir(path.join("runs/studies/trials")).expect("trials") {
+        let log = fs::read_to_string(trial.expect("listed").path().join("log")).expect("a log");
+        assert_eq!(log.matches("$ palimpsest pretrain").count(), 1, "{log}");
+    }
+    // A plan that was damaged is made anew, and `--set` is above all.
+    fs::write(path.join("runs/studies/tiny/plan.json"), "{").expect("written");
+    let told = succeed(path, &["study", "run", "study.toml", "--set", "train.steps=5"]);
+    assert!(
+        stderr(&told).contains("planned anew") && stderr(&told).contains("0 of them measured"),
+        "{}",
+        stderr(&told)
+    );
+    let output = run(path, &["study", "run", "study.toml", "--set", "noise.share=0.7"]);
+    assert!(stderr(&output).contains("`noise.share` is varied here"), "{}", stderr(&output));
+}
+
+/// Reports never forget what was measured: not where trials lie elsewhere, not from within the study's folder.
+#[test]
+fn a_report_keeps_what_was_measured() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, STUDY);
+    succeed(path, &["study", "run", "study.toml", "--trials", "far/trials"]);
+    let study = path.join("runs/studies/tiny");
+    let lines = || fs::read_to_string(study.join("trials.jsonl")).expect("an archive").lines().count();
+    assert_eq!(lines(), 4);
+    succeed(path, &["study", "report", "runs/studies/tiny"]);
+    let results = fs::read_to_string(study.join("results.json")).expect("results");
+    assert!(results.contains("by_seed"), "{results}");
+    fs::rename(path.join("far"), path.join("gone")).expect("moved");
+    succeed(&study, &["study", "report", "."]);
+    assert_eq!((lines(), fs::read_to_string(study.join("results.json")).expect("results")), (4, results));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) enum Ended {
     Failed(String),
 }
 
+/// As core tells it.
+pub(super) const DISK_FULL: &str = "the disk is full";
 /// Lines of a failed command that are told.
 const TOLD: usize = 12;
 /// How often it is looked whether a command has ended.
@@ -103,7 +105,8 @@ impl Driver {
         if status.success() {
             return Ok(Ended::Done(last_json(out)));
         }
-        if stop.load(Ordering::Relaxed) {
+        // Whoever asked it to stop: it is no fault of the trial's.
+        if stop.load(Ordering::Relaxed) || is_interrupted(status) {
             return Ok(Ended::Stopped);
         }
         let text = std::fs::read(log).unwrap_or_default();
@@ -112,12 +115,37 @@ impl Driver {
         let error =
             lines.iter().rev().find(|line| line.starts_with("error: ")).map(|line| (*line).to_owned());
         let tail = || lines[lines.len().saturating_sub(TOLD)..].join("\n");
+        if lines.iter().any(|line| line.contains(DISK_FULL)) {
+            return Err(Error::failure(DISK_FULL)
+                .at(log.display())
+                .help("free some space and start the study again"));
+        }
         Ok(Ended::Failed(match (error, status.code()) {
             (Some(error), _) => error.trim_start_matches("error: ").to_owned(),
             (None, Some(_)) => tail(),
-            (None, None) => format!("{status}\n{}", tail()),
+            (None, None) => format!("its process was ended by {status}; the last that it told:\n{}", tail()),
         }))
     }
+}
+
+/// Whether a process ended because it was asked to: by a status of its own, or by a signal that asks.
+fn is_interrupted(status: ExitStatus) -> bool {
+    const ASKED: [i32; 5] = [1, 2, 10, 12, 15];
+    match status.code() {
+        Some(75 | 130) => true,
+        Some(code) => ASKED.contains(&(code - 128)),
+        None => signal(status).is_some_and(|signal| ASKED.contains(&signal)),
+    }
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// The last line of a command's standard output.

@@ -1,7 +1,6 @@
 //! What a study would take, before it runs: from trials that are measured, or else from one that is tried.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use palimpsest_core::{Error, Result};
@@ -14,7 +13,7 @@ use super::driver::{Driver, Ended};
 use super::list::State;
 use super::measure;
 use crate::cli::RunStudy;
-use crate::{flops, output};
+use crate::{flops, interrupt, output};
 
 /// Steps of the trial that is tried: enough for a speed within a tenth.
 const STEPS: usize = 12;
@@ -161,10 +160,11 @@ fn tried(plan: &Plan, measurements: &[Vec<Measurement<'_>>], args: &RunStudy) ->
     let folder = TrialFolder::of(temporary.path(), "tried");
     let claim = folder.claim()?.ok_or_else(|| Error::failure("a temporary folder is taken"))?;
     let driver = Driver::new(&args.on.backend, &args.on.device().to_string(), 1)?;
+    let stop = interrupt::flag()?;
     let log = folder.path("log");
     let run = |arguments: &[String]| -> Result<(f64, Value)> {
         let started = Instant::now();
-        match driver.run(arguments, &log, &claim, &AtomicBool::new(false))? {
+        match driver.run(arguments, &log, &claim, stop)? {
             Ended::Done(json) => Ok((started.elapsed().as_secs_f64(), json.unwrap_or_default())),
             Ended::Failed(why) => Err(Error::user(why).at("the first trial")),
             Ended::Stopped => Err(Error::interrupted("the dry run was stopped")),

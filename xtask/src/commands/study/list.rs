@@ -52,7 +52,7 @@ pub(super) fn states(plan: &Plan, measurements: &[Vec<Measurement<'_>>], trials:
 
 pub(super) fn run(args: &ListStudy) -> Result<()> {
     let plan = Plan::read(&args.study)?;
-    let trials = trials_of(&args.study, args.trials.as_ref());
+    let trials = trials_of(&args.study, args.trials.as_ref(), Some(&plan));
     let measurements = plan.measurements_by_trial();
     let states = states(&plan, &measurements, &trials);
     if args.failed {
@@ -74,6 +74,7 @@ pub(super) fn run(args: &ListStudy) -> Result<()> {
                     .collect();
                 json!({
                     "grid": plan.grids[cell.grid].name, "levels": cell.levels, "trials": folders,
+                    "measurements": plan.measurements(cell).iter().map(|m| m.key.clone()).collect::<Vec<_>>(),
                     "states": cell.trials.iter().map(|&t| states[t]).collect::<Vec<_>>(),
                 })
             })

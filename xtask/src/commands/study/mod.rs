@@ -10,11 +10,14 @@ mod progress;
 mod report;
 mod restore;
 mod run;
+mod trial_work;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::Result;
+
+use palimpsest_study::plan::Plan;
 
 use crate::cli::StudyCommand;
 
@@ -27,8 +30,14 @@ pub(crate) fn run(command: &StudyCommand) -> Result<()> {
     }
 }
 
-/// Where a study's trials lie: as the user says, or beside its folder, where studies share them.
-fn trials_of(study: &Path, given: Option<&PathBuf>) -> PathBuf {
-    let beside = || study.parent().unwrap_or(Path::new("")).join("trials");
-    given.cloned().unwrap_or_else(beside)
+/// Where a study's trials lie: as the user says now or said when it was planned, or else beside its folder, where studies share
+/// them.
+fn trials_of(study: &Path, given: Option<&PathBuf>, plan: Option<&Plan>) -> PathBuf {
+    let planned = || plan.and_then(|plan| plan.trials_folder.clone()).filter(|folder| folder.is_dir());
+    let beside = || match study.parent() {
+        // The working folder itself, or a name with `..` in it.
+        Some(parent) if study.file_name().is_some() => parent.join("trials"),
+        _ => study.join("..").join("trials"),
+    };
+    given.cloned().or_else(planned).unwrap_or_else(beside)
 }

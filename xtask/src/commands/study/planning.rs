@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::{Error, Result};
 use palimpsest_study::file::StudyFile;
-use palimpsest_study::plan::{Plan, Planner};
+use palimpsest_study::plan::Plan;
+use palimpsest_study::planner::Planner;
 
 use super::check::Check;
 use super::trials_of;
-use crate::cli::RunStudy;
-use crate::recipes;
+use crate::cli::{RunStudy, is_override};
+use crate::{output, recipes};
 
 /// A planned study and where it lies.
 pub(super) struct Planned {
@@ -29,20 +30,11 @@ pub(super) struct Planned {
 pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
     let path = &args.study;
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, &e).help("give a study's file"))?;
-    let mut study = StudyFile::parse(&path.display().to_string(), &text)?;
-    for change in &args.set {
-        let Some((key, value)) = change.split_once('=') else {
-            return Err(Error::user(format!("`{change}` is no override"))
-                .at("--set")
-                .help("write KEY=VALUE"));
-        };
-        let value = format!("value = {value}")
-            .parse::<toml::Table>()
-            .ok()
-            .and_then(|mut table| table.remove("value"));
-        let value = value
-            .unwrap_or_else(|| toml::Value::String(change.split_once('=').map_or("", |(_, v)| v).to_owned()));
-        study.set.insert(key.trim().to_owned(), value);
+    let study = StudyFile::parse(&path.display().to_string(), &text)?;
+    if let Some(bad) = args.set.iter().find(|change| !is_override(change)) {
+        return Err(Error::user(format!("`{bad}` is no override"))
+            .at("--set")
+            .help("write KEY=VALUE, as train.epochs=2"));
     }
     let folder = args.out.clone().unwrap_or_else(|| Path::new("runs/studies").join(&study.name));
     let heads = study.head.clone();
@@ -53,11 +45,28 @@ pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
         Some(file) => Ok(file),
         None => recipes::locate(Path::new(name)),
     };
-    let mut planner =
-        Planner { backend: &args.on.backend, locate: &locate, check: &mut |recipe| check.recipe(recipe) };
-    let plan = planner.plan(&study, &text).map_err(|e| e.at(path.display()))?;
-    let trials = trials_of(&folder, args.trials.as_ref());
-    let before =
-        if folder.join(palimpsest_study::plan::FILE).exists() { Some(Plan::read(&folder)?) } else { None };
+    let mut planner = Planner {
+        backend: &args.on.backend,
+        overrides: &args.set,
+        locate: &locate,
+        check: &mut |recipe| check.recipe(recipe),
+    };
+    let mut plan = planner.plan(&study, &text).map_err(|e| e.at(path.display()))?;
+    let before = match folder.join(palimpsest_study::plan::FILE).exists() {
+        true => Plan::read(&folder).map_err(|e| {
+            output::note(&format!(
+                "note: {}{}: it is planned anew",
+                e.location().map_or_else(String::new, |at| format!("{at}: ")),
+                e.message()
+            ));
+        }),
+        false => Err(()),
+    };
+    let before = before.ok();
+    plan.trials_folder = match &args.trials {
+        Some(given) => std::path::absolute(given).ok(),
+        None => before.as_ref().and_then(|before| before.trials_folder.clone()),
+    };
+    let trials = trials_of(&folder, args.trials.as_ref(), Some(&plan));
     Ok(Planned { plan, before, folder, trials, text })
 }

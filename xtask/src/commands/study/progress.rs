@@ -60,17 +60,17 @@ impl StudyProgress {
         let text = format!("{name} · about {left} left for {} at a time", self.workers);
         match &self.bar {
             Some(bar) => {
-                bar.set_position(state.done as u64);
+                bar.set_position(state.done.min(self.total) as u64);
                 bar.set_message(text);
             }
-            None => output::note(&format!("{}/{} trials: {text}", state.done, self.total)),
+            None => output::note(&format!("{}/{} trials: {text}", state.done.min(self.total), self.total)),
         }
     }
 
     /// A trial failed; the others go on.
     pub(super) fn failed(&self, name: &str, failed: &Failed) {
         self.locked().failed += 1;
-        let first = failed.why.lines().last().unwrap_or_default();
+        let first = failed.why.lines().next().unwrap_or_default();
         let text = format!("failed: {name}, {}: {first}", failed.during);
         match &self.bar {
             Some(bar) => bar.suspend(|| output::note(&text)),

@@ -4,22 +4,21 @@ use std::path::{Path, PathBuf};
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
-use palimpsest_study::archive;
-use palimpsest_study::plan::Plan;
+use palimpsest_study::archive::{self, Found};
+use palimpsest_study::plan::{Measurement, Plan, Trial};
 use palimpsest_study::results::Results;
 use palimpsest_study::written::{tables, verdict};
 
-use super::list::states;
 use super::trials_of;
 use crate::cli::ReportStudy;
 use crate::{output, report};
 
 pub(super) fn run(args: &ReportStudy) -> Result<()> {
     let plan = Plan::read(&args.study)?;
-    let trials = trials_of(&args.study, args.trials.as_ref());
+    let trials = trials_of(&args.study, args.trials.as_ref(), Some(&plan));
     let out = args.out.clone().unwrap_or_else(|| args.study.clone());
     let page = write(&plan, &args.study, &trials, &out)?;
-    let results = Results::of(&plan, &trials)?;
+    let results = Results::of(&plan, &Found::of(&trials, &args.study)?)?;
     if args.result.json {
         output::json(&results);
         return Ok(());
@@ -51,19 +50,22 @@ pub(super) fn run(args: &ReportStudy) -> Result<()> {
 /// # Errors
 /// A folder that can't be written.
 pub(super) fn write(plan: &Plan, study: &Path, trials: &Path, out: &Path) -> Result<PathBuf> {
-    let results = Results::of(plan, trials)?;
+    let found = Found::of(trials, study)?;
+    let results = Results::of(plan, &found)?;
     let write = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
     std::fs::create_dir_all(out.join("tables")).map_err(|e| Error::io(out, &e))?;
     let text = serde_json::to_value(&results).map_err(|e| Error::failure(e.to_string()))?;
     write("results.json", format!("{:#}\n", output::rounded(text)))?;
-    write(archive::FILE, archive::lines(plan, trials)?)?;
+    write(archive::FILE, archive::lines(plan, &found)?)?;
     for table in tables(&results) {
         write(&format!("tables/{}.csv", table.name), table.csv())?;
         write(&format!("tables/{}.tex", table.name), table.latex())?;
     }
     let measurements = plan.measurements_by_trial();
-    let states = states(plan, &measurements, trials);
-    let measured = states.iter().filter(|state| **state == super::list::State::Measured).count();
+    let has_all = |(trial, wanted): &(&Trial, &Vec<Measurement<'_>>)| {
+        found.summary(&trial.id).is_some() && wanted.iter().all(|m| found.scores(&trial.id, &m.key).is_some())
+    };
+    let measured = plan.trials.iter().zip(&measurements).filter(has_all).count();
     let page = out.join("report.html");
     report::write_study(
         &page,

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
@@ -22,6 +23,9 @@ use super::worker::Work;
 use crate::cli::RunStudy;
 use crate::report::folder_size;
 use crate::{environment, interrupt, output};
+
+/// How long what is on the disk is taken to stay as it is.
+const SIZES_LAST: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &RunStudy) -> Result<()> {
     let Planned { mut plan, before, folder, trials, text } = plan(args)?;
@@ -43,7 +47,8 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
         output::note(&format!("note: since it was planned last, {difference}"));
     }
     drop(measurements);
-    plan.declare(before.as_ref(), &crate::report::date(environment::seconds_since_epoch()), measured);
+    let any = looked_at(&plan, before.as_ref(), &trials);
+    plan.declare(before.as_ref(), &crate::report::date(environment::seconds_since_epoch()), any);
     plan.write(&folder)?;
     write_atomically(&folder.join("study.toml"), text.as_bytes())?;
     write_atomically(&folder.join("env.json"), format!("{:#}\n", environment::of_study()).as_bytes())?;
@@ -53,10 +58,18 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     let driver = Driver::new(&args.on.backend, &args.on.device().to_string(), args.workers)?;
     let progress = StudyProgress::new(plan.trials.len(), measured, args.workers);
     let (began, budget) = (Instant::now(), plan.budget);
+    // All folders are walked through for it, so not for every trial.
+    let room = Mutex::new((Instant::now(), f64::NAN));
+    let has_room = || {
+        let mut known = room.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.1.is_nan() || known.0.elapsed() > SIZES_LAST {
+            *known = (Instant::now(), size(&plan, &trials));
+        }
+        known.1 < budget.gigabytes * 1e9
+    };
     let may_begin = || {
         let hours = began.elapsed().as_secs_f64() / 3600.0;
-        (budget.hours == 0.0 || hours < budget.hours)
-            && (budget.gigabytes == 0.0 || size(&plan, &trials) < budget.gigabytes * 1e9)
+        (budget.hours == 0.0 || hours < budget.hours) && (budget.gigabytes == 0.0 || has_room())
     };
     let work = Work {
         plan: &plan,
@@ -139,6 +152,23 @@ fn power(plan: &Plan) -> String {
         out += &format!(": no claim can be confirmed at {ALPHA}{enough}, or fewer declared tests");
     }
     out
+}
+
+/// Trials of the study, as it is or as it was planned before, that have any score: what is declared now may have been looked at.
+fn looked_at(plan: &Plan, before: Option<&Plan>, trials: &Path) -> usize {
+    let any = |id: &str| {
+        let scores = TrialFolder::of(trials, id).path("scores");
+        std::fs::read_dir(scores).is_ok_and(|mut files| {
+            files.any(|file| file.is_ok_and(|file| file.file_name() != "trained.json"))
+        })
+    };
+    let all: std::collections::BTreeSet<&str> = plan
+        .trials
+        .iter()
+        .chain(before.iter().flat_map(|plan| &plan.trials))
+        .map(|trial| trial.id.as_str())
+        .collect();
+    all.into_iter().filter(|id| any(id)).count()
 }
 
 /// Bytes of the study's trials on disk.

@@ -34,6 +34,8 @@ fn overall(judged: &[&Judged]) -> (&'static str, &'static str) {
     let all = |verdict: Verdict| judged.iter().all(|one| one.verdict == verdict);
     match () {
         () if all(Verdict::Missing) => ("open", "not measured"),
+        // A look at half time is no test: the more often one looks, the sooner chance confirms something.
+        () if any(Verdict::Unfinished) || any(Verdict::Missing) => ("open", "not finished"),
         () if any(Verdict::Confirmed) && any(Verdict::Contradicted) => ("open", "divided"),
         () if all(Verdict::Confirmed) => ("yes", "confirmed"),
         () if any(Verdict::Confirmed) => ("yes", "confirmed in part"),
@@ -57,7 +59,11 @@ fn said(page: &StudyPage<'_>, one: &Judged) -> String {
             covered(test.coverage)
         )
     });
-    format!("{measure} {}{interval}, p {}", esc(shift), significant(test.p_holm, 2))
+    let n = match page.plan.seeds.len() {
+        all if all == test.n => String::new(),
+        all => format!(", {} of {all} seeds", test.n),
+    };
+    format!("{measure} {}{interval}, p {}{n}", esc(shift), significant(test.p_holm, 2))
 }
 
 /// What an interval covers, where that is less than it should be: of so few seeds there is no wider one.
@@ -86,6 +92,7 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
         "Claim",
         "Measure",
         "Seeds",
+        "Mean",
         "Shift",
         "Interval",
         "p",
@@ -102,11 +109,12 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
             let place = place(page, one);
             let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
             let Some(test) = &one.test else {
-                row.extend(std::iter::repeat_n("–".to_owned(), 6));
+                row.extend(std::iter::repeat_n("–".to_owned(), 7));
                 row.push("not measured".to_owned());
                 return row;
             };
             let covered = covered(test.coverage);
+            row.push(esc(page.difference(place, test.mean)));
             row.push(esc(page.difference(place, test.shift)));
             row.push(test.shift_interval.map_or_else(
                 || "–".to_owned(),
@@ -137,7 +145,8 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
         )));
     }
     out.push_str(&note(
-        "A verdict is confirmed or contradicted where p after Holm is below 0.05. The probability of improvement is that of a run \
+        "p is of the mean difference, the shift a median that one odd seed moves little: where the two part, look at the seeds. \
+         A verdict is confirmed or contradicted where p after Holm is below 0.05, once every seed is measured. The probability of improvement is that of a run \
          of the first side being above one of the second, over all pairs of seeds; above 0.75 is what many ask for.",
     ));
     out
@@ -146,11 +155,20 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
 /// When the comparisons were declared.
 pub(super) fn declared(page: &StudyPage<'_>) -> String {
     let (before, after): (Vec<_>, Vec<_>) = page.plan.declared.iter().partition(|d| d.measured == 0);
-    let mut out = format!("{} comparisons were declared before a trial was measured.", before.len());
+    let mut out = match before.len() {
+        1 => "1 comparison was declared before a trial was measured.".to_owned(),
+        count => format!("{count} comparisons were declared before a trial was measured."),
+    };
     for late in after {
         out += &format!(
             " \u{201c}{}\u{201d} was declared on {}, with {} trials measured.",
             late.comparison.name, late.date, late.measured
+        );
+    }
+    for dropped in &page.plan.dropped {
+        out += &format!(
+            " \u{201c}{}\u{201d}, declared on {}, is no longer of the study, or by another figure or other seeds.",
+            dropped.comparison.name, dropped.date
         );
     }
     let either = page.plan.compare.iter().filter(|declared| declared.expect == Expect::Different).count();

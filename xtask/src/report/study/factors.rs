@@ -61,6 +61,7 @@ pub(super) fn relations(results: &Results) -> String {
                 relation.points.len(),
                 significant(p, 2)
             ),
+            _ if relation.points.len() > 2 => "one of the two is the same for all cells".to_owned(),
             _ => format!("{} cells are too few", relation.points.len()),
         };
         let _ = writeln!(

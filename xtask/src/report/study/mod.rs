@@ -125,8 +125,9 @@ impl StudyPage<'_> {
         out.push_str(&note(&format!(
             "Intervals of means are Student's over seeds of pre-training, of differences those of the signed-rank statistic \
              (Hodges and Lehmann 1963), both at 95 % where so few seeds allow it; p is that of the exact sign-flip test, corrected \
-             after Holm (1979) over all declared comparisons. Test images are the same for all: what others would give is Wilson's \
-             interval in tables/cells.csv, and is never added to that over seeds. {}",
+             after Holm (1979) over all declared comparisons. What other test images would give is Wilson's interval in \
+             tables/cells.csv, where all seeds are scored on the same ones, and is never added to that over seeds; where a head takes \
+             fewer than there are (test_images), each seed draws its own, and their spread is part of that over seeds. {}",
             claims::declared(self)
         )));
         if let Ok(study) = fs::read_to_string(self.folder.join("study.toml")) {
