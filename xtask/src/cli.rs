@@ -115,7 +115,7 @@ pub(crate) enum Command {
     /// Runs: list, show, diff, best, tag, prune, replay a step that was not finite
     #[command(subcommand)]
     Run(RunCommand),
-    /// Studies: many runs planned from one file, shared out among processes, judged over seeds
+    /// Studies: many runs planned from one file and judged over seeds
     #[command(subcommand)]
     Study(StudyCommand),
     /// Recipes: list, show with every default
