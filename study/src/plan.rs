@@ -53,6 +53,9 @@ pub struct Plan {
     /// Comparisons that were declared once, and are no longer.
     #[serde(default)]
     pub dropped: Vec<Declaration>,
+    /// Overrides of all cells that were given on the command line.
+    #[serde(default)]
+    pub overrides: Vec<String>,
     /// Where trials lie, where that isn't beside the study's folder.
     #[serde(default)]
     pub trials_folder: Option<PathBuf>,

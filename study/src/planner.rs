@@ -15,7 +15,7 @@ use crate::plan::{Cell, EvalOfCell, GridOfPlan, ImagesOfCell, Plan, Trial};
 pub struct Planner<'a> {
     /// The backend's name.
     pub backend: &'a str,
-    /// `KEY=VALUE` overrides of every cell, above all that the file says.
+    /// `KEY=VALUE` overrides of every cell, above what the file sets for all; a variant's own keys are above them.
     pub overrides: &'a [String],
     /// Where a recipe that the file names lies.
     pub locate: &'a dyn Fn(&str) -> Result<PathBuf>,
@@ -103,6 +103,7 @@ impl Planner<'_> {
             relation: study.relation.clone(),
             declared: vec![],
             dropped: vec![],
+            overrides: self.overrides.to_vec(),
             trials_folder: None,
             budget: study.budget,
             checkpoints: study.checkpoints,
@@ -134,8 +135,8 @@ impl Planner<'_> {
             draft.recipes.insert(named.clone(), text);
         }
         keys.extend(set);
-        keys.extend(levels.iter().flat_map(|(_, level)| level.changes.iter().cloned()));
         keys.extend(self.overrides.iter().cloned());
+        keys.extend(levels.iter().flat_map(|(_, level)| level.changes.iter().cloned()));
         let place = draft.cells.len();
         let mut trials = vec![];
         let mut of_first: Option<(ImagesOfCell, EvalOfCell)> = None;
@@ -175,6 +176,9 @@ impl Planner<'_> {
                 )
             })?;
             let levels = axis.levels(key)?;
+            if matches!(axis, Axis::Variants(_)) {
+                return Ok((key.clone(), levels));
+            }
             let of_key = |text: &str| text.split_once('=').map_or("", |(key, _)| key.trim()).to_owned();
             let set = levels.iter().flat_map(|level| &level.changes).map(|change| of_key(change));
             let given: Vec<String> = self.overrides.iter().map(|change| of_key(change)).collect();

@@ -128,7 +128,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "confirmed",
         Verdict::Contradicted => "contradicted",
-        Verdict::Open => "open",
+        Verdict::Open => "can't be said",
         Verdict::Unfinished => "not finished",
         Verdict::Missing => "not measured",
     }

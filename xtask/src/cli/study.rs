@@ -11,7 +11,7 @@ use super::{DeviceArgs, JsonArg};
 pub(crate) enum StudyCommand {
     /// Plan a study from its file and work on its trials; started again, or elsewhere, it takes part
     #[command(
-        after_help = "Examples:\n  cargo xtask study run studies/small.toml --dry-run\n  cargo xtask study run studies/small.toml --workers 2\n  cargo xtask study run studies/paper.toml --set data.path=photos --retry-failed"
+        after_help = "Examples:\n  cargo xtask study run studies/small.toml --dry-run\n  cargo xtask study run studies/small.toml --workers 2\n  cargo xtask study run studies/parts.toml --set data.path=photos --retry-failed"
     )]
     Run(RunStudy),
     /// The cells of a study, and how far each is
@@ -24,7 +24,7 @@ pub(crate) enum StudyCommand {
     Report(ReportStudy),
     /// Put the trials of a study's trials.jsonl back where the study looks for them, without weights
     #[command(
-        after_help = "Example:\n  cargo xtask study restore studies/parts --trials runs/studies/trials"
+        after_help = "Example:\n  cargo xtask study restore runs/studies/small --trials elsewhere/trials"
     )]
     Restore(RestoreStudy),
 }
@@ -55,7 +55,7 @@ pub(crate) struct RunStudy {
     /// Trials at a time, which share the machine's cores; small models are fastest with one core each
     #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub(crate) workers: usize,
-    /// A key that all cells set, over the study's file; may be given several times
+    /// A key of all cells, over what the study's file sets for them; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Begin trials again that failed

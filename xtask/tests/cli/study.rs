@@ -51,7 +51,7 @@ fn a_study_is_planned_run_and_judged() {
     assert!(plan["hours"].as_f64().expect("hours") > 0.0 && plan["gigabytes"].as_f64().expect("GB") > 0.0);
     // Two pairs: one in two patterns of signs is as extreme.
     assert_eq!(plan["least_p"].as_f64(), Some(0.5));
-    assert!(stderr(&told).contains("no claim can be confirmed at 0.05; 6 seeds can"), "{}", stderr(&told));
+    assert!(stderr(&told).contains("no claim can be confirmed at 0.05; 6 seeds can\n"), "{}", stderr(&told));
     assert!(!path.join("runs").exists());
 
     let ended = json(&succeed(path, &["study", "run", "study.toml", "--workers", "2", "--json"]));
@@ -232,15 +232,50 @@ fn what_a_head_has_not_is_told_at_the_first_trial() {
         assert_eq!(log.matches("$ palimpsest pretrain").count(), 1, "{log}");
     }
     // A plan that was damaged is made anew, and `--set` is above all.
-    fs::write(path.join("runs/studies/tiny/plan.json"), "{").expect("written");
-    let told = succeed(path, &["study", "run", "study.toml", "--set", "train.steps=5"]);
+    fs::create_dir(path.join("five")).expect("made");
+    fs::write(path.join("five/plan.json"), "{").expect("written");
+    let told = succeed(path, &["study", "run", "study.toml", "--set", "train.steps=5", "--out", "five"]);
     assert!(
         stderr(&told).contains("planned anew") && stderr(&told).contains("0 of them measured"),
         "{}",
         stderr(&told)
     );
+    let output = run(path, &["study", "run", "study.toml", "--set", "train.steps=6", "--out", "five"]);
+    assert!(
+        stderr(&output).contains("planned with --set train.steps=5, not with --set train.steps=6"),
+        "{}",
+        stderr(&output)
+    );
     let output = run(path, &["study", "run", "study.toml", "--set", "noise.share=0.7"]);
     assert!(stderr(&output).contains("`noise.share` is varied here"), "{}", stderr(&output));
+}
+
+/// A run that somebody went on with by hand is another setting.
+#[test]
+fn a_run_that_was_changed_by_hand_is_not_its_cell_s() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, STUDY);
+    succeed(path, &["study", "run", "study.toml"]);
+    let trial = fs::read_dir(path.join("runs/studies/trials"))
+        .expect("trials")
+        .next()
+        .expect("one")
+        .expect("listed")
+        .path();
+    let config = trial.join("run/config.toml");
+    let text = fs::read_to_string(&config).expect("a recipe");
+    fs::write(&config, text.replace("lr = 0.001", "lr = 0.002")).expect("written");
+    fs::remove_dir_all(trial.join("scores")).expect("removed");
+    let output = run(path, &["study", "run", "study.toml"]);
+    assert!(
+        stderr(&output).contains("changed by hand (optimizer.lr: 0.001 -> 0.002)"),
+        "{}",
+        stderr(&output)
+    );
+    let told = succeed(path, &["study", "run", "study.toml", "--retry-failed"]);
+    assert!(stderr(&told).contains("4 of 4 trials measured"), "{}", stderr(&told));
+    assert!(fs::read_to_string(&config).expect("a recipe").contains("lr = 0.001"));
 }
 
 /// Reports never forget what was measured: not where trials lie elsewhere, not from within the study's folder.

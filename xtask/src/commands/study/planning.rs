@@ -51,7 +51,7 @@ pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
         locate: &locate,
         check: &mut |recipe| check.recipe(recipe),
     };
-    let mut plan = planner.plan(&study, &text).map_err(|e| e.at(path.display()))?;
+    let mut plan = planner.plan(&study, &text).map_err(|e| by_set(e).at(path.display()))?;
     let before = match folder.join(palimpsest_study::plan::FILE).exists() {
         true => Plan::read(&folder).map_err(|e| {
             output::note(&format!(
@@ -63,10 +63,32 @@ pub(super) fn plan(args: &RunStudy) -> Result<Planned> {
         false => Err(()),
     };
     let before = before.ok();
+    let told = |overrides: &[String]| match overrides {
+        [] => "no --set".to_owned(),
+        several => several.iter().map(|change| format!("--set {change}")).collect::<Vec<_>>().join(" "),
+    };
+    if let Some(before) = before.as_ref().filter(|before| before.overrides != plan.overrides) {
+        return Err(Error::user(format!(
+            "the study there was planned with {}, not with {}",
+            told(&before.overrides),
+            told(&plan.overrides)
+        ))
+        .at(folder.display())
+        .help("give the same, or another --out"));
+    }
     plan.trials_folder = match &args.trials {
         Some(given) => std::path::absolute(given).ok(),
         None => before.as_ref().and_then(|before| before.trials_folder.clone()),
     };
     let trials = trials_of(&folder, args.trials.as_ref(), Some(&plan));
     Ok(Planned { plan, before, folder, trials, text })
+}
+
+/// Data that aren't where the study's file says are given on the command line.
+fn by_set(error: Error) -> Error {
+    if !error.location().is_some_and(|place| place.contains("`data.path`")) {
+        return error;
+    }
+    let place = error.location().unwrap_or_default().to_owned();
+    Error::user(error.message()).at(place).help("say where the images are: --set data.path=FOLDER")
 }

@@ -50,7 +50,8 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     let any = looked_at(&plan, before.as_ref(), &trials);
     plan.declare(before.as_ref(), &crate::report::date(environment::seconds_since_epoch()), any);
     plan.write(&folder)?;
-    write_atomically(&folder.join("study.toml"), text.as_bytes())?;
+    let given: String = plan.overrides.iter().map(|change| format!("# Run with --set {change}\n")).collect();
+    write_atomically(&folder.join("study.toml"), format!("{given}{text}").as_bytes())?;
     write_atomically(&folder.join("env.json"), format!("{:#}\n", environment::of_study()).as_bytes())?;
     let measurements = plan.measurements_by_trial();
 
@@ -110,7 +111,7 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     if stop.load(Ordering::Relaxed) {
         return Err(Error::interrupted("the study was stopped")
             .saved()
-            .help(format!("go on: cargo xtask study run {}", args.study.display())));
+            .help(format!("go on: cargo xtask {}", environment::command().join(" "))));
     }
     if failed > 0 {
         return Err(Error::failure(format!("{failed} trials failed")).at(folder.display()).help(format!(
@@ -138,18 +139,21 @@ fn power(plan: &Plan) -> String {
     let comparisons =
         plan.compare.iter().map(|c| if c.heads.is_empty() { plan.measures().len() } else { c.heads.len() });
     let tests: usize = comparisons.sum();
-    let corrected = (least * tests.max(1) as f64).min(1.0);
-    let mut out = format!("{n} paired seeds reach p = {least:.4} at least");
-    if tests > 1 {
-        out += &format!("; with Holm's correction over the {tests} declared tests {corrected:.3} at least");
+    let mut out = format!("the smallest p that {n} paired seeds can give is {least:.4}");
+    if tests == 0 {
+        return out;
     }
-    if corrected >= ALPHA {
+    let smallest = |n: usize| palimpsest_statistics::least_p(n, Sides::Two) * tests as f64;
+    if tests > 1 {
+        out +=
+            &format!("; with Holm's correction over the {tests} declared tests {:.3}", smallest(n).min(1.0));
+    }
+    if smallest(n) + f64::EPSILON >= ALPHA {
         // As many as let the smallest p of all tests come below.
-        let enough = (n..=64).find(|&n| {
-            palimpsest_statistics::least_p(n, Sides::Two) * tests.max(1) as f64 + f64::EPSILON < ALPHA
-        });
+        let enough = (n..=64).find(|&n| smallest(n) + f64::EPSILON < ALPHA);
         let enough = enough.map_or_else(String::new, |enough| format!("; {enough} seeds can"));
-        out += &format!(": no claim can be confirmed at {ALPHA}{enough}, or fewer declared tests");
+        let fewer = if least < ALPHA { ", or fewer declared tests" } else { "" };
+        out += &format!(": no claim can be confirmed at {ALPHA}{enough}{fewer}");
     }
     out
 }

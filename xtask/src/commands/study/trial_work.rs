@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use palimpsest_core::recipe::Recipe;
 use palimpsest_core::stored::write_atomically;
-use palimpsest_core::train::Checkpoint;
+use palimpsest_core::train::{Checkpoint, RunFolder};
 use palimpsest_core::{Error, Result};
 use palimpsest_study::file::Checkpoints;
 use palimpsest_study::plan::{Measurement, Plan, Trial};
@@ -16,6 +17,9 @@ use serde_json::{Value, json};
 
 use super::driver::{Driver, Ended};
 use super::measure;
+
+/// What a trial is doing before it is measured.
+pub(super) const TRAINING: &str = "training";
 
 /// How a trial was left.
 pub(super) enum Left {
@@ -46,7 +50,7 @@ impl TrialWork<'_> {
             measurements.iter().filter(|m| folder.scores(&m.key).is_none()).collect();
         if !folder.is_trained() || (!wanted.is_empty() && !self.has_last_weights()) {
             let started = Instant::now();
-            let left = self.process(&self.training()?, "training", |_| None)?;
+            let left = self.process(&self.training()?, TRAINING, |_| None)?;
             if !matches!(left, Left::Measured) {
                 return Ok(left);
             }
@@ -54,6 +58,9 @@ impl TrialWork<'_> {
             if let Some(failed) = self.other_images() {
                 return Ok(Left::Failed(failed));
             }
+        }
+        if let Some(failed) = self.other_recipe()? {
+            return Ok(Left::Failed(failed));
         }
         for measurement in wanted {
             let during = format!("measuring {}", measurement.key);
@@ -132,9 +139,27 @@ impl TrialWork<'_> {
         let trained = environment["data"]["list"].as_str()?;
         let same = planned.split(' ').next() == Some(trained);
         (!same).then(|| Failed {
-            during: "training".to_owned(),
+            during: TRAINING.to_owned(),
             why: "the training images have changed since the study was planned; start it again, or put them back".to_owned(),
         })
+    }
+
+    /// A run that somebody went on with by hand, with other keys, is no longer the cell's.
+    fn other_recipe(&self) -> Result<Option<Failed>> {
+        let run = self.folder.path("run");
+        // Without a recipe only its scores were put back.
+        if !run.join("config.toml").exists() {
+            return Ok(None);
+        }
+        let (planned, trained) = (self.plan.recipe(self.trial)?, RunFolder::open(&run)?.recipe(&[])?);
+        let changes = Recipe::difference(planned.table(), trained.table());
+        Ok((!changes.is_empty()).then(|| Failed {
+            during: TRAINING.to_owned(),
+            why: format!(
+                "its run was changed by hand ({}); --retry-failed trains it again",
+                changes.join(", ")
+            ),
+        }))
     }
 
     /// The command that begins the trial's run, or goes on with it.

@@ -1,16 +1,17 @@
 //! Works on a study's trials, one after the other, until none is left that it could take.
 
 use std::collections::HashSet;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use palimpsest_core::Result;
+use palimpsest_core::{Error, Result};
 use palimpsest_study::plan::{Measurement, Plan};
 use palimpsest_study::trial::{Failed, TrialFolder};
 
 use super::driver::{DISK_FULL, Driver};
 use super::progress::StudyProgress;
-use super::trial_work::{Left, TrialWork};
+use super::trial_work::{Left, TRAINING, TrialWork};
 
 /// What workers of a process share.
 pub(super) struct Work<'a> {
@@ -110,7 +111,14 @@ impl Work<'_> {
             return Ok(None);
         }
         match folder.failed() {
-            Some(_) if self.retry_failed && self.progress.first_time(index) => folder.forgive()?,
+            Some(failed) if self.retry_failed && self.progress.first_time(index) => {
+                let run = folder.path("run");
+                // From its beginning: what is there led to the failure, or was changed since.
+                if failed.during == TRAINING && run.exists() {
+                    fs::remove_dir_all(&run).map_err(|e| Error::io(&run, &e))?;
+                }
+                folder.forgive()?;
+            }
             Some(_) => return Ok(None),
             None => {}
         }
