@@ -1,6 +1,6 @@
 //! What was claimed, and what holds.
 
-use palimpsest_study::comparison::{Judged, Verdict};
+use palimpsest_study::comparison::{ALPHA, Judged, Verdict};
 use palimpsest_study::file::Expect;
 
 use super::StudyPage;
@@ -25,7 +25,18 @@ pub(super) fn verdicts(page: &StudyPage<'_>) -> String {
             by_measure.join(" · ")
         ));
     }
-    out + "</ul>\n"
+    out.push_str("</ul>\n");
+    let tests = page.results.comparisons.len();
+    let seeds = page.plan.seeds.len();
+    let smallest = palimpsest_statistics::least_p(seeds, palimpsest_statistics::Sides::Two) * tests as f64;
+    if smallest >= ALPHA {
+        let tests = if tests == 1 { "one test".to_owned() } else { format!("{tests} tests") };
+        out.push_str(&note(&format!(
+            "{seeds} seeds can't confirm any of {tests}: p after the correction is {} at least.",
+            significant(smallest.min(1.0), 2)
+        )));
+    }
+    out
 }
 
 /// All measures of a claim in a word: it holds where one confirms it and none contradicts it.
@@ -63,7 +74,7 @@ fn said(page: &StudyPage<'_>, one: &Judged) -> String {
         all if all == test.n => String::new(),
         all => format!(", {} of {all} seeds", test.n),
     };
-    format!("{measure} {}{interval}, p {}{n}", esc(shift), significant(test.p_holm, 2))
+    format!("{measure} {}{interval}, p after Holm {}{n}", esc(shift), significant(test.p_holm, 2))
 }
 
 /// What an interval covers, where that is less than it should be: of so few seeds there is no wider one.
@@ -91,6 +102,7 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
     let head = [
         "Claim",
         "Measure",
+        "Verdict",
         "Seeds",
         "Mean",
         "Shift",
@@ -98,8 +110,6 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
         "p",
         "p (Holm)",
         "P(improvement)",
-        "Seeds above",
-        "Verdict",
     ];
     let rows: Vec<Vec<String>> = page
         .results
@@ -107,10 +117,10 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
         .iter()
         .map(|one| {
             let place = place(page, one);
-            let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
+            let verdict = palimpsest_study::written::verdict(one.verdict).to_owned();
+            let mut row = vec![esc(&one.name), esc(&one.measure), verdict, one.differences.len().to_string()];
             let Some(test) = &one.test else {
-                row.extend(std::iter::repeat_n("–".to_owned(), 7));
-                row.push("not measured".to_owned());
+                row.extend(std::iter::repeat_n("–".to_owned(), 6));
                 return row;
             };
             let covered = covered(test.coverage);
@@ -129,8 +139,6 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
             row.push(significant(test.p, 3));
             row.push(significant(test.p_holm, 3));
             row.push(format!("{:.2}", test.improvement));
-            row.push(format!("{:.2}", test.paired_improvement));
-            row.push(palimpsest_study::written::verdict(one.verdict).to_owned());
             row
         })
         .collect();
