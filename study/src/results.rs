@@ -94,7 +94,9 @@ impl Results {
 
     /// The row of a cell and measure.
     pub fn row(&self, cell: usize, measure: usize) -> Option<&Row> {
-        self.rows.iter().find(|row| row.cell == cell && row.measure == measure)
+        // They are made cell by cell, and measure by measure.
+        let found = self.rows.binary_search_by_key(&(cell, measure), |row| (row.cell, row.measure));
+        found.ok().map(|at| &self.rows[at])
     }
 }
 

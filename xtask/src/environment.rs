@@ -14,44 +14,25 @@ use crate::plugins;
 
 /// Revision, versions, machine and command line.
 pub(crate) fn describe(device: &DeviceHandle, plugin: Option<&PluginIdentity>) -> Value {
-    let info = device.backend.info();
-    json!({
-        "palimpsest": env!("CARGO_PKG_VERSION"),
-        "revision": revision(),
-        "backend": info,
-        "device": device.id.to_string(),
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "cpu": cpu_model(),
-        "cpu_flags": cpu_flags(),
-        "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "command": command(),
-        "started": seconds_since_epoch(),
-        "gpu": Gpu::of(device.id).map(|gpu| gpu.facts()),
-        "plugins": plugin.into_iter().map(plugins::recorded).collect::<Vec<_>>(),
-    })
+    let mut all = of_process();
+    all["backend"] = json!(device.backend.info());
+    all["device"] = json!(device.id.to_string());
+    all["gpu"] = json!(Gpu::of(device.id).map(|gpu| gpu.facts()));
+    all["plugins"] = json!(plugin.into_iter().map(plugins::recorded).collect::<Vec<_>>());
+    all
 }
 
 /// The machine and command line of a comparison on a device, with its card where it is one.
 pub(crate) fn of_comparison(recipe: &Recipe, device: Device, gpu: Option<&Gpu>) -> Value {
-    json!({
-        "palimpsest": env!("CARGO_PKG_VERSION"),
-        "revision": revision(),
-        "recipe_hash": recipe.hash(),
-        "device": device.to_string(),
-        "gpu": gpu.map(Gpu::facts),
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "cpu": cpu_model(),
-        "cpu_flags": cpu_flags(),
-        "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "command": command(),
-        "started": seconds_since_epoch(),
-    })
+    let mut all = of_process();
+    all["recipe_hash"] = json!(recipe.hash());
+    all["device"] = json!(device.to_string());
+    all["gpu"] = json!(gpu.map(Gpu::facts));
+    all
 }
 
-/// The machine and command line of a process that works on a study.
-pub(crate) fn of_study() -> Value {
+/// The program, its machine and its command line.
+pub(crate) fn of_process() -> Value {
     json!({
         "palimpsest": env!("CARGO_PKG_VERSION"),
         "revision": revision(),

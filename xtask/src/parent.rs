@@ -1,6 +1,6 @@
 //! Processes that this program starts to work for it: they stop when it stops, also where it is killed.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 
 /// The process that a process works for: its number.
 const PARENT: &str = "PALIMPSEST_PARENT";
@@ -22,6 +22,18 @@ pub(crate) fn ask_to_stop(child: &Child) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = child;
+}
+
+/// The signal that ended a process, if one did.
+#[cfg(unix)]
+pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+/// The signal that ended a process: none here.
+#[cfg(not(unix))]
+pub(crate) fn signal(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// The other end of [`bind`], at the start of a process. Where the system can't tell of a parent's end, nothing happens.

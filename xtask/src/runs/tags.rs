@@ -33,7 +33,7 @@ impl Tags {
         serde_json::from_slice(&read(&path)?).map_err(|_| {
             Error::user("holds no tags")
                 .at(path.display())
-                .help("mend it or remove it, and tag the run again")
+                .help("correct it or remove it, and tag the run again")
         })
     }
 

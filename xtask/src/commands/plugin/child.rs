@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use palimpsest_core::{Error, Result};
 use palimpsest_validator::signal_name;
 
+use crate::parent;
+
 /// How a process ended.
 pub(super) enum End {
     /// By itself.
@@ -20,22 +22,12 @@ impl End {
     pub(super) fn told(&self) -> String {
         match self {
             Self::TooLong => "did not end in time".to_owned(),
-            Self::Exited(status) => match signal(*status) {
+            Self::Exited(status) => match parent::signal(*status) {
                 Some(signal) => format!("ended the process by signal {signal} ({})", signal_name(signal)),
                 None => format!("ended the process with {status}"),
             },
         }
     }
-}
-
-#[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal(_: ExitStatus) -> Option<i32> {
-    None
 }
 
 /// This driver with other arguments; what it prints is dropped, as a library may print anything.

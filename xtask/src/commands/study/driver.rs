@@ -134,18 +134,8 @@ fn is_interrupted(status: ExitStatus) -> bool {
     match status.code() {
         Some(75 | 130) => true,
         Some(code) => ASKED.contains(&(code - 128)),
-        None => signal(status).is_some_and(|signal| ASKED.contains(&signal)),
+        None => parent::signal(status).is_some_and(|signal| ASKED.contains(&signal)),
     }
-}
-
-#[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal(_: ExitStatus) -> Option<i32> {
-    None
 }
 
 /// The last line of a command's standard output.

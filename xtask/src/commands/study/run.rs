@@ -52,7 +52,7 @@ pub(super) fn run(args: &RunStudy) -> Result<()> {
     plan.write(&folder)?;
     let given: String = plan.overrides.iter().map(|change| format!("# Run with --set {change}\n")).collect();
     write_atomically(&folder.join("study.toml"), format!("{given}{text}").as_bytes())?;
-    write_atomically(&folder.join("env.json"), format!("{:#}\n", environment::of_study()).as_bytes())?;
+    write_atomically(&folder.join("env.json"), format!("{:#}\n", environment::of_process()).as_bytes())?;
     let measurements = plan.measurements_by_trial();
 
     let stop = interrupt::flag()?;
