@@ -5,8 +5,10 @@ use palimpsest_statistics::{Cells, Draws, hodges_lehmann, sign_flip};
 use serde::Serialize;
 
 use crate::comparison::measures;
+use crate::file::DeclaredInteraction;
 use crate::plan::Plan;
 use crate::scores::Scores;
+use crate::selection::told;
 use crate::summary::{LEVEL, Range, refused};
 
 /// An interaction by one measure.
@@ -14,6 +16,10 @@ use crate::summary::{LEVEL, Range, refused};
 pub struct Interaction {
     /// What it claims.
     pub name: String,
+    /// The levels of the one factor, in words.
+    pub first: [String; 2],
+    /// The levels of the other.
+    pub second: [String; 2],
     /// The measure.
     pub measure: String,
     /// Means of the four cells: neither factor changed, the first, the second, both.
@@ -37,13 +43,18 @@ pub fn interactions(plan: &Plan, scores: &Scores) -> Result<Vec<Interaction>> {
     for declared in &plan.interaction {
         let squares = plan.squares(declared)?;
         for measure in measures(&declared.heads, scores) {
-            out.push(one(&declared.name, &squares, scores, measure)?);
+            out.push(one(declared, &squares, scores, measure)?);
         }
     }
     Ok(out)
 }
 
-fn one(name: &str, squares: &[[usize; 4]], scores: &Scores, measure: usize) -> Result<Interaction> {
+fn one(
+    declared: &DeclaredInteraction,
+    squares: &[[usize; 4]],
+    scores: &Scores,
+    measure: usize,
+) -> Result<Interaction> {
     let seeds = scores.cells.first().map_or(0, |cell| cell.scores[measure].len());
     let corners = |square: &[usize; 4], seed: usize| -> Option<[f64; 4]> {
         let [a, b, c, d] = square.map(|cell| scores.of(cell, measure, seed));
@@ -58,7 +69,9 @@ fn one(name: &str, squares: &[[usize; 4]], scores: &Scores, measure: usize) -> R
         .collect();
     let column = |corner: usize| by_seed.iter().map(|c| c[corner]).collect::<Vec<f64>>();
     let mut out = Interaction {
-        name: name.to_owned(),
+        name: declared.name.clone(),
+        first: declared.first.each_ref().map(told),
+        second: declared.second.each_ref().map(told),
         measure: scores.measures[measure].clone(),
         means: None,
         differences: vec![],

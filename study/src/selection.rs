@@ -171,7 +171,8 @@ impl Plan {
     }
 }
 
-fn told(selector: &Selector) -> String {
+/// A selector in words: `noise = features, style = encoder`.
+pub(crate) fn told(selector: &Selector) -> String {
     let levels: Vec<String> =
         selector.iter().map(|(axis, level)| format!("{axis} = {}", label(level))).collect();
     if levels.is_empty() { "any level".to_owned() } else { levels.join(", ") }

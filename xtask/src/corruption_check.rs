@@ -2,6 +2,8 @@
 
 use palimpsest_core::corruption::{Corrupted, CorruptionPlan};
 use palimpsest_core::data::Batch;
+use palimpsest_core::geometry::Geometry;
+use palimpsest_core::model::Model;
 use palimpsest_core::train::Trainer;
 use palimpsest_core::{Error, Result};
 
@@ -10,7 +12,34 @@ use palimpsest_core::{Error, Result};
 /// # Errors
 /// Nothing happens to any token, neither at the start nor at the end: there is nothing to restore.
 pub(crate) fn describe(trainer: &Trainer) -> Result<String> {
-    let geometry = trainer.model.geometry();
+    let plan = |batch: &Batch, progress: f32| {
+        let step = (f64::from(progress) * trainer.total_steps as f64) as u64;
+        trainer.plan_at(batch, step, progress)
+    };
+    let Corrupted { masked, noised } = at_start(trainer.model.geometry(), plan)?.shares();
+    Ok(format!(
+        "at the start {:.1} % of the tokens are masked, {:.1} % noised",
+        100.0 * masked,
+        100.0 * noised
+    ))
+}
+
+/// The same check for a model without weights. A strategy that looks at features is passed over.
+///
+/// # Errors
+/// As [`describe`].
+pub(crate) fn check(model: &Model) -> Result<()> {
+    if model.corruption.observes()?.is_some() {
+        return Ok(());
+    }
+    at_start(model.geometry(), |batch, progress| model.plan(batch, 0, progress, None)).map(drop)
+}
+
+/// The plan of blank images at the start.
+fn at_start(
+    geometry: &Geometry,
+    plan: impl Fn(&Batch, f32) -> Result<CorruptionPlan>,
+) -> Result<CorruptionPlan> {
     let shape = [8, geometry.channels, geometry.height, geometry.width];
     let blank = Batch {
         pixels: vec![0.0; shape.iter().product()],
@@ -19,8 +48,8 @@ pub(crate) fn describe(trainer: &Trainer) -> Result<String> {
         indices: (0..shape[0]).collect(),
         first_sample: 0,
     };
-    let start = trainer.plan_at(&blank, 0, 0.0)?;
-    if nothing(&start) && nothing(&trainer.plan_at(&blank, trainer.total_steps, 1.0)?) {
+    let start = plan(&blank, 0.0)?;
+    if nothing(&start) && nothing(&plan(&blank, 1.0)?) {
         let tokens = geometry.tokens();
         return Err(Error::user("no token is masked, noised or moved: there is nothing to restore")
             .at("`corruption`")
@@ -29,12 +58,7 @@ pub(crate) fn describe(trainer: &Trainer) -> Result<String> {
                 1.0 / tokens as f64
             )));
     }
-    let Corrupted { masked, noised } = start.shares();
-    Ok(format!(
-        "at the start {:.1} % of the tokens are masked, {:.1} % noised",
-        100.0 * masked,
-        100.0 * noised
-    ))
+    Ok(start)
 }
 
 fn nothing(plan: &CorruptionPlan) -> bool {

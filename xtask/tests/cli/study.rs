@@ -139,6 +139,12 @@ fn a_bad_cell_is_told_before_anything_runs() {
         ("head = \"knn\"", "head = \"knn\"\nshots = 1000000", "shots"),
         ("[0.5, 1.0]", "[1, 1.0]", "`1` twice"),
         ("\"noise.share\" = 1.0 }", "\"noise.share\" = 0.7 }", "More noise is better"),
+        // Neither masks nor noise.
+        (
+            "\"noise.share\" = [0.5, 1.0]",
+            "noise = [false]\ncorruption = [{ kind = \"none\" }]",
+            "there is nothing to restore",
+        ),
     ] {
         write(path, &STUDY.replacen(old, new, 1));
         let output = run(path, &["study", "run", "study.toml"]);
@@ -168,6 +174,9 @@ fn a_cell_that_fails_stops_no_other() {
     let failed = succeed(path, &["study", "list", "runs/studies/tiny", "--failed"]);
     let lines = String::from_utf8_lossy(&failed.stdout).into_owned();
     assert_eq!(lines.lines().filter(|line| line.contains("optimizer.lr 1000")).count(), 2, "{lines}");
+    let page = fs::read_to_string(path.join("runs/studies/tiny/report.html")).expect("a page");
+    let section = page.split("<h2>Trials that failed</h2>").nth(1).expect("told on the page");
+    assert_eq!(section.split("</section>").next().map(|rows| rows.matches("not finite").count()), Some(2));
     // Not begun again unasked; once when asked.
     let again = stderr(&run(path, &["study", "run", "study.toml"]));
     assert!(again.contains("2 failed") && !again.contains("failed: "), "{again}");

@@ -15,7 +15,7 @@ use palimpsest_study::axis::changes;
 use palimpsest_study::file::HeadOfStudy;
 use palimpsest_study::plan::ImagesOfCell;
 
-use crate::output;
+use crate::{corruption_check, output};
 
 /// Checks recipes one after the other; what doesn't change from one to the next is looked at once.
 pub(super) struct Check<'a> {
@@ -37,6 +37,10 @@ impl<'a> Check<'a> {
     /// A model that can't be built, data that can't be opened, a head that there isn't or that can't look at this encoder.
     pub(super) fn recipe(&mut self, recipe: &Recipe) -> Result<ImagesOfCell> {
         let model = Model::build(recipe)?;
+        // Random weights are measured as they are.
+        if recipe.train.epochs > 0.0 || recipe.train.steps > 0 {
+            corruption_check::check(&model)?;
+        }
         let geometry = model.geometry();
         let about = ["data", "eval", "head"].map(|table| recipe.table().get(table).map(ToString::to_string));
         let about = format!("{about:?} {} {}", geometry.depth, geometry.prefix);

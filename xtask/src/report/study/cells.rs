@@ -23,7 +23,7 @@ pub(super) fn tables(page: &StudyPage<'_>) -> String {
         out.push_str(&of_grid(page, number));
     }
     out.push_str(&note(
-        "Mean over seeds, in brackets its 95 % interval over seeds; the best mean of a grid in bold. n is the number of seeds.",
+        "Mean over seeds, in brackets its 95 % interval over seeds; the best mean of a grid in bold, with all whose interval reaches it: by these seeds alone they may be as good. n is the number of seeds.",
     ));
     out
 }
@@ -79,7 +79,8 @@ fn of_grid(page: &StudyPage<'_>, grid: usize) -> String {
 fn shown(page: &StudyPage<'_>, row: &Row, best: f64) -> String {
     let mean = page.score(row.measure, row.mean);
     // Of spectra and ranks more is not better.
-    let mean = if row.mean == best && !ANALYSED.contains(&page.results.measures[row.measure].as_str()) {
+    let reaches = row.mean == best || row.interval.is_some_and(|range| range.high >= best);
+    let mean = if reaches && !ANALYSED.contains(&page.results.measures[row.measure].as_str()) {
         format!("<b>{mean}</b>")
     } else {
         mean

@@ -60,13 +60,13 @@ fn overall(judged: &[&Judged]) -> (&'static str, &'static str) {
 fn said(page: &StudyPage<'_>, one: &Judged) -> String {
     let measure = esc(&one.measure);
     let Some(test) = &one.test else { return format!("{measure}: not measured yet") };
-    let place = place(page, one);
+    let place = page.measure(&one.measure);
     let shift = page.difference(place, test.shift);
     let interval = test.shift_interval.map_or_else(String::new, |range| {
         format!(
             " [{}, {}]{}",
-            plain(page, place, range.low),
-            plain(page, place, range.high),
+            page.plain_difference(place, range.low),
+            page.plain_difference(place, range.high),
             covered(test.coverage)
         )
     });
@@ -81,15 +81,6 @@ fn said(page: &StudyPage<'_>, one: &Judged) -> String {
 fn covered(coverage: Option<f64>) -> String {
     let less = coverage.filter(|coverage| *coverage < 0.95);
     less.map_or_else(String::new, |coverage| format!(" ({:.1} %)", 100.0 * coverage))
-}
-
-/// A difference without its unit.
-fn plain(page: &StudyPage<'_>, measure: usize, value: f64) -> String {
-    esc(page.difference(measure, value).trim_end_matches(" points"))
-}
-
-fn place(page: &StudyPage<'_>, one: &Judged) -> usize {
-    page.results.measures.iter().position(|measure| *measure == one.measure).unwrap_or_default()
 }
 
 /// Every comparison with all of its figures.
@@ -116,7 +107,7 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
         .comparisons
         .iter()
         .map(|one| {
-            let place = place(page, one);
+            let place = page.measure(&one.measure);
             let verdict = palimpsest_study::written::verdict(one.verdict).to_owned();
             let mut row = vec![esc(&one.name), esc(&one.measure), verdict, one.differences.len().to_string()];
             let Some(test) = &one.test else {
@@ -131,8 +122,8 @@ pub(super) fn details(page: &StudyPage<'_>) -> String {
                 |range| {
                     format!(
                         "{} to {}{covered}",
-                        plain(page, place, range.low),
-                        plain(page, place, range.high)
+                        page.plain_difference(place, range.low),
+                        page.plain_difference(place, range.high)
                     )
                 },
             ));

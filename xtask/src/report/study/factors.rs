@@ -5,12 +5,14 @@ use std::fmt::Write;
 use palimpsest_study::relation::Relation;
 use palimpsest_study::results::Results;
 
+use super::StudyPage;
 use crate::report::html::{esc, note, table};
 use crate::report::number::{UNKNOWN, significant};
 use crate::report::scale::{Measure, Scale};
 
 /// The declared interactions.
-pub(super) fn interactions(results: &Results) -> String {
+pub(super) fn interactions(page: &StudyPage<'_>) -> String {
+    let results = page.results;
     if results.interactions.is_empty() {
         return String::new();
     }
@@ -29,19 +31,31 @@ pub(super) fn interactions(results: &Results) -> String {
         .interactions
         .iter()
         .map(|one| {
-            let number =
-                |value: Option<f64>| value.map_or_else(|| UNKNOWN.to_owned(), |value| significant(value, 3));
+            let measure = page.measure(&one.measure);
+            let or_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
             let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
-            row.extend([0, 1, 2, 3].map(|corner| number(one.means.map(|means| means[corner]))));
+            row.extend([0, 1, 2, 3].map(|i| or_unknown(one.means.map(|means| page.score(measure, means[i])))));
             let interval = one.interval.map_or_else(String::new, |range| {
-                format!(" <small>[{}, {}]</small>", significant(range.low, 2), significant(range.high, 2))
+                let [low, high] = [range.low, range.high].map(|value| page.plain_difference(measure, value));
+                format!(" <small>[{low}, {high}]</small>")
             });
-            row.push(number(one.shift) + &interval);
-            row.push(number(one.p));
+            row.push(or_unknown(one.shift.map(|shift| esc(page.difference(measure, shift)))) + &interval);
+            row.push(or_unknown(one.p.map(|p| significant(p, 3))));
             row
         })
         .collect();
+    // What the four corners are, once a claim.
+    let mut names: Vec<&str> = vec![];
+    let mut factors = String::new();
+    for one in results.interactions.iter() {
+        if !names.contains(&one.name.as_str()) {
+            names.push(&one.name);
+            let [first, second] = [&one.first, &one.second].map(|[from, to]| format!("{from} \u{2192} {to}"));
+            factors += &note(&format!("{}: the first is {first}; the second {second}.", one.name));
+        }
+    }
     table("plain", &head.map(str::to_owned), &rows)
+        + &factors
         + &note(
             "Zero where the second factor does the same with and without the first; p of the sign-flip test, not corrected.",
         )

@@ -5,6 +5,7 @@ mod claims;
 mod curves;
 mod dots;
 mod factors;
+mod failures;
 
 use std::fs;
 use std::path::Path;
@@ -37,9 +38,13 @@ impl StudyPage<'_> {
     /// The whole page.
     pub(crate) fn html(&self) -> String {
         let mut body = self.header();
+        let failed = failures::list(self);
+        if !failed.is_empty() {
+            body.push_str(&section("Trials that failed", &failed));
+        }
         body.push_str(&section("Cells", &cells::tables(self)));
         body.push_str(&section("Axes", &dots::axes(self)));
-        let factors = factors::interactions(self.results) + &factors::relations(self.results);
+        let factors = factors::interactions(self) + &factors::relations(self.results);
         if !factors.is_empty() {
             body.push_str(&section("Interactions and relations", &factors));
         }
@@ -148,6 +153,16 @@ impl StudyPage<'_> {
         }
         let sign = if value < 0.0 { "−" } else { "+" };
         format!("{sign}{}", super::number::significant(value.abs(), 3))
+    }
+
+    /// The same without its unit.
+    fn plain_difference(&self, measure: usize, value: f64) -> String {
+        esc(self.difference(measure, value).trim_end_matches(" points"))
+    }
+
+    /// The number of the measure of this name.
+    fn measure(&self, name: &str) -> usize {
+        self.results.measures.iter().position(|measure| measure == name).unwrap_or_default()
     }
 
     /// Whether all scores of a measure are shares.
