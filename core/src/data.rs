@@ -119,6 +119,18 @@ impl Batch {
         Some(Self { pixels, shape, labels, indices, first_sample: word(4)? as u64 })
     }
 
+    /// Puts the images of the batch that follows behind its own.
+    ///
+    /// # Panics
+    /// If they have another size.
+    pub fn append(&mut self, next: Self) {
+        assert_eq!(self.shape[1..], next.shape[1..], "images of one size");
+        self.shape[0] += next.shape[0];
+        self.pixels.extend(next.pixels);
+        self.labels.extend(next.labels);
+        self.indices.extend(next.indices);
+    }
+
     /// Images `start..end` as a batch of their own (for gradient accumulation).
     #[must_use]
     pub fn slice(&self, start: usize, end: usize) -> Self {
@@ -163,16 +175,20 @@ impl Default for Share {
 
 /// A source of training batches. The batch of a step is a function of the step alone.
 pub trait BatchSource: Send {
-    /// The next batch.
+    /// The next batch: that of a step, or where [`BatchSource::parts`] says so, the next part of it.
     ///
     /// # Errors
     /// More broken files than the recipe allows.
     fn next_batch(&mut self) -> Result<Batch>;
+    /// In how many equal parts the batch of a step comes, one after the other.
+    fn parts(&self) -> usize {
+        1
+    }
     /// Takes back a batch that is done with, so that its memory is used again.
     fn recycle(&mut self, batch: Batch) {
         drop(batch);
     }
-    /// Goes to the batch of optimiser step `step`, for a resumed run.
+    /// Goes to the (first part of the) batch of optimiser step `step`, for a resumed run.
     ///
     /// # Errors
     /// A source that can't be restarted.

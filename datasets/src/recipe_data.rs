@@ -89,6 +89,7 @@ impl DataSource {
             bad_files: Some(self.settings.bad_files),
             prefetch: self.settings.prefetch,
             share: Share::WHOLE,
+            parts: 1,
         }
     }
 
@@ -291,6 +292,18 @@ impl RecipeData {
     /// # Errors
     /// As [`RecipeData::loader`].
     pub fn shared_loader(&self, recipe: &Recipe, share: Share) -> Result<Loader> {
+        self.loader_in_parts(recipe, share, 1)
+    }
+
+    /// The same in as many parts as the recipe accumulates the gradients of.
+    ///
+    /// # Errors
+    /// As [`RecipeData::loader`].
+    pub fn step_loader(&self, recipe: &Recipe, share: Share) -> Result<Loader> {
+        self.loader_in_parts(recipe, share, recipe.train.accumulate)
+    }
+
+    fn loader_in_parts(&self, recipe: &Recipe, share: Share, parts: usize) -> Result<Loader> {
         let settings = &self.source.settings;
         let augment = Augment {
             crop: crop(settings)?,
@@ -298,8 +311,8 @@ impl RecipeData {
             filter: settings.filter,
         };
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
-        let options =
-            LoaderOptions { share, ..self.source.loader_options(recipe.train.batch, recipe.run.seed) };
+        let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
+        let options = LoaderOptions { share, parts, ..options };
         let images = Images { dataset: self.trained.clone(), transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }

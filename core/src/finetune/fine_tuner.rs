@@ -247,8 +247,8 @@ impl<H: TaskHead> FineTuner<H> {
         };
         let network = &self.network;
         let mode = PassMode { dtype: self.engine.dtype(), seed, step: self.step_count(), drop_path };
-        let pass = |device: &DeviceHandle, i: usize| {
-            network.pass(device, &parts[i], mode).map(|pass| Box::new(pass) as Box<dyn Pass>)
+        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
+            lend(&network.pass(device, &parts[i], mode)?)
         };
         let images = examples.batch.len();
         self.engine.step(&StepInput {

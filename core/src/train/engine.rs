@@ -60,12 +60,13 @@ pub struct StepInput<'a> {
     pub stop: bool,
     /// Whether the passes also measure, so that they ask more of the backend than others do.
     pub observe: bool,
-    /// Uploads what a micro-batch needs (counted from 0) and gives its forward pass.
-    pub pass: &'a MakePass<'a>,
+    /// Uploads what a micro-batch needs (counted from 0), lends its forward pass, and lets go of it all.
+    pub pass: &'a WithPass<'a>,
 }
 
-/// Makes the forward pass of a micro-batch.
-pub type MakePass<'a> = dyn Fn(&DeviceHandle, usize) -> Result<Box<dyn Pass + 'a>> + 'a;
+/// Lends the forward pass of a micro-batch to what is done with it.
+pub type WithPass<'a> =
+    dyn Fn(&DeviceHandle, usize, &mut dyn FnMut(&dyn Pass) -> Result<()>) -> Result<()> + 'a;
 
 /// Parameters, what is kept of them from step to step, and how they step.
 pub struct Engine {
@@ -368,8 +369,6 @@ impl Rules {
         let (mut scalars, mut phases) = (vec![], StepTimes::default());
         for i in 0..input.micro_batches {
             let started = Instant::now();
-            let pass = (input.pass)(device, i)?;
-            phases.corruption += started.elapsed().as_secs_f64();
             // Those of the last micro-batch are final.
             let sum = sum.as_deref_mut().filter(|_| i + 1 == input.micro_batches);
             let mut none = vec![];
@@ -384,9 +383,16 @@ impl Rules {
                     Ok(())
                 }
             });
-            let done = done.as_mut().map(|done| done as &mut BlocksDone<'_>);
             let params = self.params(state);
-            let found = gradients_with(&*pass, &params, self.settings.checkpoint_blocks, done)?;
+            let mut found = None;
+            (input.pass)(device, i, &mut |pass| {
+                phases.corruption += started.elapsed().as_secs_f64();
+                let done = done.as_mut().map(|done| done as &mut BlocksDone<'_>);
+                found = Some(gradients_with(pass, &params, self.settings.checkpoint_blocks, done)?);
+                Ok(())
+            })?;
+            drop(done);
+            let found = found.ok_or_else(|| Error::failure("a micro-batch without a pass"))?;
             phases.forward += found.seconds[0];
             phases.backward += found.seconds[1] - apart;
             scalars.extend(found.scalars);

@@ -5,6 +5,7 @@ mod engine;
 mod folder;
 mod gradient;
 mod graph;
+mod parts;
 mod reduction;
 mod report;
 mod run;
@@ -17,7 +18,7 @@ mod trainer;
 
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use engine::{Engine, EngineSettings, EngineState, MakePass, StepInput};
+pub use engine::{Engine, EngineSettings, EngineState, StepInput, WithPass};
 pub use folder::{Newest, RunFolder, Use};
 pub use gradient::{Gradients, Pass, Scalars, Taps, gradients, gradients_of};
 pub use report::{StepReport, StepTimes};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use super::parts::whole;
 use super::steps::{self, Steps};
 use super::{Checkpoint, Pace, RunFolder, Saved, Saver, StepReport, Trainer};
 use crate::collective::{Identity, gather, gather_bytes};
@@ -240,7 +241,7 @@ impl Steps for Run<'_> {
         warnings.iter().for_each(|warning| self.observer.warn(warning));
         let observe = self.logs(self.trainer.step_count() + 1);
         self.trainer.stop = self.interrupted.load(Ordering::Relaxed);
-        let report = self.trainer.train_step(batch, observe)?;
+        let report = self.trainer.train_step_in_parts(batch, self.source, observe)?;
         self.trainer.take_notices().iter().for_each(|notice| self.observer.warn(notice));
         Ok(report)
     }
@@ -248,6 +249,14 @@ impl Steps for Run<'_> {
     fn diverged(&mut self, batch: &Batch, report: &StepReport, pace: &Pace) -> Result<Error> {
         self.settle()?;
         self.trainer.pace = pace.clone();
+        let all;
+        let batch = match self.source.parts() {
+            1 => batch,
+            _ => {
+                all = whole(self.source, self.trainer.step_count())?;
+                &all
+            }
+        };
         let Some(engine) = self.trainer.collective() else {
             return diverged(self.trainer, self.folder, batch, report);
         };

@@ -12,7 +12,7 @@ const RECENT: usize = 20;
 
 /// What steps are taken, and what is done between them.
 pub(crate) trait Steps {
-    /// A batch.
+    /// A batch, or the first part of one.
     type Batch;
     /// Whether another step is due.
     fn due(&self) -> bool;
@@ -76,7 +76,7 @@ pub(crate) fn take(steps: &mut impl Steps, mut pace: Pace) -> Result<Pace> {
         let batch = steps.batch()?;
         let data = started.elapsed().as_secs_f64();
         let mut report = steps.step(&batch)?;
-        report.phases.data = data;
+        report.phases.data += data;
         let seconds = started.elapsed().as_secs_f64();
         if !report.is_finite() {
             return Err(steps.diverged(&batch, &report, &pace)?);

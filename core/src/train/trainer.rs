@@ -3,16 +3,18 @@
 //! A function that returns a `Result` and says no more fails as the backend does.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointState};
 use super::engine::{Engine, EngineSettings, EngineState, StepInput};
 use super::gradient::{Pass, Restoration};
+use super::parts::Parts;
 use super::{Pace, Schedule, StepReport};
 use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::corruption::{Corrupted, CorruptionPlan};
-use crate::data::Batch;
+use crate::data::{Batch, BatchSource};
 use crate::error::listed;
 use crate::model::{Mode, Model};
 use crate::params::Params;
@@ -207,8 +209,12 @@ impl Trainer {
     /// # Errors
     /// The strategy's failure.
     pub fn plan(&self, batch: &Batch) -> Result<CorruptionPlan> {
-        let progress = self.step_count() as f32 / self.total_steps.max(1) as f32;
-        self.plan_at(batch, self.step_count(), progress)
+        self.plan_at(batch, self.step_count(), self.progress())
+    }
+
+    /// The share of the run that is done.
+    fn progress(&self) -> f32 {
+        self.step_count() as f32 / self.total_steps.max(1) as f32
     }
 
     /// The plan of a batch at any step, by the weights as they are.
@@ -227,17 +233,65 @@ impl Trainer {
         let parts = self.parts(batch)?;
         let planning = started.elapsed().as_secs_f64();
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
-        let pass = |device: &DeviceHandle, i: usize| {
+        let mode = Mode { step, training: true, observe };
+        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
             let (batch, plan) = &parts[i];
-            let inputs = model.prepare(device, dtype, batch, plan, Mode { step, training: true, observe })?;
-            Ok(Box::new(Restoration { model, inputs }) as Box<dyn Pass>)
+            lend(&Restoration { model, inputs: model.prepare(device, dtype, batch, plan, mode)? })
         };
         let (micro_batches, images) = (parts.len(), batch.len());
         let stop = self.stop;
         let input = StepInput { micro_batches, images, stop, observe, pass: &pass };
         let mut report = self.engine.step(&input)?;
         report.phases.corruption += planning;
-        report.corrupted = Some(corrupted(&parts));
+        report.corrupted = Some(corrupted(parts.iter().map(|(_, plan)| plan.shares())));
+        Ok(report)
+    }
+
+    /// The same on a batch that comes in parts ([`BatchSource::parts`]), of which `first` was taken from the source: each
+    /// is asked for when it is its turn.
+    ///
+    /// # Errors
+    /// More broken files than the recipe allows.
+    pub fn train_step_in_parts(
+        &mut self,
+        first: &Batch,
+        source: &mut dyn BatchSource,
+        observe: bool,
+    ) -> Result<StepReport> {
+        let micro_batches = source.parts();
+        if micro_batches == 1 {
+            return self.train_step(first, observe);
+        }
+        let step = self.step_count();
+        if self.model.corruption.observes()?.is_some() {
+            // It looks at features by the weights before the step, which is over when they are asked for again.
+            let mut batch = first.clone();
+            for _ in 1..micro_batches {
+                batch.append(source.next_batch()?);
+            }
+            return self.train_step(&batch, observe);
+        }
+        let progress = self.progress();
+        let (model, dtype, stop) = (&self.model, self.engine.dtype(), self.stop);
+        let parts = RefCell::new(Parts::new(source, step, first));
+        let shares = RefCell::new(vec![Corrupted::default(); micro_batches]);
+        let mode = Mode { step, training: true, observe };
+        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
+            let mut parts = parts.borrow_mut();
+            let batch = parts.part(i)?;
+            let plan = model.plan(batch, step, progress, None)?;
+            shares.borrow_mut()[i] = plan.shares();
+            lend(&Restoration { model, inputs: model.prepare(device, dtype, batch, &plan, mode)? })
+        };
+        let images = first.len() * micro_batches;
+        let input = StepInput { micro_batches, images, stop, observe, pass: &pass };
+        let mut report = self.engine.step(&input)?;
+        let parts = parts.into_inner();
+        // Making inputs is counted as corruption, and waiting for them is not.
+        report.phases.data += parts.waited;
+        report.phases.corruption -= parts.waited;
+        parts.finish();
+        report.corrupted = Some(corrupted(shares.into_inner().into_iter()));
         Ok(report)
     }
 
@@ -352,11 +406,11 @@ pub fn check_batch(batch: usize, ranks: usize, accumulate: usize) -> Result<()> 
 }
 
 /// The mean shares of a batch's parts, which are of one size.
-fn corrupted(parts: &[(Cow<'_, Batch>, CorruptionPlan)]) -> Corrupted {
-    let mut mean = Corrupted::default();
-    for shares in parts.iter().map(|(_, plan)| plan.shares()) {
-        mean.masked += shares.masked / parts.len() as f64;
-        mean.noised += shares.noised / parts.len() as f64;
+fn corrupted(parts: impl ExactSizeIterator<Item = Corrupted>) -> Corrupted {
+    let (mut mean, count) = (Corrupted::default(), parts.len() as f64);
+    for shares in parts {
+        mean.masked += shares.masked / count;
+        mean.noised += shares.noised / count;
     }
     mean
 }

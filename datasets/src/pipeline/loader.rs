@@ -27,10 +27,13 @@ pub struct LoaderOptions {
     /// How many distinct broken files are forgiven; by default 10 or 1 % of the samples, whichever is
     /// more. Of several processes each counts those of its share.
     pub bad_files: Option<usize>,
-    /// Batches that may exist before they are asked for, finished or in the making; at least 1.
+    /// Batches (or parts of them) that may exist before they are asked for, finished or in the making; at least 1.
     pub prefetch: usize,
     /// Which part of each batch is delivered: that of one of several processes.
     pub share: Share,
+    /// In how many equal parts that is delivered, one after the other: what accumulates gradients needs no more of a
+    /// large batch in memory.
+    pub parts: usize,
 }
 
 impl Default for LoaderOptions {
@@ -43,6 +46,7 @@ impl Default for LoaderOptions {
             bad_files: None,
             prefetch: 2,
             share: Share::WHOLE,
+            parts: 1,
         }
     }
 }
@@ -64,7 +68,8 @@ pub struct Loader<S: SampleSource = Images> {
     plan: Plan<S>,
     prefetch: Option<Prefetch<S>>,
     inline: Epoch,
-    next_step: u64,
+    /// The part that is delivered next, counted from the first of step 0.
+    next: u64,
     ahead: usize,
     inline_work: bool,
     limit: usize,
@@ -78,9 +83,10 @@ pub struct Loader<S: SampleSource = Images> {
 struct Plan<S> {
     assembler: Arc<Assembler<S>>,
     batch: usize,
-    /// What of each batch is made: the first of them, and all.
+    /// What of each batch is made: the first of them, and all; and in how many parts.
     first: usize,
     places: Arc<[usize]>,
+    parts: usize,
     steps_per_epoch: u64,
     seed: u64,
     shuffle: bool,
@@ -100,7 +106,11 @@ impl<S> Clone for Plan<S> {
 }
 
 impl<S: SampleSource> Plan<S> {
-    fn make(&self, step: u64, epoch: &mut Epoch) -> Result<Assembled<S::Target>> {
+    /// A part, counted from the first of step 0.
+    fn make(&self, part: u64, epoch: &mut Epoch) -> Result<Assembled<S::Target>> {
+        let (step, part) = (part / self.parts as u64, (part % self.parts as u64) as usize);
+        let images = self.places.len() / self.parts;
+        let places = &self.places[part * images..(part + 1) * images];
         let number = step / self.steps_per_epoch;
         let len = self.assembler.source().len();
         if epoch.order.as_ref().is_none_or(|(n, _)| *n != number) {
@@ -112,9 +122,9 @@ impl<S: SampleSource> Plan<S> {
         }
         let order = epoch.order.as_ref().map_or(&[][..], |(_, order)| order);
         let start = (step % self.steps_per_epoch) as usize * self.batch;
-        let first_sample = step * self.batch as u64 + self.first as u64;
-        self.assembler.assemble(self.places.len(), number, self.tries, first_sample, |slot| {
-            let place = start + self.places[slot];
+        let first_sample = step * self.batch as u64 + (self.first + part * images) as u64;
+        self.assembler.assemble(images, number, self.tries, first_sample, |slot| {
+            let place = start + places[slot];
             (0..len).map(move |i| order[(place + i) % len] as usize)
         })
     }
@@ -143,12 +153,17 @@ impl<S: SampleSource> Loader<S> {
         if len > u32::MAX as usize {
             return Err(Error::user(format!("{len} samples")).help("use at most 4294967295"));
         }
+        if options.parts == 0 || !places.len().is_multiple_of(options.parts) {
+            return Err(Error::user(format!("{} images in {} equal parts", places.len(), options.parts))
+                .help("use a number of parts that divides the images of a batch"));
+        }
         let limit = options.forgiven(len);
         let plan = Plan {
             assembler: Arc::new(Assembler::new(source, options.seed, options.workers)?),
             batch: options.batch,
             first: options.share.of(options.batch).start,
             places: places.into(),
+            parts: options.parts,
             steps_per_epoch: (len / options.batch) as u64,
             seed: options.seed,
             shuffle: options.shuffle,
@@ -159,7 +174,7 @@ impl<S: SampleSource> Loader<S> {
             plan,
             prefetch: None,
             inline: Epoch::default(),
-            next_step: 0,
+            next: 0,
             ahead: options.prefetch,
             inline_work: options.workers == 0,
             limit,
@@ -182,15 +197,15 @@ impl<S: SampleSource> Loader<S> {
 
     fn next_assembled(&mut self) -> Result<Assembled<S::Target>> {
         if self.inline_work {
-            return self.plan.make(self.next_step, &mut self.inline);
+            return self.plan.make(self.next, &mut self.inline);
         }
         let prefetch = match &mut self.prefetch {
             Some(prefetch) => prefetch,
             none => {
-                let (plan, mut step, mut epoch) = (self.plan.clone(), self.next_step, Epoch::default());
+                let (plan, mut part, mut epoch) = (self.plan.clone(), self.next, Epoch::default());
                 let make = move || {
-                    step += 1;
-                    Some(plan.make(step - 1, &mut epoch))
+                    part += 1;
+                    Some(plan.make(part - 1, &mut epoch))
                 };
                 none.insert(Prefetch::start(&self.plan.assembler, self.ahead, make)?)
             }
@@ -236,7 +251,7 @@ impl<S: SampleSource> Loader<S> {
         self.waited += start.elapsed();
         let examples = made.and_then(|made| self.account(made));
         match &examples {
-            Ok(_) => self.next_step += 1,
+            Ok(_) => self.next += 1,
             Err(error) => {
                 self.failed = Some(error.clone());
                 self.prefetch = None;
@@ -256,14 +271,19 @@ impl BatchSource for Loader {
         Ok(self.next_examples()?.batch)
     }
 
+    fn parts(&self) -> usize {
+        self.plan.parts
+    }
+
     fn recycle(&mut self, batch: Batch) {
         self.recycle_pixels(batch.pixels);
     }
 
     fn seek(&mut self, step: u64) -> Result<()> {
-        if step != self.next_step {
+        let next = step * self.plan.parts as u64;
+        if next != self.next {
             self.prefetch = None;
-            self.next_step = step;
+            self.next = next;
         }
         Ok(())
     }

@@ -50,6 +50,34 @@ fn the_order_is_the_epochs_permutation() {
     }
 }
 
+/// The share of one of two processes, with broken files in it.
+#[test]
+fn parts_of_a_batch_are_the_batch() {
+    for workers in [0, 2] {
+        let whole = LoaderOptions { share: Share { rank: 1, size: 2 }, ..config(12, workers) };
+        let parts = LoaderOptions { parts: 3, ..whole };
+        let data = || Numbered::new(40, &[3, 17]);
+        let wanted = take(&mut loader(data(), &whole), 7);
+        let mut loader = loader(data(), &parts);
+        assert_eq!((loader.parts(), loader.steps_per_epoch()), (3, 3));
+        let mut together = |step: usize| {
+            let mut batch = loader.next_batch().expect("a part");
+            assert_eq!(batch.len(), 2);
+            (1..3).for_each(|_| batch.append(loader.next_batch().expect("a part")));
+            assert_eq!(batch, wanted[step]);
+        };
+        (0..7).for_each(&mut together);
+        // In the middle of a step, back to another.
+        loader.next_batch().expect("a part");
+        loader.seek(2).expect("goes");
+        let first = loader.next_batch().expect("a part");
+        assert_eq!(first, wanted[2].slice(0, 2));
+    }
+    let uneven = LoaderOptions { parts: 5, ..config(12, 0) };
+    let refused = Loader::over(images(Arc::new(Numbered::new(40, &[]))), &uneven);
+    assert_error(refused, &["12 images in 5 equal parts", "divides"]);
+}
+
 #[test]
 fn any_number_of_workers_gives_the_same_batches() {
     let want = take(&mut loader(Numbered::new(40, &[]), &config(7, 0)), 12);

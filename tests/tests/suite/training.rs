@@ -1,9 +1,10 @@
 //! Splits, resumed runs, averages, mixed precision and what is logged.
 
-use palimpsest_core::DType;
+use palimpsest_core::data::{Batch, BatchSource};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::train::{Checkpoint, StepReport, Trainer};
+use palimpsest_core::{DType, Result};
 use palimpsest_tests::batches;
 use palimpsest_tests::micro::{self, SHAPE};
 use palimpsest_tests::parity;
@@ -14,7 +15,7 @@ fn trainer(recipe: &Recipe, dtype: DType) -> Trainer {
     Trainer::with_values(recipe.clone(), model, micro::device(), 5, values, dtype).unwrap()
 }
 
-fn train(trainer: &mut Trainer, batches: &[palimpsest_core::data::Batch], observe: bool) -> Vec<StepReport> {
+fn train(trainer: &mut Trainer, batches: &[Batch], observe: bool) -> Vec<StepReport> {
     batches.iter().map(|batch| trainer.train_step(batch, observe).unwrap()).collect()
 }
 
@@ -62,6 +63,54 @@ fn a_batch_may_be_split() {
         );
         assert!(loss < 1e-5, "{preset} in f32: losses differ by {loss:e}");
         assert!(f32_error < 1e-3, "{preset} in f32: {f32_error:e}");
+    }
+}
+
+/// Batches in parts, from a list of whole ones.
+struct InParts {
+    batches: Vec<Batch>,
+    parts: usize,
+    next: usize,
+}
+
+impl BatchSource for InParts {
+    fn next_batch(&mut self) -> Result<Batch> {
+        let batch = &self.batches[self.next / self.parts];
+        let (part, images) = (self.next % self.parts, batch.len() / self.parts);
+        self.next += 1;
+        Ok(batch.slice(part * images, (part + 1) * images))
+    }
+    fn parts(&self) -> usize {
+        self.parts
+    }
+    fn seek(&mut self, step: u64) -> Result<()> {
+        self.next = step as usize * self.parts;
+        Ok(())
+    }
+    fn steps_per_epoch(&self) -> u64 {
+        5
+    }
+}
+
+/// Parts that are asked for one by one give every bit of those cut from the whole batch, also by graphs, which begin a step again.
+#[test]
+fn parts_may_come_one_by_one() {
+    for (preset, graph) in [("paper", "off"), ("mae", "on"), ("diffmae", "off")] {
+        let graph = format!("train.graph={graph}");
+        let overrides = ["train.batch=16", "encoder.drop_path=0.3", "train.accumulate=4", &graph];
+        let recipe = parity::recipe(preset, &overrides);
+        let batches = batches::series(5, 16, SHAPE, 6);
+        let mut whole = trainer(&recipe, DType::F32);
+        let wanted = train(&mut whole, &batches, true);
+        let mut source = InParts { batches, parts: 4, next: 0 };
+        let mut parts = trainer(&recipe, DType::F32);
+        for wanted in wanted {
+            let first = source.next_batch().unwrap();
+            let report = parts.train_step_in_parts(&first, &mut source, true).unwrap();
+            assert_eq!((report.images, report.corrupted), (wanted.images, wanted.corrupted), "{preset}");
+            assert_eq!(report.scalars, wanted.scalars, "{preset}");
+        }
+        assert_eq!(weights(&whole), weights(&parts), "{preset}");
     }
 }
 

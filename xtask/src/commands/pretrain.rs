@@ -48,7 +48,7 @@ fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
     let device = backends::device(&args.on.backend, ranks.device)?;
     let data = RecipeData::open(&recipe)?;
     data.notes().iter().for_each(|note| output::note(&format!("note: {note}")));
-    let mut loader = data.shared_loader(&recipe, ranks.share())?;
+    let mut loader = data.step_loader(&recipe, ranks.share())?;
     let (trainer, notes) = session::trainer(recipe, device, loader.steps_per_epoch())?;
     let mut trainer = ranks.join(trainer)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
@@ -109,6 +109,13 @@ fn dry_run(
     labelled: &frozen::Labelled,
 ) -> Result<Value> {
     let batch = loader.next_batch()?;
+    let parts = loader.parts();
+    let mut images = batch.len();
+    for _ in 1..parts {
+        let part = loader.next_batch()?;
+        images += part.len();
+        loader.recycle(part);
+    }
     let warnings = loader.take_warnings();
     warnings.iter().for_each(|warning| output::note(&format!("warning: {warning}")));
     data.first_test_images(1)?;
@@ -124,7 +131,14 @@ fn dry_run(
         output::note(&format!("heads ({features}) would be fitted on {train} and scored on {test}"));
         told["heads"] = json!({ "features": features, "train": train, "test": test });
     }
-    output::note(&format!("opened a batch of {} images, {} of them broken", batch.len(), warnings.len()));
+    output::note(&format!("opened a batch of {images} images, {} of them broken", warnings.len()));
+    // Those made ahead and the one that is trained on.
+    let held = trainer.recipe.data.prefetch.max(1) + 1;
+    let bytes = held * batch.pixels.len() * size_of::<f32>();
+    let of =
+        if parts > 1 { format!("{held} parts of {} images", batch.len()) } else { format!("{held} of them") };
+    output::note(&format!("batches take {} MB of memory: {of}", bytes.div_ceil(1_000_000)));
+    told["batch_bytes"] = json!(bytes);
     trainer.plan_at(&batch, 0, 0.0)?;
     Ok(told)
 }

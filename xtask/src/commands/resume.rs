@@ -53,7 +53,7 @@ pub(super) fn resume(args: &Resume, ranks: &Ranks) -> Result<()> {
     let mut environment = environment::of_run(&folder);
     let identity = data.identity();
     let other_data = other_data(args, &environment, &identity)?;
-    let mut loader = data.shared_loader(&recipe, ranks.share())?;
+    let mut loader = data.step_loader(&recipe, ranks.share())?;
     let (trainer, changes) = match &newest {
         Some(newest) => restored(newest, recipe, device, loader.steps_per_epoch())?,
         None if folder.metrics()?.is_empty() => {
