@@ -29,6 +29,7 @@ mod recipes;
 mod report;
 mod room;
 mod runs;
+mod sample_log;
 mod sample_sheet;
 mod session;
 mod synthetic;

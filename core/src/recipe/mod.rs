@@ -356,7 +356,7 @@ pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         // Its SHA-256 counts.
         "init_from",
@@ -366,6 +366,7 @@ pub fn ignored_by_hash(key: &str) -> bool {
         "train.checkpoint_every",
         "train.keep_last",
         "train.log_every",
+        "train.log_samples",
         "train.samples_every",
         "train.checkpoint_blocks",
         "train.graph",

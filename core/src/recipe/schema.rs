@@ -239,6 +239,8 @@ crate::settings! {
         keep_last: usize = 2, in 1..=10_000;
         /// Steps between lines of metrics.
         log_every: usize = 10, in 1..=1_000_000;
+        /// Whether each process writes the numbers of its images, step by step, to samples-RANK.jsonl.
+        log_samples: bool = false;
         /// Epochs between sample sheets.
         samples_every: f64 = 5.0, in 0.001..=1e6;
     }

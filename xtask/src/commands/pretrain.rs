@@ -19,6 +19,7 @@ use crate::observer::{Follower, Measured, Watcher};
 use crate::ranks::Ranks;
 use crate::room::Room;
 use crate::session;
+use crate::sample_log::SampleLog;
 use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
@@ -155,7 +156,15 @@ pub(crate) fn train_and_report(
         let run = folder.root().display();
         format!("free some space, then resume: cargo xtask resume {run}; the last good checkpoint is kept")
     };
-    trained_and_reported(trainer, loader, measured, folder, as_json).map_err(|e| e.when_full(resume))
+    let mut log;
+    let source = if trainer.recipe.train.log_samples {
+        let rank = trainer.collective().map_or(0, |engine| engine.world().rank);
+        log = SampleLog::open(loader, folder.root(), rank, trainer.step_count())?;
+        &mut log
+    } else {
+        loader
+    };
+    trained_and_reported(trainer, source, measured, folder, as_json).map_err(|e| e.when_full(resume))
 }
 
 fn trained_and_reported(

@@ -5,6 +5,7 @@ mod deaths;
 mod disagreement;
 mod launchers;
 mod same_result;
+mod same_samples;
 mod two_hosts;
 
 use std::net::TcpListener;

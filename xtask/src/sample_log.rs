@@ -1,0 +1,69 @@
+//! Which images a run was trained on, step by step, in the order that they came: `samples-RANK.jsonl` in its folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use palimpsest_core::data::{Batch, BatchSource};
+use palimpsest_core::{Error, Result};
+use serde_json::json;
+
+/// A source of batches whose images are written down as they are delivered. A step that is done again, since it came after
+/// the last checkpoint, has its lines again: the last ones count.
+pub(crate) struct SampleLog<'a> {
+    source: &'a mut dyn BatchSource,
+    path: PathBuf,
+    file: File,
+    /// The part that is delivered next, counted from the first of step 0.
+    next: u64,
+}
+
+impl<'a> SampleLog<'a> {
+    /// Goes on with the file of a run's folder. `step` is the one that comes next.
+    ///
+    /// # Errors
+    /// A file that can't be written.
+    pub(crate) fn open(source: &'a mut dyn BatchSource, folder: &Path, rank: usize, step: u64) -> Result<Self> {
+        // Another host's process has it where no disk is shared.
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
+        let path = folder.join(format!("samples-{rank}.jsonl"));
+        let file =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::io(&path, &e))?;
+        let next = step * source.parts() as u64;
+        Ok(Self { source, path, file, next })
+    }
+}
+
+impl BatchSource for SampleLog<'_> {
+    fn next_batch(&mut self) -> Result<Batch> {
+        let batch = self.source.next_batch()?;
+        // Counted as the metrics do: the first step is 1.
+        let step = self.next / self.source.parts() as u64 + 1;
+        let line = json!({ "step": step, "first_sample": batch.first_sample, "indices": batch.indices });
+        // In one write, so that a process that is killed leaves no half of a line before others.
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|e| Error::io(&self.path, &e))?;
+        self.next += 1;
+        Ok(batch)
+    }
+
+    fn parts(&self) -> usize {
+        self.source.parts()
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        self.source.recycle(batch);
+    }
+
+    fn seek(&mut self, step: u64) -> Result<()> {
+        self.next = step * self.source.parts() as u64;
+        self.source.seek(step)
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.source.steps_per_epoch()
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        self.source.take_warnings()
+    }
+}
