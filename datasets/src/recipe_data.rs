@@ -23,6 +23,7 @@ use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::parts::{Parts, UsedPart};
 use crate::reader::{Opened, ReaderEntry};
+use crate::scaling::{Scale, Scaling};
 use crate::source::Images;
 use crate::spec::DataSpec;
 use crate::split::Subset;
@@ -68,10 +69,27 @@ impl DataSource {
             name: settings.name.clone(),
             path,
             channels: settings.channels,
+            page: settings.page,
+            scaling: self.scaling(),
             holdout: settings.holdout,
             classes: settings.classes.clone(),
             reader: self.reader.clone(),
         }
+    }
+
+    fn scaling(&self) -> Scaling {
+        let settings = &self.settings;
+        let scale = match (&settings.range[..], &settings.percentiles[..]) {
+            (&[low, high], _) => Scale::Range(low, high),
+            (_, &[low, high]) => Scale::Percentiles(low, high),
+            _ => Scale::TypeRange,
+        };
+        Scaling { scale, nan: settings.nan }
+    }
+
+    /// The channels that are shown as red, green and blue.
+    pub fn shown_channels(&self) -> [usize; 3] {
+        self.settings.shown_channels()
     }
 
     /// The key that says where the data are, for messages.
@@ -277,6 +295,11 @@ impl RecipeData {
     /// Mean and deviation that pixels are normalised with, one for each channel.
     pub fn normalisation(&self) -> [Vec<f32>; 2] {
         self.source.normalisation()
+    }
+
+    /// The channels that are shown as red, green and blue.
+    pub fn shown_channels(&self) -> [usize; 3] {
+        self.source.shown_channels()
     }
 
     /// The batches of pre-training.

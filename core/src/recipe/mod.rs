@@ -2,6 +2,7 @@
 
 mod layers;
 mod preset;
+mod samples;
 mod schema;
 
 use std::path::Path;
@@ -222,6 +223,7 @@ impl Recipe {
                     .help("give the smallest and the largest value, as [0.67, 1.0]"));
             }
         }
+        self.data.check_samples(sources)?;
         let channels = self.data.channels;
         for (key, values) in [("mean", &self.data.mean), ("std", &self.data.std)] {
             if values.len() != channels && values.len() != 1 {
@@ -356,13 +358,14 @@ pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         // Its SHA-256 counts.
         "init_from",
         "data.path",
         "data.workers",
         "data.prefetch",
+        "data.shown",
         "train.checkpoint_every",
         "train.keep_last",
         "train.log_every",

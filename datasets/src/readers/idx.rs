@@ -248,7 +248,7 @@ impl Dataset for IdxDataset {
         let channels = self.images.shape.get(3).copied().unwrap_or(1);
         let size = height * width * channels;
         let pixels = self.images.data[index * size..(index + 1) * size].to_vec();
-        Ok(Image { width, height, channels, pixels })
+        Ok(Image { width, height, channels, pixels }.into())
     }
     fn location(&self, index: usize) -> String {
         format!("{}, image {index}", self.location)

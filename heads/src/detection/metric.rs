@@ -209,8 +209,13 @@ mod tests {
         let (side, patch) = (8, 4);
         let geometry =
             Geometry { channels: 3, height: side, width: side, patch, prefix: 0, dim: 8, depth: 1, heads: 1 };
-        let context =
-            HeadContext { geometry, classes: vec!["a".to_owned()], mean: vec![0.0; 3], std: vec![1.0; 3] };
+        let context = HeadContext {
+            geometry,
+            classes: vec!["a".to_owned()],
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
+            shown: [0, 1, 2],
+        };
         let object = Object::masked(0, palimpsest_targets::Rle::from_fn(side, side, |x, _| x > 3));
         let target = Objects::framed((side, side), vec![object]);
         let batch = Batch {

@@ -67,7 +67,7 @@ impl Dataset for SceneDetection {
         None
     }
     fn load(&self, index: usize) -> Result<Image> {
-        self.0.scene(index).map(|scene| scene.image)
+        self.0.scene(index).map(|scene| scene.image.into())
     }
     fn location(&self, index: usize) -> String {
         self.0.location(index)
@@ -76,7 +76,7 @@ impl Dataset for SceneDetection {
 
 impl DetectionData for SceneDetection {
     fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)> {
-        self.0.scene(index).map(|scene| (scene.image, scene.objects))
+        self.0.scene(index).map(|scene| (scene.image.into(), scene.objects))
     }
 }
 
@@ -106,7 +106,7 @@ impl Dataset for SceneSegmentation {
         None
     }
     fn load(&self, index: usize) -> Result<Image> {
-        self.scenes.scene(index).map(|scene| scene.image)
+        self.scenes.scene(index).map(|scene| scene.image.into())
     }
     fn location(&self, index: usize) -> String {
         self.scenes.location(index)
@@ -117,7 +117,7 @@ impl SegmentationData for SceneSegmentation {
     fn sample(&self, index: usize) -> Result<(Image, LabelMap)> {
         let scene = self.scenes.scene(index)?;
         let labels = scene.labels();
-        Ok((scene.image, labels))
+        Ok((scene.image.into(), labels))
     }
 }
 
