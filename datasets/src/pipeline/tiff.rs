@@ -27,79 +27,150 @@ enum Photometric {
     Palette,
 }
 
-/// The image of the page that the options ask for, and its orientation.
+/// The image of the page that the options ask for, and its orientation. As many pages of one grey channel as channels are
+/// asked for are its channels, as microscopes write them.
 pub(super) fn read(bytes: &[u8], options: DecodeOptions) -> Result<(Image, u8)> {
-    let mut decoder = page(bytes, options)?;
-    check_compression(&mut decoder)?;
-    let directory = decoder
-        .ifd_pointer()
-        .and_then(|at| Directory::read(&mut Cursor::new(bytes), Some(at.0)))
-        .ok_or_else(|| broken("its directory can't be read"))?;
-    let photometric = directory.get(tag::PHOTOMETRIC).ok_or_else(|| broken("it doesn't tell its colours"))?;
-    let colours = match photometric.value {
-        0 => Photometric::WhiteIsZero,
-        1 => Photometric::BlackIsZero,
-        2 => Photometric::Rgb,
-        3 => Photometric::Palette,
-        other => return Err(unread_colours(other)),
-    };
-    let orientation = directory.get(tag::ORIENTATION).map_or(1, |entry| entry.value.min(255) as u8);
-    let (width, height) = decoder.dimensions().map_err(|e| told(&e))?;
-    let (width, height) = (width as usize, height as usize);
-    check_size(width, height, options)?;
-
-    let extra: Vec<u16> = tags(&mut decoder, Tag::ExtraSamples)?.unwrap_or_default();
-    let bits = tags(&mut decoder, Tag::BitsPerSample)?.unwrap_or_default().first().copied().unwrap_or(1);
-    let samples = tags(&mut decoder, Tag::SamplesPerPixel)?.unwrap_or_default().first().copied().unwrap_or(1);
-    let channels = usize::from(samples);
-    // Before any memory is taken: alpha may come on top of the channels.
-    if channels > options.channels.max(3) + 1 {
-        return Err(mismatch(channels, options.channels));
+    let mut file = Pages { bytes, plain: bytes.to_vec(), options };
+    let mut page = file.read(options.page)?;
+    let wanted = options.channels;
+    if options.page == 0 && wanted > 1 && page.image.channels == 1 && file.count_is(wanted)? {
+        let others = (1..wanted).map(|other| file.read(other)).collect::<Result<Vec<_>>>()?;
+        page = stacked(page, others)?;
     }
-    check_bits(bits, channels)?;
-    let map = match colours {
-        Photometric::Palette => Some(palette(&mut decoder, bits)?),
-        _ => None,
-    };
-
-    // As channels of numbers: 1 is "black is zero".
-    let mut plain = bytes.to_vec();
-    let at = photometric.at as usize;
-    let one: [u8; 2] = if directory.big_endian { [0, 1] } else { [1, 0] };
-    plain.get_mut(at..at + 2).ok_or_else(|| broken("its directory can't be read"))?.copy_from_slice(&one);
-    let mut decoder = page(&plain, options)?;
-    let mut decoded = DecodingResult::U8(vec![]);
-    let layout = decoder.read_image_to_buffer(&mut decoded).map_err(|e| told(&e))?;
-    let (numbers, kind) = numbers(decoded);
-    let numbers = if bits < 8 {
-        let Numbers::U8(packed) = &numbers else { return Err(broken("samples of an unknown type")) };
-        Numbers::U8(unpacked(packed, width, bits, map.is_none()))
-    } else {
-        numbers
-    };
-    if numbers.len() != width * height * channels {
-        return Err(broken(format_args!(
-            "{} samples were decoded where {width}x{height}x{channels} were expected",
-            numbers.len()
-        )));
-    }
-    let numbers = if layout.planes > 1 { interleaved(numbers, channels) } else { numbers };
-    let image = Image { width, height, channels, pixels: numbers };
-    let image = match (colours, map) {
-        (_, Some(map)) => Image { channels: 3, pixels: looked_up(&image.pixels, &map)?, ..image },
-        (Photometric::WhiteIsZero, _) => Image { pixels: inverted(image.pixels, kind)?, ..image },
-        _ => image,
-    };
-    let colours = if colours == Photometric::Rgb { 3 } else { 1 };
-    let alpha = match extra[..] {
-        [1] if channels == colours + 1 => Some(Alpha::Premultiplied),
-        [2] if channels == colours + 1 => Some(Alpha::Straight),
-        _ => None,
-    };
+    let Page { image, kind, alpha, orientation } = page;
     Ok((interpreted(image, kind, alpha, options)?, orientation))
 }
 
-fn page(bytes: &[u8], options: DecodeOptions) -> Result<Decoder<Cursor<&[u8]>>> {
+/// What a page holds.
+struct Page {
+    image: Image<Numbers>,
+    kind: NumberKind,
+    /// How the last channel is an opacity, if it is.
+    alpha: Option<Alpha>,
+    orientation: u8,
+}
+
+struct Pages<'a> {
+    bytes: &'a [u8],
+    /// The same, in which the pages that were read are called "black is zero": channels of numbers to the decoder.
+    plain: Vec<u8>,
+    options: DecodeOptions,
+}
+
+impl Pages<'_> {
+    /// Whether the file has so many pages.
+    fn count_is(&self, count: usize) -> Result<bool> {
+        let mut decoder = decoder(self.bytes, 0, self.options)?;
+        for _ in 1..count {
+            if !decoder.more_images() {
+                return Ok(false);
+            }
+            decoder.next_image().map_err(|e| told(&e))?;
+        }
+        Ok(!decoder.more_images())
+    }
+
+    fn read(&mut self, number: usize) -> Result<Page> {
+        let options = self.options;
+        let mut header = decoder(self.bytes, number, options)?;
+        check_compression(&mut header)?;
+        let directory = header
+            .ifd_pointer()
+            .and_then(|at| Directory::read(&mut Cursor::new(self.bytes), Some(at.0)))
+            .ok_or_else(|| broken("its directory can't be read"))?;
+        let photometric =
+            directory.get(tag::PHOTOMETRIC).ok_or_else(|| broken("it doesn't tell its colours"))?;
+        let colours = match photometric.value {
+            0 => Photometric::WhiteIsZero,
+            1 => Photometric::BlackIsZero,
+            2 => Photometric::Rgb,
+            3 => Photometric::Palette,
+            other => return Err(unread_colours(other)),
+        };
+        let orientation = directory.get(tag::ORIENTATION).map_or(1, |entry| entry.value.min(255) as u8);
+        let (width, height) = header.dimensions().map_err(|e| told(&e))?;
+        let (width, height) = (width as usize, height as usize);
+        check_size(width, height, options)?;
+
+        let extra = tags(&mut header, Tag::ExtraSamples)?;
+        let bits = tags(&mut header, Tag::BitsPerSample)?.first().copied().unwrap_or(1);
+        let channels = usize::from(tags(&mut header, Tag::SamplesPerPixel)?.first().copied().unwrap_or(1));
+        // Before any memory is taken: alpha may come on top of the channels.
+        if channels > options.channels.max(3) + 1 {
+            return Err(mismatch(channels, options.channels));
+        }
+        check_bits(bits, channels)?;
+        let size = width as u64 * height as u64 * channels as u64 * u64::from(bits).div_ceil(8);
+        if size > options.most_bytes() {
+            return Err(told(&TiffError::LimitsExceeded));
+        }
+        let map = match colours {
+            Photometric::Palette => Some(palette(&mut header, bits)?),
+            _ => None,
+        };
+
+        let at = photometric.at as usize;
+        let black_is_zero: [u8; 2] = if directory.big_endian { [0, 1] } else { [1, 0] };
+        let value = self.plain.get_mut(at..at + 2).ok_or_else(|| broken("its directory can't be read"))?;
+        value.copy_from_slice(&black_is_zero);
+        let mut decoded = DecodingResult::U8(vec![]);
+        let layout = decoder(&self.plain, number, options)?.read_image_to_buffer(&mut decoded);
+        let layout = layout.map_err(|e| told(&e))?;
+        let (numbers, kind) = numbers(decoded);
+        let numbers = if bits < 8 {
+            let Numbers::U8(packed) = &numbers else { return Err(broken("samples of an unknown type")) };
+            Numbers::U8(unpacked(packed, width, bits, map.is_none()))
+        } else {
+            numbers
+        };
+        if numbers.len() != width * height * channels {
+            return Err(broken(format_args!(
+                "{} samples were decoded where {width}x{height}x{channels} were expected",
+                numbers.len()
+            )));
+        }
+        let numbers = if layout.planes > 1 { interleaved(numbers, channels) } else { numbers };
+        let image = Image { width, height, channels, pixels: numbers };
+        let image = match (colours, map) {
+            (_, Some(map)) => Image { channels: 3, pixels: looked_up(&image.pixels, &map)?, ..image },
+            (Photometric::WhiteIsZero, _) => Image { pixels: inverted(image.pixels, kind)?, ..image },
+            _ => image,
+        };
+        let colours = if colours == Photometric::Rgb { 3 } else { 1 };
+        let alpha = match extra[..] {
+            [1] if channels == colours + 1 => Some(Alpha::Premultiplied),
+            [2] if channels == colours + 1 => Some(Alpha::Straight),
+            _ => None,
+        };
+        Ok(Page { image, kind, alpha, orientation })
+    }
+}
+
+/// Pages of one grey channel as the channels of one image.
+fn stacked(first: Page, others: Vec<Page>) -> Result<Page> {
+    let (width, height, channels) = (first.image.width, first.image.height, 1 + others.len());
+    let mut planes = first.image.pixels;
+    for (number, Page { image, kind, .. }) in (1..).zip(others) {
+        let alike = (image.width, image.height, image.channels, kind) == (width, height, 1, first.kind);
+        match (&mut planes, image.pixels) {
+            (Numbers::U8(all), Numbers::U8(own)) if alike => all.extend(own),
+            (Numbers::U16(all), Numbers::U16(own)) if alike => all.extend(own),
+            (Numbers::F32(all), Numbers::F32(own)) if alike => all.extend(own),
+            (Numbers::F64(all), Numbers::F64(own)) if alike => all.extend(own),
+            _ => {
+                return Err(Error::user(format!(
+                    "it has a page for each of {channels} channels, and page {number} is unlike the first"
+                ))
+                .help("give all pages one size and type, or choose one of them by data.page"));
+            }
+        }
+    }
+    let image = Image { width, height, channels, pixels: interleaved(planes, channels) };
+    Ok(Page { image, alpha: None, ..first })
+}
+
+/// At a page.
+fn decoder(bytes: &[u8], page: usize, options: DecodeOptions) -> Result<Decoder<Cursor<&[u8]>>> {
     let mut limits = Limits::default();
     limits.decoding_buffer_size = usize::try_from(options.most_bytes()).unwrap_or(usize::MAX);
     // Nothing of a file is larger than itself.
@@ -107,10 +178,9 @@ fn page(bytes: &[u8], options: DecodeOptions) -> Result<Decoder<Cursor<&[u8]>>> 
     limits.intermediate_buffer_size = bytes.len();
     let decoder = Decoder::new(Cursor::new(bytes)).map_err(|e| told(&e))?;
     let mut decoder = decoder.with_limits(limits);
-    decoder.seek_to_image(options.page).map_err(|e| match e {
+    decoder.seek_to_image(page).map_err(|e| match e {
         TiffError::FormatError(TiffFormatError::ImageFileDirectoryNotFound) => {
-            Error::user(format!("the file has no page {} (counted from 0)", options.page))
-                .help("choose another data.page")
+            Error::user(format!("the file has no page {page} (counted from 0)")).help("choose another data.page")
         }
         e => told(&e),
     })?;
@@ -153,7 +223,7 @@ fn unread_colours(photometric: u64) -> Error {
 }
 
 fn check_compression(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<()> {
-    let method = tags(decoder, Tag::Compression)?.unwrap_or_default().first().copied().unwrap_or(1);
+    let method = tags(decoder, Tag::Compression)?.first().copied().unwrap_or(1);
     match CompressionMethod::from_u16_exhaustive(method) {
         CompressionMethod::None
         | CompressionMethod::LZW
@@ -178,9 +248,10 @@ fn check_bits(bits: u16, channels: usize) -> Result<()> {
     }
 }
 
-fn tags(decoder: &mut Decoder<Cursor<&[u8]>>, tag: Tag) -> Result<Option<Vec<u16>>> {
+/// The numbers of a tag; none where it is missing.
+fn tags(decoder: &mut Decoder<Cursor<&[u8]>>, tag: Tag) -> Result<Vec<u16>> {
     let read: TiffResult<Option<Vec<u16>>> = decoder.find_tag_unsigned_vec(tag);
-    read.map_err(|e| told(&e))
+    Ok(read.map_err(|e| told(&e))?.unwrap_or_default())
 }
 
 fn numbers(decoded: DecodingResult) -> (Numbers, NumberKind) {
@@ -240,7 +311,7 @@ fn palette(decoder: &mut Decoder<Cursor<&[u8]>>, bits: u16) -> Result<Vec<[u8; 3
         return Err(unread(&format!("a TIFF with a palette for {bits} bits")));
     }
     let count = 1usize << bits;
-    let map = tags(decoder, Tag::ColorMap)?.unwrap_or_default();
+    let map = tags(decoder, Tag::ColorMap)?;
     if map.len() != 3 * count {
         return Err(broken(format_args!("its palette has {} numbers, not {}", map.len(), 3 * count)));
     }

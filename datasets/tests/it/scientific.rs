@@ -245,6 +245,36 @@ fn resizing_agrees_with_pillow() {
     }
 }
 
+/// Noise of black and white: the hardest case for a filter that overshoots. All of 8-bit, grey, and one of five channels.
+#[test]
+fn noise_is_resized_as_pillow_does() {
+    let read = |name: &str| {
+        let options = DecodeOptions { channels: 1, ..DecodeOptions::default() };
+        decode_file(&file(name), options).expect("decodes").into_8_bit().expect("8 bits")
+    };
+    let noise = read("noise.npy");
+    for side in [8, 40] {
+        for (filter, name) in [(Filter::Bilinear, "bilinear"), (Filter::Bicubic, "bicubic")] {
+            let want = read(&format!("noise_{side}_{name}.npy"));
+            let ratio = noise.width as f64 / noise.height as f64;
+            let crop = Crop::RandomResized { scale: (1.0, 1.0), ratio: (ratio, ratio) };
+            for channels in [1, 5] {
+                let std = vec![1.0 / 255.0; channels];
+                let augment = Augment { crop, flip: 0.0, filter };
+                let transform = Transform::new(side, channels, augment, &vec![0.0; channels], &std).expect("is sound");
+                let pixels: Vec<u8> = noise.pixels.iter().flat_map(|&v| vec![v; channels]).collect();
+                let image = Image { width: noise.width, height: noise.height, channels, pixels };
+                let mut out = vec![f32::NAN; channels * side * side];
+                let mut random = Philox::new(0, Stream::Augment, 0, 0);
+                transform.apply(image, &mut random, &mut Scratch::default(), &mut out).expect("transforms");
+                let worst = out.chunks(side * side).flat_map(|plane| plane.iter().zip(&want.pixels));
+                let worst = worst.map(|(got, &want)| (got - f32::from(want)).abs()).fold(0.0f32, f32::max);
+                assert!(worst < 1.01, "{name} to {side}, {channels} channels: {worst} levels");
+            }
+        }
+    }
+}
+
 /// All ways of cutting give the same of grey and RGB of 8 bits as of the same by 16 bits and floats.
 #[test]
 fn all_types_are_cut_alike() {
