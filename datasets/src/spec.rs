@@ -7,7 +7,7 @@ use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
-use crate::scaling::Scaling;
+use crate::scaling::{Scale, Scaling};
 
 /// Which data, where, and how to read them.
 #[derive(Debug, Clone)]
@@ -84,6 +84,22 @@ impl DataSpec {
             ))
             .help("name the reader of these files too, as data.name=folder")),
         }
+    }
+
+    /// For data whose samples are always of 8 bits, and that have no pages.
+    ///
+    /// # Errors
+    /// A key that would not be looked at.
+    pub fn of_8_bits(&self) -> Result<()> {
+        let key = match self.scaling {
+            Scaling { scale: Scale::Range(..), .. } => "data.range",
+            Scaling { scale: Scale::Percentiles(..), .. } => "data.percentiles",
+            Scaling { nan: Some(_), .. } => "data.nan",
+            _ if self.page > 0 => "data.page",
+            _ => return Ok(()),
+        };
+        Err(Error::user(format!("the images of `{}` are 8-bit, and {key} is for image files", self.name))
+            .help("leave the key out"))
     }
 
     /// How image files of at most `max_pixels` are decoded.

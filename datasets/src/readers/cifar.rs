@@ -176,6 +176,7 @@ impl Dataset for CifarDataset {
 }
 
 fn read(variant: Cifar, spec: &DataSpec, split: Split) -> Result<Opened> {
+    spec.of_8_bits()?;
     let path = spec.path()?;
     if path.is_file() {
         let data = CifarDataset::from_files(variant, &[path.to_owned()])?;

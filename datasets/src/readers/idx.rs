@@ -270,6 +270,7 @@ impl Reader for Idx {
     type Settings = IdxKeys;
 
     fn open(keys: &IdxKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let path = spec.path()?;
         if path.is_dir() {
             let (images, labels) = IdxDataset::find(path, split == Split::Test)?;

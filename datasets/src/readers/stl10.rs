@@ -119,6 +119,7 @@ impl Reader for Stl10Labelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Labelled, split)?);
         Ok(Opened::new(data).part(split.to_string()))
     }
@@ -139,6 +140,7 @@ impl Reader for Stl10Unlabelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Unlabelled, split)?);
         Ok(Opened::new(data).part(if split == Split::Train { "unlabeled" } else { "test" }))
     }

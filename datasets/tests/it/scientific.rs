@@ -245,9 +245,10 @@ fn resizing_agrees_with_pillow() {
     }
 }
 
-/// Noise of black and white: the hardest case for a filter that overshoots. All of 8-bit, grey, and one of five channels.
+/// Noise of black and white of 8 bits: the hardest case for a filter that overshoots, since values are cut between the
+/// passes, and it counts which is first: here the columns, in Pillow mostly the rows.
 #[test]
-fn noise_is_resized_as_pillow_does() {
+fn noise_is_resized_as_pillow_does_columns_first() {
     let read = |name: &str| {
         let options = DecodeOptions { channels: 1, ..DecodeOptions::default() };
         decode_file(&file(name), options).expect("decodes").into_8_bit().expect("8 bits")
@@ -261,7 +262,8 @@ fn noise_is_resized_as_pillow_does() {
             for channels in [1, 5] {
                 let std = vec![1.0 / 255.0; channels];
                 let augment = Augment { crop, flip: 0.0, filter };
-                let transform = Transform::new(side, channels, augment, &vec![0.0; channels], &std).expect("is sound");
+                let transform =
+                    Transform::new(side, channels, augment, &vec![0.0; channels], &std).expect("is sound");
                 let pixels: Vec<u8> = noise.pixels.iter().flat_map(|&v| vec![v; channels]).collect();
                 let image = Image { width: noise.width, height: noise.height, channels, pixels };
                 let mut out = vec![f32::NAN; channels * side * side];
@@ -327,6 +329,23 @@ fn all_types_are_cut_alike() {
         for got in [framed(image.with_pixels(words).into()), framed(image.with_pixels(floats).into())] {
             assert!(want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-6), "{channels}");
         }
+    }
+}
+
+#[test]
+fn data_of_8_bits_take_no_range() {
+    use palimpsest_datasets::{DataSpec, Split, open};
+    for (scale, nan, page, key) in [
+        (Scale::Range(0.0, 9.0), None, 0, "data.range"),
+        (Scale::Percentiles(1.0, 99.0), None, 0, "data.percentiles"),
+        (Scale::TypeRange, Some(0.0), 0, "data.nan"),
+        (Scale::TypeRange, None, 1, "data.page"),
+    ] {
+        let spec = DataSpec { scaling: Scaling { scale, nan }, page, ..DataSpec::new("fashion-mnist") };
+        assert_error(
+            open(&spec, Split::Train).map(drop),
+            &["`fashion-mnist` are 8-bit", key, "leave the key out"],
+        );
     }
 }
 

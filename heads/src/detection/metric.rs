@@ -1,6 +1,6 @@
 //! Scores of detection, gathered image by image, with overlays.
 
-use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::data::{Batch, Image8};
 use palimpsest_core::head::{Artifact, HeadContext, Metric, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
@@ -38,7 +38,7 @@ impl DetectionMetric {
 }
 
 /// An image as the encoder sees it, with truth and what was found.
-fn row(image: Image, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
+fn row(image: Image8, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
     let framed = truth.in_frame(image.width, image.height);
     let object = |d: CocoDetection| {
         let object = match d.mask {

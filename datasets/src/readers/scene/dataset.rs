@@ -129,6 +129,7 @@ impl Reader<dyn DetectionData> for SceneReader {
 
     fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
         spec.no_path()?;
+        spec.of_8_bits()?;
         Ok(Opened::new(Arc::new(SceneDetection(Scenes::open(*settings, split)?))))
     }
 }
@@ -138,6 +139,7 @@ impl Reader<dyn SegmentationData> for SceneReader {
 
     fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
         spec.no_path()?;
+        spec.of_8_bits()?;
         Ok(Opened::new(Arc::new(SceneSegmentation::new(Scenes::open(*settings, split)?))))
     }
 }
