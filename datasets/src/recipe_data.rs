@@ -354,9 +354,14 @@ impl RecipeData {
     /// # Errors
     /// There are none, or they can't be read.
     pub fn first_test_images(&self, count: usize) -> Result<Batch> {
-        self.test_images(count)?
-            .next()
-            .ok_or_else(|| Error::user("there are no test images").help("raise data.holdout"))?
+        let mut images = self.test_images(count)?;
+        if let Some(batch) = images.next() {
+            return batch;
+        }
+        Err(match images.broken().values().next() {
+            Some(broken) => Error::user(format!("no test image can be read: {}", broken.message)),
+            None => Error::user("there are no test images").help("raise data.holdout"),
+        })
     }
 
     /// Why no head on classes can be measured on these data; none if one can. Images without a class are left
