@@ -180,7 +180,8 @@ fn decoder(bytes: &[u8], page: usize, options: DecodeOptions) -> Result<Decoder<
     let mut decoder = decoder.with_limits(limits);
     decoder.seek_to_image(page).map_err(|e| match e {
         TiffError::FormatError(TiffFormatError::ImageFileDirectoryNotFound) => {
-            Error::user(format!("the file has no page {page} (counted from 0)")).help("choose another data.page")
+            Error::user(format!("the file has no page {page} (counted from 0)"))
+                .help("choose another data.page")
         }
         e => told(&e),
     })?;
