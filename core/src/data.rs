@@ -35,9 +35,64 @@ impl FromStr for Split {
     }
 }
 
-/// A decoded image: 8-bit samples, rows of interleaved channels ([height, width, channels]).
+/// The samples of an image by their type. What each type means is fixed: 0..1 is 0..255 of 8 bits, 0..65535 of 16
+/// bits, and a float as it is. Floats are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Samples {
+    /// 8 bits.
+    U8(Vec<u8>),
+    /// 16 bits.
+    U16(Vec<u16>),
+    /// Floats, of which 0..1 is dark to bright; there may be others.
+    F32(Vec<f32>),
+}
+
+impl Samples {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(samples) => samples.len(),
+            Self::U16(samples) => samples.len(),
+            Self::F32(samples) => samples.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What they are, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::U8(_) => "8-bit",
+            Self::U16(_) => "16-bit",
+            Self::F32(_) => "float",
+        }
+    }
+}
+
+impl From<Vec<u8>> for Samples {
+    fn from(samples: Vec<u8>) -> Self {
+        Self::U8(samples)
+    }
+}
+
+impl From<Vec<u16>> for Samples {
+    fn from(samples: Vec<u16>) -> Self {
+        Self::U16(samples)
+    }
+}
+
+impl From<Vec<f32>> for Samples {
+    fn from(samples: Vec<f32>) -> Self {
+        Self::F32(samples)
+    }
+}
+
+/// A decoded image: rows of interleaved channels ([height, width, channels]).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct Image<P = Samples> {
     /// Width in pixels.
     pub width: usize,
     /// Height in pixels.
@@ -45,7 +100,42 @@ pub struct Image {
     /// 1 (grey) or 3 (RGB), or what the data set says.
     pub channels: usize,
     /// `height * width * channels` samples.
-    pub pixels: Vec<u8>,
+    pub pixels: P,
+}
+
+/// An image of 8-bit samples, as screens show it.
+pub type Image8 = Image<Vec<u8>>;
+
+impl<T> From<Image<Vec<T>>> for Image
+where
+    Samples: From<Vec<T>>,
+{
+    fn from(image: Image<Vec<T>>) -> Self {
+        let Image { width, height, channels, pixels } = image;
+        Self { width, height, channels, pixels: pixels.into() }
+    }
+}
+
+impl<P> Image<P> {
+    /// Other samples of the same size.
+    pub fn with_pixels<Q>(&self, pixels: Q) -> Image<Q> {
+        Image { width: self.width, height: self.height, channels: self.channels, pixels }
+    }
+}
+
+impl Image {
+    /// The image, if its samples have 8 bits.
+    ///
+    /// # Errors
+    /// The image as it was.
+    pub fn into_8_bit(self) -> std::result::Result<Image8, Self> {
+        match self {
+            Self { width, height, channels, pixels: Samples::U8(pixels) } => {
+                Ok(Image { width, height, channels, pixels })
+            }
+            other => Err(other),
+        }
+    }
 }
 
 /// Images by index, with or without labels. Reading is thread-safe and has no state.

@@ -236,6 +236,7 @@ impl Section {
                 let field = fields.iter().find(|field| field.name == key);
                 let example = field.map_or(String::new(), |f| match f.default.as_str() {
                     "[]" => "write a list, as [0.1, 0.2] or [\"cat\", \"dog\"]".to_owned(),
+                    "unset" => "write a number, or leave the key out".to_owned(),
                     default => format!("write a value like {default}"),
                 });
                 let message = error.message().lines().next().unwrap_or_default().to_owned();

@@ -22,7 +22,7 @@ pub mod split;
 pub use formats::{image_list, label_png, mat5, yaml};
 pub use pipeline::{
     assemble, augment, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
-    rand_augment, source, transform,
+    rand_augment, scaling, source, transform,
 };
 pub use readers::{
     cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,
@@ -38,6 +38,7 @@ pub use palimpsest_targets::contact_sheet::{ContactSheet, Tile};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};
 pub use recipe_data::{DataIdentity, DataSource, RecipeData};
+pub use scaling::{Scale, Scaling};
 pub use scene::SceneSettings;
 pub use source::Images;
 pub use spec::DataSpec;

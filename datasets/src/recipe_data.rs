@@ -23,6 +23,7 @@ use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_segmentation, open_with_notes};
 use crate::parts::{Parts, UsedPart};
 use crate::reader::{Opened, ReaderEntry};
+use crate::scaling::{Scale, Scaling};
 use crate::source::Images;
 use crate::spec::DataSpec;
 use crate::split::Subset;
@@ -68,10 +69,27 @@ impl DataSource {
             name: settings.name.clone(),
             path,
             channels: settings.channels,
+            page: settings.page,
+            scaling: self.scaling(),
             holdout: settings.holdout,
             classes: settings.classes.clone(),
             reader: self.reader.clone(),
         }
+    }
+
+    fn scaling(&self) -> Scaling {
+        let settings = &self.settings;
+        let scale = match (&settings.range[..], &settings.percentiles[..]) {
+            (&[low, high], _) => Scale::Range(low, high),
+            (_, &[low, high]) => Scale::Percentiles(low, high),
+            _ => Scale::TypeRange,
+        };
+        Scaling { scale, nan: settings.nan }
+    }
+
+    /// The channels that are shown as red, green and blue.
+    pub fn shown_channels(&self) -> [usize; 3] {
+        self.settings.shown_channels()
     }
 
     /// The key that says where the data are, for messages.
@@ -279,6 +297,11 @@ impl RecipeData {
         self.source.normalisation()
     }
 
+    /// The channels that are shown as red, green and blue.
+    pub fn shown_channels(&self) -> [usize; 3] {
+        self.source.shown_channels()
+    }
+
     /// The batches of pre-training.
     ///
     /// # Errors
@@ -331,9 +354,14 @@ impl RecipeData {
     /// # Errors
     /// There are none, or they can't be read.
     pub fn first_test_images(&self, count: usize) -> Result<Batch> {
-        self.test_images(count)?
-            .next()
-            .ok_or_else(|| Error::user("there are no test images").help("raise data.holdout"))?
+        let mut images = self.test_images(count)?;
+        if let Some(batch) = images.next() {
+            return batch;
+        }
+        Err(match images.broken().values().next() {
+            Some(broken) => Error::user(format!("no test image can be read: {}", broken.message)),
+            None => Error::user("there are no test images").help("raise data.holdout"),
+        })
     }
 
     /// Why no head on classes can be measured on these data; none if one can. Images without a class are left

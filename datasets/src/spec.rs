@@ -7,6 +7,7 @@ use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
+use crate::scaling::{Scale, Scaling};
 
 /// Which data, where, and how to read them.
 #[derive(Debug, Clone)]
@@ -15,8 +16,12 @@ pub struct DataSpec {
     pub name: String,
     /// The folder or file; not needed for the embedded sample.
     pub path: Option<PathBuf>,
-    /// 1 (grey) or 3 (RGB): what image files are decoded to. CIFAR and IDX bring their own.
+    /// 1 (grey), 3 (RGB) or as many as image files have: what they are decoded to. CIFAR and IDX bring their own.
     pub channels: usize,
+    /// The page of TIFFs that is read, from 0.
+    pub page: usize,
+    /// How the numbers of image files become samples.
+    pub scaling: Scaling,
     /// The share that is held out for testing where the data bring no test part.
     pub holdout: f64,
     /// The classes that will be used, all where there are none. A reader gives all images all the same, but need not
@@ -33,6 +38,8 @@ impl DataSpec {
             name: name.into(),
             path: None,
             channels: DecodeOptions::default().channels,
+            page: 0,
+            scaling: Scaling::default(),
             holdout: 0.1,
             classes: Vec::new(),
             reader: Section::new(toml::Table::new(), "data.reader", Arc::default()),
@@ -79,8 +86,25 @@ impl DataSpec {
         }
     }
 
+    /// For data whose samples are always of 8 bits, and that have no pages.
+    ///
+    /// # Errors
+    /// A key that would not be looked at.
+    pub fn of_8_bits(&self) -> Result<()> {
+        let key = match self.scaling {
+            Scaling { scale: Scale::Range(..), .. } => "data.range",
+            Scaling { scale: Scale::Percentiles(..), .. } => "data.percentiles",
+            Scaling { nan: Some(_), .. } => "data.nan",
+            _ if self.page > 0 => "data.page",
+            _ => return Ok(()),
+        };
+        Err(Error::user(format!("the images of `{}` are 8-bit, and {key} is for image files", self.name))
+            .help("leave the key out"))
+    }
+
     /// How image files of at most `max_pixels` are decoded.
     pub fn decode(&self, max_pixels: u64) -> DecodeOptions {
-        DecodeOptions { channels: self.channels, max_pixels, ..DecodeOptions::default() }
+        let &Self { channels, page, scaling, .. } = self;
+        DecodeOptions { channels, max_pixels, page, scaling, ..DecodeOptions::default() }
     }
 }

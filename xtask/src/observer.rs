@@ -138,7 +138,7 @@ impl Watcher {
             folder: folder.clone(),
             progress: Progress::new(trainer.total_steps, trainer.step_count(), trainer.steps_per_epoch, true),
             events: open_events(trainer, folder)?,
-            painter: Painter { mean, std },
+            painter: Painter { mean, std, shown: data.shown_channels() },
             samples,
             log_every: trainer.recipe.train.log_every as u64,
         })

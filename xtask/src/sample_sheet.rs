@@ -22,11 +22,13 @@ pub(crate) struct Painter {
     pub(crate) mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub(crate) std: Vec<f32>,
+    /// The channels that are shown as red, green and blue.
+    pub(crate) shown: [usize; 3],
 }
 
 impl Painter {
     fn tile(&self, pixels: &[f32], geometry: &Geometry) -> Tile {
-        Tile::from_planes(pixels, geometry.width, geometry.height, &self.mean, &self.std)
+        Tile::from_channels(pixels, (geometry.width, geometry.height), &self.mean, &self.std, self.shown)
     }
 
     /// The images as the plan corrupts them. Feature noise is shown as pixel noise of the same

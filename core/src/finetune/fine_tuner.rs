@@ -99,6 +99,7 @@ impl<H: TaskHead> FineTuner<H> {
             classes: classes.to_vec(),
             mean: values_of(&recipe.data.mean),
             std: values_of(&recipe.data.std),
+            shown: recipe.data.shown_channels(),
         };
         let settings: H::Settings = recipe.head.read()?;
         let built = specs.scope("head", |specs| H::build(&settings, &context, specs));

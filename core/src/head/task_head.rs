@@ -24,6 +24,8 @@ pub struct HeadContext {
     pub mean: Vec<f32>,
     /// The deviation likewise.
     pub std: Vec<f32>,
+    /// The channels that are shown as red, green and blue.
+    pub shown: [usize; 3],
 }
 
 impl HeadContext {

@@ -16,10 +16,16 @@ pub(super) fn files(
     match layout {
         Layout::Own | Layout::Mae => vec![],
         Layout::Timm | Layout::Beit => vec![("config.json", timm(recipe, architecture, layout))],
-        Layout::HfVit | Layout::HfMae => vec![
-            ("config.json", hugging_face(recipe, architecture, layout)),
-            ("preprocessor_config.json", preprocessor(recipe)),
-        ],
+        Layout::HfVit | Layout::HfMae => {
+            let config = ("config.json", hugging_face(recipe, architecture, layout));
+            let data = &recipe.data;
+            // Their processors know 8-bit images of grey or RGB alone.
+            let scaled = !(data.range.is_empty() && data.percentiles.is_empty());
+            if scaled || !matches!(data.channels, 1 | 3) {
+                return vec![config];
+            }
+            vec![config, ("preprocessor_config.json", preprocessor(recipe))]
+        }
     }
 }
 

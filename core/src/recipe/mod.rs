@@ -2,6 +2,7 @@
 
 mod layers;
 mod preset;
+mod samples;
 mod schema;
 
 use std::path::Path;
@@ -222,6 +223,7 @@ impl Recipe {
                     .help("give the smallest and the largest value, as [0.67, 1.0]"));
             }
         }
+        self.data.check_samples(sources)?;
         let channels = self.data.channels;
         for (key, values) in [("mean", &self.data.mean), ("std", &self.data.std)] {
             if values.len() != channels && values.len() != 1 {
@@ -363,6 +365,7 @@ pub fn ignored_by_hash(key: &str) -> bool {
         "data.path",
         "data.workers",
         "data.prefetch",
+        "data.shown",
         "train.checkpoint_every",
         "train.keep_last",
         "train.log_every",

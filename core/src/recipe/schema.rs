@@ -76,8 +76,8 @@ crate::settings! {
         limit: usize = 0, in 0..=1_000_000_000;
         /// Side of a training image in pixels.
         image_size: usize = 224, in 1..=8192;
-        /// Channels: 1 (grey) or 3 (RGB).
-        channels: usize = 3, in 1..=4;
+        /// Channels: 1 (grey), 3 (RGB), or as many as each file has, up to 64.
+        channels: usize = 3, in 1..=64;
         /// Zero padding around an image before it is cropped, in pixels (for small images).
         pad: usize = 0, in 0..=1024;
         /// Random resized crop: smallest and largest share of the area; empty for a centre crop.
@@ -92,6 +92,18 @@ crate::settings! {
         mean: Vec<f64> = vec![0.485, 0.456, 0.406];
         /// Standard deviation that pixels are normalised with.
         std: Vec<f64> = vec![0.229, 0.224, 0.225];
+        /// The values of a file that become 0 and 1, as [0, 4095]; what lies outside is cut. [] takes the range of the
+        /// file's samples (0 to 255, 0 to 65535), and floats as they are.
+        range: Vec<f64> = Vec::new();
+        /// The same for each image and channel by itself: the percentiles that become 0 and 1, as [1, 99].
+        percentiles: Vec<f64> = Vec::new();
+        /// What takes the place of samples that are NaN or infinite, in the file's units; unset refuses the file.
+        nan: Option<f64> = None;
+        /// The page of a TIFF of several, from 0.
+        page: usize = 0, in 0..=1_000_000;
+        /// The channels, from 0, that sample images show: three as red, green and blue, or one as grey; [] shows
+        /// the first three, or the first of two.
+        shown: Vec<usize> = Vec::new();
         /// Threads that decode; 0 loads in the training thread.
         workers: usize = 2, in 0..=256;
         /// Batches that are loaded ahead.
@@ -103,7 +115,7 @@ crate::settings! {
 
 /// Keys of `[data]` that came after recipes were hashed: at their defaults, which are what was done before them, they
 /// stay out of a recipe.
-const YOUNGER: [&str; 3] = ["limit", "filter", "classes"];
+const YOUNGER: [&str; 8] = ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown"];
 
 impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
@@ -125,6 +137,16 @@ impl DataSettings {
         };
         let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
         Err(Self::or_the_readers(&error, key).at(section.location(key)))
+    }
+
+    /// The channels that are shown as red, green and blue.
+    pub fn shown_channels(&self) -> [usize; 3] {
+        match self.shown[..] {
+            [red, green, blue] => [red, green, blue],
+            [grey] => [grey; 3],
+            _ if self.channels < 3 => [0; 3],
+            _ => [0, 1, 2],
+        }
     }
 
     /// The error of a key that `[data]` hasn't, and that may be one of the reader's.

@@ -122,7 +122,10 @@ impl SampleSource for Classified {
             None => self.transform.apply(image, random, scratch, out)?,
             Some(augment) => {
                 let square = self.transform.square(image, random, scratch)?;
-                self.transform.normalised(&augment.apply(square, random), out);
+                let square = square
+                    .into_8_bit()
+                    .map_err(|image| for_rand_augment(&format!("{} samples", image.pixels.kind())))?;
+                self.transform.normalised(&augment.apply(square, random).into(), out);
             }
         }
         if self.erasing > 0.0 {
@@ -131,6 +134,12 @@ impl SampleSource for Classified {
         }
         Ok(Class::pure(class))
     }
+}
+
+/// Why images of these samples can't be changed by RandAugment.
+fn for_rand_augment(have: &str) -> Error {
+    Error::user(format!("RandAugment changes 8-bit images of grey or RGB, and these have {have}"))
+        .help("set augment.rand_augment=0: crop, flip, erasing, mixup and CutMix change any image")
 }
 
 /// Batches of which images are mixed, or a share of them.
@@ -302,7 +311,21 @@ impl OpenLabelled for OpenClasses {
     ) -> Result<Box<dyn LabelledSplits<Class>>> {
         let source = DataSource::from(request);
         let parts = source.images()?;
-        let [_, size, _] = request.image;
+        let [channels, size, _] = request.image;
+        if settings.rand_augment > 0.0 {
+            // Told now, and not of each image as of a broken one. An image that can't be read is told when it is due.
+            let first = parts.train.load(0);
+            let have = match &first {
+                _ if !matches!(channels, 1 | 3) => Some(format!("{channels} channels")),
+                Ok(image) if image.pixels.kind() != "8-bit" => {
+                    Some(format!("{} samples", image.pixels.kind()))
+                }
+                _ => None,
+            };
+            if let Some(have) = have {
+                return Err(for_rand_augment(&have).about("rand_augment"));
+            }
+        }
         let crop = match settings.crop()? {
             Crop::Centre { .. } => Crop::Centre { resize: size },
             crop => crop,

@@ -1,7 +1,8 @@
-//! Decoding JPEG, PNG and WebP to 8-bit grey or RGB.
+//! Decoding JPEG, PNG and WebP to 8-bit grey or RGB, and TIFF and NumPy's arrays to the channels and samples that they
+//! have.
 //!
-//! The format is told by the content, never by the file's name. Alpha is composited on white.
-//! 16-bit samples are rounded to 8 bits, palettes are looked up, CMYK and YCCK JPEGs become RGB, the
+//! The format is told by the content, never by the file's name. Alpha is composited on white, unless as many channels are
+//! asked for as there are with it. 16-bit samples of a PNG are rounded to 8 bits where no range is given; palettes are looked up, CMYK and YCCK JPEGs become RGB, the
 //! EXIF orientation is applied unless it is to be ignored, and of an animation the first frame is taken. Colour profiles are
 //! not applied. Grey from a colour JPEG is its Y plane, from anything else its Rec. 601 luma.
 
@@ -10,7 +11,7 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Image8};
 use palimpsest_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use zune_core::bytestream::ZCursor;
@@ -21,7 +22,10 @@ use zune_jpeg::JpegDecoder;
 use crate::colour::with_channels;
 use crate::image_header::{ImageHeader, orientation_of};
 use crate::orientation::upright;
-use crate::pipeline::{png, webp};
+use crate::pipeline::alpha::{Alpha, on_white};
+use crate::pipeline::scaling::{NumberKind, Numbers, Scaling};
+use crate::pipeline::{npy, png, tiff, webp};
+use crate::transform::MOST_CHANNELS;
 
 /// What is done about the orientation that an image's metadata tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,19 +39,24 @@ pub enum Exif {
 }
 
 /// What to decode to, and how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DecodeOptions {
-    /// 1 (grey) or 3 (RGB).
+    /// 1 (grey), 3 (RGB), or as many as the file has.
     pub channels: usize,
     /// Images with more pixels than this are refused before any memory is taken for them.
     pub max_pixels: u64,
     /// Whether images are turned upright.
     pub exif: Exif,
+    /// The page of a TIFF, from 0.
+    pub page: usize,
+    /// How the numbers of a file become samples.
+    pub scaling: Scaling,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { channels: 3, max_pixels: 100_000_000, exif: Exif::Apply }
+        let scaling = Scaling::default();
+        Self { channels: 3, max_pixels: 100_000_000, exif: Exif::Apply, page: 0, scaling }
     }
 }
 
@@ -58,6 +67,11 @@ impl DecodeOptions {
         Self { exif, ..self }
     }
 
+    /// The most memory that a decoded image may take: that of 16-bit RGBA.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.max_pixels.saturating_mul(8)
+    }
+
     /// Width and height that an image of this header will be decoded to.
     pub fn size_of(&self, header: ImageHeader) -> Option<(usize, usize)> {
         let (width, height) = if self.exif == Exif::Apply { header.upright() } else { header.stored };
@@ -66,13 +80,30 @@ impl DecodeOptions {
 }
 
 /// The endings of the image files that can be decoded, in lower case.
-pub const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
+pub const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "npy"];
 
 /// Whether a file's name ends like an image's.
 pub fn is_image(path: &Path) -> bool {
     path.extension()
         .and_then(|e| e.to_str())
         .is_some_and(|e| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(e)))
+}
+
+/// The kind of image that a file's name tells, of those that aren't read.
+pub fn unread_kind(path: &Path) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 9] = [
+        ("bmp", "BMP"),
+        ("gif", "GIF"),
+        ("avif", "AVIF"),
+        ("heic", "HEIC"),
+        ("heif", "HEIC"),
+        ("jxl", "JPEG XL"),
+        ("jp2", "JPEG 2000"),
+        ("npz", "NPZ"),
+        ("exr", "OpenEXR"),
+    ];
+    let ending = path.extension()?.to_str()?;
+    KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, kind)| *kind)
 }
 
 /// Reads and decodes a file.
@@ -88,7 +119,7 @@ pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         // No sound image takes more than this: 16-bit RGBA with no compression, and metadata.
-        let most = options.max_pixels.saturating_mul(8).saturating_add(64 << 20);
+        let most = options.most_bytes().saturating_add(64 << 20);
         if size > most {
             return Ok(Err(Error::user(format!("{size} bytes are too many for an image"))
                 .help("remove the file, or raise `max_pixels`")));
@@ -106,26 +137,67 @@ pub fn decode_file(path: &Path, options: DecodeOptions) -> Result<Image> {
 /// # Errors
 /// Bytes that are empty, truncated, too large an image or none at all.
 pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
-    if options.channels != 1 && options.channels != 3 {
-        return Err(Error::user(format!("can't decode to {} channels", options.channels))
-            .help("use `channels = 1` (grey) or `channels = 3` (RGB)"));
+    if !(1..=MOST_CHANNELS).contains(&options.channels) {
+        return Err(Error::user(format!("can't decode to {} channels", options.channels)).help(
+            "use `channels = 1` (grey), `channels = 3` (RGB), or as many as the files have, at most 64",
+        ));
     }
     if bytes.is_empty() {
         return Err(Error::user("the file is empty").help("copy it again, or remove it"));
     }
     // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
     catch_unwind(AssertUnwindSafe(|| {
-        let image = if bytes.starts_with(&[0xFF, 0xD8]) {
-            decode_jpeg(bytes, options)
-        } else {
-            decode_lossless(bytes, options)
-        }?;
+        let (image, orientation) = match ImageFormat::of(bytes)? {
+            ImageFormat::Tiff => tiff::read(bytes, options)?,
+            ImageFormat::Npy => (npy::read(bytes, options)?, 1),
+            ImageFormat::Png => (png::read(bytes, options)?.image(options)?, orientation_of(bytes)),
+            ImageFormat::Jpeg => (of_8_bits(decode_jpeg(bytes, options)?, options)?, orientation_of(bytes)),
+            ImageFormat::WebP => {
+                let stored = webp::read(bytes, options)?;
+                (stored.image(options)?, orientation_of(bytes))
+            }
+        };
+        let image = with_channels(image, options.channels)?;
         Ok(match options.exif {
-            Exif::Apply => upright(image, orientation_of(bytes)),
+            Exif::Apply => upright(image, orientation),
             Exif::Ignore => image,
         })
     }))
     .unwrap_or_else(|_| Err(broken("its decoder panicked")))
+}
+
+fn of_8_bits(image: Image8, options: DecodeOptions) -> Result<Image> {
+    options.scaling.rescaled(image.into())
+}
+
+/// The numbers of a file, the last channel of which may be an opacity, as an image that has the channels that are asked
+/// for, or is grey or RGB where RGB or grey is.
+pub(super) fn interpreted(
+    image: Image<Numbers>,
+    kind: NumberKind,
+    alpha: Option<Alpha>,
+    options: DecodeOptions,
+) -> Result<Image> {
+    let image = match alpha {
+        // Who asks for as many takes it as another channel.
+        Some(alpha) if image.channels != options.channels => on_white(image, kind, alpha)?,
+        _ => image,
+    };
+    if image.channels != options.channels && !matches!((image.channels, options.channels), (1, 3) | (3, 1)) {
+        return Err(mismatch(image.channels, options.channels));
+    }
+    options.scaling.image(image, kind)
+}
+
+/// A file of other channels than asked for.
+pub(super) fn mismatch(have: usize, wanted: usize) -> Error {
+    let counted = if have == 1 { "1 channel".to_owned() } else { format!("{have} channels") };
+    let help = if wanted == 1 || wanted == 3 {
+        format!("set data.channels={have}, or convert the file to grey or RGB")
+    } else {
+        format!("set data.channels={have}, or keep files of {wanted} channels alone")
+    };
+    Error::user(format!("the image has {counted}, and {wanted} are asked for")).help(help)
 }
 
 pub(super) fn broken(why: impl std::fmt::Display) -> Error {
@@ -148,7 +220,7 @@ pub(super) fn check_size(width: usize, height: usize, options: DecodeOptions) ->
     Ok(())
 }
 
-fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
+fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image8> {
     // Not strict: like libjpeg, forgive what does not lose pixels; lost pixels are told below.
     let settings =
         DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
@@ -163,10 +235,15 @@ fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     if !complete {
         return Err(truncated());
     }
+    let wanted = match options.channels {
+        1 => 1,
+        3 => 3,
+        other => return Err(mismatch(decoder.input_colorspace().map_or(3, |c| c.num_components()), other)),
+    };
     // The Y plane is the luma: no need to make RGB first. CMYK has no such plane.
     let luma = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => true,
-        Some(ColorSpace::YCbCr) => options.channels == 1,
+        Some(ColorSpace::YCbCr) => wanted == 1,
         _ => false,
     };
     let (channels, out) = if luma { (1, ColorSpace::Luma) } else { (3, ColorSpace::RGB) };
@@ -178,7 +255,7 @@ fn decode_jpeg(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
             pixels.len()
         )));
     }
-    with_channels(Image { width, height, channels, pixels }, options.channels)
+    Ok(Image { width, height, channels, pixels })
 }
 
 /// Whether an end-of-image marker follows the first scan. The decoder fills a truncated image up
@@ -202,16 +279,46 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]))
 }
 
-fn decode_lossless(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
-    let stored = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        png::read(bytes, options)?
-    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        webp::read(bytes, options)?
-    } else {
-        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().to_string();
-        return Err(Error::user(format!("not a JPEG, PNG or WebP image (it begins with `{start}`)"))
-            .help("convert or remove it"));
-    };
-    let (width, height) = (stored.width, stored.height);
-    Ok(Image { width, height, channels: options.channels, pixels: stored.flatten(options.channels) })
+/// What bytes are by their first ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ImageFormat {
+    Jpeg,
+    Png,
+    WebP,
+    Tiff,
+    Npy,
+}
+
+impl ImageFormat {
+    fn of(bytes: &[u8]) -> Result<Self> {
+        let riff = bytes.starts_with(b"RIFF").then(|| bytes.get(8..12)).flatten();
+        let boxed = (bytes.get(4..8) == Some(b"ftyp")).then(|| bytes.get(8..12)).flatten();
+        let other = match bytes {
+            [0xFF, 0xD8, ..] => return Ok(Self::Jpeg),
+            _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => return Ok(Self::Png),
+            _ if riff == Some(b"WEBP") => return Ok(Self::WebP),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return Ok(Self::Tiff),
+            _ if bytes.starts_with(npy::MAGIC) => return Ok(Self::Npy),
+            [b'B', b'M', ..] if bytes.len() > 26 => "a BMP image",
+            [0xFF, 0x0A, ..] => "a JPEG XL image",
+            _ if bytes.starts_with(b"\0\0\0\x0CJXL ") => "a JPEG XL image",
+            _ if bytes.starts_with(b"\0\0\0\x0CjP  ") => "a JPEG 2000 image",
+            _ => match boxed {
+                Some(b"avif" | b"avis") => "an AVIF image",
+                Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
+                    "a HEIC image"
+                }
+                _ => {
+                    let start = &bytes[..bytes.len().min(12)];
+                    let start = String::from_utf8_lossy(start).escape_debug().to_string();
+                    return Err(Error::user(format!(
+                        "not a JPEG, PNG or WebP image, nor a TIFF or NumPy array (it begins with `{start}`)"
+                    ))
+                    .help("convert or remove it"));
+                }
+            },
+        };
+        Err(Error::user(format!("{other}, which isn't read"))
+            .help("convert it to PNG, or to JPEG where nothing is lost by it"))
+    }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use flate2::read::ZlibDecoder;
 
+use crate::pipeline::tiff_directory::{Directory, tag};
+
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
@@ -29,7 +31,7 @@ impl ImageHeader {
         Self::read(BufReader::new(File::open(path).ok()?))
     }
 
-    /// Of a JPEG, PNG or WebP; none of anything else.
+    /// Of a JPEG, PNG, WebP or TIFF (of its first page); none of anything else.
     pub fn read(mut source: impl BufRead + Seek) -> Option<Self> {
         let mut start = [0; 12];
         source.read_exact(&mut start).ok()?;
@@ -39,6 +41,7 @@ impl ImageHeader {
             [0xFF, 0xD8, ..] => jpeg(&mut source, &mut found),
             [0x89, b'P', b'N', b'G', ..] => png(&mut source, &mut found),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => webp(&mut source, &mut found),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return tiff(&mut source),
             _ => return None,
         };
         Some(Self { stored: found.size?, orientation: found.orientation() })
@@ -141,6 +144,16 @@ fn body(source: &mut impl Read, length: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn tiff(source: &mut (impl Read + Seek)) -> Option<ImageHeader> {
+    let directory = Directory::read(source, None)?;
+    let side = |tag| usize::try_from(directory.get(tag)?.value).ok();
+    let orientation = directory.get(tag::ORIENTATION).filter(|entry| entry.value <= 8);
+    Some(ImageHeader {
+        stored: (side(tag::WIDTH)?, side(tag::HEIGHT)?),
+        orientation: orientation.map_or(1, |entry| entry.value as u8),
+    })
 }
 
 /// Up to the first scan.

@@ -1,6 +1,6 @@
 //! The EXIF orientation tag: how a camera was held.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Samples};
 
 /// Turns an image upright by its EXIF orientation (1..=8; anything else leaves it as it is).
 ///
@@ -8,6 +8,15 @@ use palimpsest_core::data::Image;
 /// degrees clockwise, 7 transposes across the other diagonal, 8 turns 90 degrees counter-clockwise.
 #[must_use]
 pub fn upright(image: Image, exif: u8) -> Image {
+    let Image { width, height, channels, pixels } = image;
+    match pixels {
+        Samples::U8(pixels) => turned(Image { width, height, channels, pixels }, exif).into(),
+        Samples::U16(pixels) => turned(Image { width, height, channels, pixels }, exif).into(),
+        Samples::F32(pixels) => turned(Image { width, height, channels, pixels }, exif).into(),
+    }
+}
+
+fn turned<T: Copy>(image: Image<Vec<T>>, exif: u8) -> Image<Vec<T>> {
     let (w, h, c) = (image.width, image.height, image.channels);
     if !(2..=8).contains(&exif) {
         return image;
@@ -40,11 +49,8 @@ mod tests {
     /// A 3x2 image `abc/def` and what each orientation makes of it.
     #[test]
     fn all_eight() {
-        let image = |width, height, text: &str| Image {
-            width,
-            height,
-            channels: 1,
-            pixels: text.replace('/', "").into_bytes(),
+        let image = |width, height, text: &str| {
+            Image::from(Image { width, height, channels: 1, pixels: text.replace('/', "").into_bytes() })
         };
         for (exif, width, height, want) in [
             (1, 3, 2, "abc/def"),

@@ -1,6 +1,12 @@
 //! The samples of an image as its file stores them, and how they become 8-bit grey or RGB.
 
+use palimpsest_core::Result;
+use palimpsest_core::data::Image;
+
 use crate::colour::luma_601;
+use crate::decode::{DecodeOptions, interpreted};
+use crate::pipeline::alpha::Alpha;
+use crate::pipeline::scaling::{NumberKind, Numbers, Scale};
 
 /// Interleaved samples, those of a row one after the other.
 pub(super) struct StoredSamples {
@@ -16,9 +22,30 @@ pub(super) struct StoredSamples {
 }
 
 impl StoredSamples {
+    /// The image that is asked for: of 8 bits, or by a range of values that keeps all bits.
+    ///
+    /// # Errors
+    /// Other channels than asked for.
+    pub(super) fn image(self, options: DecodeOptions) -> Result<Image> {
+        let (width, height, channels) = (self.width, self.height, options.channels);
+        if options.scaling.scale == Scale::TypeRange && matches!(channels, 1 | 3) {
+            return Ok(Image { width, height, channels, pixels: self.flatten(channels) }.into());
+        }
+        let Self { colours, alpha, wide, bytes, .. } = self;
+        let (numbers, kind) = if wide {
+            let pairs = bytes.as_chunks::<2>().0;
+            let numbers = pairs.iter().map(|&pair| u16::from_be_bytes(pair)).collect();
+            (Numbers::U16(numbers), NumberKind::Unsigned(16))
+        } else {
+            (Numbers::U8(bytes), NumberKind::Unsigned(8))
+        };
+        let image = Image { width, height, channels: colours + usize::from(alpha), pixels: numbers };
+        interpreted(image, kind, alpha.then_some(Alpha::Straight), options)
+    }
+
     /// 8 bits, no alpha, 1 or 3 channels. Large images are why it is done in place: beside the samples there is
     /// room for no second copy.
-    pub(super) fn flatten(self, channels: usize) -> Vec<u8> {
+    fn flatten(self, channels: usize) -> Vec<u8> {
         let Self { colours, alpha, wide, bytes: mut samples, .. } = self;
         let stride = (colours + usize::from(alpha)) * (1 + usize::from(wide));
         let on_white = |v: u8, alpha: u8| {

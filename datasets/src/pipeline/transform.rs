@@ -1,15 +1,17 @@
 //! From a decoded image to normalised planes of the batch.
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::pixels::{F32, U8, U8x3, U16};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Samples};
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result};
 
 use crate::augment::{Augment, Border, Filter, PixelBox, Placement};
 use crate::colour::with_channels;
-use crate::joint::Framing;
+use crate::joint::{Framing, planes};
+use crate::pipeline::planes::{Cut, cut_planes};
+use crate::pipeline::sample_type::SampleType;
 
 /// A crop, a resize and a normalisation to a square of fixed size.
 #[derive(Debug, Clone)]
@@ -17,19 +19,27 @@ pub struct Transform {
     size: usize,
     channels: usize,
     augment: Augment,
+    mean: Vec<f32>,
+    std: Vec<f32>,
     /// `(v / 255 - mean) / std` of each channel and 8-bit value.
     normal: Vec<[f32; 256]>,
 }
 
+/// The most channels of an image.
+pub const MOST_CHANNELS: usize = 64;
+
 /// Buffers of one worker, kept from image to image.
 #[derive(Default)]
 pub struct Scratch {
-    resizer: Resizer,
+    pub(crate) resizer: Resizer,
     pub(crate) resized: Vec<u8>,
+    pub(crate) planes_8: [Vec<U8>; 2],
+    pub(crate) planes_16: [Vec<U16>; 2],
+    pub(crate) planes_float: [Vec<F32>; 2],
 }
 
 impl Transform {
-    /// To squares of `size` pixels with `channels` (1 or 3), normalised by `(v - mean) / std` of
+    /// To squares of `size` pixels with `channels` (1 to 64), normalised by `(v - mean) / std` of
     /// values in 0..1. `mean` and `std` have one number for each channel.
     ///
     /// # Errors
@@ -38,8 +48,9 @@ impl Transform {
         if !(1..=16_384).contains(&size) {
             return Err(Error::user(format!("image_size = {size}")).help("use 1 to 16384 pixels"));
         }
-        if channels != 1 && channels != 3 {
-            return Err(Error::user(format!("channels = {channels}")).help("use 1 (grey) or 3 (RGB)"));
+        if !(1..=MOST_CHANNELS).contains(&channels) {
+            return Err(Error::user(format!("channels = {channels}"))
+                .help("use 1 (grey), 3 (RGB) or as many as the files have, at most 64"));
         }
         for (name, values) in [("mean", mean), ("std", std)] {
             if values.len() != channels {
@@ -62,7 +73,7 @@ impl Transform {
             .zip(std)
             .map(|(&m, &s)| std::array::from_fn(|v| (v as f32 / 255.0 - m) / s))
             .collect();
-        Ok(Self { size, channels, augment, normal })
+        Ok(Self { size, channels, augment, mean: mean.to_vec(), std: std.to_vec(), normal })
     }
 
     /// [channels, size, size] of the result.
@@ -73,45 +84,63 @@ impl Transform {
     /// Transforms an image into `out` of [channels, size, size], drawing from `random`.
     ///
     /// # Errors
-    /// An image with other than 1 or 3 channels, or without pixels.
+    /// An image of other channels (but grey becomes RGB and RGB grey), or without pixels.
     ///
     /// # Panics
     /// If `out` has another length.
     pub fn apply(
         &self,
-        image: Image,
+        image: impl Into<Image>,
         random: &mut Philox,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<()> {
         assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one image");
-        let image = self.sound(image)?;
+        let image = self.sound(image.into())?;
         let placement = self.augment.draw(image.width, image.height, self.size, random);
-        self.location(&image, placement, scratch, out)
+        match &image.pixels {
+            // Grey and RGB of 8 bits are most images by far, and go by their pixels.
+            Samples::U8(pixels) if matches!(self.channels, 1 | 3) => {
+                self.location(&image.with_pixels(pixels), placement, scratch, out)
+            }
+            Samples::U8(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
+            Samples::U16(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
+            Samples::F32(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
+        }
     }
 
-    /// The 8-bit square that [`Transform::apply`] would normalise, for what changes it before: see
+    /// The square that [`Transform::apply`] would normalise, for what changes it before: see
     /// [`Transform::normalised`].
     ///
     /// # Errors
     /// As [`Transform::apply`]; a reflected border.
-    pub fn square(&self, image: Image, random: &mut Philox, scratch: &mut Scratch) -> Result<Image> {
-        let image = self.sound(image)?;
+    pub fn square(
+        &self,
+        image: impl Into<Image>,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+    ) -> Result<Image> {
+        let image = self.sound(image.into())?;
         let placement = self.augment.draw(image.width, image.height, self.size, random);
         Framing::of_placement(placement, self.size).image(&image, 0, self.augment.filter, scratch)
     }
 
-    /// Normalises an 8-bit square into `out` of [channels, size, size].
+    /// Normalises a square into `out` of [channels, size, size].
     ///
     /// # Panics
     /// If it has another size.
     pub fn normalised(&self, square: &Image, out: &mut [f32]) {
         assert_eq!(square.pixels.len(), out.len(), "a square of this transform's size");
-        for (channel, (plane, table)) in
-            out.chunks_exact_mut(self.size * self.size).zip(&self.normal).enumerate()
-        {
-            let values = square.pixels.iter().skip(channel).step_by(self.channels);
-            plane.iter_mut().zip(values).for_each(|(out, &v)| *out = table[usize::from(v)]);
+        match &square.pixels {
+            Samples::U8(pixels) => {
+                for (channel, (plane, table)) in
+                    out.chunks_exact_mut(self.size * self.size).zip(&self.normal).enumerate()
+                {
+                    let values = pixels.iter().skip(channel).step_by(self.channels);
+                    plane.iter_mut().zip(values).for_each(|(out, &v)| *out = table[usize::from(v)]);
+                }
+            }
+            Samples::U16(_) | Samples::F32(_) => out.copy_from_slice(&planes(square, &self.mean, &self.std)),
         }
     }
 
@@ -133,7 +162,31 @@ impl Transform {
         with_channels(image, self.channels)
     }
 
-    fn location(&self, image: &Image, at: Placement, scratch: &mut Scratch, out: &mut [f32]) -> Result<()> {
+    /// Any samples and channels.
+    fn by_planes<T: SampleType>(
+        &self,
+        image: &Image<&[T]>,
+        at: Placement,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let Placement { source, resized, window, border, flip } = at;
+        let size = (self.size, self.size);
+        let cut = Cut { source, resized, window, size, border, flip, filter: self.augment.filter };
+        let area = self.size * self.size;
+        cut_planes(image, cut, scratch, |channel, at, sample: Option<T>| {
+            let value = sample.map_or(0.0, T::unit);
+            out[channel * area + at] = (value - self.mean[channel]) / self.std[channel];
+        })
+    }
+
+    fn location(
+        &self,
+        image: &Image<&[u8]>,
+        at: Placement,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<()> {
         let (width, height) = at.resized;
         let source = at.source;
         let same = (source.width, source.height) == (width, height);
@@ -225,7 +278,7 @@ fn fill(out: &mut [f32], values: impl DoubleEndedIterator<Item = f32>, flip: boo
 }
 
 /// Index `i` outside of 0..side, mirrored at the edges without repeating them.
-fn reflect(i: i64, side: usize) -> usize {
+pub(crate) fn reflect(i: i64, side: usize) -> usize {
     let period = 2 * (side as i64 - 1).max(1);
     let i = i.rem_euclid(period);
     (if i < side as i64 { i } else { period - i }) as usize
@@ -234,7 +287,7 @@ fn reflect(i: i64, side: usize) -> usize {
 /// Resizes the source box into `scratch.resized`. The filter sees the box alone, as if it had been
 /// cut out first.
 pub(crate) fn resize(
-    image: &Image,
+    image: &Image<&[u8]>,
     source: PixelBox,
     to: (usize, usize),
     filter: Filter,
@@ -253,21 +306,25 @@ pub(crate) fn resize(
 type Resized = std::result::Result<(), Box<dyn std::error::Error>>;
 
 fn resize_pixels<P: PixelTrait>(
-    image: &Image,
+    image: &Image<&[u8]>,
     source: PixelBox,
     to: (usize, usize),
     filter: Filter,
     scratch: &mut Scratch,
 ) -> Resized {
     let [left, top, width, height] = [source.left, source.top, source.width, source.height].map(|v| v as u32);
-    let whole = TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, &image.pixels)?;
+    let whole = TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, image.pixels)?;
     let cut = TypedCroppedImage::from_ref(&whole, left, top, width, height)?;
     let mut target = TypedImage::<P>::from_buffer(to.0 as u32, to.1 as u32, &mut scratch.resized)?;
-    let filter = match filter {
-        Filter::Bilinear => FilterType::Bilinear,
-        Filter::Bicubic => FilterType::CatmullRom,
-    };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter_type(filter))).use_alpha(false);
     scratch.resizer.resize_typed(&cut, &mut target, &options)?;
     Ok(())
+}
+
+pub(crate) fn filter_type(filter: Filter) -> FilterType {
+    match filter {
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Bicubic => FilterType::CatmullRom,
+    }
 }

@@ -165,8 +165,9 @@ impl Dataset for CifarDataset {
     }
     fn load(&self, index: usize) -> Result<Image> {
         let planes = &self.record(index)[self.variant.labels()..];
-        let pixels = (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]).collect();
-        Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels })
+        let pixels: Vec<u8> =
+            (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]).collect();
+        Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels }.into())
     }
     fn location(&self, index: usize) -> String {
         let (part, within) = self.locate(index);
@@ -175,6 +176,7 @@ impl Dataset for CifarDataset {
 }
 
 fn read(variant: Cifar, spec: &DataSpec, split: Split) -> Result<Opened> {
+    spec.of_8_bits()?;
     let path = spec.path()?;
     if path.is_file() {
         let data = CifarDataset::from_files(variant, &[path.to_owned()])?;

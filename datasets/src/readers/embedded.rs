@@ -61,6 +61,7 @@ impl Reader for FashionMnist {
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         spec.no_path()?;
+        spec.of_8_bits()?;
         fashion_mnist(split).map(Opened::new)
     }
 }

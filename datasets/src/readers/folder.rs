@@ -1,5 +1,6 @@
 //! A folder of images, with a sub-folder per class or without classes.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use palimpsest_core::{Error, Result};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::class_agreement::strange_class;
-use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
+use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image, unread_kind};
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
@@ -29,6 +30,8 @@ pub struct FolderDataset {
     classes: Vec<String>,
     notes: Vec<String>,
     passed_over: usize,
+    /// How many of those are images of a kind that isn't read.
+    unread: BTreeMap<&'static str, usize>,
     options: DecodeOptions,
 }
 
@@ -70,9 +73,11 @@ impl FolderDataset {
             found.collect(&root.join(folder), label)?;
         }
         if found.files.is_empty() {
+            let mut help = format!("give a folder with files of {}", EXTENSIONS.join(", "));
+            found.unread_notes().for_each(|note| help.push_str(&format!("; {note}")));
             return Err(Error::user(format!("no images ({} other files)", found.passed_over))
                 .at(root.display())
-                .help(format!("give a folder with files of {}", EXTENSIONS.join(", "))));
+                .help(help));
         }
         Ok(found)
     }
@@ -85,6 +90,7 @@ impl FolderDataset {
             classes: Vec::new(),
             notes: Vec::new(),
             passed_over: 0,
+            unread: BTreeMap::new(),
             options,
         }
     }
@@ -129,6 +135,9 @@ impl FolderDataset {
             }
             if !is_image_file(&entry) {
                 self.passed_over += 1;
+                if let Some(kind) = unread_kind(entry.path()) {
+                    *self.unread.entry(kind).or_default() += 1;
+                }
                 continue;
             }
             let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
@@ -146,7 +155,16 @@ impl FolderDataset {
                 counted(self.passed_over, "file that is no image was", "files that are no images were");
             notes.push(format!("{files} passed over"));
         }
+        notes.extend(self.unread_notes());
         notes
+    }
+
+    fn unread_notes(&self) -> impl Iterator<Item = String> {
+        self.unread.iter().map(|(kind, &count)| {
+            let (files, are, them) =
+                if count == 1 { ("file was", "isn't", "it") } else { ("files were", "aren't", "them") };
+            format!("{count} {kind} {files} passed over, which {are} read: convert {them} to PNG")
+        })
     }
 
     /// How many files were passed over because their names don't end like an image's.
@@ -400,7 +418,7 @@ impl Parts {
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Folder>(
         "folder",
-        "JPEG, PNG and WebP images in a folder, with or without a sub-folder per class",
+        "JPEG, PNG, WebP, TIFF and NumPy images in a folder, with or without a sub-folder per class",
         "CLASS/**/*.jpg or **/*.jpg; optionally under train/ and test/ (or val/, valid/, Training/, seg_train/ …)",
     )
 }

@@ -248,7 +248,7 @@ impl Dataset for IdxDataset {
         let channels = self.images.shape.get(3).copied().unwrap_or(1);
         let size = height * width * channels;
         let pixels = self.images.data[index * size..(index + 1) * size].to_vec();
-        Ok(Image { width, height, channels, pixels })
+        Ok(Image { width, height, channels, pixels }.into())
     }
     fn location(&self, index: usize) -> String {
         format!("{}, image {index}", self.location)
@@ -270,6 +270,7 @@ impl Reader for Idx {
     type Settings = IdxKeys;
 
     fn open(keys: &IdxKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let path = spec.path()?;
         if path.is_dir() {
             let (images, labels) = IdxDataset::find(path, split == Split::Test)?;

@@ -99,13 +99,13 @@ impl Dataset for Stl10Dataset {
                 .and_then(|_| file.read_exact(&mut record))
                 .map_err(|e| Error::io(&self.path, &e))?;
         }
-        let pixels = (0..PLANE)
+        let pixels: Vec<u8> = (0..PLANE)
             .flat_map(|i| {
                 let at = (i % SIDE) * SIDE + i / SIDE;
                 [record[at], record[PLANE + at], record[2 * PLANE + at]]
             })
             .collect();
-        Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels })
+        Ok(Image { width: SIDE, height: SIDE, channels: 3, pixels }.into())
     }
     fn location(&self, index: usize) -> String {
         format!("{}, image {index}", self.path.display())
@@ -119,6 +119,7 @@ impl Reader for Stl10Labelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Labelled, split)?);
         Ok(Opened::new(data).part(split.to_string()))
     }
@@ -139,6 +140,7 @@ impl Reader for Stl10Unlabelled {
     type Settings = NoKeys;
 
     fn open(_: &NoKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        spec.of_8_bits()?;
         let data: Arc<dyn Dataset> = Arc::new(Stl10Dataset::open(spec.path()?, Stl10::Unlabelled, split)?);
         Ok(Opened::new(data).part(if split == Split::Train { "unlabeled" } else { "test" }))
     }

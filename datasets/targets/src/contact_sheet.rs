@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Image8};
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 
+use crate::colour::{shown_as_rgb, shown_by_default};
 use crate::glyphs::{self, GLYPH};
 
 const MARGIN: usize = 6;
@@ -32,30 +33,41 @@ impl Tile {
         Self { width, height, rgb, caption: String::new() }
     }
 
-    /// From a decoded image of 1 or 3 channels.
+    /// From a decoded image, of which three channels are shown.
     ///
-    /// # Errors
-    /// Another number of channels.
-    pub fn from_image(image: &Image) -> Result<Self> {
-        let image = crate::colour::with_channels(image.clone(), 3)?;
-        Ok(Self::from_rgb(image.width, image.height, image.pixels))
+    /// # Panics
+    /// If there is no such channel.
+    pub fn from_image(image: &Image, shown: [usize; 3]) -> Self {
+        shown_as_rgb(image, shown).into()
     }
 
     /// From normalised [channels, height, width] values, as a batch has them: `v * std + mean`, cut to
-    /// 0..1. What is not a number is drawn magenta, so that it is seen.
+    /// 0..1. What is not a number is drawn magenta, so that it is seen. The first three channels are shown, or the first
+    /// of fewer.
     ///
     /// # Panics
-    /// If the lengths don't fit, or there are other than 1 or 3 channels.
+    /// If the lengths don't fit.
     pub fn from_planes(planes: &[f32], width: usize, height: usize, mean: &[f32], std: &[f32]) -> Self {
+        Self::from_channels(planes, (width, height), mean, std, shown_by_default(mean.len()))
+    }
+
+    /// The same, of the channels that are to be shown as red, green and blue.
+    ///
+    /// # Panics
+    /// If the lengths don't fit, or there is no such channel.
+    pub fn from_channels(
+        planes: &[f32],
+        (width, height): (usize, usize),
+        mean: &[f32],
+        std: &[f32],
+        shown: [usize; 3],
+    ) -> Self {
         let (channels, plane) = (mean.len(), width * height);
-        assert!(matches!(channels, 1 | 3) && std.len() == channels, "1 or 3 channels");
+        assert!(std.len() == channels, "a mean and a deviation for each channel");
         assert_eq!(planes.len(), channels * plane, "values of the image");
         let mut rgb = Vec::with_capacity(3 * plane);
         for at in 0..plane {
-            let values: [f32; 3] = std::array::from_fn(|c| {
-                let c = c.min(channels - 1);
-                planes[c * plane + at] * std[c] + mean[c]
-            });
+            let values = shown.map(|c| planes[c * plane + at] * std[c] + mean[c]);
             if values.iter().any(|v| v.is_nan()) {
                 rgb.extend([255, 0, 255]);
             } else {
@@ -70,6 +82,14 @@ impl Tile {
     pub fn caption(mut self, text: impl Into<String>) -> Self {
         self.caption = text.into();
         self
+    }
+}
+
+impl From<Image8> for Tile {
+    /// # Panics
+    /// If the image isn't RGB.
+    fn from(image: Image8) -> Self {
+        Self::from_rgb(image.width, image.height, image.pixels)
     }
 }
 
@@ -101,7 +121,7 @@ impl ContactSheet {
     }
 
     /// Draws the sheet as RGB.
-    pub fn draw(&self) -> Image {
+    pub fn draw(&self) -> Image8 {
         let tiles = || self.rows.iter().flatten();
         let side = tiles().map(|p| p.width.max(p.height)).max().unwrap_or(1).max(1);
         let factor = LEAST_SIDE.div_ceil(side).max(1);
@@ -147,7 +167,7 @@ impl ContactSheet {
     }
 }
 
-fn encode(sheet: &Image) -> std::result::Result<Vec<u8>, png::EncodingError> {
+fn encode(sheet: &Image8) -> std::result::Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, sheet.width as u32, sheet.height as u32);
     encoder.set_color(png::ColorType::Rgb);

@@ -1,10 +1,9 @@
 //! Targets and predictions drawn over their image: coloured masks, boxes with names.
 
 use crate::{IGNORE, LabelMap, Object};
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Image8};
 use palimpsest_core::{Error, Result};
 
-use crate::colour::with_channels;
 use crate::glyphs::{self, GLYPH};
 
 /// The colour of a class: bits of its number spread over the highest bits of red, green and blue, as
@@ -29,10 +28,14 @@ fn blend(pixel: &mut [u8], colour: [u8; 3], opacity: f32) {
 /// The image with the colour of each pixel's class over it. What is to be ignored stays as it is.
 ///
 /// # Errors
-/// A map of another size, or an image of other than 1 or 3 channels.
-pub fn over_labels(image: &Image, map: &LabelMap, opacity: f32) -> Result<Image> {
+/// A map of another size.
+///
+/// # Panics
+/// If the image isn't RGB.
+pub fn over_labels(image: &Image8, map: &LabelMap, opacity: f32) -> Result<Image8> {
     map.check_size(image.width, image.height)?;
-    let mut image = with_channels(image.clone(), 3)?;
+    assert_eq!(image.channels, 3, "an RGB image");
+    let mut image = image.clone();
     for (pixel, &label) in image.pixels.chunks_exact_mut(3).zip(&map.labels) {
         if label != IGNORE {
             blend(pixel, class_colour(u32::from(label)), opacity);
@@ -45,9 +48,18 @@ pub fn over_labels(image: &Image, map: &LabelMap, opacity: f32) -> Result<Image>
 /// class's colour, boxes with `captions` (a name, or a name and a score) of the same length.
 ///
 /// # Errors
-/// A mask of another size, or an image of other than 1 or 3 channels.
-pub fn over_objects(image: &Image, objects: &[Object], captions: &[String], enlarge: usize) -> Result<Image> {
-    let mut image = with_channels(image.clone(), 3)?;
+/// A mask of another size.
+///
+/// # Panics
+/// If the image isn't RGB.
+pub fn over_objects(
+    image: &Image8,
+    objects: &[Object],
+    captions: &[String],
+    enlarge: usize,
+) -> Result<Image8> {
+    assert_eq!(image.channels, 3, "an RGB image");
+    let mut image = image.clone();
     for object in objects {
         let Some(mask) = &object.mask else { continue };
         if (mask.width(), mask.height()) != (image.width, image.height) {
@@ -76,7 +88,7 @@ pub fn over_objects(image: &Image, objects: &[Object], captions: &[String], enla
     Ok(canvas)
 }
 
-fn enlarged(image: &Image, factor: usize) -> Image {
+fn enlarged(image: &Image8, factor: usize) -> Image8 {
     let (width, height) = (image.width * factor, image.height * factor);
     let mut pixels = Vec::with_capacity(width * height * 3);
     for y in 0..height {
@@ -88,7 +100,7 @@ fn enlarged(image: &Image, factor: usize) -> Image {
     Image { width, height, channels: 3, pixels }
 }
 
-fn draw_box(canvas: &mut Image, object: &Object, caption: &str, colour: [u8; 3], factor: f64) {
+fn draw_box(canvas: &mut Image8, object: &Object, caption: &str, colour: [u8; 3], factor: f64) {
     let b = object.bounds;
     let at = |v: f64, most: usize| ((v * factor).round().max(0.0) as usize).min(most.saturating_sub(1));
     let (left, right) = (at(b.left, canvas.width), at(b.right() - 1.0 / factor, canvas.width));

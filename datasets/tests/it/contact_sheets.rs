@@ -10,11 +10,11 @@ fn small_images_are_enlarged_by_whole_pixels() {
     let folder = tempdir().expect("a folder");
     let path = folder.path().join("new/samples.png");
     let mut sheet = ContactSheet::new(2, ["original", "a caption that is much too long for it"]);
-    let grey =
-        Image { width: 28, height: 28, channels: 1, pixels: (0..784).map(|i| (i % 251) as u8).collect() };
+    let pixels: Vec<u8> = (0..784).map(|i| (i % 251) as u8).collect();
+    let grey = Image { width: 28, height: 28, channels: 1, pixels };
     let planes: Vec<f32> = grey.pixels.iter().map(|&v| (f32::from(v) / 255.0 - 0.3) / 0.4).collect();
     let pair = [
-        Tile::from_image(&grey).expect("is grey").caption("0.25"),
+        Tile::from_image(&grey.clone().into(), [0; 3]).caption("0.25"),
         Tile::from_planes(&planes, 28, 28, &[0.3], &[0.4]),
     ];
     sheet.push_row(pair.to_vec());
@@ -22,7 +22,7 @@ fn small_images_are_enlarged_by_whole_pixels() {
     sheet.write(&path).expect("writes");
 
     let drawn = sheet.draw();
-    assert_eq!(decode_file(&path, DecodeOptions::default()).expect("is a PNG"), drawn);
+    assert_eq!(decode_file(&path, DecodeOptions::default()).expect("is a PNG"), drawn.clone().into());
     // 28 pixels five times, margins of 6, a caption line of 14 above, and below each of three rows.
     assert_eq!((drawn.width, drawn.height), (6 + 2 * 146, 6 + 14 + 3 * (140 + 14 + 6)));
     let at = |x: usize, y: usize| drawn.pixels[(y * drawn.width + x) * 3];

@@ -2,13 +2,21 @@ use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 use palimpsest_core::data::Image;
 use palimpsest_datasets::decode::{DecodeOptions, Exif, decode, decode_file};
+use palimpsest_datasets::{Scale, Scaling};
 
-use crate::files::{assert_error, encode, fixture, jpeg, png, put, rgb_image};
+use crate::files::{assert_error, bytes, encode, fixture, jpeg, png, put, rgb_image};
 
-const RGB: DecodeOptions = DecodeOptions { channels: 3, max_pixels: 100_000_000, exif: Exif::Apply };
+const RGB: DecodeOptions = DecodeOptions {
+    channels: 3,
+    max_pixels: 100_000_000,
+    exif: Exif::Apply,
+    page: 0,
+    scaling: Scaling { scale: Scale::TypeRange, nan: None },
+};
 const GREY: DecodeOptions = DecodeOptions { channels: 1, ..RGB };
 
 fn near(image: &Image, x: usize, y: usize, want: &[u8], by: u8) {
+    let image = bytes(image.clone());
     let at = (y * image.width + x) * image.channels;
     let got = &image.pixels[at..at + image.channels];
     assert!(got.iter().zip(want).all(|(g, w)| g.abs_diff(*w) <= by), "({x}, {y}) is {got:?}, not {want:?}");
@@ -20,7 +28,7 @@ fn png_and_lossless_webp_are_exact() {
     for format in [ImageFormat::Png, ImageFormat::WebP] {
         let got = decode(&encode(&truth.clone().into(), format), RGB).expect("decodes");
         assert_eq!((got.width, got.height, got.channels), (13, 9, 3));
-        assert_eq!(got.pixels, *truth.as_raw());
+        assert_eq!(bytes(got).pixels, *truth.as_raw());
     }
 }
 
@@ -34,18 +42,18 @@ fn grey_has_rec_601_luma_as_pillow() {
 #[test]
 fn jpeg_in_grey_and_colour() {
     let truth = rgb_image(40, 24, 0);
-    let bytes = encode(&truth.clone().into(), ImageFormat::Jpeg);
-    let colour = decode(&bytes, RGB).expect("decodes");
-    let grey = decode(&bytes, GREY).expect("decodes");
+    let file = encode(&truth.clone().into(), ImageFormat::Jpeg);
+    let colour = bytes(decode(&file, RGB).expect("decodes"));
+    let grey = bytes(decode(&file, GREY).expect("decodes"));
     assert_eq!((grey.width, grey.height, grey.channels, grey.pixels.len()), (40, 24, 1, 40 * 24));
     // Up to the rounding of the conversion to RGB and back.
     for (p, &g) in colour.pixels.chunks_exact(3).zip(&grey.pixels) {
         assert!(palimpsest_datasets::colour::luma_601(p[0], p[1], p[2]).abs_diff(g) <= 3);
     }
     let from_grey: DynamicImage = DynamicImage::from(truth).to_luma8().into();
-    let bytes = encode(&from_grey, ImageFormat::Jpeg);
-    assert_eq!(decode(&bytes, GREY).expect("decodes").channels, 1);
-    let grey_as_rgb = decode(&bytes, RGB).expect("decodes");
+    let file = encode(&from_grey, ImageFormat::Jpeg);
+    assert_eq!(decode(&file, GREY).expect("decodes").channels, 1);
+    let grey_as_rgb = bytes(decode(&file, RGB).expect("decodes"));
     assert!(grey_as_rgb.pixels.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
 }
 
@@ -124,10 +132,10 @@ fn palettes_with_and_without_transparency() {
     // Two pixels of one bit each: entries 0 and 1.
     let rows = [0, 0b0100_0000];
     let got = decode(&raw_png(2, 1, 1, 3, std::slice::from_ref(&palette), &rows), RGB).expect("decodes");
-    assert_eq!(got.pixels, [10, 20, 30, 200, 100, 0]);
+    assert_eq!(bytes(got).pixels, [10, 20, 30, 200, 100, 0]);
     let clear = chunk(b"tRNS", &[0]);
     let got = decode(&raw_png(2, 1, 1, 3, &[palette, clear], &rows), RGB).expect("decodes");
-    assert_eq!(got.pixels, [255, 255, 255, 200, 100, 0]);
+    assert_eq!(bytes(got).pixels, [255, 255, 255, 200, 100, 0]);
 }
 
 /// A JPEG with an EXIF segment that has the orientation alone.
@@ -166,7 +174,7 @@ fn exif_orientation_is_applied() {
 fn the_format_is_told_by_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = put(folder.path(), "really_a.jpg", png(5, 4, 0));
-    assert_eq!(decode_file(&path, RGB).expect("decodes").pixels, *rgb_image(5, 4, 0).as_raw());
+    assert_eq!(bytes(decode_file(&path, RGB).expect("decodes")).pixels, *rgb_image(5, 4, 0).as_raw());
 }
 
 #[test]
@@ -217,6 +225,11 @@ fn every_truncation_is_an_error_and_no_byte_flip_panics() {
 fn other_channel_counts_are_refused() {
     assert_error(
         decode(&png(2, 2, 0), DecodeOptions { channels: 4, ..RGB }),
-        &["4 channels", "channels = 3"],
+        &["has 3 channels, and 4 are asked for", "data.channels=3"],
     );
+    assert_error(
+        decode(&png(2, 2, 0), DecodeOptions { channels: 65, ..RGB }),
+        &["65 channels", "at most 64"],
+    );
+    assert_error(decode(&jpeg(8, 8, 0), DecodeOptions { channels: 5, ..RGB }), &["has 3 channels"]);
 }

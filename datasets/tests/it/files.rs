@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Image, Image8};
 use palimpsest_core::{Error, Result};
+
+/// An image whose samples have 8 bits, as those bytes.
+pub(crate) fn bytes(image: Image) -> Image8 {
+    image.into_8_bit().expect("8-bit samples")
+}
 
 /// A smooth image that differs by `seed`.
 pub(crate) fn rgb_image(width: u32, height: u32, seed: u32) -> RgbImage {
@@ -81,8 +86,8 @@ impl Dataset for Numbered {
         if self.broken.contains(&index) {
             return Err(Error::user("broken image").at(self.location(index)).help("remove it"));
         }
-        let pixels = (0..20 * 16 * 3).map(|i| (i * 7 + index * 13) as u8).collect();
-        Ok(Image { width: 20, height: 16, channels: 3, pixels })
+        let pixels: Vec<u8> = (0..20 * 16 * 3).map(|i| (i * 7 + index * 13) as u8).collect();
+        Ok(Image { width: 20, height: 16, channels: 3, pixels }.into())
     }
     fn location(&self, index: usize) -> String {
         format!("numbered/{index}.jpg")

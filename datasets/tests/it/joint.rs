@@ -1,13 +1,13 @@
 //! Images framed together with their targets.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Image8};
 use palimpsest_datasets::augment::{Augment, PixelBox};
 use palimpsest_datasets::joint::{Framing, LargeScaleJitter, ScaledCrop, planes, stream};
 use palimpsest_datasets::{Filter, Scratch};
 use palimpsest_targets::{BoundingBox, IGNORE, LabelMap, Object, Rle};
 use serde_json::Value;
 
-use crate::files::{assert_error, fixture};
+use crate::files::{assert_error, bytes, fixture};
 
 fn whole(width: usize, height: usize) -> Framing {
     Framing::resize((width, height), (width, height))
@@ -15,12 +15,13 @@ fn whole(width: usize, height: usize) -> Framing {
 
 /// An image of which each pixel's red is its column and green its row.
 fn places(width: usize, height: usize) -> Image {
-    let pixels = (0..width * height).flat_map(|at| [(at % width) as u8, (at / width) as u8, 9]).collect();
-    Image { width, height, channels: 3, pixels }
+    let pixels: Vec<u8> =
+        (0..width * height).flat_map(|at| [(at % width) as u8, (at / width) as u8, 9]).collect();
+    Image { width, height, channels: 3, pixels }.into()
 }
 
-fn image(framing: &Framing, image: &Image) -> Image {
-    framing.image(image, 77, Filter::Bilinear, &mut Scratch::default()).expect("frames")
+fn image(framing: &Framing, image: &Image) -> Image8 {
+    bytes(framing.image(image, 77, Filter::Bilinear, &mut Scratch::default()).expect("frames"))
 }
 
 #[test]
@@ -229,8 +230,8 @@ fn classification_crops_frame_alike() {
 
 #[test]
 fn planes_are_normalised() {
-    let image = Image { width: 2, height: 1, channels: 3, pixels: vec![0, 51, 255, 255, 102, 0] };
-    let out = planes(&image, &[0.0, 0.2, 0.5], &[1.0, 0.5, 0.25]);
+    let image = Image { width: 2, height: 1, channels: 3, pixels: vec![0u8, 51, 255, 255, 102, 0] };
+    let out = planes(&image.into(), &[0.0, 0.2, 0.5], &[1.0, 0.5, 0.25]);
     let want = [0.0, 1.0, 0.0, 0.4, 2.0, -2.0];
     assert!(out.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{out:?}");
 }

@@ -243,7 +243,8 @@ fn dropping_stops_promptly() {
         }
         fn load(&self, _: usize) -> palimpsest_core::Result<palimpsest_core::data::Image> {
             std::thread::sleep(Duration::from_millis(5));
-            Ok(palimpsest_core::data::Image { width: 2, height: 2, channels: 3, pixels: vec![1; 12] })
+            let pixels = vec![1u8; 12];
+            Ok(palimpsest_core::data::Image { width: 2, height: 2, channels: 3, pixels }.into())
         }
         fn location(&self, _: usize) -> String {
             String::new()

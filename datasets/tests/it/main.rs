@@ -24,6 +24,7 @@ mod parts;
 mod reader_keys;
 mod readers;
 mod scenes;
+mod scientific;
 mod segmentation;
 mod sharing;
 mod stl10;

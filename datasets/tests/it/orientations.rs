@@ -11,7 +11,7 @@ use palimpsest_datasets::orientation::upright;
 use palimpsest_datasets::{DataSpec, Opened, Split, open_detection, open_segmentation};
 use palimpsest_targets::DetectionData;
 
-use crate::files::{assert_error, fixture, jpeg, put};
+use crate::files::{assert_error, bytes, fixture, jpeg, put};
 use crate::segmentation::label_png;
 
 /// `fixtures/orientation/make.py` made the images and asked Pillow.
@@ -85,7 +85,8 @@ fn boxes_on_turned_images_are_told() {
     );
     assert!(applied.contains("data.reader.exif=ignore"), "{applied}");
     assert!(note("exif = \"ignore\"").contains("1 of 4 images have an EXIF turn, which is ignored"));
-    let pixels = |keys: &str| opened(root, keys).expect("opens").dataset.sample(0).expect("loads").0.pixels;
+    let pixels =
+        |keys: &str| bytes(opened(root, keys).expect("opens").dataset.sample(0).expect("loads").0).pixels;
     let (shown, stored) = (pixels(""), pixels("exif = \"ignore\""));
     assert_eq!(shown.chunks(3).rev().flatten().copied().collect::<Vec<_>>(), stored);
     assert_error(opened(root, "exif = \"turn\"").map(|_| ()), &["data.reader.exif", "`apply` or `ignore`"]);

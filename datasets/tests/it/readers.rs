@@ -11,7 +11,7 @@ use palimpsest_datasets::open::open_with_notes;
 use palimpsest_datasets::{DataSpec, DecodeOptions, ReaderEntry, Split, open};
 use tempfile::tempdir;
 
-use crate::files::{assert_error, jpeg, png, put, rgb_image};
+use crate::files::{assert_error, bytes, jpeg, png, put, rgb_image};
 
 fn places(data: &dyn Dataset, root: &Path) -> Vec<String> {
     let root = format!("{}/", root.display());
@@ -28,7 +28,7 @@ fn the_embedded_sample_is_balanced() {
         assert_eq!(per_class, [count / 10; 10]);
         let image = data.load(count - 1).expect("loads");
         assert_eq!((image.width, image.height, image.channels), (28, 28, 1));
-        assert!(image.pixels.iter().any(|&v| v > 100));
+        assert!(bytes(image).pixels.iter().any(|&v| v > 100));
     }
     // The first training image of the original is an ankle boot.
     let data = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
@@ -50,7 +50,7 @@ fn a_folder_with_classes() {
     assert_eq!(data.classes(), ["cat", "dog"]);
     assert_eq!((0..4).map(|i| data.label(i)).collect::<Vec<_>>(), [Some(0), Some(0), Some(1), Some(1)]);
     assert_eq!(data.notes(), ["2 files that are no images were passed over"]);
-    assert_eq!(data.load(1).expect("loads").pixels, *rgb_image(8, 8, 1).as_raw());
+    assert_eq!(bytes(data.load(1).expect("loads")).pixels, *rgb_image(8, 8, 1).as_raw());
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn cifar_10_in_its_layout() {
         assert_eq!(train.classes()[1], "b");
         assert_eq!(train.label(5), Some(1));
         assert!(train.location(5).ends_with("data_batch_2.bin, record 1"), "{}", train.location(5));
-        let image = train.load(5).expect("loads");
+        let image = bytes(train.load(5).expect("loads"));
         assert_eq!((image.width, image.height, &image.pixels[..6]), (32, 32, &[11, 21, 31, 11, 21, 31][..]));
     }
     let one = CifarDataset::from_files(Cifar::Ten, &[inner.join("test_batch.bin")]).expect("opens");
@@ -223,7 +223,7 @@ fn cifar_100_fine_and_coarse() {
     );
     assert_eq!((fine.len(), fine.classes().len(), fine.label(7)), (10, 100, Some(14)));
     assert_eq!((coarse.len(), coarse.classes().len(), coarse.label(7)), (10, 20, Some(7)));
-    assert_eq!(fine.load(7).expect("loads").pixels[..3], [17, 27, 37]);
+    assert_eq!(bytes(fine.load(7).expect("loads")).pixels[..3], [17, 27, 37]);
 }
 
 fn idx(shape: &[u32], fill: impl Fn(usize) -> u8) -> Vec<u8> {
@@ -253,7 +253,7 @@ fn idx_plain_and_packed() {
         (train.len(), train.classes(), train.label(4)),
         (6, &["0", "1", "2"].map(String::from)[..], Some(1))
     );
-    let image = train.load(1).expect("loads");
+    let image = bytes(train.load(1).expect("loads"));
     assert_eq!((image.width, image.height, image.channels, image.pixels[0]), (5, 4, 1, 20));
     assert_eq!(open(&spec, Split::Test).expect("opens").label(0), None);
 

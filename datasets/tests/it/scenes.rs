@@ -7,7 +7,7 @@ use palimpsest_datasets::target_sheet::{detection_sheet, object_sheet, segmentat
 use palimpsest_datasets::{DataSpec, Split, open, open_detection, open_segmentation};
 use palimpsest_targets::{Object, Rle};
 
-use crate::files::assert_error;
+use crate::files::{assert_error, bytes};
 
 fn scenes(split: Split) -> Scenes {
     Scenes::open(SceneSettings::default(), split).expect("opens")
@@ -65,7 +65,8 @@ fn the_class_is_the_items() {
 fn test_scenes_have_test_items_only() {
     // By the items' pixels: whatever a test scene is made of is no training image.
     let train = open(&DataSpec::new("fashion-mnist"), Split::Train).expect("opens");
-    let pixels: HashSet<Vec<u8>> = (0..train.len()).map(|i| train.load(i).expect("loads").pixels).collect();
+    let pixels: HashSet<Vec<u8>> =
+        (0..train.len()).map(|i| bytes(train.load(i).expect("loads")).pixels).collect();
     let data = scenes(Split::Test);
     let mut used = HashSet::new();
     for index in 0..data.count() {
@@ -74,7 +75,7 @@ fn test_scenes_have_test_items_only() {
     assert!(used.len() > 800, "{}", used.len());
     for item in used {
         assert!(data.items().location(item).contains("test"), "{}", data.items().location(item));
-        assert!(!pixels.contains(&data.items().load(item).expect("loads").pixels), "item {item}");
+        assert!(!pixels.contains(&bytes(data.items().load(item).expect("loads")).pixels), "item {item}");
     }
 }
 
@@ -142,7 +143,7 @@ fn sheets_show_masks_and_names() {
         open_detection(&spec, Split::Test).expect("opens").dataset,
         open_segmentation(&spec, Split::Test).expect("opens").dataset,
     );
-    let sheet = detection_sheet(&*boxes, 3).expect("draws");
+    let sheet = detection_sheet(&*boxes, 3, [0, 1, 2]).expect("draws");
     let drawn = sheet.draw();
     // Two columns of 3 x 96 pixels.
     assert!(drawn.width > 2 * 288 && drawn.height > 3 * 288, "{}x{}", drawn.width, drawn.height);
@@ -150,10 +151,10 @@ fn sheets_show_masks_and_names() {
     let path = folder.path().join("sheet.png");
     sheet.write(&path).expect("writes");
     assert!(std::fs::read(&path).expect("reads").starts_with(b"\x89PNG"));
-    segmentation_sheet(&*maps, 4).expect("draws").write(&path).expect("writes");
+    segmentation_sheet(&*maps, 4, [0, 1, 2]).expect("draws").write(&path).expect("writes");
 
     // A box's edge has the colour of its class, and only inside of the mask the image is tinted.
-    let (image, _) = boxes.sample(0).expect("composes");
+    let image = bytes(boxes.sample(0).expect("composes").0);
     let object =
         Object::masked(2, Rle::from_fn(96, 96, |x, y| (30..60).contains(&x) && (40..70).contains(&y)));
     let colour = palimpsest_datasets::overlay::class_colour(3);

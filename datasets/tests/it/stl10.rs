@@ -2,7 +2,7 @@
 
 use palimpsest_datasets::{DataSpec, Split, open};
 
-use crate::files::{assert_error, put};
+use crate::files::{assert_error, bytes, put};
 
 const PLANE: usize = 96 * 96;
 
@@ -34,7 +34,7 @@ fn layout() {
     let train = open(&spec("stl10", root.path()), Split::Train).expect("opened");
     assert_eq!((train.len(), train.classes().len()), (3, 10));
     assert_eq!((0..3).map(|i| train.label(i)).collect::<Vec<_>>(), [Some(0), Some(9), Some(3)]);
-    let image = train.load(1).expect("loaded");
+    let image = bytes(train.load(1).expect("loaded"));
     assert_eq!((image.width, image.height, image.channels), (96, 96, 3));
     for (x, y, c) in [(0, 0, 0), (95, 0, 1), (0, 95, 2), (17, 60, 1)] {
         assert_eq!(image.pixels[(y * 96 + x) * 3 + c], (50 + 20 * c + x + y / 4) as u8, "{x} {y} {c}");

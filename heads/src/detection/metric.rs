@@ -1,6 +1,6 @@
 //! Scores of detection, gathered image by image, with overlays.
 
-use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::data::{Batch, Image8};
 use palimpsest_core::head::{Artifact, HeadContext, Metric, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::target_sheet::{ObjectRow, object_sheet};
@@ -38,7 +38,7 @@ impl DetectionMetric {
 }
 
 /// An image as the encoder sees it, with truth and what was found.
-fn row(image: Image, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
+fn row(image: Image8, truth: &Objects, predicted: &[impl FoundObject]) -> ObjectRow {
     let framed = truth.in_frame(image.width, image.height);
     let object = |d: CocoDetection| {
         let object = match d.mask {
@@ -209,8 +209,13 @@ mod tests {
         let (side, patch) = (8, 4);
         let geometry =
             Geometry { channels: 3, height: side, width: side, patch, prefix: 0, dim: 8, depth: 1, heads: 1 };
-        let context =
-            HeadContext { geometry, classes: vec!["a".to_owned()], mean: vec![0.0; 3], std: vec![1.0; 3] };
+        let context = HeadContext {
+            geometry,
+            classes: vec!["a".to_owned()],
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
+            shown: [0, 1, 2],
+        };
         let object = Object::masked(0, palimpsest_targets::Rle::from_fn(side, side, |x, _| x > 3));
         let target = Objects::framed((side, side), vec![object]);
         let batch = Batch {

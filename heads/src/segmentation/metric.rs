@@ -1,6 +1,6 @@
 //! Scores of segmentation, gathered image by image, with a table and overlays.
 
-use palimpsest_core::data::{Batch, Image};
+use palimpsest_core::data::{Batch, Image8};
 use palimpsest_core::head::{Artifact, HeadContext, Metric, MetricState, Scores};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, target_sheet};
@@ -13,7 +13,7 @@ pub struct SegmentationMetric {
     context: HeadContext,
     confusion: ConfusionMatrix,
     most: usize,
-    rows: Vec<(Image, LabelMap, Option<LabelMap>)>,
+    rows: Vec<(Image8, LabelMap, Option<LabelMap>)>,
 }
 
 impl SegmentationMetric {

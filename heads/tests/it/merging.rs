@@ -17,7 +17,7 @@ fn context() -> HeadContext {
     let geometry =
         Geometry { channels: 3, height: SIDE, width: SIDE, patch: 8, prefix: 0, dim: 8, depth: 1, heads: 1 };
     let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-    HeadContext { geometry, classes, mean: vec![0.5; 3], std: vec![0.3; 3] }
+    HeadContext { geometry, classes, mean: vec![0.5; 3], std: vec![0.3; 3], shown: [0, 1, 2] }
 }
 
 fn random(image: usize) -> Philox {

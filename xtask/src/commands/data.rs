@@ -68,7 +68,7 @@ fn show(args: &ShowData) -> Result<()> {
     batch.first_sample = args.step * run.train.batch as u64;
     let plan = model.plan(&batch, args.step, args.step as f32 / total.max(1) as f32, scores.as_deref())?;
     let [mean, std] = data.normalisation();
-    Painter { mean, std }.write(&args.out, &model, &batch, &plan, None)?;
+    Painter { mean, std, shown: data.shown_channels() }.write(&args.out, &model, &batch, &plan, None)?;
     let Corrupted { masked, noised } = plan.shares();
     output::note(&format!(
         "after {} of {total} steps: {:.1} % of the tokens masked, {:.1} % noised",
@@ -88,17 +88,23 @@ fn targets(recipe: &Recipe, args: &ShowData) -> Result<()> {
         let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
         args.out.with_file_name(format!("{stem}-{what}.png"))
     };
+    // A reader may bring images of its own channels: those of a file are what they are.
+    let shown = source.shown_channels();
     let mut sheets = vec![];
     if gives_objects(name) {
         let data = source.objects()?.train;
-        sheets.push((beside("objects"), detection_sheet(&*data, args.images)?, data.classes().to_vec()));
+        sheets.push((
+            beside("objects"),
+            detection_sheet(&*data, args.images, shown)?,
+            data.classes().to_vec(),
+        ));
     }
     // One reader may have both; its files may have only one of them.
     if gives_label_maps(name) {
         match source.label_maps() {
             Ok(parts) => {
                 let data = parts.train;
-                let sheet = segmentation_sheet(&*data, args.images)?;
+                let sheet = segmentation_sheet(&*data, args.images, shown)?;
                 sheets.push((beside("label-maps"), sheet, data.classes().to_vec()));
             }
             Err(error) if sheets.is_empty() => return Err(error),

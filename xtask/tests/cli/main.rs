@@ -21,6 +21,7 @@ mod many;
 mod ranks;
 mod requeue;
 mod run;
+mod scientific;
 mod shells;
 mod signals;
 mod spellings;

@@ -1,14 +1,16 @@
 //! Affine maps, bilinear, as Pillow's `Image.transform`; what lies outside is mid-grey.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::{Image, Samples};
 
-/// timm's fill.
+use crate::pipeline::sample_type::SampleType;
+
+/// timm's fill, of 8 bits.
 const OUTSIDE: u8 = 128;
 
 /// Each pixel (x, y) of the result, by its centre, is taken from (a x + b y + c, d x + e y + f).
-pub(super) fn transform(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
+pub(super) fn transform<T: SampleType>(image: &Image<Vec<T>>, [a, b, c, d, e, f]: [f64; 6]) -> Image<Vec<T>> {
     let (width, height, channels) = (image.width, image.height, image.channels);
-    let mut pixels = vec![OUTSIDE; image.pixels.len()];
+    let mut pixels = vec![T::of_8_bit(OUTSIDE); image.pixels.len()];
     for (i, out) in pixels.chunks_exact_mut(channels).enumerate() {
         let (x, y) = ((i % width) as f64 + 0.5, (i / width) as f64 + 0.5);
         let (from_x, from_y) = (a * x + b * y + c, d * x + e * y + f);
@@ -23,20 +25,27 @@ pub(super) fn transform(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
             [[clip(left, width), clip(left + 1.0, width)], [clip(top, height), clip(top + 1.0, height)]];
         for (channel, out) in out.iter_mut().enumerate() {
             let row = |y: usize| {
-                let [left, right] =
-                    columns.map(|x| f64::from(image.pixels[(y * width + x) * channels + channel]));
+                let [left, right]: [f64; 2] =
+                    columns.map(|x| image.pixels[(y * width + x) * channels + channel].into());
                 left + (right - left) * dx
             };
             let (above, below) = (row(rows[0]), row(rows[1]));
-            // Cut, not rounded, as Pillow does.
-            *out = (above + (below - above) * dy) as u8;
+            *out = T::cut(above + (below - above) * dy);
         }
     }
-    Image { pixels, ..*image }
+    image.with_pixels(pixels)
 }
 
 /// The image turned against the clock about its middle.
 pub fn rotate(image: &Image, degrees: f64) -> Image {
+    match &image.pixels {
+        Samples::U8(pixels) => rotated(&image.with_pixels(pixels.clone()), degrees).into(),
+        Samples::U16(pixels) => rotated(&image.with_pixels(pixels.clone()), degrees).into(),
+        Samples::F32(pixels) => rotated(&image.with_pixels(pixels.clone()), degrees).into(),
+    }
+}
+
+pub(super) fn rotated<T: SampleType>(image: &Image<Vec<T>>, degrees: f64) -> Image<Vec<T>> {
     if degrees == 0.0 {
         return image.clone();
     }

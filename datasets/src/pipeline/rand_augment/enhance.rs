@@ -1,23 +1,23 @@
 //! Operations that go from a degenerate image through the image and beyond, as Pillow's
 //! `ImageEnhance`.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::Image8;
 
 use crate::colour::luma_601;
 
 /// `factor` 0 gives the degenerate image, 1 the image.
-fn blend(image: &Image, degenerate: impl Fn(usize) -> u8, factor: f64) -> Image {
+fn blend(image: &Image8, degenerate: impl Fn(usize) -> u8, factor: f64) -> Image8 {
     let factor = factor as f32;
     let value = |(i, &v): (usize, &u8)| {
         let from = i32::from(degenerate(i));
         // Cut, not rounded, as Pillow does.
         (from as f32 + factor * (i32::from(v) - from) as f32).clamp(0.0, 255.0) as u8
     };
-    Image { pixels: image.pixels.iter().enumerate().map(value).collect(), ..*image }
+    image.with_pixels(image.pixels.iter().enumerate().map(value).collect())
 }
 
 /// The grey value of each pixel.
-fn grey(image: &Image) -> Vec<u8> {
+fn grey(image: &Image8) -> Vec<u8> {
     match image.channels {
         3 => image.pixels.chunks_exact(3).map(|p| luma_601(p[0], p[1], p[2])).collect(),
         _ => image.pixels.clone(),
@@ -25,13 +25,13 @@ fn grey(image: &Image) -> Vec<u8> {
 }
 
 /// From grey.
-pub(super) fn color(image: &Image, factor: f64) -> Image {
+pub(super) fn color(image: &Image8, factor: f64) -> Image8 {
     let grey = grey(image);
     blend(image, |i| grey[i / image.channels], factor)
 }
 
 /// From the mean grey.
-pub(super) fn contrast(image: &Image, factor: f64) -> Image {
+pub(super) fn contrast(image: &Image8, factor: f64) -> Image8 {
     let grey = grey(image);
     let sum: u64 = grey.iter().map(|&v| u64::from(v)).sum();
     let mean = (sum as f64 / grey.len().max(1) as f64 + 0.5) as u8;
@@ -39,12 +39,12 @@ pub(super) fn contrast(image: &Image, factor: f64) -> Image {
 }
 
 /// From black.
-pub(super) fn brightness(image: &Image, factor: f64) -> Image {
+pub(super) fn brightness(image: &Image8, factor: f64) -> Image8 {
     blend(image, |_| 0, factor)
 }
 
 /// From a smoothed image: 5 times a pixel and its 8 neighbours, over 13; the border stays.
-pub(super) fn sharpness(image: &Image, factor: f64) -> Image {
+pub(super) fn sharpness(image: &Image8, factor: f64) -> Image8 {
     let (width, height, channels) = (image.width, image.height, image.channels);
     let mut smooth = image.pixels.clone();
     for y in 1..height.saturating_sub(1) {

@@ -10,7 +10,7 @@ mod enhance;
 mod lookup;
 mod operation;
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::Image8;
 use palimpsest_core::random::Philox;
 
 pub use affine::rotate;
@@ -39,7 +39,7 @@ impl RandAugment {
     }
 
     /// Draws operations and applies them to an 8-bit image of 1 or 3 channels.
-    pub fn apply(&self, mut image: Image, random: &mut Philox) -> Image {
+    pub fn apply(&self, mut image: Image8, random: &mut Philox) -> Image8 {
         for _ in 0..self.operations {
             let operation = Operation::ALL[random.below(Operation::ALL.len())];
             let applied = random.uniform_f64() < self.probability;

@@ -1,6 +1,6 @@
 //! The operations, and what a magnitude means to each.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::Image8;
 
 use super::{MOST, affine, enhance, lookup};
 
@@ -61,7 +61,7 @@ impl Operation {
 
     /// Applies it at a magnitude of 0 to 10; `negative` turns the direction where there are two.
     #[must_use]
-    pub fn apply(self, image: &Image, magnitude: f64, negative: bool) -> Image {
+    pub fn apply(self, image: &Image8, magnitude: f64, negative: bool) -> Image8 {
         let share = magnitude / MOST;
         let signed = if negative { -share } else { share };
         let factor = (1.0 + 0.9 * signed).max(0.1);
@@ -70,7 +70,7 @@ impl Operation {
             Self::AutoContrast => lookup::auto_contrast(image),
             Self::Equalize => lookup::equalize(image),
             Self::Invert => lookup::each(image, |v| 255 - v),
-            Self::Rotate => affine::rotate(image, 30.0 * signed),
+            Self::Rotate => affine::rotated(image, 30.0 * signed),
             Self::Posterize => lookup::posterize(image, 4 - (4.0 * share) as u32),
             Self::Solarize => lookup::solarize(image, 256 - ((256.0 * share) as u32).min(256)),
             Self::SolarizeAdd => lookup::solarize_add(image, ((110.0 * share) as u32).min(128)),

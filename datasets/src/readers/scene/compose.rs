@@ -1,7 +1,7 @@
 //! Laying items down, the foremost first.
 
 use palimpsest_core::Result;
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Image, Image8};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_targets::{LabelMap, Object, Rle};
 
@@ -19,7 +19,7 @@ const TRIES: usize = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
     /// The image, RGB.
-    pub image: Image,
+    pub image: Image8,
     /// The visible items, the foremost first.
     pub objects: Vec<Object>,
     /// For each object, which sample of the items it is.
@@ -64,7 +64,8 @@ pub fn compose(items: &dyn Dataset, settings: &SceneSettings, split: Split, inde
     let mut taken = vec![false; width * height];
     for _ in 0..wanted {
         let item = random.below(items.len());
-        let Some(cut_out) = CutOut::of(&items.load(item)?) else { continue };
+        let Ok(image) = items.load(item)?.into_8_bit() else { continue };
+        let Some(cut_out) = CutOut::of(&image) else { continue };
         let Some(class) = items.label(item) else { continue };
         let tint = colour(&mut random, (0.2, 0.9), (0.6, 1.0));
         for _ in 0..TRIES {

@@ -1,6 +1,6 @@
 //! An item cut out of its black background, at any size.
 
-use palimpsest_core::data::Image;
+use palimpsest_core::data::Image8;
 
 /// Grey values from which a pixel belongs to the item.
 const FOREGROUND: u8 = 24;
@@ -16,7 +16,7 @@ pub(super) struct CutOut {
 
 impl CutOut {
     /// Cuts an item out. Dark parts that the item encloses belong to it. None if it is all dark.
-    pub(super) fn of(image: &Image) -> Option<Self> {
+    pub(super) fn of(image: &Image8) -> Option<Self> {
         let (width, height) = (image.width, image.height);
         let outside = outside(image);
         let at = |x: usize, y: usize| !outside[y * width + x];
@@ -72,7 +72,7 @@ fn corners(at: f32) -> [(i64, f32); 2] {
 }
 
 /// The dark pixels that are connected with the edge by dark pixels.
-fn outside(image: &Image) -> Vec<bool> {
+fn outside(image: &Image8) -> Vec<bool> {
     let (width, height) = (image.width, image.height);
     let dark = |at: usize| image.pixels[at * image.channels] < FOREGROUND;
     let mut outside = vec![false; width * height];

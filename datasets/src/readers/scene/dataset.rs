@@ -67,7 +67,7 @@ impl Dataset for SceneDetection {
         None
     }
     fn load(&self, index: usize) -> Result<Image> {
-        self.0.scene(index).map(|scene| scene.image)
+        self.0.scene(index).map(|scene| scene.image.into())
     }
     fn location(&self, index: usize) -> String {
         self.0.location(index)
@@ -76,7 +76,7 @@ impl Dataset for SceneDetection {
 
 impl DetectionData for SceneDetection {
     fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)> {
-        self.0.scene(index).map(|scene| (scene.image, scene.objects))
+        self.0.scene(index).map(|scene| (scene.image.into(), scene.objects))
     }
 }
 
@@ -106,7 +106,7 @@ impl Dataset for SceneSegmentation {
         None
     }
     fn load(&self, index: usize) -> Result<Image> {
-        self.scenes.scene(index).map(|scene| scene.image)
+        self.scenes.scene(index).map(|scene| scene.image.into())
     }
     fn location(&self, index: usize) -> String {
         self.scenes.location(index)
@@ -117,7 +117,7 @@ impl SegmentationData for SceneSegmentation {
     fn sample(&self, index: usize) -> Result<(Image, LabelMap)> {
         let scene = self.scenes.scene(index)?;
         let labels = scene.labels();
-        Ok((scene.image, labels))
+        Ok((scene.image.into(), labels))
     }
 }
 
@@ -129,6 +129,7 @@ impl Reader<dyn DetectionData> for SceneReader {
 
     fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn DetectionData>> {
         spec.no_path()?;
+        spec.of_8_bits()?;
         Ok(Opened::new(Arc::new(SceneDetection(Scenes::open(*settings, split)?))))
     }
 }
@@ -138,6 +139,7 @@ impl Reader<dyn SegmentationData> for SceneReader {
 
     fn open(settings: &SceneSettings, spec: &DataSpec, split: Split) -> Result<Opened<dyn SegmentationData>> {
         spec.no_path()?;
+        spec.of_8_bits()?;
         Ok(Opened::new(Arc::new(SceneSegmentation::new(Scenes::open(*settings, split)?))))
     }
 }
