@@ -2,7 +2,8 @@
 //!
 //! `loader_speed FOLDER [WORKERS] [BATCH] [IMAGES]` prints images per second of the training loader
 //! (random resized crop 224, scale 0.67..1, flip, normalise), and with `--stages` the time of each
-//! stage for one thread. With `--recycle`, batches are handed back to the loader.
+//! stage for one thread. With `--recycle`, batches are handed back to the loader; with `--reader=NAME` what lies at FOLDER
+//! is opened by that reader.
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -15,7 +16,8 @@ use palimpsest_core::data::{BatchSource, Dataset};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_datasets::folder::FolderDataset;
 use palimpsest_datasets::{
-    Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Scratch, Transform,
+    Augment, DataSpec, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Scratch,
+    Split, Transform, open,
 };
 
 fn main() -> Result<()> {
@@ -23,10 +25,13 @@ fn main() -> Result<()> {
     let number = |i: usize, default| words.get(i).and_then(|w| w.parse().ok()).unwrap_or(default);
     let folder = PathBuf::from(words.first().map_or(".", String::as_str));
     let (workers, batch, images) = (number(1, 2), number(2, 64), number(3, 6_000));
-    let dataset = Arc::new(FolderDataset::open(&folder, None, DecodeOptions::default())?);
     if flags.iter().any(|f| f == "--stages") {
-        return stages(&dataset);
+        return stages(&Arc::new(FolderDataset::open(&folder, None, DecodeOptions::default())?));
     }
+    let dataset: Arc<dyn Dataset> = match flags.iter().find_map(|flag| flag.strip_prefix("--reader=")) {
+        Some(name) => open(&DataSpec { holdout: 0.0, ..DataSpec::at(name, &folder) }, Split::Train)?,
+        None => Arc::new(FolderDataset::open(&folder, None, DecodeOptions::default())?),
+    };
     let recycle = flags.iter().any(|f| f == "--recycle");
     let transform = Transform::new(224, 3, Augment::random_resized(0.67), &IMAGENET_MEAN, &IMAGENET_STD)?;
     let options = LoaderOptions { batch, workers, ..LoaderOptions::default() };
@@ -69,8 +74,12 @@ fn stages(dataset: &Arc<FolderDataset>) -> Result<()> {
     }
     println!("transform  {:8.1} us", micros(start));
     let same = Transform::new(224, 3, Augment::centre(224), &IMAGENET_MEAN, &IMAGENET_STD)?;
-    let square =
-        palimpsest_core::data::Image { width: 224, height: 224, channels: 3, pixels: vec![7; 3 * 224 * 224] };
+    let square = palimpsest_core::data::Image {
+        width: 224,
+        height: 224,
+        channels: 3,
+        pixels: vec![7_u8; 3 * 224 * 224],
+    };
     let squares = vec![square; count];
     let start = Instant::now();
     for image in squares {

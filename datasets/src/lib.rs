@@ -21,7 +21,7 @@ pub mod split;
 
 pub use formats::{image_list, label_png, mat5, yaml};
 pub use pipeline::{
-    assemble, augment, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
+    assemble, augment, cache, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
     rand_augment, scaling, source, transform,
 };
 pub use readers::{

@@ -14,6 +14,7 @@ use palimpsest_targets::{DetectionData, SegmentationData};
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Border, Crop};
+use crate::cache::Cached;
 use crate::class_agreement::Relabel;
 use crate::class_choice::of_classes;
 use crate::draw::{Draw, Unlabelled};
@@ -336,7 +337,11 @@ impl RecipeData {
         let transform = self.source.transform(settings.image_size, augment).map_err(|e| e.at("`data`"))?;
         let options = self.source.loader_options(recipe.train.batch, recipe.run.seed);
         let options = LoaderOptions { share, parts, ..options };
-        let images = Images { dataset: self.trained.clone(), transform };
+        let mut dataset = self.trained.clone();
+        if settings.cache > 0 {
+            dataset = Arc::new(Cached::new(dataset, settings.cache.saturating_mul(1_000_000)));
+        }
+        let images = Images { dataset, transform };
         Loader::over(images, &options).map_err(|e| e.at("`data`"))
     }
 

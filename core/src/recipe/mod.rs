@@ -358,13 +358,14 @@ pub const CHANGED_ON_RESUME: [&str; 2] = ["optimizer.lr", "optimizer.clip"];
 
 /// Whether a key leaves the trained weights alone, so that a resumed run may change it.
 pub fn ignored_by_hash(key: &str) -> bool {
-    const KEYS: [&str; 14] = [
+    const KEYS: &[&str] = &[
         "name",
         // Its SHA-256 counts.
         "init_from",
         "data.path",
         "data.workers",
         "data.prefetch",
+        "data.cache",
         "data.shown",
         "train.checkpoint_every",
         "train.keep_last",

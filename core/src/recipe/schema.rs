@@ -108,6 +108,8 @@ crate::settings! {
         workers: usize = 2, in 0..=256;
         /// Batches that are loaded ahead.
         prefetch: usize = 2, in 1..=64;
+        /// Megabytes of memory for decoded training images, which later epochs then don't decode again; 0 keeps none.
+        cache: usize = 0, in 0..=100_000_000;
         /// Broken files that are skipped before the run stops.
         bad_files: usize = 10, in 0..=1_000_000;
     }
@@ -115,7 +117,8 @@ crate::settings! {
 
 /// Keys of `[data]` that came after recipes were hashed: at their defaults, which are what was done before them, they
 /// stay out of a recipe.
-const YOUNGER: [&str; 8] = ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown"];
+const YOUNGER: [&str; 9] =
+    ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown", "cache"];
 
 impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.

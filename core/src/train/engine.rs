@@ -391,7 +391,6 @@ impl Rules {
                 found = Some(gradients_with(pass, &params, self.settings.checkpoint_blocks, done)?);
                 Ok(())
             })?;
-            drop(done);
             let found = found.ok_or_else(|| Error::failure("a micro-batch without a pass"))?;
             phases.forward += found.seconds[0];
             phases.backward += found.seconds[1] - apart;

@@ -4,6 +4,7 @@ mod alpha;
 pub mod assemble;
 pub mod augment;
 pub(crate) mod broken;
+pub mod cache;
 pub mod decode;
 pub mod erasing;
 pub mod eval_loader;

@@ -2,6 +2,7 @@
 
 mod augmenting;
 mod broken_trees;
+mod caching;
 mod class_choice;
 mod contact_sheets;
 mod decoding;

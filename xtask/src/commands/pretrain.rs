@@ -138,7 +138,11 @@ fn dry_run(
     let bytes = held * batch.pixels.len() * size_of::<f32>();
     let of =
         if parts > 1 { format!("{held} parts of {} images", batch.len()) } else { format!("{held} of them") };
-    output::note(&format!("batches take {} MB of memory: {of}", bytes.div_ceil(1_000_000)));
+    let kept = match trainer.recipe.data.cache {
+        0 => String::new(),
+        megabytes => format!("; decoded images take up to {megabytes} MB more"),
+    };
+    output::note(&format!("batches take {} MB of memory: {of}{kept}", bytes.div_ceil(1_000_000)));
     told["batch_bytes"] = json!(bytes);
     trainer.plan_at(&batch, 0, 0.0)?;
     Ok(told)

@@ -34,7 +34,9 @@ pub(super) fn interactions(page: &StudyPage<'_>) -> String {
             let measure = page.measure(&one.measure);
             let or_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
             let mut row = vec![esc(&one.name), esc(&one.measure), one.differences.len().to_string()];
-            row.extend([0, 1, 2, 3].map(|i| or_unknown(one.means.map(|means| page.score(measure, means[i])))));
+            row.extend(
+                [0, 1, 2, 3].map(|i| or_unknown(one.means.map(|means| page.score(measure, means[i])))),
+            );
             let interval = one.interval.map_or_else(String::new, |range| {
                 let [low, high] = [range.low, range.high].map(|value| page.plain_difference(measure, value));
                 format!(" <small>[{low}, {high}]</small>")
