@@ -42,7 +42,9 @@ impl MultiLabelSettings {
                     .help("give one for each label, in their order"))
             }
             values if values.iter().all(|weight| weight.is_finite() && *weight >= 0.0) => Ok(values.to_vec()),
-            values => Err(Error::user(format!("{values:?}")).about(key).help("give weights of at least 0")),
+            values => Err(Error::user(format!("{values:?} are no weights"))
+                .about(key)
+                .help("give weights of at least 0")),
         };
         let classes = told("class_weights", &self.class_weights)?;
         let positives = match self.balance {
