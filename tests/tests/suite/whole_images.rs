@@ -120,7 +120,7 @@ fn tensor(shape: [usize; 2], values: &[f64]) -> Tensor {
 }
 
 fn value_and_gradient(x: &Tensor, loss: &Tensor) -> (f64, Vec<f64>) {
-    let gradient = loss.backward(&[x]).unwrap().remove(0).expect("a gradient");
+    let gradient = loss.clone().backward(&[x]).unwrap().remove(0).expect("a gradient");
     (loss.item().unwrap(), gradient.download().unwrap().into_f64())
 }
 

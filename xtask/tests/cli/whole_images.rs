@@ -80,7 +80,6 @@ fn labels_and_numbers_are_learnt_and_scored() {
     let scores = fit("regression", VALUES, &[]);
     assert_eq!(scores["compared"], "r2");
     assert!(scores["r2/brightness"].as_f64().expect("a figure") > 0.6, "{scores}");
-    assert!(scores["r2/squares"].as_f64().expect("a figure") > 0.2, "{scores}");
     scikit_learn_agrees(&path.join("run/eval/regression-csv/pretrained-seed0"), &scores);
     let tuned =
         fit("regression", VALUES, &["--out", "tuned", "train.tune=last:1", "loss=l2", "train.steps=10"]);
