@@ -15,7 +15,6 @@ use crate::draw::{Draw, Positions};
 use crate::erasing::erase;
 use crate::eval_loader::{Annotated, EvalLoader};
 use crate::loader::{Loader, LoaderOptions};
-use crate::rand_augment::RandAugment;
 use crate::recipe_data::DataSource;
 use crate::source::SampleSource;
 use crate::transform::{Scratch, Transform};
@@ -33,8 +32,6 @@ settings! {
         pad: usize = 0, in 0..=1024;
         /// Probability of a horizontal flip.
         flip: f64 = 0.0, in 0.0..=1.0;
-        /// RandAugment: the mean magnitude, 0 to 10; 0 for none.
-        rand_augment: f64 = 0.0, in 0.0..=10.0;
         /// Probability that a box is erased.
         erasing: f64 = 0.0, in 0.0..=1.0;
         /// Shorter side before the middle square is cut out for testing, as a multiple of the square's; 1.143
@@ -76,7 +73,7 @@ pub(super) struct WholeImages<T> {
     statistics: TargetStatistics,
     training: Transform,
     testing: Transform,
-    augment: WholeImageAugment,
+    erasing: f64,
     options: LoaderOptions,
 }
 
@@ -138,7 +135,7 @@ impl<T: Target> WholeImages<T> {
             notes: vec![],
             training: source.transform(size, augment)?,
             testing: source.transform(size, middle)?,
-            augment: settings.clone(),
+            erasing: settings.erasing,
             options: source.loader_options(1, request.seed),
             parts,
         })
@@ -173,7 +170,6 @@ impl<T> Part<T> {
 struct Framed<T> {
     part: Part<T>,
     transform: Transform,
-    rand_augment: Option<RandAugment>,
     erasing: f64,
 }
 
@@ -200,13 +196,7 @@ impl<T: Target> SampleSource for Framed<T> {
         let target = self.part.targets[at].clone();
         let target = target.ok_or_else(|| Error::failure("an image of which nothing is known was drawn"))?;
         let image = self.part.images.load(at)?;
-        match &self.rand_augment {
-            None => self.transform.apply(image, random, scratch, out)?,
-            Some(augment) => {
-                let square = self.transform.square(image, random, scratch)?;
-                self.transform.normalised(&augment.apply(square, random), out);
-            }
-        }
+        self.transform.apply(image, random, scratch, out)?;
         if self.erasing > 0.0 {
             let [_, height, width] = self.transform.shape();
             erase(out, (width, height), self.erasing, random);
@@ -236,19 +226,14 @@ impl<T: Target> LabelledSplits<T> for WholeImages<T> {
     }
 
     fn train(&self, batch: usize, share: Share) -> Result<Box<dyn LabelledLoader<T>>> {
-        let magnitude = self.augment.rand_augment;
-        let source = Framed {
-            part: self.parts[0].clone(),
-            transform: self.training.clone(),
-            rand_augment: (magnitude > 0.0).then(|| RandAugment::new(magnitude)),
-            erasing: self.augment.erasing,
-        };
+        let source =
+            Framed { part: self.parts[0].clone(), transform: self.training.clone(), erasing: self.erasing };
         Ok(Box::new(Loader::over(source, &LoaderOptions { batch, share, ..self.options })?))
     }
 
     fn pass(&self, split: Split, share: Share) -> Result<Pass<'_, T>> {
         let part = self.parts[split as usize].clone();
-        let source = Framed { part, transform: self.testing.clone(), rand_augment: None, erasing: 0.0 };
+        let source = Framed { part, transform: self.testing.clone(), erasing: 0.0 };
         let options = LoaderOptions { batch: TEST_BATCH, share, ..self.options };
         Ok(Box::new(Annotated(EvalLoader::over(source, &options)?)))
     }
