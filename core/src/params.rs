@@ -24,6 +24,8 @@ pub enum Init {
     XavierUniform,
     /// Given values.
     Values(Vec<f32>),
+    /// Given values that no training of a head changes: what was counted of its data.
+    Fixed(Vec<f32>),
 }
 
 /// A parameter as a model declares it.
@@ -103,7 +105,7 @@ impl ParamSpec {
                 let bound = (6.0 / (out + input) as f32).sqrt();
                 (0..count).map(|_| (2.0 * random.uniform() - 1.0) * bound).collect()
             }
-            Init::Values(values) => values.clone(),
+            Init::Values(values) | Init::Fixed(values) => values.clone(),
         };
         HostTensor::f32(self.shape.clone(), values)
     }

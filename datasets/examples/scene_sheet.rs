@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".to_owned()));
     let spec = DataSpec::new("scenes");
     let boxes = open_detection(&spec, Split::Train)?.dataset;
-    detection_sheet(&*boxes, 6)?.write(&folder.join("boxes.png"))?;
+    detection_sheet(&*boxes, 6, [0, 1, 2])?.write(&folder.join("boxes.png"))?;
     let labels = open_segmentation(&spec, Split::Train)?.dataset;
-    segmentation_sheet(&*labels, 6)?.write(&folder.join("labels.png"))
+    segmentation_sheet(&*labels, 6, [0, 1, 2])?.write(&folder.join("labels.png"))
 }

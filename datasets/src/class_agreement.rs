@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::{listed, nearest};
+use palimpsest_core::head::{LabelSet, Values};
 use palimpsest_core::{Error, Result};
-use palimpsest_targets::{DetectionData, IGNORE, LabelMap, Object, SegmentationData};
+use palimpsest_targets::{
+    DetectionData, IGNORE, LabelMap, LabelSetData, Object, SegmentationData, ValueData,
+};
 
 /// Data whose labels can be replaced.
 pub trait Relabel: Dataset {
@@ -128,6 +131,37 @@ impl Relabel for dyn SegmentationData {
 }
 
 impl Relabel for dyn DetectionData {
+    fn relabelled(self: Arc<Self>, classes: Vec<String>, labels: Vec<u32>) -> Arc<Self> {
+        Arc::new(Relabelled { inner: self, classes, labels })
+    }
+}
+
+impl LabelSetData for Relabelled<dyn LabelSetData> {
+    /// A label that the data don't know is unknown of every image.
+    fn labels(&self, index: usize) -> Result<LabelSet> {
+        let own = self.inner.labels(index)?;
+        let mut set = LabelSet::unknown(self.classes.len());
+        own.iter().zip(&self.labels).for_each(|(has, &label)| set.set(label as usize, has));
+        Ok(set)
+    }
+}
+
+impl Relabel for dyn LabelSetData {
+    fn relabelled(self: Arc<Self>, classes: Vec<String>, labels: Vec<u32>) -> Arc<Self> {
+        Arc::new(Relabelled { inner: self, classes, labels })
+    }
+}
+
+impl ValueData for Relabelled<dyn ValueData> {
+    fn value_names(&self) -> &[String] {
+        self.inner.value_names()
+    }
+    fn values(&self, index: usize) -> Result<Values> {
+        self.inner.values(index)
+    }
+}
+
+impl Relabel for dyn ValueData {
     fn relabelled(self: Arc<Self>, classes: Vec<String>, labels: Vec<u32>) -> Arc<Self> {
         Arc::new(Relabelled { inner: self, classes, labels })
     }

@@ -149,18 +149,27 @@ impl Draw {
     /// # Errors
     /// Images of each class are asked for.
     pub fn of_any(&self, count: usize, split: Split) -> Result<Positions> {
+        self.of_these((0..count as u32).collect(), split)
+    }
+
+    /// Of the images at these positions, ascending, which have no one class, up to the limit.
+    ///
+    /// # Errors
+    /// As [`Draw::of_any`].
+    pub fn of_these(&self, positions: Vec<u32>, split: Split) -> Result<Positions> {
         if self.shots > 0 {
-            return Err(Error::user("images of many objects can't be counted by class")
+            return Err(Error::user("images that have no one class can't be counted by class")
+                .at("--shots")
                 .help("limit the number of training images instead"));
         }
         let limit = self.limits[split as usize];
-        if limit == 0 || limit >= count {
-            return Ok(Positions::all(count));
+        if limit == 0 || limit >= positions.len() {
+            return Ok(Positions(positions.into()));
         }
         let mut random = Philox::new(self.seed, Stream::Shuffle, STEP, split as u64);
-        let mut positions: Vec<u32> = random.choose(count, limit).into_iter().map(|i| i as u32).collect();
-        positions.sort_unstable();
-        Ok(Positions(positions.into()))
+        let mut chosen = pick(&positions, limit, &mut random);
+        chosen.sort_unstable();
+        Ok(Positions(chosen.into()))
     }
 }
 

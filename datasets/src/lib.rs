@@ -19,7 +19,7 @@ pub mod recipe_data;
 pub mod spec;
 pub mod split;
 
-pub use formats::{image_list, label_png, mat5, yaml};
+pub use formats::{image_list, label_png, mat5, target_table, yaml};
 pub use pipeline::{
     assemble, augment, cache, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
     rand_augment, scaling, source, transform,
@@ -34,7 +34,7 @@ pub use decode::DecodeOptions;
 pub use draw::Draw;
 pub use eval_loader::EvalLoader;
 pub use loader::{Loader, LoaderOptions};
-pub use open::{open, open_detection, open_segmentation, open_with_notes};
+pub use open::{open, open_detection, open_label_sets, open_segmentation, open_values, open_with_notes};
 pub use palimpsest_targets::contact_sheet::{ContactSheet, Tile};
 pub use palimpsest_targets::{colour, contact_sheet, overlay, target_sheet};
 pub use reader::{Opened, Reader, ReaderEntry};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::{Error, Result, registry};
-use palimpsest_targets::{DetectionData, SegmentationData};
+use palimpsest_targets::{DetectionData, LabelSetData, SegmentationData, ValueData};
 
 use crate::reader::{Opened, ReaderEntry};
 use crate::spec::DataSpec;
@@ -45,6 +45,28 @@ pub fn open_detection(spec: &DataSpec, split: Split) -> Result<Opened<dyn Detect
     match reader(&spec.name)?.detection {
         Some(open) => open(&spec.reader, spec, split),
         None => Err(without("objects", &spec.name, |reader| reader.detection.is_some())),
+    }
+}
+
+/// Opens a part of a data set with a set of labels for each image.
+///
+/// # Errors
+/// As [`open`]; data without label sets.
+pub fn open_label_sets(spec: &DataSpec, split: Split) -> Result<Opened<dyn LabelSetData>> {
+    match reader(&spec.name)?.label_sets {
+        Some(open) => open(&spec.reader, spec, split),
+        None => Err(without("label sets", &spec.name, |reader| reader.label_sets.is_some())),
+    }
+}
+
+/// Opens a part of a data set with numbers for each image.
+///
+/// # Errors
+/// As [`open`]; data without numbers.
+pub fn open_values(spec: &DataSpec, split: Split) -> Result<Opened<dyn ValueData>> {
+    match reader(&spec.name)?.values {
+        Some(open) => open(&spec.reader, spec, split),
+        None => Err(without("numbers", &spec.name, |reader| reader.values.is_some())),
     }
 }
 

@@ -6,7 +6,7 @@ use palimpsest_core::data::{Dataset, Split};
 use palimpsest_core::registry::Registered;
 use palimpsest_core::settings::{Field, Section, Settings};
 use palimpsest_core::{Error, Result, inventory};
-use palimpsest_targets::{DetectionData, SegmentationData};
+use palimpsest_targets::{DetectionData, LabelSetData, SegmentationData, ValueData};
 
 use crate::spec::DataSpec;
 
@@ -40,7 +40,8 @@ impl<D: ?Sized> Opened<D> {
     }
 }
 
-/// Opens data of a layout as `D`: images (`dyn Dataset`), `dyn SegmentationData` or `dyn DetectionData`.
+/// Opens data of a layout as `D`: images (`dyn Dataset`), `dyn SegmentationData`, `dyn DetectionData`,
+/// `dyn LabelSetData` or `dyn ValueData`.
 ///
 /// An implementation is registered by a [`ReaderEntry`], in this crate or in a user's, and is then a value of
 /// `data.name` in recipes.
@@ -95,13 +96,17 @@ pub struct ReaderEntry {
     images: Option<Open<dyn Dataset>>,
     pub(crate) segmentation: Option<Open<dyn SegmentationData>>,
     pub(crate) detection: Option<Open<dyn DetectionData>>,
+    pub(crate) label_sets: Option<Open<dyn LabelSetData>>,
+    pub(crate) values: Option<Open<dyn ValueData>>,
 }
 
 impl ReaderEntry {
     const fn empty<S: Settings>(name: &'static str, summary: &'static str, layout: &'static str) -> Self {
         let check: fn(&Section) -> Result<()> = |keys| keys.read::<S>().map(drop);
         let (images, segmentation, detection) = (None, None, None);
-        Self { name, summary, layout, fields: S::fields, check, images, segmentation, detection }
+        let (label_sets, values) = (None, None);
+        let fields = S::fields;
+        Self { name, summary, layout, fields, check, images, segmentation, detection, label_sets, values }
     }
 
     /// A reader of images, with or without a class each.
@@ -135,6 +140,20 @@ impl ReaderEntry {
     #[must_use]
     pub const fn with_segmentation<R: Reader<dyn SegmentationData>>(mut self) -> Self {
         self.segmentation = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
+        self
+    }
+
+    /// The same, which can open a set of labels for each image too.
+    #[must_use]
+    pub const fn with_label_sets<R: Reader<dyn LabelSetData>>(mut self) -> Self {
+        self.label_sets = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
+        self
+    }
+
+    /// The same, which can open numbers for each image too.
+    #[must_use]
+    pub const fn with_values<R: Reader<dyn ValueData>>(mut self) -> Self {
+        self.values = Some(|keys, spec, split| R::open(&keys.read()?, spec, split));
         self
     }
 

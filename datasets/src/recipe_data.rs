@@ -10,7 +10,7 @@ use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
 use palimpsest_core::recipe::{DataSettings, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
-use palimpsest_targets::{DetectionData, SegmentationData};
+use palimpsest_targets::{DetectionData, LabelSetData, SegmentationData, ValueData};
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Border, Crop};
@@ -21,7 +21,7 @@ use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
 use crate::loader::{Loader, LoaderOptions};
-use crate::open::{open_detection, open_segmentation, open_with_notes};
+use crate::open::{open_detection, open_label_sets, open_segmentation, open_values, open_with_notes};
 use crate::parts::{Parts, UsedPart};
 use crate::reader::{Opened, ReaderEntry};
 use crate::scaling::{Scale, Scaling};
@@ -154,6 +154,22 @@ impl DataSource {
     /// Data that can't be opened, or have none.
     pub fn objects(&self) -> Result<Parts<dyn DetectionData>> {
         self.parts("objects", open_detection)
+    }
+
+    /// Both parts as images with a set of labels each.
+    ///
+    /// # Errors
+    /// Data that can't be opened, or have none.
+    pub fn label_sets(&self) -> Result<Parts<dyn LabelSetData>> {
+        self.parts("label sets", open_label_sets)
+    }
+
+    /// Both parts as images with numbers each.
+    ///
+    /// # Errors
+    /// Data that can't be opened, or have none.
+    pub fn values(&self) -> Result<Parts<dyn ValueData>> {
+        self.parts("numbers", open_values)
     }
 
     fn parts<D: ?Sized + Relabel>(

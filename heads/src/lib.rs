@@ -7,8 +7,10 @@ pub mod convolution;
 pub mod detection;
 pub mod metrics;
 pub mod pyramid;
+pub mod regression;
 pub mod segmentation;
 mod shown_image;
+mod table;
 
 /// Keeps the linker from dropping a crate of which only the registrations are used.
 pub fn link() {}

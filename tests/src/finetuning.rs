@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use palimpsest_core::finetune::{EncoderStart, FineTuner, FinetuneRecipe};
+use palimpsest_core::finetune::{EncoderStart, FineTuner, FinetuneRecipe, TrainingData};
 use palimpsest_core::head::{Examples, TaskHead};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
@@ -29,6 +29,15 @@ pub fn fine_tuner<H: TaskHead>(
     images: usize,
     overrides: &[&str],
 ) -> FineTuner<H> {
+    let classes = classes.iter().map(|&name| name.to_owned()).collect();
+    fine_tuner_on(recipe, TrainingData { classes, images, ..TrainingData::default() }, overrides)
+}
+
+/// The same on data of which more is known.
+///
+/// # Panics
+/// As [`fine_tuner`].
+pub fn fine_tuner_on<H: TaskHead>(recipe: &Recipe, data: TrainingData, overrides: &[&str]) -> FineTuner<H> {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     let fields = H::Settings::fields();
     let settings = FinetuneRecipe::resolve("test", H::TRAINING, recipe, &overrides, [&fields, &[]]).unwrap();
@@ -36,8 +45,7 @@ pub fn fine_tuner<H: TaskHead>(
     let named = model.specs.specs().iter().map(|spec| spec.name.clone());
     let weights = named.zip(micro::lively(&model, 3)).collect();
     let start = EncoderStart { section: recipe.encoder.clone(), weights: Some(weights), seed: 0 };
-    let classes: Vec<String> = classes.iter().map(|&name| name.to_owned()).collect();
-    FineTuner::new(settings, &start, &classes, images, device(), DType::F64).unwrap()
+    FineTuner::new(settings, &start, data, device(), DType::F64).unwrap()
 }
 
 /// A batch of noise with these targets.

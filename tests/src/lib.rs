@@ -16,3 +16,4 @@ pub mod parity;
 pub mod python;
 pub mod ranks;
 pub mod recorder;
+pub mod shapes;

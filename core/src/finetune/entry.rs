@@ -25,6 +25,8 @@ pub enum HeadKind {
 pub struct TrainedHead {
     /// Its training where that differs from the defaults, as TOML.
     pub training: &'static str,
+    /// What it is for people.
+    pub about: &'static str,
     /// Checks the values of its own keys.
     pub check: fn(&Section) -> Result<()>,
     /// The fields of the `[augment]` table of its data.
@@ -51,6 +53,7 @@ impl TaskHeadEntry {
     pub const fn trained<H: TaskHead>(name: &'static str, summary: &'static str) -> Self {
         let head = TrainedHead {
             training: H::TRAINING,
+            about: H::ABOUT,
             check: |section| section.read::<H::Settings>().map(drop),
             augment: || Ok((examples_of::<H::Target>()?.fields)()),
             fallback: |data| Ok((examples_of::<H::Target>()?.fallback)(data)),

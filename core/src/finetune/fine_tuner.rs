@@ -11,7 +11,7 @@ use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, 
 use crate::backend::NoGrad;
 use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
-use crate::head::{Examples, HeadContext, Inference, TaskHead};
+use crate::head::{Examples, HeadContext, Inference, TargetStatistics, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
@@ -71,17 +71,26 @@ pub struct FineTuner<H: TaskHead> {
     engine: Engine,
 }
 
+/// What a head has to know of the data that it is trained on.
+#[derive(Debug, Clone, Default)]
+pub struct TrainingData {
+    /// The class names; empty where the data have none.
+    pub classes: Vec<String>,
+    /// What was counted of the targets.
+    pub statistics: TargetStatistics,
+    /// How many images there are.
+    pub images: usize,
+}
+
 impl<H: TaskHead> FineTuner<H> {
-    /// A fresh start on data with these classes and `images` training images, in a float type (f64 for
-    /// gradient checks).
+    /// A fresh start on such data, in a float type (f64 for gradient checks).
     ///
     /// # Errors
     /// Settings that don't fit, weights of another encoder, or the backend's failure.
     pub fn new(
         recipe: FinetuneRecipe,
         start: &EncoderStart,
-        classes: &[String],
-        images: usize,
+        data: TrainingData,
         device: DeviceHandle,
         dtype: DType,
     ) -> Result<Self> {
@@ -94,9 +103,11 @@ impl<H: TaskHead> FineTuner<H> {
         let geometry = *encoder.geometry();
         let mut values = start.values(&specs)?;
         let values_of = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        let TrainingData { classes, statistics, images } = data;
         let context = HeadContext {
             geometry,
-            classes: classes.to_vec(),
+            classes,
+            statistics,
             mean: values_of(&recipe.data.mean),
             std: values_of(&recipe.data.std),
             shown: recipe.data.shown_channels(),

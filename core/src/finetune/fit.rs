@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{EncoderStart, FineTuner, FinetuneRecipe};
+use super::{EncoderStart, FineTuner, FinetuneRecipe, TrainingData};
 use crate::collective::{Collective, fingerprint, gather_bytes};
 use crate::data::Share;
 use crate::encoder::ImageShape;
@@ -135,15 +135,12 @@ fn fine_tuner<H: TaskHead>(
     request: &FitRequest<'_>,
     data: &dyn LabelledSplits<H::Target>,
 ) -> Result<FineTuner<H>> {
-    let images = data.counts()[0];
-    FineTuner::new(
-        request.recipe.clone(),
-        request.start,
-        data.classes(),
-        images,
-        request.device.clone(),
-        DType::F32,
-    )
+    let training = TrainingData {
+        classes: data.classes().to_vec(),
+        statistics: data.statistics(),
+        images: data.counts()[0],
+    };
+    FineTuner::new(request.recipe.clone(), request.start, training, request.device.clone(), DType::F32)
 }
 
 /// What fitting would take. `steps` of it are tried and thrown away: one at a place that only counts tells
@@ -217,6 +214,7 @@ pub fn fit<H: TaskHead>(request: &FitRequest<'_>, observer: &mut dyn FitObserver
     for message in broken_messages(&broken, "test") {
         observer.message(&format!("warning: {message}"));
     }
+    metric.notes().iter().for_each(|note| observer.message(&format!("note: {note}")));
     let [train, test] = data.sizes();
     let sizes = [train.without(&broken_in_training), test.without(&broken)];
     let summary = FitSummary {

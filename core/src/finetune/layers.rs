@@ -2,7 +2,7 @@
 
 use super::Tuned;
 use crate::encoder::layer_of;
-use crate::params::ParamSpec;
+use crate::params::{Init, ParamSpec};
 
 /// The factor of each parameter's learning rate: `decay` to the power of its distance from the top.
 pub fn layer_rates(specs: &[ParamSpec], depth: usize, decay: f64) -> Vec<f64> {
@@ -15,6 +15,7 @@ pub fn trained(specs: &[ParamSpec], depth: usize, tuned: Tuned) -> Vec<bool> {
     specs
         .iter()
         .map(|spec| match tuned {
+            _ if matches!(spec.init, Init::Fixed(_)) => false,
             Tuned::Full => true,
             Tuned::Frozen => spec.name.starts_with("head."),
             Tuned::Last(blocks) => {
@@ -27,7 +28,7 @@ pub fn trained(specs: &[ParamSpec], depth: usize, tuned: Tuned) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::{Init, ParamSpecs};
+    use crate::params::ParamSpecs;
 
     fn specs() -> ParamSpecs {
         let mut specs = ParamSpecs::default();
@@ -62,5 +63,8 @@ mod tests {
         assert_eq!(of(Tuned::Last(1)), [false, false, false, false, true, true, true]);
         assert_eq!(of(Tuned::Last(12)), [false, false, false, true, true, true, true]);
         assert_eq!(of(Tuned::Full), [true; 7]);
+        let mut counted = ParamSpecs::default();
+        counted.declare("head.mean", [1], Init::Fixed(vec![3.0]), false);
+        assert_eq!(trained(counted.specs(), 12, Tuned::Full), [false]);
     }
 }

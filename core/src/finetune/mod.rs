@@ -14,7 +14,7 @@ mod recipe;
 mod settings;
 
 pub use entry::{HeadKind, TaskHeadEntry, TrainedHead, check_heads};
-pub use fine_tuner::{EncoderStart, FineTuner};
+pub use fine_tuner::{EncoderStart, FineTuner, TrainingData};
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub use former::{FormerHead, find_head, former_tables};
 pub use layers::{layer_rates, trained};

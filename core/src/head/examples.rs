@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 
-use super::{Broken, PartSize, Target};
+use super::{Broken, PartSize, Target, TargetStatistics};
 use crate::data::{Batch, Share, Split};
 use crate::encoder::ImageShape;
 use crate::recipe::DataSettings;
@@ -61,6 +61,10 @@ pub trait LabelledSplits<T> {
     /// What the user may want to know, one sentence each.
     fn notes(&self) -> &[String] {
         &[]
+    }
+    /// What a head may have to know of the training targets when it is built.
+    fn statistics(&self) -> TargetStatistics {
+        TargetStatistics::default()
     }
     /// Shuffled, augmented batches of `batch` images, of which a share is delivered: the shares of all processes together
     /// are the batch of one.

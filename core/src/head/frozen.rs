@@ -14,7 +14,6 @@ use crate::data::{Share, Split};
 use crate::encoder::{Encoder, patchify};
 use crate::params::Params;
 use crate::pooling::Pooling;
-use crate::stored::serialize;
 use crate::tensor::{DType, DeviceHandle, HostTensor};
 use crate::{Error, ErrorKind, Result};
 
@@ -225,7 +224,7 @@ impl<'a> FrozenEval<'a> {
                 (format!("{split}.indices"), HostTensor::i64([count], indices)?),
             ]);
         }
-        Ok(Artifact { name: "features.safetensors".to_owned(), bytes: serialize(&tensors, HashMap::new())? })
+        Artifact::of_tensors("features.safetensors", &tensors, HashMap::new())
     }
 
     fn extract(&self, split: Split) -> Result<Features> {

@@ -5,7 +5,7 @@
 //! declares its parameters, the features that it looks at, the type of its targets, its losses, its
 //! predictions and its metric.
 //!
-//! Targets are typed. [`Class`] and [`Values`] are here; label maps and objects are in
+//! Targets are typed. [`Class`], [`LabelSet`] and [`Values`] are here; label maps and objects are in
 //! `palimpsest-targets`, which implements [`Target`] for them, so that this crate knows nothing of
 //! them. Whoever can give images with targets of a type registers an [`ExamplesEntry`]; a head finds
 //! it by the type alone.
@@ -16,6 +16,7 @@ mod frozen;
 mod metric_state;
 mod part_size;
 mod shared;
+mod statistics;
 mod target;
 mod task_head;
 
@@ -30,7 +31,8 @@ pub use frozen::{Evaluation, Features, FrozenEval, FrozenHead};
 pub use metric_state::{MetricState, StateNumber};
 pub use part_size::{Broken, BrokenSample, ClassSize, PartSize, broken_messages, counted};
 pub(crate) use shared::{any_rank, broken_of_all};
-pub use target::{Class, Target, Values};
+pub use statistics::{LabelCounts, TargetStatistics, ValueStatistics};
+pub use target::{Class, LabelSet, Target, Values};
 pub use task_head::{Artifact, HeadContext, Inference, Metric, TaskHead};
 
 /// Named figures of a head. The first is the one that encoders are compared by.

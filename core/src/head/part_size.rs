@@ -52,7 +52,7 @@ pub struct PartSize {
     /// Images that can't be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken: usize,
-    /// Images without a class, where one is needed.
+    /// Images without a class, or whatever else a head needs to know of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unlabelled: usize,
     /// Images that a limit left out.
@@ -119,7 +119,12 @@ impl fmt::Display for PartSize {
         }
         let left_out = [
             (self.broken, "broken", self.broken_classes()),
-            (self.unlabelled, "without a class", String::new()),
+            // Where numbers are asked for, it isn't a class that an image lacks.
+            (
+                self.unlabelled,
+                if self.classes > 0 { "without a class" } else { "without a target" },
+                String::new(),
+            ),
             (self.not_drawn, "not drawn", String::new()),
         ];
         let told: Vec<String> = left_out

@@ -2,7 +2,9 @@
 //!
 //! A function that returns a `Result` and says no more fails as the backend does.
 
-use super::{Feature, HeadFeatures, MetricState, Scores, Target, encode};
+use std::collections::HashMap;
+
+use super::{Feature, HeadFeatures, MetricState, Scores, Target, TargetStatistics, encode};
 use crate::data::Batch;
 use crate::draws::Draws;
 use crate::encoder::{Encoder, patchify};
@@ -10,7 +12,8 @@ use crate::geometry::Geometry;
 use crate::objective::NamedLoss;
 use crate::params::{ParamSpecs, Params};
 use crate::settings::Settings;
-use crate::tensor::Tensor;
+use crate::stored::serialize;
+use crate::tensor::{HostTensor, Tensor};
 use crate::{Error, Result};
 
 /// What a head is built for.
@@ -26,6 +29,8 @@ pub struct HeadContext {
     pub std: Vec<f32>,
     /// The channels that are shown as red, green and blue.
     pub shown: [usize; 3],
+    /// What was counted of the training targets.
+    pub statistics: TargetStatistics,
 }
 
 impl HeadContext {
@@ -81,6 +86,20 @@ pub struct Artifact {
     pub bytes: Vec<u8>,
 }
 
+impl Artifact {
+    /// Tensors under their names as a safetensors file, with what else is to be known of them.
+    ///
+    /// # Errors
+    /// Names that are no names.
+    pub fn of_tensors(
+        name: &str,
+        tensors: &[(String, HostTensor)],
+        metadata: HashMap<String, String>,
+    ) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), bytes: serialize(tensors, metadata)? })
+    }
+}
+
 /// Scores that are gathered batch by batch.
 pub trait Metric<T, P> {
     /// Adds images with their annotations and what was predicted.
@@ -97,6 +116,11 @@ pub trait Metric<T, P> {
 
     /// What shows more than the scores tell.
     fn artifacts(&self) -> Vec<Artifact> {
+        vec![]
+    }
+
+    /// What the user should know of the scores, one sentence each: what they leave out.
+    fn notes(&self) -> Vec<String> {
         vec![]
     }
 
@@ -133,6 +157,9 @@ pub trait TaskHead: Sized + Send + Sync + 'static {
     /// Its training where that differs from the defaults, as TOML: the tables `[train]`, `[optimizer]`,
     /// `[schedule]`, `[augment]`.
     const TRAINING: &'static str = "";
+
+    /// What it is for people: how it works, an example, and where it is from. Plain text of some lines.
+    const ABOUT: &'static str = "";
 
     /// Builds the head and declares its parameters; they stand under `head.`.
     ///

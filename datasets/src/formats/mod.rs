@@ -11,6 +11,7 @@ pub(crate) mod shards;
 pub(crate) mod shown;
 pub(crate) mod tally;
 pub(crate) mod target_files;
+pub mod target_table;
 pub(crate) mod text_lines;
 pub(crate) mod turned;
 pub(crate) mod unpacked;

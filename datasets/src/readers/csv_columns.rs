@@ -4,6 +4,8 @@ use csv::StringRecord;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 
+use super::csv_list::CsvKeys;
+use super::csv_targets::TargetColumns;
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
 
@@ -73,6 +75,8 @@ pub(super) fn separator_of(bytes: &[u8], told: &str) -> Result<u8> {
 pub(super) struct Columns {
     pub(super) path: usize,
     label: Option<usize>,
+    /// Those of label sets and numbers, which are no classes.
+    pub(super) targets: TargetColumns,
 }
 
 /// Where the labels are.
@@ -87,8 +91,9 @@ impl Columns {
     /// By the header, and what the reader was told.
     ///
     /// # Errors
-    /// No column of paths, or none of a name that was told.
-    pub(super) fn of(header: &StringRecord, path: &str, label: &str) -> Result<Self> {
+    /// No column of paths, or none of a name that was told; as [`TargetColumns::of`].
+    pub(super) fn of(header: &StringRecord, keys: &CsvKeys) -> Result<Self> {
+        let CsvKeys { path_column: path, label_column: label, .. } = keys;
         let names: Vec<&str> = header.iter().map(str::trim).collect();
         let told = |name: &str, key: &str| {
             names.iter().position(|own| *own == name).ok_or_else(|| {
@@ -98,18 +103,19 @@ impl Columns {
         let usual = |usual: &[&str]| {
             usual.iter().find_map(|name| names.iter().position(|own| own.eq_ignore_ascii_case(name)))
         };
-        let path = match path {
+        let path = match path.as_str() {
             "" => usual(&PATHS).ok_or_else(|| {
                 Error::user(format!("no column of paths in the header `{}`", shown(&names.join(","))))
                     .help("call it `path`, or set data.reader.path_column")
             })?,
             path => told(path, "path_column")?,
         };
-        let label = match label {
-            "" => usual(&LABELS).filter(|label| *label != path),
+        let targets = TargetColumns::of(header, keys, path)?;
+        let label = match label.as_str() {
+            "" => usual(&LABELS).filter(|label| *label != path && !targets.has(*label)),
             label => Some(told(label, "label_column")?),
         };
-        Ok(Self { path, label })
+        Ok(Self { path, label, targets })
     }
 
     /// Where the labels of these rows are: without a column of them, columns with a share each, which are at least
@@ -123,7 +129,7 @@ impl Columns {
             return Labels::Column(label);
         }
         let columns: Vec<(usize, String)> = (header.iter().map(str::trim).enumerate())
-            .filter(|(column, name)| *column != self.path && !name.is_empty())
+            .filter(|(column, name)| *column != self.path && !self.targets.has(*column) && !name.is_empty())
             .map(|(column, name)| (column, name.to_owned()))
             .collect();
         let sound = |row: &StringRecord| match shares(row, &columns) {

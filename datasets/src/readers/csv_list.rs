@@ -2,7 +2,8 @@
 //!
 //! The header names the columns: one has the paths, another the class's name; others are ignored. Relative paths
 //! are relative to the list's folder. An empty label means none. Without a column of labels, columns that have a
-//! share of each class (1 and 0, or probabilities) give the class with the greatest one.
+//! share of each class (1 and 0, or probabilities) give the class with the greatest one. Columns that the reader's keys
+//! name give each image a set of labels, or numbers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -12,16 +13,19 @@ use csv::StringRecord;
 use palimpsest_core::data::{Dataset, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result, stored};
+use palimpsest_targets::{LabelSetData, ValueData};
 
 use super::csv_columns::{Columns, Labels, separator_of};
+use super::csv_targets::RowTargets;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::formats::image_files::{folder_of, stem};
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
+use crate::formats::target_table::{LabelTable, ValueTable, WithLabels, WithValues};
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
-use crate::split::{Split, Subset, hold_out};
+use crate::split::{Split, Subset, held_out};
 
 palimpsest_core::settings! {
     /// `[data.reader]` of `csv`.
@@ -32,6 +36,16 @@ palimpsest_core::settings! {
         path_column: String = String::new();
         /// The column of the classes' names; "" for label, class, target and the like.
         label_column: String = String::new();
+        /// Columns of 1 and 0, one for each label of a set; empty or -1 is unknown.
+        label_columns: Vec<String> = Vec::new();
+        /// A column with the names of all labels that an image has; empty for an image that has none.
+        label_list_column: String = String::new();
+        /// What separates the labels of such a list.
+        label_list_separator: String = "|".to_owned();
+        /// The names of the labels of such lists, in their order; [] for those that occur.
+        labels: Vec<String> = Vec::new();
+        /// Columns of numbers; an empty one is missing.
+        value_columns: Vec<String> = Vec::new();
         /// What separates columns; "" for what the header has: a comma, a semicolon, a tab or a bar.
         separator: String = String::new();
         /// Images with more pixels are refused.
@@ -53,6 +67,10 @@ pub struct CsvList {
     notes: Vec<String>,
     /// The part of each row, where a column tells it.
     parts: Vec<PartKind>,
+    /// The label set of each row, where the keys name columns of them.
+    labels: Option<LabelTable>,
+    /// The numbers of each row, where the keys name columns of them.
+    values: Option<ValueTable>,
 }
 
 /// What columns are called that tell the part of each row.
@@ -62,7 +80,25 @@ const PARTS: [&str; 5] = ["split", "subset", "partition", "set", "phase"];
 struct Found {
     path: String,
     label: Option<String>,
+    targets: RowTargets,
     line: u64,
+}
+
+/// What the images of a list are opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Class,
+    LabelSet,
+    Values,
+}
+
+/// A part of a list, or of several lists.
+struct Part {
+    data: CsvList,
+    /// The rows of the part; none for all.
+    rows: Option<Vec<u32>>,
+    notes: Vec<String>,
+    name: String,
 }
 
 impl CsvList {
@@ -81,7 +117,7 @@ impl CsvList {
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(bytes);
         let header = reader.headers().map_err(|e| broken(list, bytes, &e))?.clone();
         let first_line = |e: Error| e.at(format_args!("{}:1", list.display()));
-        let columns = Columns::of(&header, &keys.path_column, &keys.label_column).map_err(first_line)?;
+        let columns = Columns::of(&header, keys).map_err(first_line)?;
         let mut records = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|e| broken(list, bytes, &e))?;
@@ -110,7 +146,8 @@ impl CsvList {
                     .help("paths are relative to the folder of the list"))
             })?;
             let label = labels.of(record, &mut tally);
-            found.push(Found { path, label, line: *line });
+            let targets = columns.targets.of_row(record).map_err(at)?;
+            found.push(Found { path, label, targets, line: *line });
         }
         contradictions(list, &found, &mut tally)?;
         tally.add_many(
@@ -127,9 +164,13 @@ impl CsvList {
         };
         let by_name: HashMap<&str, u32> =
             classes.iter().enumerate().map(|(i, name)| (name.as_str(), i as u32)).collect();
+        let place = |row: usize| format!("{}:{}", list.display(), found[row].line);
+        let told = || found.iter().map(|row| &row.targets);
+        let label_sets = columns.targets.label_table(told(), &keys.labels, place)?;
+        let values = columns.targets.value_table(told());
         let rows = found
             .into_iter()
-            .map(|Found { path, label, line }| {
+            .map(|Found { path, label, line, .. }| {
                 let label = label
                     .map(|name| {
                         by_name.get(name.as_str()).copied().ok_or_else(|| {
@@ -144,12 +185,13 @@ impl CsvList {
         let mut notes = tally.notes(&stem(list));
         notes.extend(labels.note().map(|note| format!("{}: {note}", stem(list))));
         let parts = parts.unwrap_or_default();
-        Ok(Self { folder: folder_of(list).to_owned(), rows, classes, options, notes, parts })
+        let folder = folder_of(list).to_owned();
+        Ok(Self { folder, rows, classes, options, notes, parts, labels: label_sets, values })
     }
 
     /// The rows of a part, and what it is called, where a column tells the parts and there are both: of the parts that
     /// may be measured the first with a label.
-    fn rows_of(&self, split: Split) -> Option<(Vec<u32>, &'static str)> {
+    fn rows_of(&self, split: Split, wanted: Wanted) -> Option<(Vec<u32>, &'static str)> {
         let rows = |kind: PartKind| -> Vec<u32> {
             let all = self.parts.iter().zip(0..);
             all.filter(|(own, _)| **own == kind).map(|(_, row)| row).collect()
@@ -158,7 +200,7 @@ impl CsvList {
             (PartKind::Test, "rows of the test part"),
             (PartKind::Validation, "rows of the validation part"),
         ];
-        let labelled = |rows: &[u32]| rows.iter().any(|&row| self.rows[row as usize].label.is_some());
+        let labelled = |rows: &[u32]| rows.iter().any(|&row| self.knows(row as usize, wanted));
         let mut measured: Vec<_> = tests.map(|(kind, name)| (rows(kind), name)).to_vec();
         measured.retain(|(rows, _)| !rows.is_empty());
         let train = rows(PartKind::Train);
@@ -171,6 +213,18 @@ impl CsvList {
                 let first = measured.iter().position(|(rows, _)| labelled(rows)).unwrap_or(0);
                 Some(measured.swap_remove(first))
             }
+        }
+    }
+
+    /// Whether a row tells what is wanted. An image that has no label at all may be one whose labels are withheld.
+    fn knows(&self, row: usize, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::Class => self.rows[row].label.is_some(),
+            Wanted::LabelSet => {
+                let table = self.labels.as_ref();
+                table.is_some_and(|table| table.sets()[row].iter().any(|has| has == Some(true)))
+            }
+            Wanted::Values => self.values.as_ref().is_some_and(|table| table.values()[row].is_known()),
         }
     }
 
@@ -217,6 +271,15 @@ fn contradictions(list: &Path, found: &[Found], tally: &mut Tally) -> Result<()>
         let before = *first.entry(&row.path).or_insert(row);
         if before.line == row.line {
             continue;
+        }
+        if before.targets != row.targets {
+            return Err(Error::user(format!(
+                "`{}` has other labels or numbers than on line {}",
+                shown(&row.path),
+                before.line
+            ))
+            .at(format_args!("{}:{}", list.display(), row.line))
+            .help("list each image once"));
         }
         if before.label != row.label {
             let told = |row: &Found| shown(row.label.as_deref().unwrap_or("no label"));
@@ -290,20 +353,22 @@ impl Dataset for CsvList {
 /// `csv`
 pub struct Csv;
 
-impl Reader for Csv {
-    type Settings = CsvKeys;
-
-    fn open(keys: &CsvKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+impl Csv {
+    /// A part of the list, or of the lists in a folder.
+    fn part(keys: &CsvKeys, spec: &DataSpec, split: Split, wanted: Wanted) -> Result<Part> {
         let (path, options) = (spec.path()?, spec.decode(keys.max_pixels));
         let list = |path: &Path, known: &[String]| CsvList::open(path, keys, known, options);
         let whole = |path: &Path| {
             let mut data = list(path, &keys.classes)?;
             let notes = data.take_notes();
-            if let Some((rows, part)) = data.rows_of(split) {
-                let subset: Arc<dyn Dataset> = Arc::new(Subset::new(Arc::new(data), rows));
-                return Ok(Opened::new(subset).notes(notes).part(part));
+            if let Some((rows, part)) = data.rows_of(split, wanted) {
+                return Ok(Part { data, rows: Some(rows), notes, name: part.to_owned() });
             }
-            Ok(hold_out(data, spec, split, CsvList::key)?.notes(notes))
+            let rows = (0..data.len() as u32).collect();
+            let held = held_out(rows, spec, split, |&row| data.key(row as usize))?;
+            let notes = held.note.into_iter().chain(notes).collect();
+            let rows = held.part.is_some().then_some(held.items);
+            Ok(Part { data, rows, notes, name: held.part.unwrap_or_default() })
         };
         if !path.is_dir() {
             return whole(path);
@@ -328,7 +393,7 @@ impl Reader for Csv {
                 .at(path.display())
                 .help("write it, or give the list itself")
         })?;
-        let (data, part) = match (split, of(Split::Test)) {
+        let (mut data, name) = match (split, of(Split::Test)) {
             (_, None) => return whole(&train_list),
             (Split::Train, Some(_)) => (list(&train_list, &keys.classes)?, part),
             (Split::Test, Some((test_list, part))) => {
@@ -336,28 +401,83 @@ impl Reader for Csv {
                 let train = list(&train_list, &keys.classes)?;
                 // But of a choice of classes, one that is unknown there may be among those that aren't chosen.
                 let known = if spec.classes.is_empty() { train.classes() } else { &keys.classes };
-                let test = list(&test_list, known)?;
-                let labelled = |list: &CsvList| list.rows.iter().any(|row| row.label.is_some());
+                let labels = train.labels.as_ref().map_or(&keys.labels[..], LabelTable::names).to_vec();
+                let keys = CsvKeys { labels, ..keys.clone() };
+                let list = |path: &Path| CsvList::open(path, &keys, known, options);
+                let test = list(&test_list)?;
+                let labelled = |list: &CsvList| (0..list.len()).any(|row| list.knows(row, wanted));
                 // As where labels are withheld: then validation is the test part.
                 let other = match labelled(&test) || !labelled(&train) {
                     true => None,
-                    false => of_all(Split::Test).into_iter().skip(1).find_map(|(path, part)| {
-                        list(&path, known).ok().filter(labelled).map(|list| (list, part))
-                    }),
+                    false => of_all(Split::Test)
+                        .into_iter()
+                        .skip(1)
+                        .find_map(|(path, part)| list(&path).ok().filter(labelled).map(|list| (list, part))),
                 };
                 other.unwrap_or((test, part))
             }
         };
-        let mut data = data;
         let notes = data.take_notes();
-        Ok(Opened::new(Arc::new(data) as Arc<dyn Dataset>).notes(notes).part(part))
+        Ok(Part { data, rows: None, notes, name })
+    }
+}
+
+impl Reader for Csv {
+    type Settings = CsvKeys;
+
+    fn open(keys: &CsvKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        let Part { data, rows, notes, name } = Self::part(keys, spec, split, Wanted::Class)?;
+        Ok(Opened::new(of_rows(data, rows)).notes(notes).part(name))
+    }
+}
+
+impl Reader<dyn LabelSetData> for Csv {
+    type Settings = CsvKeys;
+
+    fn open(keys: &CsvKeys, spec: &DataSpec, split: Split) -> Result<Opened<dyn LabelSetData>> {
+        let Part { mut data, rows, notes, name } = Self::part(keys, spec, split, Wanted::LabelSet)?;
+        let table = data.labels.take().ok_or_else(|| {
+            Error::user("no columns of labels are named").at("`data.reader.label_columns`").help(
+                "name those of 1 and 0, as [\"cat\", \"dog\"], or the one of lists in label_list_column",
+            )
+        })?;
+        let table = rows.as_ref().map(|rows| table.of_rows(rows)).unwrap_or(table);
+        let data: Arc<dyn LabelSetData> = Arc::new(WithLabels::new(of_rows(data, rows), table));
+        Ok(Opened::new(data).notes(notes).part(name))
+    }
+}
+
+impl Reader<dyn ValueData> for Csv {
+    type Settings = CsvKeys;
+
+    fn open(keys: &CsvKeys, spec: &DataSpec, split: Split) -> Result<Opened<dyn ValueData>> {
+        let Part { mut data, rows, notes, name } = Self::part(keys, spec, split, Wanted::Values)?;
+        let table = data.values.take().ok_or_else(|| {
+            Error::user("no columns of numbers are named")
+                .at("`data.reader.value_columns`")
+                .help("name them, as [\"age\", \"weight\"]")
+        })?;
+        let table = rows.as_ref().map(|rows| table.of_rows(rows)).unwrap_or(table);
+        let data: Arc<dyn ValueData> = Arc::new(WithValues::new(of_rows(data, rows), table));
+        Ok(Opened::new(data).notes(notes).part(name))
+    }
+}
+
+/// The images of some rows, or of all.
+fn of_rows(data: CsvList, rows: Option<Vec<u32>>) -> Arc<dyn Dataset> {
+    let data: Arc<dyn Dataset> = Arc::new(data);
+    match rows {
+        Some(rows) => Arc::new(Subset::new(data, rows)),
+        None => data,
     }
 }
 
 palimpsest_core::inventory::submit! {
     ReaderEntry::images::<Csv>(
         "csv",
-        "a list of image files, with or without labels",
+        "a list of image files, with or without labels, sets of labels or numbers",
         "a .csv whose header names a column of paths and one of labels, or columns of shares; or a folder with train.csv and test.csv",
     )
+    .with_label_sets::<Csv>()
+    .with_values::<Csv>()
 }

@@ -23,4 +23,4 @@ pub use label_map::{IGNORE, LabelMap};
 pub use object::Object;
 pub use objects::Objects;
 pub use rle::Rle;
-pub use sample::{DetectionData, SegmentationData};
+pub use sample::{DetectionData, LabelSetData, SegmentationData, ValueData};

@@ -3,6 +3,7 @@
 
 use palimpsest_core::Result;
 use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::head::{LabelSet, Values};
 
 use crate::{LabelMap, Object};
 
@@ -23,4 +24,24 @@ pub trait DetectionData: Dataset {
     /// # Errors
     /// A broken file, a box outside of the image, a mask of another size: the error names the place.
     fn sample(&self, index: usize) -> Result<(Image, Vec<Object>)>;
+}
+
+/// Images with a set of labels each; `classes` are the labels.
+pub trait LabelSetData: Dataset {
+    /// Which of the labels the image has, and which are unknown of it; as many as there are `classes`.
+    ///
+    /// # Errors
+    /// An annotation that can't be read: the error names the place.
+    fn labels(&self, index: usize) -> Result<LabelSet>;
+}
+
+/// Images with numbers each.
+pub trait ValueData: Dataset {
+    /// What the numbers are called.
+    fn value_names(&self) -> &[String];
+    /// The numbers of an image, as many as there are names.
+    ///
+    /// # Errors
+    /// An annotation that can't be read: the error names the place.
+    fn values(&self, index: usize) -> Result<Values>;
 }

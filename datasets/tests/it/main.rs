@@ -15,6 +15,7 @@ mod filter;
 mod fine_grained;
 mod fuzzing;
 mod joint;
+mod label_sets;
 mod layouts;
 mod loading;
 mod mat_files;

@@ -200,6 +200,7 @@ fn named(scores: &CocoScores, kind: &str) -> Scores {
 #[cfg(test)]
 mod tests {
     use palimpsest_core::geometry::Geometry;
+    use palimpsest_core::head::TargetStatistics;
 
     use super::*;
     use crate::detection::mask_rcnn::DetectionWithMask;
@@ -215,6 +216,7 @@ mod tests {
             mean: vec![0.0; 3],
             std: vec![1.0; 3],
             shown: [0, 1, 2],
+            statistics: TargetStatistics::default(),
         };
         let object = Object::masked(0, palimpsest_targets::Rle::from_fn(side, side, |x, _| x > 3));
         let target = Objects::framed((side, side), vec![object]);

@@ -1,9 +1,10 @@
 """Reference figures of the metrics, from scikit-learn, torchmetrics and pycocotools.
 
     python3 heads/tests/golden/make.py            writes the golden files beside this script
+    python3 heads/tests/golden/make.py SUBJECT    writes that of one subject
     python3 heads/tests/golden/make.py SUBJECT SEED…  prints new cases of one subject as JSON
 
-Subjects: classification (scikit-learn), segmentation (torchmetrics, scikit-learn), detection (pycocotools).
+Subjects: classification, multi_label, regression (scikit-learn), segmentation (torchmetrics, scikit-learn), detection (pycocotools).
 Nothing here is computed by the Rust code.
 """
 
@@ -45,6 +46,131 @@ def classification(seed):
             "accuracy": float(accuracy_score(labels, predicted)),
             "mean_class_accuracy": float(balanced_accuracy_score(labels, predicted)),
             "confusion": confusion_matrix(labels, predicted, labels=everything).ravel().tolist(),
+        })
+    return cases
+
+
+def multi_label(seed):
+    import warnings
+
+    from sklearn.metrics import average_precision_score, f1_score
+
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng(seed)
+    cases = []
+    # (name, images, labels, share that is there, share that is unknown, ties)
+    table = [
+        ("random", 40, 5, 0.4, 0.0, False),
+        ("ties", 60, 6, 0.3, 0.0, True),
+        ("all scores equal", 12, 3, 0.5, 0.0, None),
+        ("unknown", 50, 7, 0.4, 0.3, False),
+        ("unknown and ties", 50, 4, 0.2, 0.5, True),
+        ("rare", 30, 9, 0.04, 0.1, False),
+        ("every label", 9, 3, 1.0, 0.0, True),
+        ("one image", 1, 4, 0.5, 0.0, False),
+    ]
+    for name, images, labels, there, unknown, ties in table:
+        truth = (rng.random((images, labels)) < there).astype(int)
+        truth[0, 0] = 1
+        logits = (rng.standard_normal((images, labels)) + 0.7 * truth).astype(np.float32)
+        if ties:
+            logits = np.round(logits * 2) / 2
+        elif ties is None:
+            logits = np.zeros_like(logits)
+        known = rng.random((images, labels)) >= unknown
+        known[0, 0] = True
+        predicted = (logits >= 0).astype(int)
+        ap, f1 = [], []
+        for label in range(labels):
+            own = known[:, label]
+            has = truth[own, label]
+            ap.append(float(average_precision_score(has, logits[own, label])) if has.any() else None)
+            f1.append(float(f1_score(has, predicted[own, label], zero_division=0)) if has.any() else None)
+        scored = [label for label in range(labels) if ap[label] is not None]
+        figures = {
+            "map": float(np.mean([ap[label] for label in scored])),
+            "map_micro": float(average_precision_score(truth[known], logits[known])),
+            "f1_macro": float(np.mean([f1[label] for label in scored])),
+            "f1_micro": float(f1_score(truth[known], predicted[known], zero_division=0)),
+        }
+        if unknown == 0:
+            # The library's own means, where it can make them.
+            for average in ("macro", "micro"):
+                kind = {"macro": "map", "micro": "map_micro"}[average]
+                of = scored if average == "macro" else list(range(labels))
+                theirs = average_precision_score(truth[:, of], logits[:, of], average=average) if len(of) > 1 else figures[kind]
+                assert abs(theirs - figures[kind]) < 1e-12, name
+            theirs = f1_score(truth, predicted, labels=scored, average="macro", zero_division=0)
+            assert abs(theirs - figures["f1_macro"]) < 1e-12, name
+            assert abs(f1_score(truth, predicted, average="micro", zero_division=0) - figures["f1_micro"]) < 1e-12, name
+        cases.append({
+            "name": name,
+            "labels": labels,
+            "truths": np.where(known, truth, -1).ravel().tolist(),
+            "logits": logits.ravel().tolist(),
+            "ap": ap,
+            "f1": f1,
+            **figures,
+        })
+    return cases
+
+
+def regression(seed):
+    import warnings
+
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng(seed)
+    cases = []
+    # (name, images, values, share that is missing, what the numbers are)
+    table = [
+        ("random", 40, 3, 0.0, "random"),
+        ("one value", 25, 1, 0.0, "random"),
+        ("far from 0", 30, 2, 0.0, "far"),
+        ("missing", 50, 4, 0.4, "random"),
+        ("constant", 20, 3, 0.0, "constant"),
+        ("constant and exact", 20, 2, 0.0, "exact"),
+        ("ties", 20, 2, 0.0, "ties"),
+        ("one image", 1, 2, 0.0, "random"),
+    ]
+    for name, images, values, missing, kind in table:
+        truth = rng.standard_normal((images, values)) * 3
+        if kind == "far":
+            truth = truth * 0.5 + 2000
+        elif kind == "ties":
+            truth = np.round(truth)
+        elif kind in ("constant", "exact"):
+            truth[:, 0] = 4.25
+        predicted = truth + rng.standard_normal((images, values))
+        if kind == "exact":
+            predicted[:, 0] = truth[:, 0]
+        # As single numbers are stored, and read in f64: scikit-learn would sum float32 in float32.
+        truth, predicted = (a.astype(np.float32).astype(np.float64) for a in (truth, predicted))
+        there = rng.random((images, values)) >= missing
+        scores = []
+        for value in range(values):
+            t, p = truth[there[:, value], value], predicted[there[:, value], value]
+            if len(t) == 0:
+                scores.append(None)
+                continue
+            r2 = float(r2_score(t, p)) if len(t) > 1 else None
+            scores.append([r2, float(mean_absolute_error(t, p)), float(root_mean_squared_error(t, p))])
+        have = [s for s in scores if s is not None]
+        r2s = [s[0] for s in have if s[0] is not None]
+        figures = [float(np.mean(r2s)) if r2s else None, *(float(np.mean([s[i] for s in have])) for i in (1, 2))]
+        if missing == 0:
+            if images > 1:
+                assert abs(r2_score(truth, predicted) - figures[0]) < 1e-12, name
+            assert abs(mean_absolute_error(truth, predicted) - figures[1]) < 1e-12, name
+            assert abs(root_mean_squared_error(truth, predicted) - figures[2]) < 1e-12, name
+        cases.append({
+            "name": name,
+            "values": values,
+            "truths": [None if not k else t for k, t in zip(there.ravel().tolist(), truth.ravel().tolist())],
+            "predictions": predicted.ravel().tolist(),
+            "scores": scores,
+            "figures": figures,
         })
     return cases
 
@@ -233,10 +359,18 @@ def detection(seed):
     return cases
 
 
-SUBJECTS = {"classification": classification, "segmentation": segmentation, "detection": detection}
+SUBJECTS = {
+    "classification": classification,
+    "multi_label": multi_label,
+    "regression": regression,
+    "segmentation": segmentation,
+    "detection": detection,
+}
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) == 2:
+        (HERE / f"{sys.argv[1]}.json").write_text(json.dumps(SUBJECTS[sys.argv[1]](0), separators=(",", ":")) + "\n")
+    elif len(sys.argv) > 2:
         make = SUBJECTS[sys.argv[1]]
         json.dump([case for seed in sys.argv[2:] for case in make(int(seed))], sys.stdout)
     else:

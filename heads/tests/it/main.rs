@@ -6,3 +6,4 @@ mod detection;
 mod merging;
 mod reference;
 mod segmentation;
+mod whole_images;

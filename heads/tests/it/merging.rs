@@ -2,7 +2,7 @@
 
 use palimpsest_core::data::Batch;
 use palimpsest_core::geometry::Geometry;
-use palimpsest_core::head::{Class, HeadContext, Metric, MetricState};
+use palimpsest_core::head::{Class, HeadContext, Metric, MetricState, TargetStatistics};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_heads::classification::finetune::ClassMetric;
 use palimpsest_heads::classification::scores::ClassScores;
@@ -17,7 +17,14 @@ fn context() -> HeadContext {
     let geometry =
         Geometry { channels: 3, height: SIDE, width: SIDE, patch: 8, prefix: 0, dim: 8, depth: 1, heads: 1 };
     let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-    HeadContext { geometry, classes, mean: vec![0.5; 3], std: vec![0.3; 3], shown: [0, 1, 2] }
+    HeadContext {
+        geometry,
+        classes,
+        mean: vec![0.5; 3],
+        std: vec![0.3; 3],
+        shown: [0, 1, 2],
+        statistics: TargetStatistics::default(),
+    }
 }
 
 fn random(image: usize) -> Philox {

@@ -1,5 +1,6 @@
 //! The heads as the driver fits them: on embedded data, with a micro encoder, a few steps.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,7 +13,7 @@ use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::StepReport;
 use palimpsest_core::{DType, DeviceHandle, Result};
 use palimpsest_tests::candidates::candidates;
-use palimpsest_tests::micro;
+use palimpsest_tests::{micro, shapes};
 
 struct Silent;
 
@@ -92,6 +93,46 @@ fn heads_are_fitted_scored_and_drawn() {
 const BACKENDS: f64 = 1e-4;
 /// bfloat16 keeps 8 bits: 2^-9 for each product, most of which averages out.
 const BFLOAT16: f64 = 2e-2;
+
+/// Heads on label sets and numbers need data that have them: a list and its columns.
+fn fit_shapes(device: DeviceHandle, list: &Path, head: &str, overrides: &[&str]) -> Result<Fitted> {
+    let list = format!("data.path={}", toml_text(&list.display().to_string()));
+    let keys = match head {
+        "multi-label" => "data.reader.label_columns=[\"red\", \"green\", \"blue\"]",
+        _ => "data.reader.value_columns=[\"brightness\", \"squares\"]",
+    };
+    fit_at(device, "csv", head, &[&[&list, keys], overrides].concat())
+}
+
+fn toml_text(text: &str) -> String {
+    format!("{text:?}")
+}
+
+#[test]
+fn every_backend_fits_label_sets_and_numbers_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = shapes::write(folder.path(), 40);
+    for (head, settings) in [
+        ("multi-label", &["balance=true"][..]),
+        ("multi-label", &["train.tune=full"]),
+        ("regression", &["train.tune=last:1"]),
+        ("regression", &["loss=l2", "pooling=grid:2"]),
+    ] {
+        let loss = |device: DeviceHandle| {
+            let fitted = fit_shapes(device, &list, head, settings);
+            fitted.unwrap_or_else(|e| panic!("{head} {settings:?}: {e}"))
+        };
+        let due = loss(micro::device());
+        assert!(due.artifacts.iter().any(|artifact| artifact.name == "predictions.safetensors"), "{head}");
+        let again = loss(micro::device());
+        assert_eq!(due.summary.loss, again.summary.loss, "{head}: the same seed");
+        for (name, device) in candidates() {
+            let found = loss(device).summary.loss;
+            let near = (found - due.summary.loss).abs() <= BACKENDS * due.summary.loss.abs();
+            assert!(near, "{name}: {head} {settings:?}: {found} instead of {}", due.summary.loss);
+        }
+    }
+}
 
 #[test]
 fn every_backend_fits_every_head_alike() {

@@ -135,6 +135,33 @@ fn ranks_fit_and_score_as_one_process_with_as_many_parts() {
     }
 }
 
+/// Label sets and numbers: 90 test images are two batches, so that one of three ranks has none.
+#[test]
+fn ranks_score_label_sets_and_numbers_as_one_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list =
+        format!("data.path={:?}", palimpsest_tests::shapes::write(folder.path(), 360).display().to_string());
+    let labels = "data.reader.label_columns=[\"red\", \"green\", \"blue\"]";
+    let values = "data.reader.value_columns=[\"brightness\", \"squares\"]";
+    for (head, keys) in [("multi-label", labels), ("regression", values)] {
+        let overrides = [list.as_str(), keys, "train.batch=12"];
+        let task = Task { data: "csv", head, overrides: &overrides, limits: [48, 0] };
+        let due = task.fit(&["train.accumulate=3"], None);
+        let found = on_ranks(3, |engine| task.fit(&["train.deterministic=true"], Some(engine)));
+        for (rank, found) in found.iter().enumerate() {
+            let place = format!("{head}, rank {rank}");
+            assert_eq!(found.summary.loss, due.summary.loss, "{place}");
+            assert_eq!(bits(&found.scores), bits(&due.scores), "{place}");
+            assert_eq!(found.sizes, due.sizes, "{place}");
+            assert_eq!(found.checkpoint.tensors, due.checkpoint.tensors, "{place}");
+            assert_eq!(found.artifacts.len(), 2, "{place}");
+            for (found, due) in found.artifacts.iter().zip(&due.artifacts) {
+                assert!(found.bytes == due.bytes, "{place}: {} differs", due.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn one_rank_that_is_asked_to_stop_stops_all() {
     let task = Task { data: "scenes", head: "segment", overrides: &["decoder=linear"], limits: [24, 20] };

@@ -17,4 +17,5 @@ mod ranks;
 mod recipe_errors;
 mod shared_evaluation;
 mod training;
+mod whole_images;
 mod written_by_others;

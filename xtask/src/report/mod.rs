@@ -7,6 +7,7 @@ mod columns;
 mod compare;
 mod curves;
 mod differences;
+mod heads;
 mod heatmap;
 mod html;
 pub(crate) mod live;

@@ -3,7 +3,7 @@
 use super::html::{details, esc, note, page, section, table};
 use super::load::{File, Run};
 use super::number::{UNKNOWN, count, duration, percent, short, significant};
-use super::{curves, phases, recipe, results, samples};
+use super::{curves, heads, phases, recipe, results, samples};
 
 /// The whole page.
 pub(super) fn report(run: &Run) -> String {
@@ -14,15 +14,16 @@ pub(super) fn report(run: &Run) -> String {
 pub(super) fn sections(run: &Run) -> Vec<String> {
     let mut result = results::of_run(run);
     result.extend(results::over_time(run).map(|chart| chart.figure()));
-    vec![
-        header(run),
-        section("Results", &result),
+    let mut sections = vec![header(run), section("Results", &result)];
+    sections.extend(heads::of_run(run));
+    sections.extend([
         section("Training", &training(run)),
         section("Time", &phases::bar(run)),
         section("Samples", &samples::show(&run.samples)),
         section("Warnings", &warnings(run)),
         section("Setting", &format!("{}{}", recipe_text(run), environment(run))),
-    ]
+    ]);
+    sections
 }
 
 fn header(run: &Run) -> String {

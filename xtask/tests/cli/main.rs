@@ -29,3 +29,4 @@ mod study;
 mod study_kills;
 mod survival;
 mod validate;
+mod whole_images;

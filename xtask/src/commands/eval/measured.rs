@@ -118,8 +118,11 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
     }
     let one_head = heads.iter().all(|(_, head, _)| *head == heads[0].1);
     if sets && one_head {
+        let figure = heads.iter().find_map(|(.., compared)| compared.pretrained.first()?.scores.first());
+        let in_units = figure.is_some_and(|(figure, _)| is_of_numbers(figure));
         let mean = |values: &Vec<f64>| match values.len() {
             0 => "-".to_owned(),
+            n if in_units => output::figure(values.iter().sum::<f64>() / n as f64),
             n => percent(values.iter().sum::<f64>() / n as f64),
         };
         let [pretrained, random] = [mean(&means[0]), mean(&means[1])];
@@ -130,21 +133,31 @@ pub(super) fn spread_table(heads: &[(String, &'static str, Compared)]) {
 
 fn shown(measured: &[Measured], figure: &str) -> String {
     let (mean, spread) = mean_and_spread(measured, figure);
-    // Shares are told in percent; what is above 1 is a count or a setting.
-    let share =
-        |value: f64| (0.0..=1.0).contains(&value) && !matches!(figure, "rate" | "k" | "classes_scored");
+    let share = |value: f64| is_share(figure, value);
     match measured.len() {
         0 => "-".to_owned(),
         // A figure of nothing: no sample, or no object, of the kind.
         _ if mean.is_nan() => "-".to_owned(),
         // COCO's figure where the data have nothing of the kind, such as large objects.
-        _ if mean == -1.0 => "-".to_owned(),
+        _ if mean == -1.0 && !is_of_numbers(figure) => "-".to_owned(),
         1 if share(mean) => percent(mean),
         _ if mean.fract() == 0.0 && spread == 0.0 => format!("{mean}"),
         1 => output::figure(mean),
         _ if share(mean) => format!("{:.2} +- {:.2} %", 100.0 * mean, 100.0 * spread),
         _ => format!("{} +- {}", output::figure(mean), output::figure(spread)),
     }
+}
+
+/// Shares are told in percent; what is above 1 is a count or a setting.
+fn is_share(figure: &str, value: f64) -> bool {
+    (0.0..=1.0).contains(&value)
+        && !matches!(figure, "rate" | "k" | "classes_scored")
+        && !is_of_numbers(figure)
+}
+
+/// Errors are in the data's units, and R2 may be below 0; of one value of several they are called `r2/age`.
+fn is_of_numbers(figure: &str) -> bool {
+    matches!(figure.split('/').next(), Some("r2" | "mae" | "rmse"))
 }
 
 fn percent(value: f64) -> String {

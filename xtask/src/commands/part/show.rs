@@ -62,7 +62,9 @@ fn head(name: &str, as_json: bool) -> Result<()> {
     note.iter().for_each(|note| output::note(&format!("note: {note}")));
     let name = entry.name;
     let mut tables = vec![(String::new(), (entry.fields)())];
+    let mut about = "";
     if let HeadKind::Trained(trained) = &entry.build {
+        about = trained.about;
         let own: toml::Table = trained.training.parse().unwrap_or_default();
         let augment = ("augment", (trained.augment)()?);
         for (table, mut fields) in palimpsest_core::finetune::tables().into_iter().chain([augment]) {
@@ -84,10 +86,13 @@ fn head(name: &str, as_json: bool) -> Result<()> {
             .flat_map(|(table, fields)| fields.into_iter().map(move |f| (format!("{table}{}", f.name), f)))
             .map(|(key, f)| json!({ "name": key, "doc": f.doc, "default": f.default, "range": f.range }))
             .collect();
-        output::json(&json!({ "name": name, "summary": entry.summary, "fields": fields }));
+        output::json(&json!({ "name": name, "summary": entry.summary, "about": about, "fields": fields }));
         return Ok(());
     }
     output::line(&format!("{name}: {}", entry.summary));
+    if !about.is_empty() {
+        output::line(&format!("\n{about}\n"));
+    }
     let mut rows = vec![["key", "default", "range", "meaning"].map(str::to_owned).to_vec()];
     for (table, fields) in tables {
         for field in fields {
