@@ -37,10 +37,7 @@ pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As above.
-pub(crate) fn replace_atomically(
-    path: &Path,
-    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> Result<()> {
+pub fn replace_atomically(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);

@@ -25,7 +25,7 @@ pub use pipeline::{
     rand_augment, scaling, source, transform,
 };
 pub use readers::{
-    cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10,
+    cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10, webdataset,
 };
 
 pub use augment::{Augment, Border, Crop, Filter};

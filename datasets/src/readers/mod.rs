@@ -6,3 +6,4 @@ pub mod detection;
 pub mod fine_grained;
 pub mod scene;
 pub mod segmentation;
+pub mod webdataset;

@@ -26,6 +26,8 @@ mod readers;
 mod scenes;
 mod scientific;
 mod segmentation;
+mod shards;
 mod sharing;
 mod stl10;
 mod transforming;
+mod webdataset;

@@ -1,0 +1,132 @@
+//! Which part a shard belongs to: told by its name (`train-000000.tar`, `validation-00000-of-00014.parquet`), or by the
+//! folder that it lies in.
+
+use std::path::{Path, PathBuf};
+
+use palimpsest_core::data::Dataset;
+use palimpsest_core::error::listed;
+use palimpsest_core::{Error, Result};
+
+use super::ShardFiles;
+use crate::part_names::{NamedParts, PartKind};
+use crate::reader::Opened;
+use crate::spec::DataSpec;
+use crate::split::{Split, hold_out};
+
+/// What the part of a shard is called: the last word of its name that is a part's, else that of the nearest folder
+/// below `root`.
+fn part_name(root: &Path, file: &Path) -> Option<String> {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    below.iter().rev().map(|part| part.to_string_lossy()).find_map(|part| {
+        let mut words = part.split(['-', '_', '.']).rev();
+        words.find(|word| PartKind::of_name(word).is_some()).map(str::to_owned)
+    })
+}
+
+/// The shards of each part, in the order of the shards.
+struct Groups {
+    by_name: Vec<(String, Vec<PathBuf>)>,
+    others: Vec<PathBuf>,
+}
+
+impl Groups {
+    fn of(shards: &ShardFiles) -> Self {
+        let mut groups = Self { by_name: Vec::new(), others: Vec::new() };
+        for file in &shards.files {
+            let Some(name) = part_name(&shards.root, file) else {
+                groups.others.push(file.clone());
+                continue;
+            };
+            match groups.by_name.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, files)) => files.push(file.clone()),
+                None => groups.by_name.push((name, vec![file.clone()])),
+            }
+        }
+        groups
+    }
+
+    /// The parts that may serve as one, the first before the others.
+    fn candidates(&self, split: Split) -> Vec<&(String, Vec<PathBuf>)> {
+        let mut names: Vec<String> = self.by_name.iter().map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        let named = NamedParts::of(names);
+        let order: Vec<&str> = named.candidates(split).collect();
+        order.iter().filter_map(|name| self.by_name.iter().find(|(own, _)| own == name)).collect()
+    }
+}
+
+/// A part of shards, which `open` opens as one data set; `key` names a sample where a part must be held out.
+///
+/// # Errors
+/// What `open` refuses; parts for testing alone.
+pub(crate) fn open_part<D: Dataset + 'static>(
+    shards: ShardFiles,
+    spec: &DataSpec,
+    split: Split,
+    open: impl Fn(&[PathBuf]) -> Result<(D, Vec<String>)>,
+    key: impl Fn(&D, usize) -> String,
+) -> Result<Opened> {
+    let groups = Groups::of(&shards);
+    let (trains, tests) = (groups.candidates(Split::Train), groups.candidates(Split::Test));
+    let whole = |files: &[PathBuf], note: Option<String>| -> Result<Opened> {
+        let (data, notes) = open(files)?;
+        Ok(hold_out(data, spec, split, key)?.notes(note).notes(notes))
+    };
+    let opened = match (&trains[..], &tests[..]) {
+        ([], []) => return Ok(whole(&shards.files, None)?.notes(shards.notes)),
+        ([only, ..], []) => whole(&only.1, Some(format!("the only part is `{}`", only.0)))?,
+        ([], [only]) => whole(&only.1, Some(format!("the only part is `{}`", only.0)))?,
+        ([], tests) => {
+            let names: Vec<&str> = tests.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::user(format!("there are {} but no training part", names.join(" and ")))
+                .at(shards.root.display())
+                .help("give the shards of one part alone, or name those to train on `train-…`"));
+        }
+        ([train, ..], tests) => {
+            let (name, files) = if split == Split::Train { *train } else { tests[0] };
+            let (mut data, mut notes) = open(files)?;
+            let mut part = name;
+            if split == Split::Test && data.classes().is_empty() {
+                // As where labels are withheld: then validation is the test part.
+                for (name, files) in &tests[1..] {
+                    let (other, others) = open(files)?;
+                    if !other.classes().is_empty() {
+                        (data, notes, part) = (other, others, name);
+                        break;
+                    }
+                }
+            }
+            let data: std::sync::Arc<dyn Dataset> = std::sync::Arc::new(data);
+            Opened::new(data).part(part).notes(notes)
+        }
+    };
+    let others: Vec<String> = groups.others.iter().map(|file| super::name_of(file)).collect();
+    let others = (!others.is_empty()).then(|| format!("beside the parts, {} is not read", listed(&others)));
+    let more = (trains.len() > 1).then(|| {
+        let names: Vec<&str> = trains.iter().map(|(name, _)| name.as_str()).collect();
+        format!("of {}, {} is trained on", names.join(" and "), names[0])
+    });
+    Ok(opened.notes(others).notes(more).notes(shards.notes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_told_by_names_and_folders() {
+        let of = |file: &str| part_name(Path::new("/train/set"), Path::new(file)).unwrap_or_default();
+        for (file, part) in [
+            ("/train/set/train-000000.tar", "train"),
+            ("/train/set/imagenet1k-validation-00.tar", "validation"),
+            ("/train/set/train-00000-of-00008.parquet", "train"),
+            ("/train/set/data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", "train"),
+            ("/train/set/val/000.tar", "val"),
+            ("/train/set/default/test/0000.parquet", "test"),
+            ("/train/set/000.tar", ""),
+            ("/train/set/training_data.tar", "training"),
+        ] {
+            assert_eq!(of(file), part, "{file}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Shards of WebDataset: tar files whose members of one key, up to the first dot of their names, are a sample.
+//!
+//! Nothing is streamed. All shards are indexed once, by their headers: where each image lies, its key and its label. From
+//! then on a sample is one read at a place, so that the order of an epoch, a resumed run and any number of processes are
+//! as exact as with loose files.
+
+mod dataset;
+mod index;
+mod kept;
+mod members;
+mod scan;
+mod table;
+mod window;
+
+pub use dataset::TarShards;
+use palimpsest_core::Result;
+
+use self::members::Members;
+use crate::formats::shards::ShardFiles;
+use crate::formats::shards::parts::open_part;
+use crate::reader::{Opened, Reader, ReaderEntry};
+use crate::spec::DataSpec;
+use crate::split::Split;
+
+palimpsest_core::settings! {
+    /// `[data.reader]` of `webdataset`.
+    pub struct TarKeys {
+        /// The suffixes of images, separated by semicolons: of those that a sample has, the first is taken.
+        image: String = "jpg;jpeg;png;webp".to_owned();
+        /// The suffix of labels (`cls`), the place of the label in a member of JSON (`json:path.to.label`), or "" for none.
+        label: String = "cls".to_owned();
+        /// The names of the classes, in the order of the labels; [] for the labels that occur, numbers by their value.
+        classes: Vec<String> = Vec::new();
+        /// Whether all bytes of the shards are compared with what they were the first time, not size and time alone.
+        verify: bool = false;
+        /// Images with more pixels are refused.
+        max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
+    }
+}
+
+/// `webdataset`
+pub struct WebDataset;
+
+impl Reader for WebDataset {
+    type Settings = TarKeys;
+
+    fn open(keys: &TarKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
+        let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
+        let shards = ShardFiles::find(spec.path()?, "tar")?;
+        let options = spec.decode(keys.max_pixels);
+        let open = |files: &[std::path::PathBuf]| {
+            TarShards::open(files, &members, &keys.classes, keys.verify, options)
+        };
+        open_part(shards, spec, split, open, TarShards::key)
+    }
+}
+
+palimpsest_core::inventory::submit! {
+    ReaderEntry::images::<WebDataset>(
+        "webdataset",
+        "tar shards as WebDataset writes them, indexed once and then read at any place",
+        "a folder of *.tar; a pattern as '{train,val}-{000..146}.tar'; or a text file with a shard a line. Parts are told by the shards' names or folders",
+    )
+}
