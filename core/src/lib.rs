@@ -61,6 +61,7 @@ pub mod objective;
 pub mod params;
 pub mod plugin;
 pub mod pooling;
+pub mod positioned;
 pub mod random;
 pub mod recipe;
 pub mod registry;

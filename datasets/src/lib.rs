@@ -25,7 +25,8 @@ pub use pipeline::{
     rand_augment, scaling, source, transform,
 };
 pub use readers::{
-    cifar, csv_list, detection, embedded, fine_grained, folder, idx, scene, segmentation, stl10, webdataset,
+    cifar, csv_list, detection, embedded, fine_grained, folder, idx, parquet, scene, segmentation, stl10,
+    webdataset,
 };
 
 pub use augment::{Augment, Border, Crop, Filter};

@@ -7,7 +7,6 @@ pub(crate) mod json;
 pub mod label_png;
 pub mod mat5;
 pub(crate) mod once;
-pub(crate) mod positioned;
 pub(crate) mod shards;
 pub(crate) mod shown;
 pub(crate) mod tally;

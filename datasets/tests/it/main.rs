@@ -20,6 +20,7 @@ mod mat_files;
 mod mutations;
 mod not_files;
 mod orientations;
+mod parquet_files;
 mod parts;
 mod reader_keys;
 mod readers;

@@ -15,9 +15,9 @@ use super::index::{is_of, tables_of};
 use super::members::Members;
 use super::table::{Fault, RemarkKind, ShardTable, UNLABELLED};
 use crate::decode::{DecodeOptions, decode};
-use crate::formats::positioned::read_exact_at;
 use crate::formats::shards::class_names::classes_of;
 use crate::formats::shown::shown;
+use palimpsest_core::positioned::read_exact_at;
 
 /// Shards that stay open; a process may have 1,024 files, and loaders and checkpoints need some too.
 const OPEN: usize = 512;

@@ -15,7 +15,7 @@ use super::members::Members;
 use super::scan::{scanned, whole_sum};
 use super::table::ShardTable;
 use crate::formats::image_files::folder_of;
-use crate::formats::positioned::written_at;
+use palimpsest_core::positioned::written_at;
 
 /// The tables of shards, in the order of `files`, and what the user may want to know of their making.
 ///

@@ -12,9 +12,9 @@ use tar::{Archive, Entry, EntryType};
 use super::members::{Label, Members, is_meta, key_and_suffix};
 use super::table::{Fault, RemarkKind, ShardTable, Sum, UNLABELLED};
 use super::window::Window;
-use crate::formats::positioned::written_at;
 use crate::formats::shards::compressed;
 use crate::formats::shown::shown;
+use palimpsest_core::positioned::written_at;
 
 /// A label that is longer is none: it would be read whole.
 const LONGEST_LABEL: u64 = 16 << 20;
@@ -96,7 +96,7 @@ pub(super) fn whole_sum(mut file: &File) -> std::io::Result<Sum> {
 
 fn refuse_compressed(file: &File, path: &Path) -> Result<()> {
     let mut start = [0; 6];
-    let read = crate::formats::positioned::read_at(file, &mut start, 0).map_err(|e| Error::io(path, &e))?;
+    let read = palimpsest_core::positioned::read_at(file, &mut start, 0).map_err(|e| Error::io(path, &e))?;
     let magic: [(&[u8], &str); 4] =
         [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
     match magic.into_iter().find(|(magic, _)| start[..read].starts_with(magic)) {

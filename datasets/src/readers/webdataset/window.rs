@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
 use std::rc::Rc;
 
-use crate::formats::positioned::read_at;
+use palimpsest_core::positioned::read_at;
 
 /// A header, a short label and the header behind it.
 const WINDOW: usize = 4096;

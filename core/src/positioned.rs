@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Result};
 ///
 /// # Errors
 /// A file that ends before.
-pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> Result<()> {
+pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> Result<()> {
     while !buffer.is_empty() {
         match read_at(file, buffer, offset) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -23,19 +23,25 @@ pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64)
 }
 
 /// Reads some bytes at `offset`; none at the end.
+///
+/// # Errors
+/// A file that can't be read.
 #[cfg(unix)]
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
 }
 
 /// Reads some bytes at `offset`; none at the end. The file's own place moves, which nobody asks for.
+///
+/// # Errors
+/// A file that can't be read.
 #[cfg(windows)]
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
 /// When a file was written last, in nanoseconds since 1970; 0 where the system doesn't tell.
-pub(crate) fn written_at(metadata: &std::fs::Metadata) -> u64 {
+pub fn written_at(metadata: &std::fs::Metadata) -> u64 {
     let since = metadata.modified().map(|time| time.duration_since(std::time::UNIX_EPOCH));
     since.ok().and_then(std::result::Result::ok).map_or(0, |since| since.as_nanos() as u64)
 }

@@ -1,0 +1,284 @@
+//! A file, opened: what its footer says is checked then, so that nothing is missed at the first image.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use palimpsest_core::error::{listed, unknown_name};
+use palimpsest_core::positioned::written_at;
+use palimpsest_core::{Error, Result};
+use parquet::basic::{Compression, Encoding, Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
+use serde_json::Value;
+
+use crate::cache::PageCache;
+use crate::labels::{Labels, LabelsRead, broken};
+use crate::layout::{Chunk, Layout};
+use crate::position::Watched;
+
+/// A file with a column of images.
+pub struct ImageFile {
+    path: PathBuf,
+    file: Arc<File>,
+    /// Bytes of the file, and when it was written last.
+    state: (u64, u64),
+    metadata: ParquetMetaData,
+    /// The number of the images' column, counted in columns without parts.
+    image: usize,
+    groups: Vec<Group>,
+    cache: Arc<PageCache>,
+    number: u64,
+    /// One row group is gone through at a time: each may take the memory of a dictionary of 100 MB, twice.
+    learning: Mutex<()>,
+}
+
+struct Group {
+    first: usize,
+    layout: OnceLock<Layout>,
+}
+
+static FILES: AtomicU64 = AtomicU64::new(0);
+
+impl ImageFile {
+    /// Opens a file whose column `image` has images: structs of `bytes` and `path`, or bytes.
+    ///
+    /// # Errors
+    /// A file that is none or truncated, another column, images that are named and not stored, a codec that this program
+    /// hasn't.
+    pub fn open(path: &Path, image: &str, cache: Arc<PageCache>) -> Result<Self> {
+        Self::opened(path, image, cache)
+            .map_err(|e| if e.location().is_some() { e } else { e.at(path.display()) })
+    }
+
+    fn opened(path: &Path, image: &str, cache: Arc<PageCache>) -> Result<Self> {
+        let io = |e: std::io::Error| Error::io(path, &e);
+        let file = Arc::new(File::open(path).map_err(io)?);
+        let metadata = file.metadata().map_err(io)?;
+        let state = (metadata.len(), written_at(&metadata));
+        let watched = Watched::new(file.clone(), state.0);
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&watched).map_err(|e| {
+            let truncated = "no Parquet file, or one whose end is missing, where it says what it has";
+            Error::user(format!("{truncated} ({})", one_line(&e))).help("copy the file again")
+        })?;
+        let mut groups = Vec::with_capacity(metadata.num_row_groups());
+        let mut first = 0;
+        for group in metadata.row_groups() {
+            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+            groups.push(Group { first, layout: OnceLock::new() });
+            first += rows;
+            for column in group.columns() {
+                let (start, length) = column.byte_range();
+                if start.checked_add(length).is_none_or(|end| end > state.0) {
+                    return Err(Error::user("the file is shorter than its footer says").help("copy it again"));
+                }
+            }
+        }
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let path = path.to_owned();
+        let mut opened =
+            Self { path, file, state, metadata, image: 0, groups, cache, number, learning: Mutex::new(()) };
+        opened.image = opened.image_column(image)?;
+        opened.check_codec(opened.image)?;
+        Ok(opened)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.metadata.row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum()
+    }
+
+    /// The columns, without what is inside them.
+    pub fn columns(&self) -> Vec<String> {
+        let fields = self.metadata.file_metadata().schema_descr().root_schema().get_fields();
+        fields.iter().map(|field| field.name().to_owned()).collect()
+    }
+
+    /// The names of the classes of a column, as `datasets` keeps them in the footer.
+    pub fn class_names(&self, column: &str) -> Option<Vec<String>> {
+        let pairs = self.metadata.file_metadata().key_value_metadata()?;
+        let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_ref()?;
+        let told: Value = serde_json::from_str(text).ok()?;
+        let feature = told.get("info")?.get("features")?.get(column)?;
+        let names = feature.get("names").filter(|_| feature["_type"] == "ClassLabel")?;
+        names.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+    }
+
+    fn leaf(&self, path: &str) -> Option<usize> {
+        let columns = self.metadata.file_metadata().schema_descr().columns();
+        columns.iter().position(|column| column.path().string() == path)
+    }
+
+    fn image_column(&self, name: &str) -> Result<usize> {
+        let columns = self.columns();
+        if !columns.iter().any(|column| column == name) {
+            return Err(unknown_name("column", name, columns.iter().map(String::as_str))
+                .help(format!("the columns are {}: data.reader.image=NAME", listed(&columns))));
+        }
+        let Some(leaf) = self.leaf(&format!("{name}.bytes")).or_else(|| self.leaf(name)) else {
+            return Err(Error::user(format!("the column `{name}` has no `bytes`"))
+                .help("name a column of images, as `datasets` writes them"));
+        };
+        let column = self.metadata.file_metadata().schema_descr().column(leaf);
+        if column.physical_type() != Type::BYTE_ARRAY || column.max_rep_level() > 0 {
+            let kind = if column.max_rep_level() > 0 {
+                "lists".to_owned()
+            } else {
+                column.physical_type().to_string()
+            };
+            return Err(Error::user(format!("the column `{name}` has {kind}, not an image a row"))
+                .help("name a column of images, as `datasets` writes them"));
+        }
+        let pieces = |group: &RowGroupMetaData| {
+            group.column(leaf).encodings().any(|e| e == Encoding::DELTA_BYTE_ARRAY)
+        };
+        if self.metadata.row_groups().iter().any(pieces) {
+            // Each value would need those before it.
+            return Err(Error::user(format!(
+                "the images of `{name}` are stored in pieces (DELTA_BYTE_ARRAY)"
+            ))
+            .help("write the file again with the encoding PLAIN, as `datasets` does"));
+        }
+        let nulls = |group: &RowGroupMetaData| {
+            let column = group.column(leaf);
+            column.statistics()?.null_count_opt().filter(|&nulls| nulls == group.num_rows().unsigned_abs())
+        };
+        let groups = self.metadata.row_groups();
+        if !groups.is_empty() && groups.iter().all(|group| nulls(group).is_some()) {
+            return Err(paths_alone(name));
+        }
+        Ok(leaf)
+    }
+
+    /// A missing codec is told now, not at the first page.
+    fn check_codec(&self, leaf: usize) -> Result<()> {
+        for group in self.metadata.row_groups() {
+            let codec = group.column(leaf).compression();
+            let known = match codec {
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) => true,
+                Compression::LZ4 | Compression::LZ4_RAW => true,
+                Compression::ZSTD(_) => cfg!(feature = "zstd"),
+                _ => false,
+            };
+            let name = codec.to_string().split('(').next().unwrap_or_default().to_lowercase();
+            if !known {
+                let help = match codec {
+                    Compression::ZSTD(_) => {
+                        "run it as: cargo run --release -p xtask --features zstd -- …, or write the files again \
+                         with compression=\"snappy\""
+                    }
+                    _ => "write the files again with compression=\"snappy\" or none",
+                };
+                return Err(Error::user(format!(
+                    "pages are compressed by {name}, which this program can't read"
+                ))
+                .help(help));
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels of a column of texts or whole numbers.
+    ///
+    /// # Errors
+    /// No such column, another type, damaged pages.
+    pub fn labels(&self, column: &str) -> Result<Labels> {
+        let read = || {
+            let leaf = self.leaf(column).ok_or_else(|| {
+                let columns = self.columns();
+                match columns.iter().any(|own| own == column) {
+                    true => Error::user(format!("the column `{column}` has parts"))
+                        .help("name one of them, as data.reader.label=label.name"),
+                    false => unknown_name("column", column, columns.iter().map(String::as_str)),
+                }
+            })?;
+            self.check_codec(leaf)?;
+            let descriptor = self.metadata.file_metadata().schema_descr().column(leaf);
+            if descriptor.max_rep_level() > 0 {
+                return Err(Error::user(format!("the column `{column}` has lists, not a label a row"))
+                    .help("name a column of texts or whole numbers"));
+            }
+            let mut labels = LabelsRead::default();
+            for group in self.metadata.row_groups() {
+                let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+                let watched = Arc::new(Watched::new(self.file.clone(), self.state.0));
+                let pages = SerializedPageReader::new(watched, group.column(leaf), rows, None);
+                labels.add(&descriptor, Box::new(pages.map_err(|e| broken(&e))?), rows)?;
+            }
+            Ok(labels.finish())
+        };
+        guarded(read).map_err(|e| e.at(self.path.display()))
+    }
+
+    /// The bytes of an image: a file of JPEG, PNG or what it was.
+    ///
+    /// # Errors
+    /// A row without bytes, a file that has changed, damaged pages. The place of the row isn't told.
+    ///
+    /// # Panics
+    /// With a row that isn't there.
+    pub fn bytes(&self, row: usize) -> Result<Vec<u8>> {
+        let at = self.groups.partition_point(|group| group.first <= row) - 1;
+        let metadata = self.metadata.row_group(at);
+        let now = self.file.metadata().map_err(|e| Error::failure(format!("the file can't be read: {e}")))?;
+        if (now.len(), written_at(&now)) != self.state {
+            return Err(Error::user("the file has changed since the data were opened").help("start again"));
+        }
+        let descriptor = self.metadata.file_metadata().schema_descr().column(self.image);
+        let chunk = Chunk {
+            file: &self.file,
+            file_length: self.state.0,
+            descriptor: &descriptor,
+            column: metadata.column(self.image),
+            rows: usize::try_from(metadata.num_rows()).unwrap_or(0),
+        };
+        guarded(|| {
+            let group = &self.groups[at];
+            let layout = match group.layout.get() {
+                Some(layout) => layout,
+                None => {
+                    let _one = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+                    match group.layout.get() {
+                        Some(layout) => layout,
+                        None => {
+                            let layout = chunk.layout().map_err(|e| broken(&e))?;
+                            group.layout.get_or_init(|| layout)
+                        }
+                    }
+                }
+            };
+            let key = |page: u32| (self.number, at as u32, page);
+            let value = chunk.value(layout, row - group.first, &self.cache, key).map_err(|e| broken(&e))?;
+            value.ok_or_else(|| {
+                Error::user("the row has no image, or only a path of one").help("leave the row out")
+            })
+        })
+    }
+
+    /// Bytes that the places of images take in memory, of the row groups that were touched.
+    pub fn layout_bytes(&self) -> usize {
+        self.groups.iter().filter_map(|group| group.layout.get()).map(Layout::bytes).sum()
+    }
+}
+
+fn paths_alone(name: &str) -> Error {
+    Error::user(format!("the column `{name}` has paths alone, the images themselves aren't in the file"))
+        .help(
+            "embed them before to_parquet: ds.with_format(\"arrow\").map(datasets.table.embed_table_storage, \
+             batched=True).with_format(None), or open the folder of the images with data.name=folder",
+        )
+}
+
+fn one_line(error: &ParquetError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The decoders are other people's and the bytes are anybody's: a panic is one broken file.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(Error::user("broken Parquet: its decoder panicked").help("copy the file again"))
+    })
+}

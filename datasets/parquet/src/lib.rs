@@ -1,0 +1,23 @@
+//! Images in Parquet files as Hugging Face's `datasets` writes them: a column of structs of `bytes` and `path`, and a label.
+//!
+//! A Parquet file is made to be read by whole columns. Here any image is read by itself: the first time that a row group
+//! is touched, its pages are gone through once, and where each image lies is kept (12 bytes an image). From then on an
+//! image is one read, with what little must be decompressed around it:
+//!
+//! - pages without compression (what `datasets` writes today): the bytes of the image;
+//! - Snappy (what it wrote before, often with all images of a row group in one dictionary page of 10 to 100 MB): the
+//!   blocks of 64 kB that the image touches, since Snappy's compressors begin anew with each block;
+//! - gzip, LZ4 and, in a program built with the feature `zstd`, Zstandard: the page, of which some are kept.
+//!
+//! Files are decoded by the `parquet` crate; only where Snappy's blocks begin is found here ([`snappy`]).
+
+mod cache;
+mod file;
+mod labels;
+mod layout;
+mod position;
+pub mod snappy;
+
+pub use cache::PageCache;
+pub use file::ImageFile;
+pub use labels::{Labels, UNLABELLED};
