@@ -50,7 +50,7 @@ impl ImageFile {
     /// A file that is none or truncated, another column, images that are named and not stored, a codec that this program
     /// hasn't.
     pub fn open(path: &Path, image: &str, cache: Arc<PageCache>) -> Result<Self> {
-        Self::opened(path, image, cache)
+        guarded(|| Self::opened(path, image, cache))
             .map_err(|e| if e.location().is_some() { e } else { e.at(path.display()) })
     }
 

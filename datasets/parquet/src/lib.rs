@@ -1,7 +1,7 @@
 //! Images in Parquet files as Hugging Face's `datasets` writes them: a column of structs of `bytes` and `path`, and a label.
 //!
 //! A Parquet file is made to be read by whole columns. Here any image is read by itself: the first time that a row group
-//! is touched, its pages are gone through once, and where each image lies is kept (12 bytes an image). From then on an
+//! is touched, its pages are gone through once, and where each image lies is kept (15 to 20 bytes an image). From then on an
 //! image is one read, with what little must be decompressed around it:
 //!
 //! - pages without compression (what `datasets` writes today): the bytes of the image;
