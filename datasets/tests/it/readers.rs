@@ -144,12 +144,13 @@ fn names() {
                 "inat2021",
                 "index-png",
                 "nabirds",
+                "parquet",
                 "pets",
                 "scenes",
                 "stl10",
                 "stl10-unlabeled"
             ],
-            &["voc", "yolo"],
+            &["voc", "webdataset", "yolo"],
         ]
         .concat()
     );

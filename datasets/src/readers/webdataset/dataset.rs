@@ -11,7 +11,8 @@ use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
 
-use super::index::{is_of, tables_of};
+use super::TarKeys;
+use super::index::{Check, is_of, tables_of};
 use super::members::Members;
 use super::table::{Fault, RemarkKind, ShardTable, UNLABELLED};
 use crate::decode::{DecodeOptions, decode};
@@ -49,15 +50,15 @@ impl TarShards {
     /// Opens shards, and tells what the user may want to know.
     ///
     /// # Errors
-    /// A shard that can't be read, no sample with an image, a label that is none of `classes`.
+    /// A shard that can't be read, no sample with an image, a label that is none of the given classes.
     pub(super) fn open(
         files: &[PathBuf],
         members: &Members,
-        classes: &[String],
-        verify: bool,
+        keys: &TarKeys,
         options: DecodeOptions,
     ) -> Result<(Self, Vec<String>)> {
-        let (tables, mut notes) = tables_of(files, members, verify)?;
+        let check = if keys.verify { Check::Bytes } else { Check::State };
+        let (tables, mut notes) = tables_of(files, members, check)?;
         let samples: usize = tables.iter().map(|table| table.len()).sum();
         if samples == 0 {
             return Err(nothing_found(files, members, &tables));
@@ -69,7 +70,7 @@ impl TarShards {
         }
         let (classes, shards) = {
             let texts = tables.iter().flat_map(|table| table.label_names.iter().map(String::as_str));
-            let (classes, labels) = classes_of(texts, classes)?;
+            let (classes, labels) = classes_of(texts, &keys.classes)?;
             let shards: Vec<Shard> = files
                 .iter()
                 .zip(&tables)

@@ -19,7 +19,7 @@ use palimpsest_core::positioned::written_at;
 
 /// The tables of shards, in the order of `files`, and what the user may want to know of their making.
 ///
-/// A kept table counts while its shard has the size and the time of writing that it had; with `verify` all bytes of the
+/// A kept table counts while its shard has the size and the time of writing that it had; with [`Check::Bytes`] all bytes of the
 /// shards are compared too, with what they were when they were first compared.
 ///
 /// # Errors
@@ -27,7 +27,7 @@ use palimpsest_core::positioned::written_at;
 pub(super) fn tables_of(
     files: &[PathBuf],
     members: &Members,
-    verify: bool,
+    check: Check,
 ) -> Result<(Vec<Arc<ShardTable>>, Vec<String>)> {
     let mut folders: Vec<(&Path, Vec<usize>)> = Vec::new();
     for (at, file) in files.iter().enumerate() {
@@ -40,11 +40,20 @@ pub(super) fn tables_of(
     let mut notes = Vec::new();
     for (folder, own) in folders {
         let shards: Vec<&PathBuf> = own.iter().map(|&at| &files[at]).collect();
-        let (found, more) = of_folder(folder, &shards, members, verify)?;
+        let (found, more) = of_folder(folder, &shards, members, check)?;
         own.into_iter().zip(found).for_each(|(at, table)| tables[at] = table);
         notes.extend(more);
     }
     Ok((tables, notes))
+}
+
+/// How a shard is compared with what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// By its size and the time of writing.
+    State,
+    /// By all its bytes too.
+    Bytes,
 }
 
 /// What is known of a shard before it is opened.
@@ -58,7 +67,7 @@ fn of_folder(
     folder: &Path,
     files: &[&PathBuf],
     members: &Members,
-    verify: bool,
+    check: Check,
 ) -> Result<(Vec<Arc<ShardTable>>, Vec<String>)> {
     let states: Vec<Metadata> = files
         .iter()
@@ -104,7 +113,7 @@ fn of_folder(
     let outcomes: Vec<Outcome> = files
         .par_iter()
         .zip(known)
-        .map(|(file, known)| outcome(file, known, members, verify))
+        .map(|(file, known)| outcome(file, known, members, check))
         .collect::<Result<_>>()?;
     let mut notes = Vec::new();
     let named = |wanted: Change| -> Vec<String> {
@@ -165,12 +174,14 @@ enum Change {
     Silent,
 }
 
-fn outcome(file: &Path, known: Known, members: &Members, verify: bool) -> Result<Outcome> {
+fn outcome(file: &Path, known: Known, members: &Members, check: Check) -> Result<Outcome> {
     let table = match known {
-        Known::Fresh(table) if !verify => return Ok(Outcome { table, change: None, write: false }),
+        Known::Fresh(table) if check == Check::State => {
+            return Ok(Outcome { table, change: None, write: false });
+        }
         Known::Fresh(table) => table,
         Known::Stale(before) => {
-            let table = Arc::new(scanned(file, members, verify)?);
+            let table = Arc::new(scanned(file, members, check)?);
             // Copied or touched, it has another time; whoever copies a set need not be told.
             let change = before.filter(|before| before.sum != table.sum || before.size != table.size);
             return Ok(Outcome { table, change: change.map(|_| Change::Content), write: true });
@@ -185,7 +196,7 @@ fn outcome(file: &Path, known: Known, members: &Members, verify: bool) -> Result
             Ok(Outcome { table: Arc::new(table), change: None, write: true })
         }
         Some(_) => {
-            let table = Arc::new(scanned(file, members, true)?);
+            let table = Arc::new(scanned(file, members, Check::Bytes)?);
             Ok(Outcome { table, change: Some(Change::Silent), write: true })
         }
     }

@@ -12,6 +12,8 @@ mod scan;
 mod table;
 mod window;
 
+use std::path::PathBuf;
+
 pub use dataset::TarShards;
 use palimpsest_core::Result;
 
@@ -48,9 +50,7 @@ impl Reader for WebDataset {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
         let shards = ShardFiles::find(spec.path()?, "tar")?;
         let options = spec.decode(keys.max_pixels);
-        let open = |files: &[std::path::PathBuf]| {
-            TarShards::open(files, &members, &keys.classes, keys.verify, options)
-        };
+        let open = |files: &[PathBuf]| TarShards::open(files, &members, keys, options);
         open_part(shards, spec, split, open, TarShards::key)
     }
 }

@@ -9,6 +9,7 @@ use palimpsest_core::{Error, Result};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entry, EntryType};
 
+use super::index::Check;
 use super::members::{Label, Members, is_meta, key_and_suffix};
 use super::table::{Fault, RemarkKind, ShardTable, Sum, UNLABELLED};
 use super::window::Window;
@@ -25,7 +26,7 @@ const SUFFIXES_SEEN: usize = 12;
 ///
 /// # Errors
 /// A file that can't be read or is no tar; a label in JSON that is no class.
-pub(super) fn scanned(path: &Path, members: &Members, whole: bool) -> Result<ShardTable> {
+pub(super) fn scanned(path: &Path, members: &Members, check: Check) -> Result<ShardTable> {
     let io = |e: std::io::Error| Error::io(path, &e);
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
@@ -73,7 +74,7 @@ pub(super) fn scanned(path: &Path, members: &Members, whole: bool) -> Result<Sha
     scan.finish();
     let mut table = scan.table;
     table.sum = scan.sum.finalize().into();
-    if whole {
+    if check == Check::Bytes {
         table.whole = Some(whole_sum(&file).map_err(io)?);
     }
     table.shrink();
