@@ -45,7 +45,7 @@ impl Parts {
             };
             let (more, back) = match tag & 3 {
                 0 => {
-                    let extra = upper.checked_sub(59).unwrap_or(0) as usize;
+                    let extra = upper.saturating_sub(59) as usize;
                     let literal = if extra == 0 { upper + 1 } else { number(extra)?.checked_add(1)? };
                     at = at.checked_add(1 + extra)?.checked_add(literal as usize)?;
                     (literal, 0)
