@@ -218,9 +218,9 @@ fn a_truncated_shard_keeps_its_whole_samples() {
     for length in (1..whole.len()).step_by(97) {
         let Ok(cut) = open_cut(length) else { continue };
         assert!(length >= 512 && cut.dataset.len() <= 3);
-        for index in 0..cut.dataset.len() {
+        for (index, full) in full.iter().enumerate().take(cut.dataset.len()) {
             let image = pixels(&*cut.dataset, index);
-            assert!(image.is_none() || image == full[index], "{length} {index}");
+            assert!(image.is_none() || image == *full, "{length} {index}");
         }
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn tables_of(
             None => folders.push((folder_of(file), vec![at])),
         }
     }
-    let mut tables = vec![Arc::new(ShardTable::default()); files.len()];
+    let none = Arc::new(ShardTable::default());
+    let mut tables: Vec<Arc<ShardTable>> = files.iter().map(|_| none.clone()).collect();
     let mut notes = Vec::new();
     for (folder, own) in folders {
         let shards: Vec<&PathBuf> = own.iter().map(|&at| &files[at]).collect();

@@ -310,7 +310,9 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0x81;
             if let Some(table) = ShardTable::from_bytes(&bytes) {
-                (0..table.len()).for_each(|sample| drop((table.key(sample), table.fault(sample))));
+                for sample in 0..table.len() {
+                    let _ = (table.key(sample), table.fault(sample));
+                }
             }
         }
     }
