@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use palimpsest_core::data::{Batch, BatchSource, Dataset};
+use palimpsest_core::data::{Batch, BatchSource, Dataset, Samples};
 use palimpsest_datasets::decode::decode;
 use palimpsest_datasets::{
     Augment, DecodeOptions, IMAGENET_MEAN, IMAGENET_STD, Images, Loader, LoaderOptions, Transform,
@@ -58,7 +58,7 @@ pub(crate) fn assert_pixels(data: &dyn Dataset, index: usize, expected: &Value) 
     let bytes = from_base64(expected["bytes"].as_str().expect("bytes"));
     assert_eq!(image, decode(&bytes, DecodeOptions::default()).expect("decoded"), "{}", data.location(index));
     if let Some(pixels) = expected["pixels"].as_str() {
-        assert_eq!(image.pixels, from_base64(pixels), "{}", data.location(index));
+        assert_eq!(image.pixels, Samples::U8(from_base64(pixels)), "{}", data.location(index));
     }
 }
 
