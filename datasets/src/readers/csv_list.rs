@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use csv::StringRecord;
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result, stored};
 
@@ -284,6 +284,12 @@ impl Dataset for CsvList {
     }
     fn location(&self, index: usize) -> String {
         self.folder.join(&self.rows[index].path).display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        Some(self.key(index))
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        Some(Encoded::File(self.folder.join(&self.rows[index].path)))
     }
 }
 
