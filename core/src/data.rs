@@ -1,6 +1,9 @@
 //! What the training loop asks of a data set and of a loader; readers live in `datasets`.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::{Error, Result};
@@ -157,6 +160,61 @@ pub trait Dataset: Send + Sync {
     fn load(&self, index: usize) -> Result<Image>;
     /// Where a sample comes from, for messages: a path, or a file and an index.
     fn location(&self, index: usize) -> String;
+    /// The name of a sample within its part, with `/` between folders and the ending of its file, as `cats/7.jpg`;
+    /// none where the data have no names. Two samples may have one name.
+    fn name(&self, _index: usize) -> Option<String> {
+        None
+    }
+    /// The image file that [`Dataset::load`] decodes, where decoding it again gives the same image; none where samples
+    /// are stored otherwise.
+    fn encoded(&self, _index: usize) -> Option<Encoded> {
+        None
+    }
+}
+
+/// Where the bytes of an image file (JPEG, PNG, WebP, …) are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encoded {
+    /// A file of its own.
+    File(PathBuf),
+    /// A piece of a larger file.
+    Piece {
+        /// The larger file.
+        file: PathBuf,
+        /// Where the image begins.
+        offset: u64,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Bytes that had to be taken out of something that is packed.
+    Bytes(Vec<u8>),
+}
+
+impl Encoded {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// A file that can't be read, or that ends too early.
+    pub fn read(self) -> Result<Vec<u8>> {
+        match self {
+            Self::File(path) => crate::stored::read(&path),
+            Self::Piece { file, offset, length } => {
+                let read = || {
+                    let mut source = File::open(&file)?;
+                    source.seek(SeekFrom::Start(offset))?;
+                    let mut bytes = vec![];
+                    source.take(length).read_to_end(&mut bytes)?;
+                    if bytes.len() as u64 == length {
+                        Ok(bytes)
+                    } else {
+                        Err(ErrorKind::UnexpectedEof.into())
+                    }
+                };
+                read().map_err(|e: std::io::Error| Error::io(&file, &e))
+            }
+            Self::Bytes(bytes) => Ok(bytes),
+        }
+    }
 }
 
 /// A batch as the loader delivers it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::{listed, nearest};
 use palimpsest_core::head::{LabelSet, Values};
 use palimpsest_core::{Error, Result};
@@ -94,6 +94,12 @@ impl<D: ?Sized + Dataset> Dataset for Relabelled<D> {
     }
     fn location(&self, index: usize) -> String {
         self.inner.location(index)
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        self.inner.name(index)
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        self.inner.encoded(index)
     }
 }
 

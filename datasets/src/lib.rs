@@ -10,6 +10,7 @@ pub mod draw;
 pub mod examples;
 mod formats;
 pub mod open;
+pub mod pack;
 pub mod part_names;
 pub mod parts;
 mod pipeline;
@@ -18,8 +19,9 @@ mod readers;
 pub mod recipe_data;
 pub mod spec;
 pub mod split;
+pub mod survey;
 
-pub use formats::{image_list, label_png, mat5, target_table, yaml};
+pub use formats::{image_format, image_list, label_png, mat5, target_table, yaml};
 pub use pipeline::{
     assemble, augment, cache, decode, erasing, eval_loader, image_header, joint, loader, mixing, orientation,
     rand_augment, scaling, source, transform,

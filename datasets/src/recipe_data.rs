@@ -140,6 +140,15 @@ impl DataSource {
         Parts::of(&spec, train, test).map_err(|e| e.at(self.location()))
     }
 
+    /// One part as images, with or without a class each; the other isn't opened.
+    ///
+    /// # Errors
+    /// Data that can't be opened.
+    pub fn images_of(&self, split: Split) -> Result<Opened> {
+        let spec = self.checked_spec()?;
+        Ok(self.image_part(&spec, split)?.opened)
+    }
+
     /// Both parts as images with a class for each pixel.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use palimpsest_core::data::Split;
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::{Error, Result};
 
 use crate::reader::Opened;
@@ -124,6 +124,12 @@ impl Dataset for Subset {
     }
     fn location(&self, index: usize) -> String {
         self.inner.location(self.chosen[index] as usize)
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        self.inner.name(self.chosen[index] as usize)
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        self.inner.encoded(self.chosen[index] as usize)
     }
 }
 

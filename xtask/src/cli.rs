@@ -26,7 +26,7 @@ pub(crate) use analyse::Analyse;
 pub(crate) use args::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs, is_override};
 pub(crate) use backend::{BackendCommand, ShowBackend, ValidateBackend, ValidateMode};
 pub(crate) use collective::{CheckCollective, CollectiveCommand, CollectiveTask, CollectiveWorker};
-pub(crate) use data::{DataCommand, Fetch, ShowData};
+pub(crate) use data::{DataCommand, DataStats, Fetch, PackData, ShowData};
 pub(crate) use eval::Eval;
 pub(crate) use export::Export;
 use former::Former;
@@ -124,7 +124,7 @@ pub(crate) enum Command {
     /// What recipes are made of (encoders, corruptions, heads, presets, …): list, show
     #[command(subcommand)]
     Part(PartCommand),
-    /// Data sets: list, fetch, show what a recipe makes of one
+    /// Data sets: list, fetch, stats, pack, show what a recipe makes of one
     #[command(subcommand)]
     Data(DataCommand),
     /// Tensor libraries: list, show, add, build, validate

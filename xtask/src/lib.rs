@@ -9,6 +9,7 @@ mod collectives;
 mod commands;
 mod comparison;
 mod corruption_check;
+mod counting;
 mod energy;
 mod environment;
 mod finite_check;

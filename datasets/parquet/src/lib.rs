@@ -17,7 +17,10 @@ mod labels;
 mod layout;
 mod position;
 pub mod snappy;
+mod writing;
 
 pub use cache::PageCache;
 pub use file::ImageFile;
 pub use labels::{Labels, UNLABELLED};
+pub use parquet::errors::ParquetError as WritingError;
+pub use writing::{ImageRow, ImageWriter};

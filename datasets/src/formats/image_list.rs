@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::{Error, Result};
 
 use crate::decode::{DecodeOptions, decode_file};
@@ -80,5 +80,11 @@ impl Dataset for ImageList {
     }
     fn location(&self, index: usize) -> String {
         self.root.join(&*self.files[index]).display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        Some(self.files[index].to_string())
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        Some(Encoded::File(self.root.join(&*self.files[index])))
     }
 }

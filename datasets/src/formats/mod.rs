@@ -2,6 +2,7 @@
 
 pub(crate) mod evenly;
 pub(crate) mod image_files;
+pub mod image_format;
 pub mod image_list;
 pub(crate) mod json;
 pub mod label_png;

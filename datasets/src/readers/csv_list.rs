@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use csv::StringRecord;
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result, stored};
 use palimpsest_targets::{LabelSetData, ValueData};
@@ -347,6 +347,12 @@ impl Dataset for CsvList {
     }
     fn location(&self, index: usize) -> String {
         self.folder.join(&self.rows[index].path).display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        Some(self.key(index))
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        Some(Encoded::File(self.folder.join(&self.rows[index].path)))
     }
 }
 

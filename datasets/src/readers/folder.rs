@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::listed;
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
@@ -268,6 +268,12 @@ impl Dataset for FolderDataset {
     }
     fn location(&self, index: usize) -> String {
         self.root.join(&self.files[index]).display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        Some(self.key(index))
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        Some(Encoded::File(self.root.join(&self.files[index])))
     }
 }
 

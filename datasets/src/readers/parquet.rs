@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::listed;
 use palimpsest_core::{Error, Result};
 use palimpsest_parquet::{ImageFile, Labels, PageCache, UNLABELLED};
@@ -183,6 +183,11 @@ impl Dataset for ParquetRows {
     fn location(&self, index: usize) -> String {
         let (shard, row) = self.row(index);
         format!("{}, row {row}", shard.path.display())
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        let (shard, row) = self.row(index);
+        // What is wrong with a row is told by `load`.
+        shard.file.bytes(row).ok().map(|bytes| Encoded::Bytes(bytes.to_vec()))
     }
 }
 

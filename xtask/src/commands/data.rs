@@ -1,7 +1,12 @@
-//! `data`: readers, and a look at what the loader and the corruption produce.
+//! `data`: readers, a look at what the loader and the corruption produce, what data are like, and shards of them.
+
+mod pack;
+mod stats;
+
+use std::sync::Arc;
 
 use palimpsest_core::corruption::Corrupted;
-use palimpsest_core::data::BatchSource;
+use palimpsest_core::data::{BatchSource, Dataset, Split};
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
@@ -11,7 +16,7 @@ use palimpsest_datasets::target_sheet::{detection_sheet, segmentation_sheet};
 use palimpsest_datasets::{DataSource, ReaderEntry, RecipeData};
 use serde_json::json;
 
-use crate::cli::{DataCommand as Command, ShowData};
+use crate::cli::{DataCommand as Command, RecipeArgs, ShowData};
 use crate::sample_sheet::Painter;
 use crate::session;
 use crate::{backends, output};
@@ -21,8 +26,38 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::List { result } => list(result.json),
         Command::Fetch(args) => super::fetch::run(&args)?,
         Command::Show(args) => show(&args)?,
+        Command::Stats(args) => stats::run(&args)?,
+        Command::Pack(args) => pack::run(&args)?,
     }
     Ok(())
+}
+
+/// The data that a command names, by a recipe or by keys alone. Without a recipe, images are read in colour: what the
+/// quick-start has is meant for its own.
+fn source(args: &RecipeArgs) -> Result<Recipe> {
+    let (path, mut overrides) = args.parts()?;
+    let of_channels = |text: &String| text.trim_start().starts_with("data.channels");
+    if path.is_none() && !overrides.iter().any(of_channels) {
+        overrides.insert(0, "data.channels=3".to_owned());
+    }
+    // Nothing is scored here.
+    overrides.push("eval.heads=[]".to_owned());
+    session::recipe(path.as_deref(), &overrides)
+}
+
+/// The parts that are asked for, with what the user may want to know.
+fn parts(recipe: &Recipe, split: Option<Split>) -> Result<(Vec<(Split, Arc<dyn Dataset>)>, Vec<String>)> {
+    let source = DataSource::from(recipe);
+    match split {
+        Some(split) => {
+            let opened = source.images_of(split)?;
+            Ok((vec![(split, opened.dataset)], opened.notes))
+        }
+        None => {
+            let parts = source.images()?;
+            Ok((vec![(Split::Train, parts.train), (Split::Test, parts.test)], parts.notes))
+        }
+    }
 }
 
 /// A sheet of what a step gets to see.

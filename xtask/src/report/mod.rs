@@ -2,10 +2,13 @@
 
 pub(crate) mod analysis;
 mod backends;
+mod bars;
 mod chart;
 mod columns;
 mod compare;
 mod curves;
+pub(crate) mod data;
+pub(crate) mod data_words;
 mod differences;
 mod heads;
 mod heatmap;

@@ -18,6 +18,7 @@ mod legs;
 mod levels;
 mod live;
 mod many;
+mod packing;
 mod ranks;
 mod requeue;
 mod run;

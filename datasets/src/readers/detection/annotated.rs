@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{BoundingBox, DetectionData, Object, Rle};
 
-use crate::decode::{DecodeOptions, decode_file};
+use crate::decode::{DecodeOptions, Exif, decode_file};
 use crate::formats::tally::Tally;
 use crate::formats::turned::{Mismatch, TargetImages, note_on_turned};
 use crate::reader::Opened;
@@ -191,6 +191,13 @@ impl Dataset for AnnotatedList {
     }
     fn location(&self, index: usize) -> String {
         self.images[index].path.display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        self.images[index].path.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        // Whoever decodes the file turns it upright.
+        (self.options.exif == Exif::Apply).then(|| Encoded::File(self.images[index].path.clone()))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::{Error, Result};
 use palimpsest_targets::{IGNORE, LabelMap, SegmentationData};
 use rayon::prelude::*;
 
-use crate::decode::{DecodeOptions, decode_file};
+use crate::decode::{DecodeOptions, Exif, decode_file};
 use crate::formats::evenly::{evenly, of_all};
 use crate::formats::turned::{Mismatch, TargetImages, note_on_turned};
 use crate::image_header::ImageHeader;
@@ -185,6 +185,13 @@ impl Dataset for PairedFiles {
     }
     fn location(&self, index: usize) -> String {
         self.pairs[index][0].display().to_string()
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        self.pairs[index][0].file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        // Whoever decodes the file turns it upright.
+        (self.options.exif == Exif::Apply).then(|| Encoded::File(self.pairs[index][0].clone()))
     }
 }
 

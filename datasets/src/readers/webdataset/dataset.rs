@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering as Memory};
 use std::sync::{Arc, OnceLock};
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
@@ -291,5 +291,17 @@ impl Dataset for TarShards {
     }
     fn location(&self, index: usize) -> String {
         format!("{}, {}", self.sample(index).0.path.display(), self.key(index))
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        Some(self.key(index))
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        let (shard, at) = self.sample(index);
+        // A faulty one is told by `load`.
+        shard.table.fault(at).is_none().then(|| Encoded::Piece {
+            file: shard.path.clone(),
+            offset: shard.table.offsets[at],
+            length: u64::from(shard.table.lengths[at]),
+        })
     }
 }

@@ -12,10 +12,10 @@ mod scan;
 mod table;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use dataset::TarShards;
-use palimpsest_core::Result;
+use palimpsest_core::{Error, Result};
 
 use self::members::Members;
 use crate::formats::shards::ShardFiles;
@@ -31,13 +31,28 @@ palimpsest_core::settings! {
         image: String = "jpg;jpeg;png;webp".to_owned();
         /// The suffix of labels (`cls`), the place of the label in a member of JSON (`json:path.to.label`), or "" for none.
         label: String = "cls".to_owned();
-        /// The names of the classes, in the order of the labels; [] for the labels that occur, numbers by their value.
+        /// The names of the classes, in the order of the labels; [] for those of a classes.txt beside the shards, or else the labels
+        /// that occur, numbers by their value.
         classes: Vec<String> = Vec::new();
         /// Whether all bytes of the shards are compared with what they were the first time, not size and time alone.
         verify: bool = false;
         /// Images with more pixels are refused.
         max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
     }
+}
+
+/// The file of class names beside the shards, one a line in the order of the labels.
+const CLASSES: &str = "classes.txt";
+
+/// # Errors
+/// A file of names that can't be read.
+fn named_classes(root: &Path) -> Result<Option<Vec<String>>> {
+    let path = root.join(CLASSES);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, &e))?;
+    Ok(Some(text.lines().map(str::to_owned).collect()))
 }
 
 /// `webdataset`
@@ -50,8 +65,17 @@ impl Reader for WebDataset {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
         let shards = ShardFiles::find(spec.path()?, "tar")?;
         let options = spec.decode(keys.max_pixels);
+        // Numbers may have names beside them, as `data pack` writes them.
+        let named = match &*keys.classes {
+            [] if members.label.as_ref().is_some_and(|label| label.path.is_none()) => {
+                named_classes(&shards.root)?
+            }
+            _ => None,
+        };
+        let note = named.as_ref().map(|_| format!("the classes are named by {CLASSES}"));
+        let keys = &TarKeys { classes: named.unwrap_or_else(|| keys.classes.clone()), ..keys.clone() };
         let open = |files: &[PathBuf]| TarShards::open(files, &members, keys, options);
-        open_part(shards, spec, split, open, TarShards::key)
+        Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note))
     }
 }
 

@@ -1,0 +1,270 @@
+//! The list of whole shards beside them, from which packing goes on.
+
+use std::io::Read;
+use std::path::Path;
+
+use palimpsest_core::stored::write_atomically;
+use palimpsest_core::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::shard::{file_name, hexadecimal};
+use super::{PackFormat, PackOptions, PackPart};
+
+/// The file's name.
+pub const LEDGER: &str = "pack.json";
+
+/// Counted up where the same data and options give other bytes than before.
+const WRITER: u32 = 1;
+
+/// What is packed, and how: what has to be the same for packing to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    writer: u32,
+    format: PackFormat,
+    shard_size: u64,
+    resize: Option<usize>,
+    shuffle: Option<u64>,
+    classes: Vec<String>,
+    parts: Vec<PlannedPart>,
+}
+
+/// A part by its samples' names and labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PlannedPart {
+    part: String,
+    images: usize,
+    /// SHA-256 of the names and labels, in order.
+    list: String,
+}
+
+impl Plan {
+    pub(super) fn of(parts: &[PackPart], options: &PackOptions) -> Self {
+        let planned = |part: &PackPart| {
+            let mut sha = Sha256::new();
+            for index in 0..part.data.len() {
+                sha.update(format!("{:?} {:?}\n", part.data.name(index), part.data.label(index)));
+            }
+            let list = hexadecimal(&sha.finalize());
+            PlannedPart { part: part.split.to_string(), images: part.data.len(), list }
+        };
+        Self {
+            writer: WRITER,
+            format: options.format,
+            shard_size: options.shard_size,
+            resize: options.resize,
+            shuffle: options.shuffle,
+            classes: parts.first().map(|part| part.data.classes().to_vec()).unwrap_or_default(),
+            parts: parts.iter().map(planned).collect(),
+        }
+    }
+
+    /// What differs, in words.
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let [here, there] = [self, other].map(|plan| serde_json::to_value(plan).unwrap_or_default());
+        let (Value::Object(here), Value::Object(there)) = (here, there) else { return vec![] };
+        let differ = here.iter().filter(|(key, value)| there.get(*key) != Some(value));
+        differ
+            .map(|(key, value)| match (value, there.get(key)) {
+                (Value::Array(_) | Value::Object(_), _) | (_, None) => format!("other {key}"),
+                (value, Some(other)) => format!("{key} is {other} there and {value} here"),
+            })
+            .collect()
+    }
+}
+
+/// What the file holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ledger {
+    /// What is packed, and how.
+    pub plan: Plan,
+    /// The shards that are whole, part by part in their order.
+    pub shards: Vec<ShardRecord>,
+    /// Images that couldn't be read.
+    pub left_out: Vec<LeftOut>,
+    /// The parts whose shards are all there.
+    pub finished: Vec<String>,
+}
+
+/// A whole shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// `train` or `test`.
+    pub part: String,
+    /// Its number in the part, from 0.
+    pub number: usize,
+    /// The file's name.
+    pub file: String,
+    /// Where the next shard's samples begin, in the order of packing.
+    pub end: usize,
+    /// How many samples it has.
+    pub samples: usize,
+    /// Its length.
+    pub bytes: u64,
+    /// Its checksum.
+    pub sha256: String,
+}
+
+/// An image that couldn't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// `train` or `test`.
+    pub part: String,
+    /// Its place in the order of packing.
+    pub position: usize,
+    /// Where it is, and what is wrong with it.
+    pub why: String,
+}
+
+impl Ledger {
+    /// The list in a folder, if it is of this plan; a new one in a folder that has nothing else.
+    ///
+    /// # Errors
+    /// A folder with other files, or with shards of another plan.
+    pub(super) fn open(folder: &Path, plan: Plan) -> Result<Self> {
+        let path = folder.join(LEDGER);
+        if !path.exists() {
+            if let Some(stranger) = stranger(folder)? {
+                return Err(Error::user(format!("the folder isn't empty: it has `{stranger}`"))
+                    .at(folder.display())
+                    .help("give --out a new folder"));
+            }
+            let mut ledger = Self { plan, shards: vec![], left_out: vec![], finished: vec![] };
+            ledger.write(folder)?;
+            return Ok(ledger);
+        }
+        let ledger: Self = serde_json::from_slice(&palimpsest_core::stored::read(&path)?).map_err(|e| {
+            Error::user(format!("not a list of shards: {e}"))
+                .at(path.display())
+                .help("give --out a new folder")
+        })?;
+        if ledger.plan != plan {
+            let differences = plan.differences(&ledger.plan).join(", ");
+            return Err(Error::user(format!(
+                "the folder has shards of other data or options: {differences}"
+            ))
+            .at(folder.display())
+            .help("give what it was begun with to go on, or --out another folder"));
+        }
+        Ok(ledger)
+    }
+
+    /// Keeps the shards that are still as they were written, up to the first of each part that isn't, and tells which
+    /// that is.
+    pub(super) fn keep_whole(
+        &mut self,
+        folder: &Path,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Vec<String> {
+        let all = self.shards.len();
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let format = self.plan.format;
+        let whole: Vec<bool> = self
+            .shards
+            .par_iter()
+            .map(|shard| {
+                // A process may have been killed while it gave the shards of a part their names.
+                let of = self.shards.iter().filter(|other| other.part == shard.part).count();
+                let names = [shard.file.clone(), file_name(format, &shard.part, shard.number, Some(of))];
+                let whole = names.iter().any(|name| is_whole(&folder.join(name), shard));
+                progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, all);
+                whole
+            })
+            .collect();
+        let mut notes = vec![];
+        let mut kept: Vec<ShardRecord> = vec![];
+        let mut ended: Vec<String> = vec![];
+        for (shard, whole) in std::mem::take(&mut self.shards).into_iter().zip(whole) {
+            if ended.contains(&shard.part) {
+                continue;
+            }
+            if whole {
+                kept.push(shard);
+            } else {
+                notes.push(format!(
+                    "{} is gone or has changed, and is packed again with those behind it",
+                    folder.join(&shard.file).display()
+                ));
+                ended.push(shard.part);
+            }
+        }
+        self.finished.retain(|part| !ended.contains(part));
+        self.shards = kept;
+        let ends: Vec<(String, usize)> =
+            self.plan.parts.iter().map(|p| (p.part.clone(), self.next(&p.part).1)).collect();
+        let finished = self.finished.clone();
+        self.left_out.retain(|left| {
+            finished.contains(&left.part)
+                || ends.iter().any(|(part, end)| *part == left.part && left.position < *end)
+        });
+        notes
+    }
+
+    /// The number of the next shard of a part, and the position of its first sample.
+    pub(super) fn next(&self, part: &str) -> (usize, usize) {
+        let last = self.shards.iter().rfind(|shard| shard.part == part);
+        last.map_or((0, 0), |shard| (shard.number + 1, shard.end))
+    }
+
+    /// Gives the shards of a part that is whole their last names.
+    ///
+    /// # Errors
+    /// A folder that can't be written.
+    pub(super) fn name_shards(&mut self, folder: &Path, part: &str) -> Result<()> {
+        let format = self.plan.format;
+        let of = self.shards.iter().filter(|shard| shard.part == part).count();
+        for shard in self.shards.iter_mut().filter(|shard| shard.part == part) {
+            let name = file_name(format, part, shard.number, Some(of));
+            let from = folder.join(&shard.file);
+            if name != shard.file && from.exists() {
+                std::fs::rename(&from, folder.join(&name)).map_err(|e| Error::io(&from, &e))?;
+            }
+            shard.file = name;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// A folder that can't be written.
+    pub(super) fn write(&mut self, folder: &Path) -> Result<()> {
+        // Parts in their order, whichever was packed again.
+        let parts = &self.plan.parts;
+        let place = |part: &str| parts.iter().position(|planned| planned.part == part);
+        self.shards.sort_by_key(|shard| (place(&shard.part), shard.number));
+        self.left_out.sort_by_key(|left| (place(&left.part), left.position));
+        self.finished.sort_by_key(|part| place(part));
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failure(e.to_string()))?;
+        write_atomically(&folder.join(LEDGER), format!("{text}\n").as_bytes())
+    }
+}
+
+fn is_whole(path: &Path, shard: &ShardRecord) -> bool {
+    let check = || -> std::io::Result<bool> {
+        let mut file = std::fs::File::open(path)?;
+        if file.metadata()?.len() != shard.bytes {
+            return Ok(false);
+        }
+        let (mut sha, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                count => sha.update(&buffer[..count]),
+            }
+        }
+        Ok(hexadecimal(&sha.finalize()) == shard.sha256)
+    };
+    check().unwrap_or(false)
+}
+
+/// The name of a file in the folder that packing didn't make.
+fn stranger(folder: &Path) -> Result<Option<String>> {
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, &e))? {
+        let name = entry.map_err(|e| Error::io(folder, &e))?.file_name().to_string_lossy().into_owned();
+        if name != super::packing::LOCK && !(name.starts_with(LEDGER) && name.ends_with(".tmp")) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

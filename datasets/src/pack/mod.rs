@@ -1,0 +1,74 @@
+//! Data packed into shards: WebDataset's tars, or parquet files as Hugging Face's `datasets` writes them.
+//!
+//! Images stay the files that they are, unless they are resized. What is written depends on data and options alone: the
+//! order is the data's (or the seed's), and no time, user or number of threads enters. A shard gets its name when it is
+//! whole, and a list of whole shards is kept beside them, from which a stopped packing goes on.
+
+mod forecast;
+mod image;
+mod keys;
+mod ledger;
+mod order;
+mod packing;
+mod parquet_shard;
+mod resize;
+mod sample;
+mod shard;
+mod tar_shard;
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use palimpsest_core::data::{Dataset, Split};
+use palimpsest_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+pub use self::forecast::{Forecast, PartForecast, forecast};
+pub use self::ledger::{LEDGER, Ledger, LeftOut, Plan, ShardRecord};
+pub use self::packing::{Packed, Progress, pack};
+
+/// What shards are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PackFormat {
+    /// Tar files: `train-000000.tar`.
+    WebDataset,
+    /// Parquet files: `train-00000-of-00003.parquet`.
+    Parquet,
+}
+
+impl FromStr for PackFormat {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "webdataset" => Ok(Self::WebDataset),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(palimpsest_core::error::unknown_name("format", text, ["webdataset", "parquet"])),
+        }
+    }
+}
+
+/// How data are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackOptions {
+    /// What shards are.
+    pub format: PackFormat,
+    /// Bytes of a shard at most; a shard with one sample may have more.
+    pub shard_size: u64,
+    /// The shorter side in pixels that larger images are shrunk to; none copies every image file as it is.
+    pub resize: Option<usize>,
+    /// The seed of the order of samples; none keeps that of the data.
+    pub shuffle: Option<u64>,
+    /// Images that can't be read before packing stops.
+    pub bad_files: usize,
+}
+
+/// A part that is packed.
+#[derive(Clone)]
+pub struct PackPart {
+    /// Which it is.
+    pub split: Split,
+    /// Its images.
+    pub data: Arc<dyn Dataset>,
+}

@@ -1,0 +1,247 @@
+//! Packing from its beginning, or from where it stopped, to its end.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use palimpsest_core::stored::write_atomically;
+use palimpsest_core::{Error, Result};
+use rayon::prelude::*;
+
+use super::keys::keys_of;
+use super::ledger::{Ledger, LeftOut, Plan, ShardRecord};
+use super::order::order;
+use super::sample::PackedSample;
+use super::shard::{Shard, ShardFile, file_name, size_of, start};
+use super::{PackOptions, PackPart};
+
+/// Held by the process that packs into a folder.
+pub(super) const LOCK: &str = "pack.lock";
+/// The names of the classes, one a line, in the order of the labels.
+const CLASSES: &str = "classes.txt";
+
+/// Samples that are read and encoded before they are written; while some are written, the next ones are made.
+const AT_ONCE: usize = 64;
+
+/// What is being done, with how much of how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Shards of an earlier try are compared with their checksums.
+    Checked(usize, usize),
+    /// Samples are packed.
+    Packed(usize, usize),
+}
+
+/// What was packed.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// All shards.
+    pub shards: Vec<ShardRecord>,
+    /// How many of them were there already.
+    pub kept: usize,
+    /// Images that couldn't be read.
+    pub left_out: Vec<LeftOut>,
+    /// What the user may want to know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Packs parts into a folder, or goes on where an earlier try stopped.
+///
+/// # Errors
+/// A folder with something else in it, or that another process packs into; a full disk; more images that can't be read
+/// than [`PackOptions::bad_files`].
+pub fn pack(
+    parts: &[PackPart],
+    folder: &Path,
+    options: &PackOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Packed> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
+    let _lock = Lock::take(folder)?;
+    let mut ledger = Ledger::open(folder, Plan::of(parts, options))?;
+    let notes = ledger.keep_whole(folder, &|done, all| progress(Progress::Checked(done, all)));
+    let kept = ledger.shards.len();
+    write_classes(folder, parts)?;
+    let all = parts.iter().map(|part| part.data.len()).sum();
+    let mut before = 0;
+    for part in parts {
+        let name = part.split.to_string();
+        if !ledger.finished.contains(&name) {
+            Packing { folder, options, part, name: &name, before, all }.run(&mut ledger, progress)?;
+            ledger.finished.push(name.clone());
+            ledger.write(folder)?;
+        }
+        ledger.name_shards(folder, &name)?;
+        ledger.write(folder)?;
+        before += part.data.len();
+    }
+    Ok(Packed { shards: ledger.shards, kept, left_out: ledger.left_out, notes })
+}
+
+/// # Errors
+/// A class that isn't one line.
+fn write_classes(folder: &Path, parts: &[PackPart]) -> Result<()> {
+    let classes = parts.first().map(|part| part.data.classes()).unwrap_or_default();
+    if classes.is_empty() {
+        return Ok(());
+    }
+    if let Some(class) = classes.iter().find(|class| class.contains(['\n', '\r'])) {
+        return Err(Error::user(format!("the name of the class {class:?} has several lines"))
+            .help("rename it before packing"));
+    }
+    write_atomically(&folder.join(CLASSES), format!("{}\n", classes.join("\n")).as_bytes())
+}
+
+/// A part on its way.
+struct Packing<'a> {
+    folder: &'a Path,
+    options: &'a PackOptions,
+    part: &'a PackPart,
+    name: &'a str,
+    /// Samples of the parts before it, and of all.
+    before: usize,
+    all: usize,
+}
+
+/// Samples in their order, as they were made.
+type Made = Vec<(usize, Result<PackedSample>)>;
+
+/// The shard that is written.
+struct Current {
+    number: usize,
+    shard: Option<Box<dyn Shard>>,
+    samples: usize,
+    bytes: u64,
+}
+
+impl Packing<'_> {
+    fn run(&self, ledger: &mut Ledger, progress: &(dyn Fn(Progress) + Sync)) -> Result<()> {
+        let data = &*self.part.data;
+        let order = order(data.len(), self.part.split, self.options.shuffle);
+        let keys = keys_of(data);
+        let (number, first) = ledger.next(self.name);
+        let (send, receive) = sync_channel::<Made>(1);
+        std::thread::scope(|scope| {
+            let (order, keys) = (&order, &keys);
+            scope.spawn(move || {
+                let positions: Vec<usize> = (first..order.len()).collect();
+                for some in positions.chunks(AT_ONCE) {
+                    let make = |&position: &usize| {
+                        let index = order[position] as usize;
+                        let key = keys[index].clone();
+                        (position, PackedSample::of(data, index, key, self.options.resize))
+                    };
+                    // Nobody listens any more where writing has failed.
+                    if send.send(some.par_iter().map(make).collect()).is_err() {
+                        return;
+                    }
+                }
+            });
+            self.write(receive, number, ledger, progress)
+        })
+    }
+
+    fn write(
+        &self,
+        made: Receiver<Made>,
+        number: usize,
+        ledger: &mut Ledger,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<()> {
+        let format = self.options.format;
+        let mut current = Current { number, shard: None, samples: 0, bytes: 0 };
+        for some in made {
+            for (position, sample) in some {
+                let sample = match sample {
+                    Ok(sample) => sample,
+                    Err(error) => {
+                        self.leave_out(position, &error, ledger)?;
+                        continue;
+                    }
+                };
+                let size = size_of(format, &sample);
+                if current.samples > 0 && current.bytes + size > self.options.shard_size {
+                    self.close(&mut current, position, ledger)?;
+                }
+                let shard = match &mut current.shard {
+                    Some(shard) => shard,
+                    none => {
+                        let file = ShardFile::create(self.path(current.number))?;
+                        none.insert(start(format, file, self.part.data.classes())?)
+                    }
+                };
+                shard.add(sample)?;
+                current.samples += 1;
+                current.bytes += size;
+                progress(Progress::Packed(self.before + position + 1, self.all));
+            }
+        }
+        self.close(&mut current, self.part.data.len(), ledger)
+    }
+
+    /// Where a shard is until the part is whole.
+    fn path(&self, number: usize) -> PathBuf {
+        self.folder.join(file_name(self.options.format, self.name, number, None))
+    }
+
+    fn close(&self, current: &mut Current, end: usize, ledger: &mut Ledger) -> Result<()> {
+        let Some(shard) = current.shard.take() else { return Ok(()) };
+        let file = shard.finish()?;
+        let name = file_name(self.options.format, self.name, current.number, None);
+        let (bytes, sha256) = file.keep()?;
+        ledger.shards.push(ShardRecord {
+            part: self.name.to_owned(),
+            number: current.number,
+            file: name,
+            end,
+            samples: current.samples,
+            bytes,
+            sha256,
+        });
+        *current = Current { number: current.number + 1, shard: None, samples: 0, bytes: 0 };
+        ledger.write(self.folder)
+    }
+
+    fn leave_out(&self, position: usize, error: &Error, ledger: &mut Ledger) -> Result<()> {
+        let why = match error.location() {
+            Some(location) => format!("{location}: {}", error.message()),
+            None => error.message().to_owned(),
+        };
+        ledger.left_out.push(LeftOut { part: self.name.to_owned(), position, why: why.clone() });
+        if ledger.left_out.len() > self.options.bad_files {
+            return Err(Error::user(format!(
+                "{} images can't be read, the last is {why}",
+                ledger.left_out.len()
+            ))
+            .help("repair or remove them (`data stats` names all), or raise data.bad_files"));
+        }
+        Ok(())
+    }
+}
+
+/// The folder is this process's alone.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| Error::io(&path, &e))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::user("another process packs into this folder")
+                .at(folder.display())
+                .help("wait for it, or give --out another folder"));
+        }
+        // Some network file systems have no locks.
+        Ok(Self { path, _file: file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

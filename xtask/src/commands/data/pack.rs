@@ -1,0 +1,112 @@
+//! `data pack`: a recipe's images as shards.
+
+use palimpsest_core::head::counted;
+use palimpsest_core::{Error, Result};
+use palimpsest_datasets::pack::{
+    Forecast, PackFormat, PackOptions, PackPart, Packed, Progress, forecast, pack,
+};
+use serde_json::json;
+
+use super::{parts, source};
+use crate::cli::PackData;
+use crate::counting::Counting;
+use crate::output;
+
+pub(super) fn run(args: &PackData) -> Result<()> {
+    let recipe = source(&args.recipe)?;
+    let (parts, notes) = parts(&recipe, args.split)?;
+    notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+    let parts: Vec<PackPart> = parts.into_iter().map(|(split, data)| PackPart { split, data }).collect();
+    let options = PackOptions {
+        format: args.format,
+        shard_size: args.size,
+        resize: args.resize.map(|side| side as usize),
+        shuffle: args.shuffle,
+        bad_files: recipe.data.bad_files,
+    };
+    if args.dry_run {
+        return tell(args, &forecast(&parts, &options)?);
+    }
+    let (checking, packing) = (Counting::new("shards checked"), Counting::new("images packed"));
+    let packed = pack(&parts, &args.out, &options, &|progress| match progress {
+        Progress::Checked(done, all) => checking.at(done, all),
+        Progress::Packed(done, all) => packing.at(done, all),
+    })?;
+    drop((checking, packing));
+    done(args, &packed)
+}
+
+fn done(args: &PackData, packed: &Packed) -> Result<()> {
+    for note in &packed.notes {
+        output::note(&format!("note: {note}"));
+    }
+    for left in &packed.left_out {
+        output::note(&format!("note: left out of {}: {}", left.part, left.why));
+    }
+    let bytes: u64 = packed.shards.iter().map(|shard| shard.bytes).sum();
+    let samples: usize = packed.shards.iter().map(|shard| shard.samples).sum();
+    let reader = reader(args.format);
+    let given = format!("data.name={reader} data.path={}", args.out.display());
+    if args.result.json {
+        output::json(&json!({
+            "reader": reader, "path": args.out.display().to_string(), "samples": samples, "bytes": bytes,
+            "kept": packed.kept, "shards": packed.shards, "left_out": packed.left_out,
+        }));
+        return Ok(());
+    }
+    let kept =
+        if packed.kept > 0 { format!(", {} of them there already", packed.kept) } else { String::new() };
+    output::line(&format!(
+        "{} in {} of {bytes} bytes{kept}",
+        counted(samples, "image", "images"),
+        counted(packed.shards.len(), "shard", "shards"),
+    ));
+    output::line(&given);
+    Ok(())
+}
+
+/// The reader of what is written.
+fn reader(format: PackFormat) -> &'static str {
+    match format {
+        PackFormat::WebDataset => "webdataset",
+        PackFormat::Parquet => "parquet",
+    }
+}
+
+fn tell(args: &PackData, forecast: &Forecast) -> Result<()> {
+    let there =
+        args.out.ancestors().find(|folder| folder.exists()).filter(|there| !there.as_os_str().is_empty());
+    let free = fs4::available_space(there.unwrap_or_else(|| std::path::Path::new("."))).ok();
+    let needed: u64 = forecast.parts.iter().map(|part| part.bytes).sum();
+    if args.result.json {
+        let mut all = serde_json::to_value(forecast).map_err(|e| Error::failure(e.to_string()))?;
+        all["bytes"] = json!(needed);
+        all["free"] = json!(free);
+        output::json(&all);
+        return Ok(());
+    }
+    let head = ["part", "images", "shards, about", "bytes, about", "written anew as JPEG", "as PNG"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(forecast.parts.iter().map(|part| {
+        let share = |share: f64| format!("{:.0} %", 100.0 * share);
+        let counts = [part.samples.to_string(), part.shards.to_string(), part.bytes.to_string()];
+        let [samples, shards, bytes] = counts;
+        vec![part.part.clone(), samples, shards, bytes, share(part.as_jpeg), share(part.as_png)]
+    }));
+    output::table(&rows);
+    for part in &forecast.parts {
+        if part.looked_at < part.samples {
+            output::line(&format!("{}: estimated from {} of its images", part.part, part.looked_at));
+        }
+        for broken in &part.broken {
+            output::line(&format!("{}: can't be read: {broken}", part.part));
+        }
+    }
+    if forecast.parts.iter().any(|part| part.as_jpeg + part.as_png < 1.0) {
+        output::line("Image files that aren't written anew are copied as they are.");
+    }
+    if let Some(free) = free {
+        output::line(&format!("{free} bytes are free there{}", if free < needed { ": too few" } else { "" }));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What data are like, and data packed into shards, as a user asks for it: killed at random moments too.
+//!
+//! `PALIMPSEST_PACK_KILLS` is the number of kills, `PALIMPSEST_KILLS_SEED` what their moments follow from.
+#![allow(clippy::print_stdout, reason = "tells how many were killed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use palimpsest_core::random::{Philox, Stream};
+use serde_json::Value;
+
+use crate::driver::{command, folder, run, stderr, succeed};
+
+const KILLS: u64 = 10;
+
+fn json(output: &std::process::Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
+}
+
+/// Every file of a folder with its bytes.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let Ok(files) = fs::read_dir(folder) else { return BTreeMap::new() };
+    files
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| {
+            (
+                path.file_name().expect("a name").to_string_lossy().into_owned(),
+                fs::read(&path).expect("a file"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn statistics_of_the_embedded_sample() {
+    let folder = folder();
+    let text = String::from_utf8(succeed(folder.path(), &["data", "stats"]).stdout).expect("text");
+    assert!(
+        text.contains("10 classes, 800 images each") && text.contains("10 classes, 200 images each"),
+        "{text}"
+    );
+    assert!(text.contains("data.channels = 1") && text.contains("data.image_size = 28"), "{text}");
+    let page = fs::read_to_string(folder.path().join("data-stats.html")).expect("the page");
+    assert!(page.contains("train: images of each class") && page.contains("ankle boot"));
+    let some = ["data", "stats", "--limit", "100", "--split", "test", "--json", "--out", "pages/some.html"];
+    let found = json(&succeed(folder.path(), &some));
+    assert_eq!((&found["parts"][0]["images"], &found["parts"][0]["of"]), (&100.into(), &2000.into()));
+    // Fashion-MNIST's own are 0.2860 and 0.3530.
+    let mean = found["recipe"]["data.mean"][0].as_f64().expect("a mean");
+    assert!((mean - 0.286).abs() < 0.03, "{mean}");
+    assert!(folder.path().join("pages/some.html").exists());
+}
+
+#[test]
+fn packed_data_train_as_the_data_do() {
+    let folder = folder();
+    let pack = ["data", "pack", "--format", "webdataset", "--out", "shards", "--size", "1MB"];
+    let told = json(&succeed(folder.path(), &[&pack[..], &["--dry-run", "--json"]].concat()));
+    assert!(!folder.path().join("shards").exists());
+    let text = String::from_utf8(succeed(folder.path(), &pack).stdout).expect("text");
+    assert!(
+        text.contains("10000 images") && text.contains("data.name=webdataset data.path=shards"),
+        "{text}"
+    );
+    let done = json(&succeed(folder.path(), &[&pack[..], &["--json"]].concat()));
+    let [wanted, bytes] = [&told["bytes"], &done["bytes"]].map(|bytes| bytes.as_f64().expect("bytes"));
+    assert!((wanted / bytes - 1.0).abs() < 0.05, "{wanted} were told, {bytes} written");
+    assert_eq!(done["kept"], done["shards"].as_array().expect("shards").len());
+    let train = |out: &str, more: &[&str]| {
+        let args = [&["pretrain", "tiny.toml", "--steps", "3", "--out", out][..], more].concat();
+        succeed(folder.path(), &args);
+        let text = fs::read_to_string(folder.path().join(out).join("metrics.jsonl")).expect("metrics");
+        let loss = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["loss"].clone();
+        text.lines().map(loss).collect::<Vec<_>>()
+    };
+    let shards = train("packed", &["data.name=webdataset", "data.path=shards"]);
+    assert_eq!(shards, train("embedded", &[]));
+}
+
+#[test]
+fn mistakes_are_told() {
+    let folder = folder();
+    for (args, wanted) in [
+        (&["data", "pack", "--format", "zip", "--out", "x"][..], "unknown format `zip`"),
+        (
+            &["data", "pack", "--format", "webdataset", "--out", "x", "--size", "none"],
+            "as 1GB, 500MB or 1GiB",
+        ),
+        (&["data", "stats", "data.name=folder", "data.path=missing"], "missing"),
+        (&["data", "stats", "--split", "val"], "unknown split `val`"),
+    ] {
+        let output = run(folder.path(), args);
+        assert!(
+            !output.status.success() && stderr(&output).contains(wanted),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn a_killed_packing_ends_with_the_same_bytes() {
+    let folder = folder();
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let kills = number("PALIMPSEST_PACK_KILLS").unwrap_or(KILLS);
+    let mut random = Philox::new(number("PALIMPSEST_KILLS_SEED").unwrap_or(0), Stream::Test, 0, 0);
+    let args =
+        |out| ["data", "pack", "--format", "webdataset", "--size", "300KB", "--shuffle", "1", "--out", out];
+    let started = Instant::now();
+    succeed(folder.path(), &args("whole"));
+    let undisturbed = started.elapsed();
+    let whole = contents(&folder.path().join("whole"));
+    let (mut killed, mut most) = (0, 0);
+    for _ in 0..kills {
+        let mut command = command(folder.path(), &args("torn"));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(Duration::from_millis(
+            random.below(undisturbed.as_millis().max(1) as usize) as u64 / 4,
+        ));
+        killed += usize::from(child.try_wait().expect("asked").is_none());
+        // SIGKILL.
+        let _ = child.kill();
+        child.wait().expect("ended");
+        let torn = contents(&folder.path().join("torn"));
+        for (name, bytes) in torn.iter().filter(|(name, _)| name.ends_with(".tar")) {
+            assert!(whole.get(name) == Some(bytes), "{name} has its name and is not whole");
+        }
+        most = most.max(torn.len());
+    }
+    succeed(folder.path(), &args("torn"));
+    let torn = contents(&folder.path().join("torn"));
+    assert_eq!(torn.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>());
+    assert!(torn == whole);
+    println!(
+        "{killed} of {kills} were killed on their way to {} shards, the last with {most} files",
+        whole.len()
+    );
+}
