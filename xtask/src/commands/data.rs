@@ -45,8 +45,11 @@ fn source(args: &RecipeArgs) -> Result<Recipe> {
     session::recipe(path.as_deref(), &overrides)
 }
 
+/// Opened parts.
+type OpenedParts = Vec<(Split, Arc<dyn Dataset>)>;
+
 /// The parts that are asked for, with what the user may want to know.
-fn parts(recipe: &Recipe, split: Option<Split>) -> Result<(Vec<(Split, Arc<dyn Dataset>)>, Vec<String>)> {
+fn parts(recipe: &Recipe, split: Option<Split>) -> Result<(OpenedParts, Vec<String>)> {
     let source = DataSource::from(recipe);
     match split {
         Some(split) => {
