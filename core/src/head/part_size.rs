@@ -52,9 +52,12 @@ pub struct PartSize {
     /// Images that can't be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken: usize,
-    /// Images without a class, or whatever else a head needs to know of them.
+    /// Images without a class, where one is needed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unlabelled: usize,
+    /// Images of which nothing is known of what a head learns, such as numbers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_target: usize,
     /// Images that a limit left out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_drawn: usize,
@@ -119,12 +122,8 @@ impl fmt::Display for PartSize {
         }
         let left_out = [
             (self.broken, "broken", self.broken_classes()),
-            // Where numbers are asked for, it isn't a class that an image lacks.
-            (
-                self.unlabelled,
-                if self.classes > 0 { "without a class" } else { "without a target" },
-                String::new(),
-            ),
+            (self.unlabelled, "without a class", String::new()),
+            (self.without_target, "without a target", String::new()),
             (self.not_drawn, "not drawn", String::new()),
         ];
         let told: Vec<String> = left_out

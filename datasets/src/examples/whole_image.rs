@@ -154,13 +154,13 @@ impl<T> Part<T> {
 
     fn size(&self, classes: usize) -> PartSize {
         let (of, images) = (self.targets.len(), self.positions.len());
-        let unlabelled = self.targets.iter().filter(|target| target.is_none()).count();
+        let without_target = self.targets.iter().filter(|target| target.is_none()).count();
         PartSize {
             images,
             classes,
             of,
-            unlabelled,
-            not_drawn: of - unlabelled - images,
+            without_target,
+            not_drawn: of - without_target - images,
             ..PartSize::default()
         }
     }

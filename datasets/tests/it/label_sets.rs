@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use palimpsest_core::data::{Dataset, Share, Split};
+use palimpsest_core::data::{Share, Split};
 use palimpsest_core::head::{ExamplesRequest, LabelSet, LabelledSplits, Values, examples_of};
 use palimpsest_core::recipe::Recipe;
 use palimpsest_core::settings::Section;
@@ -183,7 +183,10 @@ fn what_is_unknown_is_left_out() {
     let data = opened::<LabelSet>(&list, "label_columns = [\"cat\", \"dog\"]", "", [0, 0]).expect("opens");
     assert_eq!(data.classes(), ["cat", "dog"]);
     let [train, test] = data.sizes();
-    assert_eq!((train.images, train.unlabelled, test.images, test.unlabelled, test.of), (3, 0, 1, 1, 2));
+    assert_eq!(
+        (train.images, train.without_target, test.images, test.without_target, test.of),
+        (3, 0, 1, 1, 2)
+    );
     assert!(
         data.notes().iter().any(|note| note.contains("1 of the 6 labels of training images are unknown")),
         "{:?}",
