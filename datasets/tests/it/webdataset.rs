@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use palimpsest_core::data::Dataset;
-use palimpsest_datasets::{DataSpec, Split, open, open_with_notes};
+use palimpsest_datasets::{DataSpec, Split, open, open_label_sets, open_values, open_with_notes};
 use tempfile::tempdir;
 
 use crate::files::{assert_error, png, put};
@@ -334,4 +334,67 @@ fn an_index_is_only_a_cache() {
         std::fs::write(&index, &bytes[..at]).expect("written");
         assert_eq!(keys_of(&*opened().dataset), want.0, "cut at {at}");
     }
+}
+
+/// Lists and numbers in the members of JSON, also where one is missing.
+#[test]
+fn label_sets_and_numbers_of_json() {
+    let folder = tempdir().expect("a folder");
+    let image = png(8, 8, 1);
+    let of = |name: &str, samples: &[(&str, &str)]| {
+        let members: Vec<(String, &[u8])> = samples
+            .iter()
+            .flat_map(|(key, json)| {
+                let both = [(format!("{key}.png"), &image[..]), (format!("{key}.json"), json.as_bytes())];
+                both.into_iter().filter(|(_, bytes)| !bytes.is_empty())
+            })
+            .collect();
+        let members: Vec<(&str, &[u8])> =
+            members.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+        tar(&folder.path().join(name), &members);
+    };
+    let train = [
+        ("a", r#"{"tags": ["dog", "cat"], "of": {"age": 3, "kg": 1.5}}"#),
+        ("b", r#"{"tags": [], "of": {"age": null}}"#),
+        ("c", ""),
+        ("d", r#"{"tags": ["cat"], "of": {"age": -2, "kg": 0}}"#),
+    ];
+    of("train-0.tar", &train);
+    of("test-0.tar", &[("e", r#"{"tags": ["dog"], "of": {"kg": 7}}"#)]);
+    let keys = "label_list = \"json:tags\"\nvalues = [\"json:of.age\", \"json:of.kg\"]";
+    let spec = spec(folder.path(), keys);
+
+    let told = |split| {
+        let data = open_label_sets(&spec, split).expect("opens").dataset;
+        assert_eq!(data.classes(), ["cat", "dog"]);
+        let of = |index| {
+            let set = data.labels(index).expect("labels");
+            [0, 1].map(|label| set.get(label))
+        };
+        (0..data.len()).map(of).collect::<Vec<_>>()
+    };
+    let [yes, no, unknown] = [Some(true), Some(false), None];
+    assert_eq!(told(Split::Train), [[yes, yes], [no, no], [unknown, unknown], [yes, no]]);
+    assert_eq!(told(Split::Test), [[no, yes]]);
+
+    let told = |split| {
+        let data = open_values(&spec, split).expect("opens").dataset;
+        assert_eq!(data.value_names(), ["of.age", "of.kg"]);
+        (0..data.len()).map(|index| data.values(index).expect("values").0).collect::<Vec<_>>()
+    };
+    let none = vec![None, None];
+    let wanted = [vec![Some(3.0), Some(1.5)], none.clone(), none, vec![Some(-2.0), Some(0.0)]];
+    assert_eq!(told(Split::Train), wanted);
+    assert_eq!(told(Split::Test), [vec![None, Some(7.0)]]);
+
+    of("train-0.tar", &[("a", r#"{"tags": [1, 0], "of": {"age": "old"}}"#), ("b", r#"{"tags": [1]}"#)]);
+    assert_error(open_label_sets(&spec, Split::Train), &["the labels are numbers", "data.reader.labels"]);
+    assert_error(open_values(&spec, Split::Train), &["`\"old\"` is no number", "train-0.tar, a", "null"]);
+    let named = self::spec(folder.path(), "label_list = \"json:tags\"\nlabels = [\"x\", \"y\"]");
+    let data = open_label_sets(&named, Split::Train).expect("opens").dataset;
+    assert_eq!(data.labels(1).expect("labels").get(1), yes);
+    of("train-0.tar", &[("a", r#"{"tags": "cat"}"#)]);
+    assert_error(open_label_sets(&spec, Split::Train), &["where a list of labels is due", "train-0.tar, a"]);
+    let faulty = self::spec(folder.path(), "values = [\"age\"]");
+    assert_error(open_values(&faulty, Split::Train), &["`age` is no place in a member", "json:path.to.it"]);
 }

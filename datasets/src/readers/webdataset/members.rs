@@ -16,8 +16,42 @@ pub(super) struct Members {
 pub(super) struct LabelMember {
     /// The suffix of the member, in lower case.
     pub(super) suffix: String,
-    /// The keys down to the label where the member is JSON; else the member is the label.
-    pub(super) path: Option<Vec<String>>,
+    pub(super) form: Form,
+}
+
+/// What a label's member holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The label.
+    Text,
+    /// JSON, with the label at the end of these keys.
+    Class(Vec<String>),
+    /// JSON, with something at the end of each of these: all of it together is the label, as a list in JSON.
+    Targets(Vec<Vec<String>>),
+}
+
+impl Form {
+    /// What stands at a place is called: `json:a.age` is `a.age`.
+    pub(super) fn name_of(place: &str) -> &str {
+        place.split_once(':').map_or(place, |(_, path)| path)
+    }
+}
+
+fn keys_of(path: &str) -> Vec<String> {
+    path.split('.').map(str::to_owned).collect()
+}
+
+/// In lower case, without a dot before it.
+fn suffix_of(text: &str) -> String {
+    text.trim().trim_start_matches('.').to_lowercase()
+}
+
+/// What is at the end of some keys, of which those of lists are numbers.
+fn at<'a>(whole: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(whole, |value, key| match value {
+        Value::Array(list) => list.get(key.parse::<usize>().ok()?),
+        value => value.get(key),
+    })
 }
 
 /// A label as it was found.
@@ -35,8 +69,7 @@ impl Members {
     /// # Errors
     /// No suffix of images.
     pub(super) fn of(image: &str, label: &str) -> Result<Self> {
-        let suffix = |text: &str| text.trim().trim_start_matches('.').to_lowercase();
-        let images: Vec<String> = image.split(';').map(suffix).filter(|text| !text.is_empty()).collect();
+        let images: Vec<String> = image.split(';').map(suffix_of).filter(|text| !text.is_empty()).collect();
         // The table of samples has a byte for each.
         if images.is_empty() || images.len() > 250 {
             return Err(Error::user(format!("image = \"{image}\" names no members"))
@@ -45,25 +78,48 @@ impl Members {
         let label = match label.split_once(':') {
             _ if label.trim().is_empty() => None,
             Some((member, path)) => {
-                let path = path.split('.').map(str::to_owned).collect();
-                Some(LabelMember { suffix: suffix(member), path: Some(path) })
+                Some(LabelMember { suffix: suffix_of(member), form: Form::Class(keys_of(path)) })
             }
-            None => Some(LabelMember { suffix: suffix(label), path: None }),
+            None => Some(LabelMember { suffix: suffix_of(label), form: Form::Text }),
         };
         Ok(Self { images, label })
     }
 
     /// As text that is different where the members are.
     pub(super) fn text(&self) -> String {
-        let label = self.label.as_ref().map_or_else(String::new, |label| match &label.path {
-            Some(path) => format!("{}:{}", label.suffix, path.join(".")),
-            None => label.suffix.clone(),
+        let label = self.label.as_ref().map_or_else(String::new, |label| match &label.form {
+            Form::Class(path) => format!("{}:{}", label.suffix, path.join(".")),
+            Form::Text => label.suffix.clone(),
+            Form::Targets(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.join(".")).collect();
+                format!("{} targets {}", label.suffix, paths.join(" "))
+            }
         });
         format!("image = {}\nlabel = {label}\n", self.images.join(";"))
     }
 }
 
 impl LabelMember {
+    /// Of places in members of JSON, as `json:path.to.it`.
+    ///
+    /// # Errors
+    /// A place that is none, or places in members of several suffixes.
+    pub(super) fn of_targets(places: &[&str]) -> Result<Self> {
+        let help = "give places as \"json:path.to.it\"";
+        let split = |place: &&str| match place.split_once(':') {
+            Some((suffix, path)) if !path.is_empty() => Ok((suffix_of(suffix), keys_of(path))),
+            _ => Err(Error::user(format!("`{place}` is no place in a member")).help(help)),
+        };
+        let (suffixes, paths): (Vec<String>, Vec<_>) =
+            places.iter().map(split).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        match suffixes.first() {
+            Some(suffix) if suffixes.iter().all(|other| other == suffix) => {
+                Ok(Self { suffix: suffix.clone(), form: Form::Targets(paths) })
+            }
+            _ => Err(Error::user("the places are in members of several suffixes").help(help)),
+        }
+    }
+
     /// The label that a member's bytes hold.
     ///
     /// # Errors
@@ -73,19 +129,19 @@ impl LabelMember {
             "" => Label::None,
             text => Label::Text(text.to_owned()),
         };
-        let Some(path) = &self.path else {
+        if self.form == Form::Text {
             return Ok(std::str::from_utf8(bytes).map_or(Label::Unreadable, text));
-        };
-        let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return Ok(Label::Unreadable) };
-        let mut value = &whole;
-        for key in path {
-            let inner = match value {
-                Value::Array(list) => key.parse::<usize>().ok().and_then(|at| list.get(at)),
-                value => value.get(key),
-            };
-            let Some(inner) = inner else { return Ok(Label::None) };
-            value = inner;
         }
+        let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return Ok(Label::Unreadable) };
+        let path = match &self.form {
+            Form::Class(path) => path,
+            Form::Text => return Ok(Label::Unreadable),
+            Form::Targets(paths) => {
+                let found = paths.iter().map(|path| at(&whole, path).cloned().unwrap_or_default());
+                return Ok(Label::Text(Value::Array(found.collect()).to_string()));
+            }
+        };
+        let Some(value) = at(&whole, path) else { return Ok(Label::None) };
         match value {
             Value::Null => Ok(Label::None),
             Value::String(label) => Ok(text(label)),

@@ -10,6 +10,7 @@ mod kept;
 mod members;
 mod scan;
 mod table;
+mod targets;
 mod window;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub use dataset::TarShards;
 use palimpsest_core::{Error, Result};
 
-use self::members::Members;
+use self::members::{Form, Members};
 use crate::formats::shards::ShardFiles;
 use crate::formats::shards::parts::open_part;
 use crate::reader::{Opened, Reader, ReaderEntry};
@@ -34,6 +35,12 @@ palimpsest_core::settings! {
         /// The names of the classes, in the order of the labels; [] for those of a classes.txt beside the shards, or else the labels
         /// that occur, numbers by their value.
         classes: Vec<String> = Vec::new();
+        /// The place of the list of a sample's labels in a member of JSON (`json:tags`), for heads on several labels.
+        label_list: String = String::new();
+        /// The names of those labels, in their order; [] for those that occur, sorted.
+        labels: Vec<String> = Vec::new();
+        /// The places of numbers in a member of JSON (["json:age", "json:weight"]), for heads on numbers.
+        values: Vec<String> = Vec::new();
         /// Whether all bytes of the shards are compared with what they were the first time, not size and time alone.
         verify: bool = false;
         /// Images with more pixels are refused.
@@ -63,20 +70,25 @@ impl Reader for WebDataset {
 
     fn open(keys: &TarKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
-        let shards = ShardFiles::find(spec.path()?, "tar")?;
-        let options = spec.decode(keys.max_pixels);
-        // Numbers may have names beside them, as `data pack` writes them.
-        let named = match &*keys.classes {
-            [] if members.label.as_ref().is_some_and(|label| label.path.is_none()) => {
-                named_classes(&shards.root)?
-            }
-            _ => None,
-        };
-        let note = named.as_ref().map(|_| format!("the classes are named by {CLASSES}"));
-        let keys = &TarKeys { classes: named.unwrap_or_else(|| keys.classes.clone()), ..keys.clone() };
-        let open = |files: &[PathBuf]| TarShards::open(files, &members, keys, options);
-        Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note))
+        opened(keys, spec, split, &members)
     }
+}
+
+/// A part of the shards, of whose samples `members` are read.
+fn opened(keys: &TarKeys, spec: &DataSpec, split: Split, members: &Members) -> Result<Opened> {
+    let shards = ShardFiles::find(spec.path()?, "tar")?;
+    let options = spec.decode(keys.max_pixels);
+    // Numbers may have names beside them, as `data pack` writes them.
+    let named = match &*keys.classes {
+        [] if members.label.as_ref().is_some_and(|label| label.form == Form::Text) => {
+            named_classes(&shards.root)?
+        }
+        _ => None,
+    };
+    let note = named.as_ref().map(|_| format!("the classes are named by {CLASSES}"));
+    let keys = &TarKeys { classes: named.unwrap_or_else(|| keys.classes.clone()), ..keys.clone() };
+    let open = |files: &[PathBuf]| TarShards::open(files, members, keys, options);
+    Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note))
 }
 
 palimpsest_core::inventory::submit! {
@@ -84,5 +96,5 @@ palimpsest_core::inventory::submit! {
         "webdataset",
         "tar shards as WebDataset writes them, indexed once and then read at any place",
         "a folder of *.tar; a pattern as '{train,val}-{000..146}.tar'; or a text file with a shard a line. Parts are told by the shards' names or folders",
-    )
+    ).with_label_sets::<WebDataset>().with_values::<WebDataset>()
 }
