@@ -1,7 +1,7 @@
 //! Which images a run was trained on, step by step, in the order that they came: `samples-RANK.jsonl` in its folder.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::data::{Batch, BatchSource};
@@ -23,12 +23,24 @@ impl<'a> SampleLog<'a> {
     ///
     /// # Errors
     /// A file that can't be written.
-    pub(crate) fn open(source: &'a mut dyn BatchSource, folder: &Path, rank: usize, step: u64) -> Result<Self> {
+    pub(crate) fn open(
+        source: &'a mut dyn BatchSource,
+        folder: &Path,
+        rank: usize,
+        step: u64,
+    ) -> Result<Self> {
         // Another host's process has it where no disk is shared.
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
         let path = folder.join(format!("samples-{rank}.jsonl"));
-        let file =
-            OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::io(&path, &e))?;
+        let io = |e: std::io::Error| Error::io(&path, &e);
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
+        // Half a line, as a full disk leaves it, would spoil the next one.
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(io)?;
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        file.set_len(whole as u64).map_err(io)?;
+        file.seek(SeekFrom::End(0)).map_err(io)?;
         let next = step * source.parts() as u64;
         Ok(Self { source, path, file, next })
     }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::keys::keys_of;
 use super::ledger::{Ledger, LeftOut, Plan, ShardRecord};
 use super::order::order;
+use super::resize::NOT_RESIZED;
 use super::sample::PackedSample;
 use super::shard::{Shard, ShardFile, file_name, size_of, start};
 use super::{PackOptions, PackPart};
@@ -203,6 +204,10 @@ impl Packing<'_> {
     }
 
     fn leave_out(&self, position: usize, error: &Error, ledger: &mut Ledger) -> Result<()> {
+        if error.message().ends_with(NOT_RESIZED) {
+            // A sound image: to leave it out would lose it.
+            return Err(error.clone());
+        }
         let why = match error.location() {
             Some(location) => format!("{location}: {}", error.message()),
             None => error.message().to_owned(),

@@ -17,6 +17,9 @@ use crate::pipeline::sample_type::SampleType;
 use crate::scaling::{Scale, Scaling};
 use crate::transform::Scratch;
 
+/// What is said of a sound image of a format that isn't resized.
+pub(super) const NOT_RESIZED: &str = "image isn't resized";
+
 /// Quality of the JPEGs that are written; colours aren't subsampled.
 const QUALITY: u8 = 95;
 
@@ -32,7 +35,7 @@ pub(super) fn resized(
     side: usize,
 ) -> Result<Option<(ImageFormat, Vec<u8>)>> {
     if matches!(format, ImageFormat::Tiff | ImageFormat::Npy) {
-        return Err(Error::user(format!("a {} image isn't resized", format.name()))
+        return Err(Error::user(format!("a {} {NOT_RESIZED}", format.name()))
             .help("pack without --resize, or convert it to PNG"));
     }
     let header = ImageHeader::read(Cursor::new(bytes)).ok_or_else(|| {

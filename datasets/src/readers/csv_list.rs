@@ -131,8 +131,8 @@ impl CsvList {
         }
         let told =
             header.iter().position(|name| PARTS.iter().any(|own| name.trim().eq_ignore_ascii_case(own)));
-        let part_of = |record: &StringRecord| PartKind::of_name(record.get(told?).unwrap_or_default().trim());
-        let parts: Option<Vec<PartKind>> = records.iter().map(|(record, _)| part_of(record)).collect();
+        let parts =
+            told.map(|column| parts_of(list, &header[column], column, &records)).transpose()?.flatten();
         let labels = columns.labels(&header, records.iter().map(|(record, _)| record));
         let mut found: Vec<Found> = Vec::with_capacity(records.len());
         for (record, line) in &records {
@@ -236,6 +236,33 @@ impl CsvList {
     fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
+}
+
+/// The part of each row by a column of that name; none where it tells something else. A row that tells none where others do
+/// would put test images among those that are trained on.
+fn parts_of(
+    list: &Path,
+    name: &str,
+    column: usize,
+    records: &[(StringRecord, u64)],
+) -> Result<Option<Vec<PartKind>>> {
+    let told = |record: &StringRecord| record.get(column).unwrap_or_default().trim().to_owned();
+    let parts: Vec<Option<PartKind>> =
+        records.iter().map(|(record, _)| PartKind::of_name(&told(record))).collect();
+    if parts.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    if let Some(row) = parts.iter().position(Option::is_none) {
+        let (record, line) = &records[row];
+        return Err(Error::user(format!(
+            "`{}` is no part, in the column `{}`",
+            shown(&told(record)),
+            shown(name)
+        ))
+        .at(format_args!("{}:{line}", list.display()))
+        .help("write train, val or test in every row, or rename the column where it is no split"));
+    }
+    Ok(parts.into_iter().collect())
 }
 
 /// Where images may be, relative to the list's folder: there, or in a folder called as usual or as the list.

@@ -64,7 +64,7 @@ pub(crate) struct PackData {
     /// The folder for them: a new one, or that of an earlier try with the same data and options
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
-    /// Bytes of a shard at most, as 500MB or 1GiB
+    /// Bytes of samples in a shard at most, as 500MB or 1GiB; what ends a file comes on top
     #[arg(long, value_name = "BYTES", default_value = "1GB", value_parser = bytes)]
     pub(crate) size: u64,
     /// Shrink larger images so that their shorter side has so many pixels; without it image files are copied as they are

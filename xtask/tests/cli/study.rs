@@ -312,6 +312,8 @@ fn scores_come_back_without_weights() {
     write(path, STUDY);
     succeed(path, &["study", "run", "study.toml"]);
     let results = fs::read_to_string(path.join("runs/studies/tiny/results.json")).expect("results");
+    let list = ["study", "list", "runs/studies/tiny", "--trials", "nowhere", "--json"];
+    assert_eq!(json(&succeed(path, &list))["cells"][0]["states"][0], "measured");
     let restored = json(&succeed(
         path,
         &["study", "restore", "runs/studies/tiny", "--trials", "elsewhere/trials", "--json"],

@@ -1,6 +1,7 @@
 //! Which part a shard belongs to: told by its name (`train-000000.tar`, `validation-00000-of-00014.parquet`), or by the
 //! folder that it lies in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::data::Dataset;
@@ -106,12 +107,55 @@ pub(crate) fn open_part<D: Dataset + 'static>(
         let names: Vec<&str> = trains.iter().map(|(name, _)| name.as_str()).collect();
         format!("of {}, {} is trained on", names.join(" and "), names[0])
     });
-    Ok(opened.notes(others).notes(more).notes(shards.notes))
+    Ok(opened.notes(others).notes(more).notes(missing(&shards.files)).notes(shards.notes))
+}
+
+/// What is missing of shards that tell their number: of `train-00000-of-00003`, or between `train-000003` and `train-000010`.
+fn missing(files: &[PathBuf]) -> Vec<String> {
+    let mut rows: BTreeMap<(PathBuf, String), (BTreeSet<u64>, Option<u64>)> = BTreeMap::new();
+    for file in files {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let words: Vec<&str> = name.split('-').collect();
+        let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
+        let of = words.iter().position(|word| *word == "of").filter(|&at| at > 0);
+        let (at, count) = match of {
+            Some(at) => (at - 1, number(at + 1)),
+            None => (words.len() - 1, None),
+        };
+        let Some(own) = number(at) else { continue };
+        let row = (file.parent().unwrap_or(Path::new("")).to_owned(), words[..at].join("-"));
+        let (numbers, counted) = rows.entry(row).or_default();
+        numbers.insert(own);
+        *counted = count.or(*counted);
+    }
+    let told = |((_, name), (numbers, count)): ((PathBuf, String), (BTreeSet<u64>, Option<u64>))| {
+        let (first, last) = (*numbers.first()?, *numbers.last()?);
+        let due = count.unwrap_or(last - first + 1);
+        let lacking = due.saturating_sub(numbers.len() as u64);
+        let name = if name.is_empty() { "the shards".to_owned() } else { format!("the shards `{name}-…`") };
+        (lacking > 0).then(|| format!("warning: {lacking} of {due} of {name} are missing, by their numbers"))
+    };
+    rows.into_iter().filter_map(told).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_shards_are_told_by_their_numbers() {
+        let of = |files: &[&str]| missing(&files.iter().map(PathBuf::from).collect::<Vec<_>>()).join("; ");
+        assert_eq!(of(&["a/train-000000.tar", "a/train-000001.tar", "a/test-000000.tar", "a/x.tar"]), "");
+        assert_eq!(
+            of(&["a/train-000000.tar", "a/train-000003.tar"]),
+            "warning: 2 of 4 of the shards `train-…` are missing, by their numbers"
+        );
+        assert_eq!(
+            of(&["train-00000-of-00003.parquet"]),
+            "warning: 2 of 3 of the shards `train-…` are missing, by their numbers"
+        );
+        assert_eq!(of(&["train-00000-of-00001-a09b74b3ef9c3b56.parquet"]), "");
+    }
 
     #[test]
     fn parts_are_told_by_names_and_folders() {

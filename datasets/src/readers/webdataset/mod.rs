@@ -29,7 +29,7 @@ palimpsest_core::settings! {
     /// `[data.reader]` of `webdataset`.
     pub struct TarKeys {
         /// The suffixes of images, separated by semicolons: of those that a sample has, the first is taken.
-        image: String = "jpg;jpeg;png;webp".to_owned();
+        image: String = "jpg;jpeg;png;webp;tif;tiff;npy".to_owned();
         /// The suffix of labels (`cls`), the place of the label in a member of JSON (`json:path.to.label`), or "" for none.
         label: String = "cls".to_owned();
         /// The names of the classes, in the order of the labels; [] for those of a classes.txt beside the shards, or else the labels

@@ -131,6 +131,11 @@ impl Reader<dyn ValueData> for WebDataset {
                 .help("give their places in the members of JSON, as [\"json:age\", \"json:weight\"]"));
         }
         let places: Vec<&str> = keys.values.iter().map(String::as_str).collect();
+        if let Some(twice) = places.iter().enumerate().find(|(i, place)| places[..*i].contains(place)) {
+            return Err(Error::user(format!("`{}` is named twice", twice.1))
+                .at("`data.reader.values`")
+                .help("name each number once"));
+        }
         let Opened { dataset, notes, part } = opened_with(keys, spec, split, &places, "values")?;
         let names = places.iter().map(|place| Form::name_of(place).to_owned()).collect();
         let rows = values_of(&*dataset)?.into_iter().enumerate().map(|(index, values)| {

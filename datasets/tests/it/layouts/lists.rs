@@ -53,3 +53,24 @@ fn lists_of_other_tools() {
     let again = read("image,label\nISIC_1,nv\nISIC_2,mel\nISIC_1,nv\n", "").expect("opens");
     assert!(again.notes[0].contains("1 rows repeat an image"), "{:?}", again.notes);
 }
+
+/// A row that tells no part where others do would be trained on, though it was meant to test.
+#[test]
+fn a_row_of_no_part_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    (0..6).for_each(|i| drop(put(folder.path(), &format!("{i}.jpg"), jpeg(3, 3, 0))));
+    let open = |column: &str, last: &str, split| {
+        let rows: String =
+            (0..5).map(|i| format!("{i}.jpg,a,{}\n", if i < 3 { "train" } else { "test" })).collect();
+        let list = put(folder.path(), "list.csv", format!("path,label,{column}\n{rows}5.jpg,b,{last}\n"));
+        open_with_notes(&DataSpec::at("csv", list), split)
+    };
+    assert_eq!(open("split", "test", Split::Test).expect("opens").dataset.len(), 3);
+    assert_error(
+        open("split", "trian", Split::Train),
+        &["list.csv:7", "`trian` is no part, in the column `split`"],
+    );
+    assert_error(open("split", "", Split::Test), &["list.csv:7", "write train, val or test in every row"]);
+    // A column of another name is not looked at.
+    assert!(open("origin", "", Split::Train).is_ok());
+}

@@ -12,8 +12,16 @@ use crate::cli::PackData;
 use crate::counting::Counting;
 use crate::output;
 
+/// Keys of readers for what shards would lose.
+const TARGETS: [&str; 5] = ["label_columns", "label_list_column", "value_columns", "label_list", "values"];
+
 pub(super) fn run(args: &PackData) -> Result<()> {
     let recipe = source(&args.recipe)?;
+    if let Some(key) = recipe.reader.table().keys().find(|key| TARGETS.contains(&key.as_str())) {
+        return Err(Error::user("lists of labels and numbers of images aren't packed, only classes")
+            .at(format!("`data.reader.{key}`"))
+            .help("leave the key out, and keep the list beside the shards"));
+    }
     let (parts, notes) = parts(&recipe, args.split)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let parts: Vec<PackPart> = parts.into_iter().map(|(split, data)| PackPart { split, data }).collect();

@@ -1,5 +1,6 @@
 //! `data stats`: what a recipe's images are like, and what the recipe should say of them.
 
+use palimpsest_core::data::Split;
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::survey::{
     Channel, Duplicate, PartSurvey, Sizes, Spread, Survey, SurveyOptions, Twin, survey,
@@ -23,7 +24,8 @@ pub(super) fn run(args: &DataStats) -> Result<()> {
     let counting = Counting::new("images looked at");
     let survey = survey(&parts, options, &mut |done, all| counting.at(done, all))?;
     drop(counting);
-    let suggested = suggested(&survey);
+    // Pixels are normalised by what training images have.
+    let suggested = if args.split == Some(Split::Test) { Map::new() } else { suggested(&survey) };
     let lines: Vec<String> = suggested.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use palimpsest_core::Result;
+use palimpsest_study::archive::Found;
 use palimpsest_study::plan::{Measurement, Plan};
 use palimpsest_study::trial::TrialFolder;
 use serde::Serialize;
@@ -54,7 +55,15 @@ pub(super) fn run(args: &ListStudy) -> Result<()> {
     let plan = Plan::read(&args.study)?;
     let trials = trials_of(&args.study, args.trials.as_ref(), Some(&plan));
     let measurements = plan.measurements_by_trial();
-    let states = states(&plan, &measurements, &trials);
+    let mut states = states(&plan, &measurements, &trials);
+    // Scores that are kept without their runs count as well.
+    let found = Found::of(&trials, &args.study)?;
+    for ((trial, wanted), state) in plan.trials.iter().zip(&measurements).zip(&mut states) {
+        let kept = || wanted.iter().all(|m| found.scores(&trial.id, &m.key).is_some());
+        if *state == State::New && found.summary(&trial.id).is_some() && kept() {
+            *state = State::Measured;
+        }
+    }
     if args.failed {
         return failed(&plan, &states, &trials, args.result.json);
     }
