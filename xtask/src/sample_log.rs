@@ -79,3 +79,38 @@ impl BatchSource for SampleLog<'_> {
         self.source.take_warnings()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct One;
+
+    impl BatchSource for One {
+        fn next_batch(&mut self) -> Result<Batch> {
+            let (pixels, shape) = (vec![0.0], [1, 1, 1, 1]);
+            Ok(Batch { pixels, shape, labels: vec![-1], indices: vec![7], first_sample: 5 })
+        }
+        fn seek(&mut self, _: u64) -> Result<()> {
+            Ok(())
+        }
+        fn steps_per_epoch(&self) -> u64 {
+            1
+        }
+    }
+
+    /// As a full disk leaves it.
+    #[test]
+    fn half_a_line_is_cut_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("samples-0.jsonl");
+        std::fs::write(&path, "{\"step\":5}\n{\"step\":9").expect("written");
+        let mut source = One;
+        SampleLog::open(&mut source, folder.path(), 0, 5)
+            .and_then(|mut log| log.next_batch())
+            .expect("a batch");
+        let text = std::fs::read_to_string(&path).expect("a log");
+        let steps = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line"));
+        assert_eq!(steps.map(|line| line["step"].as_u64()).collect::<Vec<_>>(), [Some(5), Some(6)]);
+    }
+}

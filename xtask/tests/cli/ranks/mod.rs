@@ -110,7 +110,9 @@ pub(crate) fn logged(run: &Path) -> usize {
 /// The losses of a run's steps, and the gradient's norms, as it logged them.
 pub(crate) fn figures(run: &Path) -> Vec<(u64, f64, f64)> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    // A run that goes on may have written half of the last.
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
     let steps = lines.filter(|line| line["loss"].is_f64());
     let of = |line: Value| {
         let figure = |name: &str| line[name].as_f64().expect("a figure");

@@ -70,21 +70,3 @@ fn killed_runs_go_on_with_the_same_samples_in_any_number() {
     assert_eq!(seen.len(), BATCH * STEPS, "every sample came");
     assert!([4, 6, 12].iter().all(|share| found.iter().any(|(_, images)| images.len() == *share)));
 }
-
-/// A full disk may leave half a line, which is cut off and no part of the next.
-#[test]
-fn half_a_line_of_the_log_is_cut_off() {
-    let folder = folder();
-    let path = folder.path();
-    let args =
-        ["pretrain", "tiny.toml", "--steps", "4", "train.log_samples=true", "train.checkpoint_every=0.001"];
-    succeed(path, &[&args[..], &["--out", "run"]].concat());
-    let log = path.join("run/samples-0.jsonl");
-    let before = fs::read_to_string(&log).expect("a log");
-    fs::write(&log, format!("{before}{{\"step\":9")).expect("written");
-    succeed(path, &["resume", "run"]);
-    let after = fs::read_to_string(&log).expect("a log");
-    assert!(
-        after.starts_with(&before) && after.lines().all(|line| serde_json::from_str::<Value>(line).is_ok())
-    );
-}
