@@ -107,6 +107,22 @@ pub struct ShardRecord {
     pub sha256: String,
 }
 
+/// What is told of shards in a folder where packing was stopped before its end.
+pub(crate) fn unfinished(folder: &Path) -> Option<String> {
+    let ledger: Ledger = serde_json::from_slice(&std::fs::read(folder.join(LEDGER)).ok()?).ok()?;
+    let lacking: Vec<&str> = ledger.plan.parts.iter().map(|part| part.part.as_str()).collect();
+    let lacking: Vec<&str> =
+        lacking.into_iter().filter(|part| ledger.finished.iter().all(|whole| whole != part)).collect();
+    (!lacking.is_empty()).then(|| {
+        let parts = lacking.join(" and ");
+        let are = if lacking.len() == 1 { "isn't" } else { "aren't" };
+        format!(
+            "warning: packing into {} was stopped, and {parts} {are} whole; do it again to go on",
+            folder.display()
+        )
+    })
+}
+
 /// An image that couldn't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {

@@ -24,6 +24,7 @@ use palimpsest_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub use self::forecast::{Forecast, PartForecast, forecast};
+pub(crate) use self::ledger::unfinished;
 pub use self::ledger::{LEDGER, Ledger, LeftOut, Plan, ShardRecord};
 pub use self::packing::{Packed, Progress, pack};
 

@@ -15,6 +15,7 @@ use crate::decode::{DecodeOptions, decode};
 use crate::formats::shards::ShardFiles;
 use crate::formats::shards::class_names::classes_of;
 use crate::formats::shards::parts::open_part;
+use crate::pack::unfinished;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -200,7 +201,9 @@ impl Reader for Parquet {
     fn open(keys: &ParquetKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let shards = ShardFiles::find(spec.path()?, "parquet")?;
         let options = spec.decode(keys.max_pixels);
-        open_part(shards, spec, split, |files| ParquetRows::open(files, keys, options), ParquetRows::key)
+        let note = unfinished(&shards.root);
+        let open = |files: &[PathBuf]| ParquetRows::open(files, keys, options);
+        Ok(open_part(shards, spec, split, open, ParquetRows::key)?.notes(note))
     }
 }
 

@@ -11,7 +11,7 @@ use image::{DynamicImage, ImageFormat};
 use palimpsest_core::data::{Dataset, Image, Samples, Split};
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::pack::{PackFormat, PackOptions, PackPart, Packed, forecast, pack};
-use palimpsest_datasets::{DataSpec, open};
+use palimpsest_datasets::{DataSpec, open, open_with_notes};
 
 use crate::files::{assert_error, encode, jpeg, png, put, rgb_image};
 
@@ -185,6 +185,15 @@ impl Dataset for Failing {
     }
 }
 
+/// What the reader of a folder of tars tells, which leaves no index there.
+fn notes_of(shards: &Path) -> String {
+    let opened = open_with_notes(&DataSpec::at("webdataset", shards), Split::Train).expect("opens");
+    for name in contents(shards).into_keys().filter(|name| name.ends_with(".index")) {
+        fs::remove_file(shards.join(name)).expect("removed");
+    }
+    opened.notes.join("\n")
+}
+
 #[test]
 fn packing_goes_on_where_it_stopped() {
     let root = tempfile::tempdir().expect("a folder");
@@ -219,7 +228,13 @@ fn packing_goes_on_where_it_stopped() {
             Err(error) => assert!(error.to_string().contains("the disk is gone"), "{error}"),
         }
         kept = torn.keys().filter(|name| name.ends_with(".tar")).count();
+        if kept > 0 && left < 299 {
+            assert!(
+                notes_of(&root.path().join("torn")).contains("was stopped, and train and test aren't whole")
+            );
+        }
     }
+    assert!(!notes_of(&torn).contains("was stopped"));
     assert!(contents(&whole) == contents(&torn) && shards > 5, "{shards}");
     // A shard that was damaged since is packed again, and those behind it.
     fs::write(torn.join("train-000001.tar"), b"damaged").expect("written");

@@ -21,6 +21,7 @@ use palimpsest_core::{Error, Result};
 use self::members::{Form, Members};
 use crate::formats::shards::ShardFiles;
 use crate::formats::shards::parts::open_part;
+use crate::pack::unfinished;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
 use crate::split::Split;
@@ -85,10 +86,11 @@ fn opened(keys: &TarKeys, spec: &DataSpec, split: Split, members: &Members) -> R
         }
         _ => None,
     };
+    let stopped = unfinished(&shards.root);
     let note = named.as_ref().map(|_| format!("the classes are named by {CLASSES}"));
     let keys = &TarKeys { classes: named.unwrap_or_else(|| keys.classes.clone()), ..keys.clone() };
     let open = |files: &[PathBuf]| TarShards::open(files, members, keys, options);
-    Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note))
+    Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note).notes(stopped))
 }
 
 palimpsest_core::inventory::submit! {
