@@ -18,8 +18,8 @@ use crate::cli::Pretrain;
 use crate::observer::{Follower, Measured, Watcher};
 use crate::ranks::Ranks;
 use crate::room::Room;
-use crate::session;
 use crate::sample_log::SampleLog;
+use crate::session;
 use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
