@@ -30,7 +30,7 @@ impl ImageFormat {
     pub fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0xFF, 0xD8, ..] => Some(Self::Jpeg),
-            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some(Self::Png),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::Webp),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Self::Npy),

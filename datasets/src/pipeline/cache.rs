@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use palimpsest_core::Result;
-use palimpsest_core::data::{Dataset, Image, Samples};
+use palimpsest_core::data::{Dataset, Encoded, Image, Samples};
 
 /// A data set whose decoded images are kept, in the order that they are asked for, until they fill the room that there is. None
 /// is dropped again: an epoch asks for each image once, so that what was used last is of no more use than the rest.
@@ -47,7 +47,7 @@ impl Dataset for Cached {
         if let Some(image) = self.kept[index].get() {
             return Ok(image.clone());
         }
-        // A broken file isn't kept: it may be mended.
+        // A broken file isn't kept: it may be repaired.
         let image = self.inner.load(index)?;
         let bytes = bytes_of(&image.pixels);
         if self.takes(bytes) && self.kept[index].set(image.clone()).is_err() {
@@ -58,6 +58,12 @@ impl Dataset for Cached {
     }
     fn location(&self, index: usize) -> String {
         self.inner.location(index)
+    }
+    fn name(&self, index: usize) -> Option<String> {
+        self.inner.name(index)
+    }
+    fn encoded(&self, index: usize) -> Option<Encoded> {
+        self.inner.encoded(index)
     }
 }
 

@@ -20,6 +20,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use crate::colour::with_channels;
+use crate::formats::image_format::ImageFormat;
 use crate::image_header::{ImageHeader, orientation_of};
 use crate::orientation::upright;
 use crate::pipeline::alpha::{Alpha, on_white};
@@ -147,12 +148,12 @@ pub fn decode(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     }
     // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
     catch_unwind(AssertUnwindSafe(|| {
-        let (image, orientation) = match ImageFormat::of(bytes)? {
+        let (image, orientation) = match ImageFormat::of(bytes).ok_or_else(|| not_read(bytes))? {
             ImageFormat::Tiff => tiff::read(bytes, options)?,
             ImageFormat::Npy => (npy::read(bytes, options)?, 1),
             ImageFormat::Png => (png::read(bytes, options)?.image(options)?, orientation_of(bytes)),
             ImageFormat::Jpeg => (of_8_bits(decode_jpeg(bytes, options)?, options)?, orientation_of(bytes)),
-            ImageFormat::WebP => {
+            ImageFormat::Webp => {
                 let stored = webp::read(bytes, options)?;
                 (stored.image(options)?, orientation_of(bytes))
             }
@@ -279,46 +280,29 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]))
 }
 
-/// What bytes are by their first ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ImageFormat {
-    Jpeg,
-    Png,
-    WebP,
-    Tiff,
-    Npy,
-}
-
-impl ImageFormat {
-    fn of(bytes: &[u8]) -> Result<Self> {
-        let riff = bytes.starts_with(b"RIFF").then(|| bytes.get(8..12)).flatten();
-        let boxed = (bytes.get(4..8) == Some(b"ftyp")).then(|| bytes.get(8..12)).flatten();
-        let other = match bytes {
-            [0xFF, 0xD8, ..] => return Ok(Self::Jpeg),
-            _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => return Ok(Self::Png),
-            _ if riff == Some(b"WEBP") => return Ok(Self::WebP),
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return Ok(Self::Tiff),
-            _ if bytes.starts_with(npy::MAGIC) => return Ok(Self::Npy),
-            [b'B', b'M', ..] if bytes.len() > 26 => "a BMP image",
-            [0xFF, 0x0A, ..] => "a JPEG XL image",
-            _ if bytes.starts_with(b"\0\0\0\x0CJXL ") => "a JPEG XL image",
-            _ if bytes.starts_with(b"\0\0\0\x0CjP  ") => "a JPEG 2000 image",
-            _ => match boxed {
-                Some(b"avif" | b"avis") => "an AVIF image",
-                Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
-                    "a HEIC image"
-                }
-                _ => {
-                    let start = &bytes[..bytes.len().min(12)];
-                    let start = String::from_utf8_lossy(start).escape_debug().to_string();
-                    return Err(Error::user(format!(
-                        "not a JPEG, PNG or WebP image, nor a TIFF or NumPy array (it begins with `{start}`)"
-                    ))
-                    .help("convert or remove it"));
-                }
-            },
-        };
-        Err(Error::user(format!("{other}, which isn't read"))
-            .help("convert it to PNG, or to JPEG where nothing is lost by it"))
-    }
+/// What is told of bytes of no format that is read.
+fn not_read(bytes: &[u8]) -> Error {
+    let boxed = (bytes.get(4..8) == Some(b"ftyp")).then(|| bytes.get(8..12)).flatten();
+    let other = match bytes {
+        [b'B', b'M', ..] if bytes.len() > 26 => "a BMP image",
+        [0xFF, 0x0A, ..] => "a JPEG XL image",
+        _ if bytes.starts_with(b"\0\0\0\x0CJXL ") => "a JPEG XL image",
+        _ if bytes.starts_with(b"\0\0\0\x0CjP  ") => "a JPEG 2000 image",
+        _ => match boxed {
+            Some(b"avif" | b"avis") => "an AVIF image",
+            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
+                "a HEIC image"
+            }
+            _ => {
+                let start = &bytes[..bytes.len().min(12)];
+                let start = String::from_utf8_lossy(start).escape_debug().to_string();
+                return Error::user(format!(
+                    "not a JPEG, PNG or WebP image, nor a TIFF or NumPy array (it begins with `{start}`)"
+                ))
+                .help("convert or remove it");
+            }
+        },
+    };
+    Error::user(format!("{other}, which isn't read"))
+        .help("convert it to PNG, or to JPEG where nothing is lost by it")
 }

@@ -8,8 +8,6 @@ use crate::decode::{DecodeOptions, broken, check_size, mismatch};
 use crate::formats::shown::shown;
 use crate::pipeline::scaling::{NumberKind, Numbers};
 
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-
 /// A file of these bytes as an image of as many channels as the options ask for.
 pub(super) fn read(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     let Array { shape, fortran, kind, width, big_endian, data } = Array::parse(bytes)?;

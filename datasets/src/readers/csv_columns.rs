@@ -1,5 +1,7 @@
 //! Which column of a list is what.
 
+use std::path::Path;
+
 use csv::StringRecord;
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
@@ -8,6 +10,7 @@ use super::csv_list::CsvKeys;
 use super::csv_targets::TargetColumns;
 use crate::formats::shown::shown;
 use crate::formats::tally::Tally;
+use crate::part_names::PartKind;
 
 /// What a column of paths is called, the likeliest first.
 const PATHS: [&str; 16] = [
@@ -184,4 +187,31 @@ impl Labels {
             if columns.len() > 10 { format!(" and {} more", columns.len() - 10) } else { String::new() };
         Some(format!("the class is the column with the greatest share: {}{more}", names.join(", ")))
     }
+}
+
+/// The part of each row by a column of that name; none where it tells something else. A row that tells none where others do
+/// would put test images among those that are trained on.
+pub(super) fn parts_of(
+    list: &Path,
+    name: &str,
+    column: usize,
+    records: &[(StringRecord, u64)],
+) -> Result<Option<Vec<PartKind>>> {
+    let told = |record: &StringRecord| record.get(column).unwrap_or_default().trim().to_owned();
+    let parts: Vec<Option<PartKind>> =
+        records.iter().map(|(record, _)| PartKind::of_name(&told(record))).collect();
+    if parts.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    if let Some(row) = parts.iter().position(Option::is_none) {
+        let (record, line) = &records[row];
+        return Err(Error::user(format!(
+            "`{}` is no part, in the column `{}`",
+            shown(&told(record)),
+            shown(name)
+        ))
+        .at(format_args!("{}:{line}", list.display()))
+        .help("write train, val or test in every row, or rename the column where it is no split"));
+    }
+    Ok(parts.into_iter().collect())
 }

@@ -9,13 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use csv::StringRecord;
 use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result, stored};
 use palimpsest_targets::{LabelSetData, ValueData};
 
-use super::csv_columns::{Columns, Labels, separator_of};
+use super::csv_columns::{Columns, Labels, parts_of, separator_of};
 use super::csv_targets::RowTargets;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image};
 use crate::formats::image_files::{folder_of, stem};
@@ -236,33 +235,6 @@ impl CsvList {
     fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
-}
-
-/// The part of each row by a column of that name; none where it tells something else. A row that tells none where others do
-/// would put test images among those that are trained on.
-fn parts_of(
-    list: &Path,
-    name: &str,
-    column: usize,
-    records: &[(StringRecord, u64)],
-) -> Result<Option<Vec<PartKind>>> {
-    let told = |record: &StringRecord| record.get(column).unwrap_or_default().trim().to_owned();
-    let parts: Vec<Option<PartKind>> =
-        records.iter().map(|(record, _)| PartKind::of_name(&told(record))).collect();
-    if parts.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    if let Some(row) = parts.iter().position(Option::is_none) {
-        let (record, line) = &records[row];
-        return Err(Error::user(format!(
-            "`{}` is no part, in the column `{}`",
-            shown(&told(record)),
-            shown(name)
-        ))
-        .at(format_args!("{}:{line}", list.display()))
-        .help("write train, val or test in every row, or rename the column where it is no split"));
-    }
-    Ok(parts.into_iter().collect())
 }
 
 /// Where images may be, relative to the list's folder: there, or in a folder called as usual or as the list.
