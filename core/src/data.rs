@@ -1,12 +1,17 @@
 //! What the training loop asks of a data set and of a loader; readers live in `datasets`.
 
+mod pixels;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::tensor::{DType, DeviceHandle, Tensor};
 use crate::{Error, Result};
+
+pub use pixels::{Normalisation, PixelBytes, Pixels};
 
 /// Which part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -220,8 +225,8 @@ impl Encoded {
 /// A batch as the loader delivers it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// Normalised pixels, [batch, channels, height, width].
-    pub pixels: Vec<f32>,
+    /// The pixels, [batch, channels, height, width].
+    pub pixels: Pixels,
     /// [batch, channels, height, width].
     pub shape: [usize; 4],
     /// The label of each image, -1 for none.
@@ -244,13 +249,22 @@ impl Batch {
         self.shape[0] == 0
     }
 
+    /// The images as a tensor [B, C, H, W] of a float type, normalised: on a GPU by its backend where the batch has bytes
+    /// and the backend takes them, else before they go there. The values are the same either way.
+    ///
+    /// # Errors
+    /// No memory there, or the pixels don't fill the shape.
+    pub fn images(&self, device: &DeviceHandle, dtype: DType) -> Result<Tensor> {
+        self.pixels.upload(device, self.shape, dtype)
+    }
+
     /// As bytes, for another process of this program.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let integers = self.shape.iter().map(|&side| side as i64).chain([self.first_sample as i64]);
         let integers = integers.chain(self.indices.iter().map(|&index| index as i64));
         let mut bytes: Vec<u8> =
             integers.chain(self.labels.iter().copied()).flat_map(i64::to_le_bytes).collect();
-        bytes.extend(self.pixels.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.extend(self.pixels.normalised().iter().flat_map(|value| value.to_le_bytes()));
         bytes
     }
 
@@ -263,8 +277,8 @@ impl Batch {
         let indices = (0..images).map(|i| side(5 + i)).collect::<Option<_>>()?;
         let labels = (0..images).map(|i| word(5 + images + i)).collect::<Option<_>>()?;
         let pixels = bytes.get(8 * (5 + 2 * images)..)?.as_chunks::<4>();
-        let pixels = pixels.0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-        Some(Self { pixels, shape, labels, indices, first_sample: word(4)? as u64 })
+        let pixels: Vec<f32> = pixels.0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+        Some(Self { pixels: pixels.into(), shape, labels, indices, first_sample: word(4)? as u64 })
     }
 
     /// Puts the images of the batch that follows behind its own.
@@ -274,9 +288,18 @@ impl Batch {
     pub fn append(&mut self, next: Self) {
         assert_eq!(self.shape[1..], next.shape[1..], "images of one size");
         self.shape[0] += next.shape[0];
-        self.pixels.extend(next.pixels);
+        self.pixels.append(next.pixels);
         self.labels.extend(next.labels);
         self.indices.extend(next.indices);
+    }
+
+    /// Leaves out all but the first images.
+    pub fn truncate(&mut self, images: usize) {
+        let image: usize = self.shape[1..].iter().product();
+        self.pixels.truncate(images * image);
+        self.labels.truncate(images);
+        self.indices.truncate(images);
+        self.shape[0] = self.shape[0].min(images);
     }
 
     /// Images `start..end` as a batch of their own (for gradient accumulation).
@@ -285,7 +308,7 @@ impl Batch {
         let [_, c, h, w] = self.shape;
         let image = c * h * w;
         Self {
-            pixels: self.pixels[start * image..end * image].to_vec(),
+            pixels: self.pixels.slice(start * image, end * image),
             shape: [end - start, c, h, w],
             labels: self.labels[start..end].to_vec(),
             indices: self.indices[start..end].to_vec(),

@@ -27,7 +27,7 @@
 //!     let mut trainer = Trainer::new(recipe, device, 10)?; // ten steps are an epoch
 //!     while trainer.step_count() < trainer.total_steps {
 //!         let batch = Batch {
-//!             pixels: vec![0.5; 32 * 32 * 32], // normalised, [B, C, H, W]
+//!             pixels: vec![0.5; 32 * 32 * 32].into(), // normalised, [B, C, H, W]
 //!             shape: [32, 1, 32, 32],
 //!             labels: vec![-1; 32],
 //!             indices: (0..32).collect(),

@@ -120,6 +120,7 @@ impl View for Stored<'_> {
             HostData::Bf16(_) => Dtype::BF16,
             HostData::I64(_) => Dtype::I64,
             HostData::Bool(_) => Dtype::BOOL,
+            HostData::U8(_) => Dtype::U8,
         }
     }
 
@@ -167,6 +168,7 @@ pub(crate) fn each_byte(
         HostData::Bf16(v) => some(v, half::bf16::to_le_bytes, &mut take),
         HostData::I64(v) => some(v, i64::to_le_bytes, &mut take),
         HostData::Bool(v) => some(v, |x| [u8::from(x)], &mut take),
+        HostData::U8(v) => take(v),
     }
 }
 

@@ -6,8 +6,8 @@ use palimpsest_core::head::{HeadContext, MetricState};
 
 /// Image `index` of a batch as RGB of 8 bits, its normalisation undone.
 pub(crate) fn shown_image(batch: &Batch, index: usize, context: &HeadContext) -> Image8 {
-    let [_, channels, height, width] = batch.shape;
-    let planes = &batch.pixels[index * channels * height * width..][..channels * height * width];
+    let [_, _, height, width] = batch.shape;
+    let planes = batch.slice(index, index + 1).pixels.into_normalised();
     let of = |values: &[f32], channel: usize, none: f32| {
         values.get(channel).or(values.last()).copied().unwrap_or(none)
     };

@@ -10,7 +10,7 @@ pub fn noise(images: usize, [c, h, w]: [usize; 3], seed: u64, first_sample: u64)
         Philox::new(seed, Stream::Test, 0, first_sample + i as u64).fill_normal(image);
     }
     Batch {
-        pixels,
+        pixels: pixels.into(),
         shape: [images, c, h, w],
         labels: vec![-1; images],
         indices: (0..images).collect(),

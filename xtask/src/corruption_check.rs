@@ -42,7 +42,7 @@ fn at_start(
 ) -> Result<CorruptionPlan> {
     let shape = [8, geometry.channels, geometry.height, geometry.width];
     let blank = Batch {
-        pixels: vec![0.0; shape.iter().product()],
+        pixels: vec![0.0; shape.iter().product()].into(),
         shape,
         labels: vec![-1; shape[0]],
         indices: (0..shape[0]).collect(),

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(recorder.replays(), 2);
         assert!(checked.culprit().is_none());
         // A step with a look at attention has not been captured yet, so that every call is made.
-        steps[4].pixels.fill(f32::NAN);
+        steps[4].pixels.normalised_mut().fill(f32::NAN);
         trainer.train_step(&steps[4], true).expect("a step");
         assert!(checked.culprit().is_some_and(|culprit| culprit.not_finite > 0));
     }

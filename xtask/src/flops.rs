@@ -68,7 +68,7 @@ mod tests {
         let dtype = palimpsest_core::DType::F32;
         let params = Params::upload(&device, values, dtype, dtype).expect("weights");
         meta.take();
-        let images = device.floats(batch.shape, batch.pixels, dtype).expect("images");
+        let images = batch.images(&device, dtype).expect("images");
         let patches = patchify(&images, model.geometry()).expect("patches");
         model.encoder.features(&params, &patches, model.geometry().depth).expect("features");
         // torchvision's table of weights gives vit_b_16 17.56 GFLOPS, each a multiplication with its addition, the

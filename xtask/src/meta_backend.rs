@@ -120,6 +120,7 @@ impl Backend for MetaBackend {
         match value.dtype {
             DType::I64 => HostTensor::new(shape, HostData::I64(vec![0; count])),
             DType::Bool => HostTensor::new(shape, HostData::Bool(vec![false; count])),
+            DType::U8 => HostTensor::new(shape, HostData::U8(vec![0; count])),
             float => HostTensor::new(shape, HostData::F32(vec![0.0; count]))?.to_float(float),
         }
     }

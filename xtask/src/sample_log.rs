@@ -88,7 +88,7 @@ mod tests {
 
     impl BatchSource for One {
         fn next_batch(&mut self) -> Result<Batch> {
-            let (pixels, shape) = (vec![0.0], [1, 1, 1, 1]);
+            let (pixels, shape) = (vec![0.0].into(), [1, 1, 1, 1]);
             Ok(Batch { pixels, shape, labels: vec![-1], indices: vec![7], first_sample: 5 })
         }
         fn seek(&mut self, _: u64) -> Result<()> {

@@ -34,7 +34,7 @@ impl Painter {
     /// The images as the plan corrupts them. Feature noise is shown as pixel noise of the same
     /// level; masked patches are grey.
     fn corrupted(&self, batch: &Batch, plan: &CorruptionPlan, geometry: &Geometry) -> Vec<f32> {
-        let mut pixels = batch.pixels.clone();
+        let mut pixels = batch.pixels.normalised().into_owned();
         let (c, h, w, p) = (geometry.channels, geometry.height, geometry.width, geometry.patch);
         for image in 0..batch.len() {
             let mut random = Philox::new(0, Stream::Noise, 0, image as u64);
@@ -68,7 +68,8 @@ impl Painter {
         let geometry = *model.geometry();
         let image = geometry.channels * geometry.height * geometry.width;
         let corrupted = self.corrupted(batch, plan, &geometry);
-        let mut columns = vec![("original", batch.pixels.clone()), ("corrupted", corrupted)];
+        let mut columns =
+            vec![("original", batch.pixels.normalised().into_owned()), ("corrupted", corrupted)];
         if let Some((params, device, step)) = weights {
             let _quiet = NoGrad::new(&*device.backend);
             let prepared = model.prepare(device, params.dtype(), batch, plan, Mode::evaluation(step))?;
@@ -94,7 +95,7 @@ impl Painter {
 /// Restored pixels at masked patches, original ones elsewhere.
 fn keep_visible(restored: &[f32], batch: &Batch, plan: &CorruptionPlan, geometry: &Geometry) -> Vec<f32> {
     let (c, h, w, p) = (geometry.channels, geometry.height, geometry.width, geometry.patch);
-    let mut pixels = batch.pixels.clone();
+    let mut pixels = batch.pixels.normalised().into_owned();
     for (i, value) in pixels.iter_mut().enumerate() {
         let (image, inside) = (i / (c * h * w), i % (h * w));
         let token = (inside / w / p) * geometry.grid_w() + (inside % w) / p;

@@ -18,7 +18,7 @@ impl Synthetic {
         let mut pixels = vec![0.0; shape.iter().product()];
         Philox::new(recipe.run.seed, Stream::Test, 0, 0).fill_normal(&mut pixels);
         let batch = Batch {
-            pixels,
+            pixels: pixels.into(),
             shape,
             labels: vec![-1; shape[0]],
             indices: (0..shape[0]).collect(),

@@ -95,6 +95,7 @@ impl Backend for Burn {
 
     fn supports(&self, op: OpKind, dtype: DType, device: Device) -> bool {
         match device {
+            Device::Cpu if dtype == DType::U8 => op == OpKind::Cast,
             Device::Cpu => !op.is_fused() || fused::supports(op, dtype),
             #[cfg(feature = "cube")]
             _ => self.gpus.open(device).is_ok_and(|gpu| gpu.supports(op, dtype)),

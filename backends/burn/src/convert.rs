@@ -17,6 +17,7 @@ pub(crate) fn from_host(host: HostTensor) -> FlexTensor {
         HostData::Bf16(values) => TensorData::new(values, shape),
         HostData::I64(values) => TensorData::new(values, shape),
         HostData::Bool(values) => TensorData::new(values, shape),
+        HostData::U8(values) => TensorData::new(values, shape),
     })
 }
 
@@ -27,6 +28,7 @@ pub(crate) fn to_host(tensor: &FlexTensor) -> Result<HostTensor> {
         BurnType::F64 => HostData::F64(elements(tensor)),
         BurnType::BF16 => HostData::Bf16(elements::<bf16>(tensor)),
         BurnType::I64 => HostData::I64(elements(tensor)),
+        BurnType::U8 => HostData::U8(elements(tensor)),
         BurnType::Bool(BoolStore::Native | BoolStore::U8) => HostData::Bool(bools(tensor)),
         other => return Err(Error::failure(format!("burn returned elements of type {other:?}"))),
     };

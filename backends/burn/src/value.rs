@@ -95,6 +95,7 @@ pub(crate) fn burn_type(dtype: DType) -> BurnType {
         DType::Bf16 => BurnType::BF16,
         DType::I64 => BurnType::I64,
         DType::Bool => BurnType::Bool(burn_backend::BoolStore::Native),
+        DType::U8 => BurnType::U8,
     }
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn core_type(dtype: BurnType) -> Result<DType> {
         BurnType::BF16 => Ok(DType::Bf16),
         BurnType::I64 | BurnType::I32 => Ok(DType::I64),
         BurnType::Bool(_) => Ok(DType::Bool),
+        BurnType::U8 => Ok(DType::U8),
         other => Err(Error::failure(format!("burn made a tensor of type {other:?}"))),
     }
 }

@@ -14,6 +14,11 @@ pub(crate) fn no_bf16() -> Error {
     Error::user("the dfdx backend has no bf16").help("use f32")
 }
 
+/// What is said where bytes come, which are never sent: the backend doesn't claim them.
+fn no_u8() -> Error {
+    Error::failure("the dfdx backend has no u8")
+}
+
 /// A tensor of host data.
 pub(crate) fn from_host<H: Hardware>(device: &H, host: HostTensor) -> Result<Value<H>> {
     let shape = host.shape().clone();
@@ -23,6 +28,7 @@ pub(crate) fn from_host<H: Hardware>(device: &H, host: HostTensor) -> Result<Val
         HostData::I64(elements) => Value::Int(Discrete::new(elements, shape)),
         HostData::Bool(elements) => Value::Bool(Discrete::new(elements, shape)),
         HostData::Bf16(_) => return Err(no_bf16()),
+        HostData::U8(_) => return Err(no_u8()),
     })
 }
 
@@ -45,6 +51,7 @@ pub(crate) fn full<H: Hardware>(device: &H, shape: &Shape, value: f64, dtype: DT
         DType::I64 => Value::Int(Discrete::new(vec![value as i64; shape.count()], shape.clone())),
         DType::Bool => Value::Bool(Discrete::new(vec![value != 0.0; shape.count()], shape.clone())),
         DType::Bf16 => return Err(no_bf16()),
+        DType::U8 => return Err(no_u8()),
     })
 }
 
@@ -55,6 +62,7 @@ pub(crate) fn cast<H: Hardware>(device: &H, value: Value<H>, dtype: DType) -> Re
     let bit = |x: bool| u8::from(x);
     Ok(match (value, dtype) {
         (_, DType::Bf16) => return Err(no_bf16()),
+        (_, DType::U8) => return Err(no_u8()),
         (value, dtype) if value.signature().1 == dtype => value,
         (Value::F32(x), DType::F64) => Value::F64(float(x)),
         (Value::F64(x), DType::F32) => Value::F32(float(x)),

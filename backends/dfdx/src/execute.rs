@@ -71,7 +71,7 @@ fn draw<H: Hardware>(
         DType::F32 => Ok(drawn::<f32, H>(device, &sampler, op, shape)),
         DType::F64 => Ok(drawn::<f64, H>(device, &sampler, op, shape)),
         DType::Bf16 => Err(convert::no_bf16()),
-        DType::I64 | DType::Bool => Err(Error::failure(format!("random values of type {dtype}"))),
+        DType::I64 | DType::Bool | DType::U8 => Err(Error::failure(format!("random values of type {dtype}"))),
     }
 }
 

@@ -97,7 +97,7 @@ impl<H: Fused, W: Executor<H>> Backend for DeviceFront<H, W> {
     /// Fused operations work on slices of host memory; elsewhere core takes them apart.
     fn supports(&self, op: OpKind, dtype: DType, _device: Device) -> bool {
         match dtype {
-            DType::Bf16 => false,
+            DType::Bf16 | DType::U8 => false,
             _ => !op.is_fused() || (H::HOST && dtype.is_float()),
         }
     }

@@ -16,6 +16,7 @@ pub(crate) fn from_host(host: &HostTensor, device: tch::Device) -> Result<Tensor
         HostData::Bf16(values) => bytemuck::cast_slice(values),
         HostData::I64(values) => bytemuck::cast_slice(values),
         HostData::Bool(values) => bytemuck::cast_slice(values),
+        HostData::U8(values) => values,
     };
     let tensor = Tensor::f_from_data_size(bytes, &torch_shape(host.shape()), torch_kind(host.dtype()))?;
     Ok(tensor.f_to_device(device)?)
@@ -30,6 +31,7 @@ pub(crate) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
         DType::Bf16 => HostData::Bf16(elements(&dense)?),
         DType::I64 => HostData::I64(elements(&dense)?),
         DType::Bool => HostData::Bool(elements::<u8>(&dense)?.into_iter().map(|byte| byte != 0).collect()),
+        DType::U8 => HostData::U8(elements(&dense)?),
     };
     Ok(HostTensor::new(extents(&dense), data)?)
 }

@@ -15,6 +15,7 @@ pub(crate) fn supports(op: OpKind, dtype: DType) -> bool {
     match dtype {
         DType::F32 | DType::F64 | DType::Bf16 => true,
         DType::I64 if op == OpKind::ScatterAdd => true,
+        DType::U8 => op == OpKind::Cast,
         DType::I64 | DType::Bool => matches!(
             op,
             OpKind::Full

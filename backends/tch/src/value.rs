@@ -41,6 +41,7 @@ pub(crate) fn torch_kind(dtype: DType) -> Kind {
         DType::Bf16 => Kind::BFloat16,
         DType::I64 => Kind::Int64,
         DType::Bool => Kind::Bool,
+        DType::U8 => Kind::Uint8,
     }
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn core_type(tensor: &Tensor) -> Result<DType> {
         Kind::BFloat16 => Ok(DType::Bf16),
         Kind::Int64 => Ok(DType::I64),
         Kind::Bool => Ok(DType::Bool),
+        Kind::Uint8 => Ok(DType::U8),
         other => Err(Error::failure(format!("libtorch made a tensor of type {other:?}")).into()),
     }
 }

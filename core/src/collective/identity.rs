@@ -34,6 +34,7 @@ pub fn fingerprint_of<'a>(tensors: impl IntoIterator<Item = &'a HostTensor>) -> 
             HostData::Bf16(values) => each(&mut sha, values, |value| value.to_le_bytes()),
             HostData::I64(values) => each(&mut sha, values, |value| value.to_le_bytes()),
             HostData::Bool(values) => each(&mut sha, values, |value| [u8::from(value)]),
+            HostData::U8(values) => sha.update(values),
         }
     }
     u64::from_be_bytes(*sha.finalize().first_chunk().expect("a digest has 32 bytes"))

@@ -43,7 +43,7 @@ impl<H: TaskHead> Network<H> {
     ) -> Result<FinetunePass<'a, H>> {
         let geometry = self.encoder.geometry();
         let batch = &examples.batch;
-        let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let images = batch.images(device, dtype)?;
         let draws = Draws { seed, step, first_sample: batch.first_sample };
         let drop_path = (drop_path > 0.0)
             .then(|| DropPath::draw(device, draws, batch.len(), geometry.depth, drop_path, dtype))

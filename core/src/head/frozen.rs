@@ -241,7 +241,7 @@ impl<'a> FrozenEval<'a> {
                 break;
             }
             let batch = examples?.batch;
-            let images = device.floats(batch.shape, batch.pixels, self.params.dtype())?;
+            let images = batch.images(&device, self.params.dtype())?;
             let tokens = self.encoder.features(self.params, &patchify(&images, geometry)?, self.blocks)?;
             let pooled = self.pooling.pool(&tokens, geometry)?;
             let [_, width] = pooled.shape().array()?;

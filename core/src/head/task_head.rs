@@ -65,7 +65,7 @@ impl Inference<'_> {
     /// Images of another size, or the backend's failure.
     pub fn encode(&self, batch: &Batch) -> Result<HeadFeatures> {
         let device = self.params.device();
-        self.encode_images(&device.floats(batch.shape, batch.pixels.clone(), self.params.dtype())?)
+        self.encode_images(&batch.images(&device, self.params.dtype())?)
     }
 
     /// The features of normalised images [B, C, H, W] of the encoder's size.

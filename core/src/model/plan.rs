@@ -46,7 +46,7 @@ impl Model {
         let Some(observation) = self.corruption.observes()? else { return Ok(None) };
         let device = params.device();
         let _quiet = NoGrad::new(&*device.backend);
-        let images = device.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
+        let images = batch.images(&device, params.dtype())?;
         let observed = self.observe(params, &patchify(&images, self.geometry())?, observation)?;
         let scores = self.corruption.score(&observed, self.geometry())?.cast(DType::F32)?;
         Ok(Some(scores.download()?.into_f32()))

@@ -88,7 +88,7 @@ impl Model {
         let request = PlanRequest { progress: plan.progress, ..self.request(batch, mode.step) };
         let mask_tokens = self.style == MaskTokens::InEncoder && plan.has_masked();
 
-        let images = device.floats(batch.shape, batch.pixels.clone(), dtype)?;
+        let images = batch.images(device, dtype)?;
         let patches = patchify(&images, &geometry)?;
         let noised = (self.site.on_pixels() || self.needs.target.pixel_noise)
             .then(|| self.noised_patches(&noise, &patches, request, plan))

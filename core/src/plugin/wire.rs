@@ -68,6 +68,7 @@ pub(super) fn host_out(tensor: &HostTensor) -> Result<abi::HostTensor> {
         HostData::Bf16(v) => v.as_ptr().cast(),
         HostData::I64(v) => v.as_ptr().cast(),
         HostData::Bool(v) => v.as_ptr().cast(),
+        HostData::U8(v) => v.as_ptr(),
     };
     view(tensor.shape(), tensor.dtype(), data)
 }
@@ -140,7 +141,7 @@ pub(super) fn host_written(
             write(values.as_mut_ptr().cast(), bytes)?;
             HostData::I64(values)
         }
-        DType::Bf16 | DType::Bool => {
+        DType::Bf16 | DType::Bool | DType::U8 => {
             let mut plain = vec![0; bytes];
             write(plain.as_mut_ptr(), bytes)?;
             return host_from_bytes(shape, dtype, &plain);
@@ -160,6 +161,7 @@ pub(super) fn host_from_bytes(shape: Shape, dtype: DType, bytes: &[u8]) -> Resul
         DType::Bf16 => HostData::Bf16(each(bytes, bf16::from_ne_bytes)),
         DType::I64 => HostData::I64(each(bytes, i64::from_ne_bytes)),
         DType::Bool => HostData::Bool(bytes.iter().map(|&b| b != 0).collect()),
+        DType::U8 => HostData::U8(bytes.to_vec()),
     };
     HostTensor::new(shape, data)
 }
@@ -181,6 +183,7 @@ pub(super) fn host_to_bytes(tensor: &HostTensor, out: &mut [u8]) -> Result<()> {
         HostData::Bf16(v) => each(v, out, bf16::to_ne_bytes),
         HostData::I64(v) => each(v, out, i64::to_ne_bytes),
         HostData::Bool(v) => each(v, out, |b| [u8::from(b)]),
+        HostData::U8(v) => out.copy_from_slice(v),
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ pub enum HostData {
     I64(Vec<i64>),
     /// Truth values.
     Bool(Vec<bool>),
+    /// Bytes of images.
+    U8(Vec<u8>),
 }
 
 /// Elements in row-major order that are lent to be copied: of the types that travel between processes.
@@ -167,7 +169,7 @@ impl HostTensor {
             HostData::F32(v) => v.iter().all(|x| x.is_finite()),
             HostData::F64(v) => v.iter().all(|x| x.is_finite()),
             HostData::Bf16(v) => v.iter().all(|x| x.is_finite()),
-            HostData::I64(_) | HostData::Bool(_) => true,
+            HostData::I64(_) | HostData::Bool(_) | HostData::U8(_) => true,
         }
     }
 
@@ -184,6 +186,7 @@ impl HostTensor {
             HostData::Bf16(_) => DType::Bf16,
             HostData::I64(_) => DType::I64,
             HostData::Bool(_) => DType::Bool,
+            HostData::U8(_) => DType::U8,
         }
     }
 
@@ -194,6 +197,7 @@ impl HostTensor {
             HostData::Bf16(v) => v.len(),
             HostData::I64(v) => v.len(),
             HostData::Bool(v) => v.len(),
+            HostData::U8(v) => v.len(),
         }
     }
 
@@ -205,6 +209,7 @@ impl HostTensor {
             HostData::Bf16(v) => v.into_iter().map(f32::from).collect(),
             HostData::I64(v) => v.into_iter().map(|x| x as f32).collect(),
             HostData::Bool(v) => v.into_iter().map(|x| f32::from(u8::from(x))).collect(),
+            HostData::U8(v) => v.into_iter().map(f32::from).collect(),
         }
     }
 
@@ -216,6 +221,7 @@ impl HostTensor {
             HostData::Bf16(v) => v.into_iter().map(f64::from).collect(),
             HostData::I64(v) => v.into_iter().map(|x| x as f64).collect(),
             HostData::Bool(v) => v.into_iter().map(|x| f64::from(u8::from(x))).collect(),
+            HostData::U8(v) => v.into_iter().map(f64::from).collect(),
         }
     }
 
@@ -240,7 +246,9 @@ impl HostTensor {
             DType::F32 => HostData::F32(self.into_f32()),
             DType::F64 => HostData::F64(self.into_f64()),
             DType::Bf16 => HostData::Bf16(self.into_f32().into_iter().map(bf16::from_f32).collect()),
-            DType::I64 | DType::Bool => return Err(Error::failure(format!("{dtype} is not a float type"))),
+            DType::I64 | DType::Bool | DType::U8 => {
+                return Err(Error::failure(format!("{dtype} is not a float type")));
+            }
         };
         Self::new(shape, data)
     }

@@ -48,7 +48,14 @@ pub(super) fn infer(op: &Op, inputs: &[Signature<'_>]) -> Result<Signatures> {
         if inputs[i].1 == DType::I64 { Ok(()) } else { Err(err("indices must be i64")) }
     };
 
+    let pixels = |(_, dtype): &Signature<'_>| *dtype == DType::U8;
+    if inputs.iter().any(pixels) && !matches!(op, Op::Cast { dtype } if dtype.is_float()) {
+        return Err(err("u8 is cast to floats and nothing else"));
+    }
     match op {
+        Op::Full { dtype: DType::U8, .. } | Op::Cast { dtype: DType::U8 } => {
+            Err(err("u8 is uploaded, not made"))
+        }
         Op::Full { shape, dtype, .. }
         | Op::RandomNormal { shape, dtype }
         | Op::RandomUniform { shape, dtype } => {

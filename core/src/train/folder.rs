@@ -324,7 +324,7 @@ impl RunFolder {
             },
         });
         write_atomically(&folder.join("report.json"), format!("{report:#}\n").as_bytes())?;
-        let pixels: Vec<u8> = batch.pixels.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let pixels: Vec<u8> = batch.pixels.normalised().iter().flat_map(|v| v.to_le_bytes()).collect();
         let view =
             safetensors::tensor::TensorView::new(safetensors::Dtype::F32, batch.shape.to_vec(), &pixels)
                 .map_err(|e| Error::failure(e.to_string()))?;
@@ -374,11 +374,11 @@ impl RunFolder {
         if view.shape() != saved.shape || saved.indices.len() != saved.shape[0] {
             return Err(damaged(&path));
         }
-        let pixels =
+        let pixels: Vec<f32> =
             view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let labels = vec![-1; saved.indices.len()];
         let Saved { shape, indices, first_sample } = saved;
-        Ok((step, Batch { pixels, shape, labels, indices, first_sample }))
+        Ok((step, Batch { pixels: pixels.into(), shape, labels, indices, first_sample }))
     }
 }
 

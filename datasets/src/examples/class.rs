@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Share, Split};
+use palimpsest_core::data::{Dataset, Share, Split, Image, Image8, Normalisation};
 use palimpsest_core::head::{
     Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled,
     PartSize, Pass,
@@ -86,6 +86,8 @@ struct Classified {
     transform: Transform,
     rand_augment: Option<RandAugment>,
     erasing: f64,
+    /// Whether nothing is done to normalised values.
+    as_bytes: bool,
 }
 
 impl SampleSource for Classified {
@@ -113,26 +115,67 @@ impl SampleSource for Classified {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<Class> {
-        let (dataset, at) = (&self.part.dataset, self.origin(index));
-        let class = dataset.label(at).ok_or_else(|| {
-            Error::user("has no class").at(dataset.location(at)).help("give every image a class")
-        })?;
-        let image = dataset.load(at)?;
+        let (image, class) = self.load(index)?;
         match &self.rand_augment {
             None => self.transform.apply(image, random, scratch, out)?,
             Some(augment) => {
-                let square = self.transform.square(image, random, scratch)?;
-                let square = square
-                    .into_8_bit()
-                    .map_err(|image| for_rand_augment(&format!("{} samples", image.pixels.kind())))?;
-                self.transform.normalised(&augment.apply(square, random).into(), out);
+                let square = self.augmented(augment, image, random, scratch)?;
+                self.transform.normalised(&square.into(), out);
             }
         }
         if self.erasing > 0.0 {
             let [_, height, width] = self.transform.shape();
             erase(out, (width, height), self.erasing, random);
         }
-        Ok(Class::pure(class))
+        Ok(class)
+    }
+    fn normalisation(&self) -> Option<&Arc<Normalisation>> {
+        self.as_bytes.then(|| self.transform.normalisation())
+    }
+    fn bytes(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<Option<Class>> {
+        let (image, class) = self.load(index)?;
+        match &self.rand_augment {
+            None => Ok(self.transform.bytes(image, random, scratch, out)?.then_some(class)),
+            Some(augment) => {
+                let Image { channels, pixels, .. } = self.augmented(augment, image, random, scratch)?;
+                for (channel, plane) in out.chunks_exact_mut(pixels.len() / channels).enumerate() {
+                    let values = pixels.iter().skip(channel).step_by(channels);
+                    plane.iter_mut().zip(values).for_each(|(out, &value)| *out = value);
+                }
+                Ok(Some(class))
+            }
+        }
+    }
+}
+
+impl Classified {
+    fn load(&self, index: usize) -> Result<(Image, Class)> {
+        let (dataset, at) = (&self.part.dataset, self.origin(index));
+        let class = dataset.label(at).ok_or_else(|| {
+            Error::user("has no class").at(dataset.location(at)).help("give every image a class")
+        })?;
+        Ok((dataset.load(at)?, Class::pure(class)))
+    }
+
+    /// The square of an image, changed by RandAugment.
+    fn augmented(
+        &self,
+        augment: &RandAugment,
+        image: Image,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+    ) -> Result<Image8> {
+        let square = self.transform.square(image, random, scratch)?;
+        let square = square
+            .into_8_bit()
+            .map_err(|image| for_rand_augment(&format!("{} samples", image.pixels.kind())))?;
+        Ok(augment.apply(square, random))
     }
 }
 
@@ -168,11 +211,7 @@ impl LabelledLoader<Class> for Mixed {
         }
         // Partners of other shares have done their service.
         let Examples { batch, targets } = &mut examples;
-        let image = batch.pixels.len() / batch.len().max(1);
-        batch.pixels.truncate(self.own * image);
-        batch.labels.truncate(self.own);
-        batch.indices.truncate(self.own);
-        batch.shape[0] = self.own.min(batch.shape[0]);
+        batch.truncate(self.own);
         targets.truncate(self.own);
         Ok(examples)
     }
@@ -266,17 +305,18 @@ impl LabelledSplits<Class> for ClassExamples {
             deviation: settings.rand_augment_deviation,
             ..RandAugment::new(settings.rand_augment)
         };
-        let source = Classified {
-            part: self.parts[0].clone(),
-            transform: self.training.clone(),
-            rand_augment: (settings.rand_augment > 0.0).then_some(rand_augment),
-            erasing: settings.erasing,
-        };
         let mixing = Mixing {
             mixup: settings.mixup,
             cutmix: settings.cutmix,
             probability: settings.mix_probability,
             switch: settings.cutmix_share,
+        };
+        let source = Classified {
+            part: self.parts[0].clone(),
+            transform: self.training.clone(),
+            rand_augment: (settings.rand_augment > 0.0).then_some(rand_augment),
+            erasing: settings.erasing,
+            as_bytes: settings.erasing == 0.0 && !mixing.is_on(),
         };
         let options = LoaderOptions { batch, share, ..self.options };
         let part = share.of(batch);
@@ -292,6 +332,7 @@ impl LabelledSplits<Class> for ClassExamples {
             transform: self.testing.clone(),
             rand_augment: None,
             erasing: 0.0,
+            as_bytes: true,
         };
         let loader = EvalLoader::over(source, &LoaderOptions { batch: TEST_BATCH, share, ..self.options })?;
         Ok(Box::new(Annotated(loader)))

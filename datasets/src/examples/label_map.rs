@@ -239,19 +239,15 @@ impl LabelMaps {
     fn batch(&self, found: Vec<(usize, Image, LabelMap)>, positions: &Positions) -> Examples<LabelMap> {
         let (width, height) = found.first().map_or((0, 0), |f| (f.1.width, f.1.height));
         let [mean, std] = &self.normalisation;
-        let mut batch = Batch {
-            pixels: vec![],
+        let pixels: Vec<f32> = found.iter().flat_map(|(_, image, _)| planes(image, mean, std)).collect();
+        let batch = Batch {
+            pixels: pixels.into(),
             shape: [found.len(), self.image[0], height, width],
             labels: vec![-1; found.len()],
             indices: found.iter().map(|f| positions.at(f.0)).collect(),
             first_sample: found.first().map_or(0, |f| f.0 as u64),
         };
-        let mut targets = vec![];
-        for (_, image, map) in found {
-            batch.pixels.extend(planes(&image, mean, std));
-            targets.push(map);
-        }
-        Examples { batch, targets }
+        Examples { batch, targets: found.into_iter().map(|(.., map)| map).collect() }
     }
 }
 

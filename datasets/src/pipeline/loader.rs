@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palimpsest_core::data::{Batch, BatchSource, Share};
+use palimpsest_core::data::{Batch, BatchSource, Pixels, Share};
 use palimpsest_core::head::{Broken, Examples, LabelledLoader};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::{Error, Result};
@@ -261,7 +261,7 @@ impl<S: SampleSource> Loader<S> {
     }
 
     /// Takes back the memory of a batch.
-    pub fn recycle_pixels(&mut self, pixels: Vec<f32>) {
+    pub fn recycle_pixels(&mut self, pixels: Pixels) {
         self.plan.assembler.recycle(pixels, self.ahead + 1);
     }
 }

@@ -93,7 +93,7 @@ impl Mix {
         let partners: Vec<usize> = places.iter().map(|&place| at[count - 1 - place]).collect();
         // Both of a pair at once, as each changes by what the other was.
         for (i, &j) in partners.iter().enumerate().filter(|(i, j)| i < *j) {
-            let (front, back) = examples.batch.pixels.split_at_mut(j * image);
+            let (front, back) = examples.batch.pixels.normalised_mut().split_at_mut(j * image);
             let (a, b) = (&mut front[i * image..(i + 1) * image], &mut back[..image]);
             match self {
                 Self::Blend(share) => {

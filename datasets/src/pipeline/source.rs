@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palimpsest_core::Result;
-use palimpsest_core::data::Dataset;
+use palimpsest_core::data::{Dataset, Normalisation};
 use palimpsest_core::random::Philox;
 
 use crate::transform::{Scratch, Transform};
@@ -40,6 +40,24 @@ pub trait SampleSource: Send + Sync + 'static {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<Self::Target>;
+    /// What normalises the planes, where [`SampleSource::bytes`] may give them as they are stored.
+    fn normalisation(&self) -> Option<&Arc<Normalisation>> {
+        None
+    }
+    /// As [`SampleSource::sample`], but writes bytes that are yet to be normalised; none for a sample that has more than
+    /// 8 bits.
+    ///
+    /// # Errors
+    /// A broken file.
+    fn bytes(
+        &self,
+        _index: usize,
+        _random: &mut Philox,
+        _scratch: &mut Scratch,
+        _out: &mut [u8],
+    ) -> Result<Option<Self::Target>> {
+        Ok(None)
+    }
 }
 
 /// Images alone, as pre-training takes them.
@@ -73,5 +91,18 @@ impl SampleSource for Images {
         out: &mut [f32],
     ) -> Result<()> {
         self.transform.apply(self.dataset.load(index)?, random, scratch, out)
+    }
+    fn normalisation(&self) -> Option<&Arc<Normalisation>> {
+        Some(self.transform.normalisation())
+    }
+    fn bytes(
+        &self,
+        index: usize,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<Option<()>> {
+        let is_8_bit = self.transform.bytes(self.dataset.load(index)?, random, scratch, out)?;
+        Ok(is_8_bit.then_some(()))
     }
 }

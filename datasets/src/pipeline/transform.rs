@@ -1,9 +1,11 @@
-//! From a decoded image to normalised planes of the batch.
+//! From a decoded image to planes of the batch.
+
+use std::sync::Arc;
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, U8, U8x3, U16};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-use palimpsest_core::data::{Image, Samples};
+use palimpsest_core::data::{Image, Normalisation, Samples};
 use palimpsest_core::random::Philox;
 use palimpsest_core::{Error, Result};
 
@@ -19,14 +21,22 @@ pub struct Transform {
     size: usize,
     channels: usize,
     augment: Augment,
-    mean: Vec<f32>,
-    std: Vec<f32>,
-    /// `(v / 255 - mean) / std` of each channel and 8-bit value.
-    normal: Vec<[f32; 256]>,
+    by: Arc<Normalisation>,
 }
 
 /// The most channels of an image.
 pub const MOST_CHANNELS: usize = 64;
+
+/// The table that leaves bytes as they are.
+const AS_STORED: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte as u8;
+        byte += 1;
+    }
+    table
+};
 
 /// Buffers of one worker, kept from image to image.
 #[derive(Default)]
@@ -68,12 +78,7 @@ impl Transform {
             return Err(Error::user(format!("std has {wrong}")).help("use numbers above 0"));
         }
         augment.check(size)?;
-        let normal = mean
-            .iter()
-            .zip(std)
-            .map(|(&m, &s)| std::array::from_fn(|v| (v as f32 / 255.0 - m) / s))
-            .collect();
-        Ok(Self { size, channels, augment, mean: mean.to_vec(), std: std.to_vec(), normal })
+        Ok(Self { size, channels, augment, by: Arc::new(Normalisation::new(mean, std)) })
     }
 
     /// [channels, size, size] of the result.
@@ -81,7 +86,12 @@ impl Transform {
         [self.channels, self.size, self.size]
     }
 
-    /// Transforms an image into `out` of [channels, size, size], drawing from `random`.
+    /// What normalises.
+    pub fn normalisation(&self) -> &Arc<Normalisation> {
+        &self.by
+    }
+
+    /// Transforms an image into normalised planes `out`, [channels, size, size], drawing from `random`.
     ///
     /// # Errors
     /// An image of other channels (but grey becomes RGB and RGB grey), or without pixels.
@@ -101,12 +111,42 @@ impl Transform {
         match &image.pixels {
             // Grey and RGB of 8 bits are most images by far, and go by their pixels.
             Samples::U8(pixels) if matches!(self.channels, 1 | 3) => {
-                self.location(&image.with_pixels(pixels), placement, scratch, out)
+                self.place(&image.with_pixels(pixels), placement, scratch, self.by.table(), out)
             }
             Samples::U8(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
             Samples::U16(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
             Samples::F32(pixels) => self.by_planes(&image.with_pixels(pixels), placement, scratch, out),
         }
+    }
+
+    /// The same without the normalisation. Whether the image's samples have 8 bits; if not, nothing is drawn or written.
+    ///
+    /// # Errors
+    /// As [`Transform::apply`].
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn bytes(
+        &self,
+        image: impl Into<Image>,
+        random: &mut Philox,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<bool> {
+        assert_eq!(out.len(), self.channels * self.size * self.size, "the buffer of one image");
+        let image = self.sound(image.into())?;
+        let Samples::U8(pixels) = &image.pixels else { return Ok(false) };
+        let image = image.with_pixels(&pixels[..]);
+        let placement = self.augment.draw(image.width, image.height, self.size, random);
+        if matches!(self.channels, 1 | 3) {
+            self.place(&image, placement, scratch, &[AS_STORED; 3][..self.channels], out)?;
+        } else {
+            let area = self.size * self.size;
+            cut_planes(&image, self.cut(placement), scratch, |channel, at, sample: Option<u8>| {
+                out[channel * area + at] = sample.unwrap_or(0);
+            })?;
+        }
+        Ok(true)
     }
 
     /// The square that [`Transform::apply`] would normalise, for what changes it before: see
@@ -134,13 +174,15 @@ impl Transform {
         match &square.pixels {
             Samples::U8(pixels) => {
                 for (channel, (plane, table)) in
-                    out.chunks_exact_mut(self.size * self.size).zip(&self.normal).enumerate()
+                    out.chunks_exact_mut(self.size * self.size).zip(self.by.table()).enumerate()
                 {
                     let values = pixels.iter().skip(channel).step_by(self.channels);
                     plane.iter_mut().zip(values).for_each(|(out, &v)| *out = table[usize::from(v)]);
                 }
             }
-            Samples::U16(_) | Samples::F32(_) => out.copy_from_slice(&planes(square, &self.mean, &self.std)),
+            Samples::U16(_) | Samples::F32(_) => {
+                out.copy_from_slice(&planes(square, self.by.mean(), self.by.std()));
+            }
         }
     }
 
@@ -170,22 +212,27 @@ impl Transform {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<()> {
-        let Placement { source, resized, window, border, flip } = at;
-        let size = (self.size, self.size);
-        let cut = Cut { source, resized, window, size, border, flip, filter: self.augment.filter };
-        let area = self.size * self.size;
-        cut_planes(image, cut, scratch, |channel, at, sample: Option<T>| {
+        let (area, mean, std) = (self.size * self.size, self.by.mean(), self.by.std());
+        cut_planes(image, self.cut(at), scratch, |channel, at, sample: Option<T>| {
             let value = sample.map_or(0.0, T::unit);
-            out[channel * area + at] = (value - self.mean[channel]) / self.std[channel];
+            out[channel * area + at] = (value - mean[channel]) / std[channel];
         })
     }
 
-    fn location(
+    fn cut(&self, at: Placement) -> Cut {
+        let Placement { source, resized, window, border, flip } = at;
+        let size = (self.size, self.size);
+        Cut { source, resized, window, size, border, flip, filter: self.augment.filter }
+    }
+
+    /// Grey or RGB of 8 bits, each byte as its channel's table has it.
+    fn place<T: Copy>(
         &self,
         image: &Image<&[u8]>,
         at: Placement,
         scratch: &mut Scratch,
-        out: &mut [f32],
+        tables: &[[T; 256]],
+        out: &mut [T],
     ) -> Result<()> {
         let (width, height) = at.resized;
         let source = at.source;
@@ -194,16 +241,23 @@ impl Transform {
             // No resampling: read the image's own rows.
             let stride = image.width * self.channels;
             let start = source.top * stride + source.left * self.channels;
-            self.normalise(&image.pixels[start..], stride, at, out);
+            self.window(&image.pixels[start..], stride, at, tables, out);
             return Ok(());
         }
         resize(image, source, at.resized, self.augment.filter, scratch)?;
-        self.normalise(&scratch.resized, width * self.channels, at, out);
+        self.window(&scratch.resized, width * self.channels, at, tables, out);
         Ok(())
     }
 
-    /// Cuts the window out of interleaved rows `stride` bytes apart, mirrors and normalises it.
-    fn normalise(&self, pixels: &[u8], stride: usize, at: Placement, out: &mut [f32]) {
+    /// Cuts the window out of interleaved rows `stride` bytes apart, mirrors it and looks its bytes up.
+    fn window<T: Copy>(
+        &self,
+        pixels: &[u8],
+        stride: usize,
+        at: Placement,
+        tables: &[[T; 256]],
+        out: &mut [T],
+    ) {
         let size = self.size;
         let (left, top) = at.window;
         let inside = left >= 0
@@ -211,27 +265,27 @@ impl Transform {
             && left as usize + size <= at.resized.0
             && top as usize + size <= at.resized.1;
         if !inside {
-            return self.normalise_padded(pixels, stride, at, out);
+            return self.padded_window(pixels, stride, at, tables, out);
         }
         let (left, top) = (left as usize, top as usize);
         let row = |y: usize| {
             let start = (top + y) * stride + left * self.channels;
             &pixels[start..start + size * self.channels]
         };
-        if let [grey] = &self.normal[..] {
+        if let [grey] = tables {
             for (y, out) in out.chunks_exact_mut(size).enumerate() {
                 fill(out, row(y).iter().map(|&v| grey[usize::from(v)]), at.flip);
             }
             return;
         }
-        let [red, green, blue] = &self.normal[..] else { return };
+        let [red, green, blue] = tables else { return };
         let (r, rest) = out.split_at_mut(size * size);
         let (g, b) = rest.split_at_mut(size * size);
         let planes = r.chunks_exact_mut(size).zip(g.chunks_exact_mut(size)).zip(b.chunks_exact_mut(size));
         for (y, ((r, g), b)) in planes.enumerate() {
             let outs = r.iter_mut().zip(g).zip(b);
             let row = row(y).chunks_exact(3);
-            let put = |(((r, g), b), p): (((&mut f32, &mut f32), &mut f32), &[u8])| {
+            let put = |(((r, g), b), p): (((&mut T, &mut T), &mut T), &[u8])| {
                 *r = red[usize::from(p[0])];
                 *g = green[usize::from(p[1])];
                 *b = blue[usize::from(p[2])];
@@ -244,7 +298,14 @@ impl Transform {
         }
     }
 
-    fn normalise_padded(&self, pixels: &[u8], stride: usize, at: Placement, out: &mut [f32]) {
+    fn padded_window<T: Copy>(
+        &self,
+        pixels: &[u8],
+        stride: usize,
+        at: Placement,
+        tables: &[[T; 256]],
+        out: &mut [T],
+    ) {
         let size = self.size;
         let locate = |i: i64, side: usize| -> Option<usize> {
             if (0..side as i64).contains(&i) {
@@ -252,7 +313,7 @@ impl Transform {
             }
             (at.border == Border::Reflect).then(|| reflect(i, side))
         };
-        for (plane, table) in self.normal.iter().enumerate() {
+        for (plane, table) in tables.iter().enumerate() {
             for y in 0..size {
                 let sy = locate(at.window.1 + y as i64, at.resized.1);
                 for x in 0..size {
@@ -269,7 +330,7 @@ impl Transform {
     }
 }
 
-fn fill(out: &mut [f32], values: impl DoubleEndedIterator<Item = f32>, flip: bool) {
+fn fill<T>(out: &mut [T], values: impl DoubleEndedIterator<Item = T>, flip: bool) {
     if flip {
         out.iter_mut().zip(values.rev()).for_each(|(o, v)| *o = v);
     } else {

@@ -50,8 +50,11 @@ fn training_and_evaluation_are_resized_with_it() {
         let recipe = recipe("simmim", &overrides);
         let data = RecipeData::open(&recipe).expect("the embedded sample");
         let mut loader = data.loader(&recipe).expect("a loader");
-        let trained = palimpsest_core::data::BatchSource::next_batch(&mut loader).expect("a batch").pixels;
-        (trained, data.first_test_images(8).expect("images").pixels)
+        let trained = palimpsest_core::data::BatchSource::next_batch(&mut loader)
+            .expect("a batch")
+            .pixels
+            .into_normalised();
+        (trained, data.first_test_images(8).expect("images").pixels.into_normalised())
     };
     let (bilinear, bicubic) = (pixels("bilinear"), pixels("bicubic"));
     assert_ne!(bilinear.0, bicubic.0);

@@ -97,7 +97,7 @@ fn an_augmentation_depends_on_seed_epoch_and_sample_alone() {
     let image = |batch: &Batch, index: usize| {
         let slot = batch.indices.iter().position(|&i| i == index)?;
         let size = batch.pixels.len() / batch.len();
-        Some(batch.pixels[slot * size..(slot + 1) * size].to_vec())
+        Some(batch.pixels.normalised()[slot * size..(slot + 1) * size].to_vec())
     };
     // Another batch size, another order of the same epoch: the same pixels.
     let one = take(&mut loader(Numbered::new(24, &[]), &config(24, 2)), 2);
@@ -190,7 +190,11 @@ fn broken_images_on_disk() {
     let data = Arc::new(FolderDataset::open(folder.path(), None, DecodeOptions::default()).expect("opens"));
     let mut loader = Loader::over(images(data), &config(4, 2)).expect("is sound");
     let batches = take(&mut loader, 6);
-    assert!(batches.iter().all(|b| !b.indices.contains(&7) && b.pixels.iter().all(|v| v.is_finite())));
+    assert!(
+        batches
+            .iter()
+            .all(|b| !b.indices.contains(&7) && b.pixels.normalised().iter().all(|v| v.is_finite()))
+    );
     assert_eq!(loader.broken().len(), 1);
     let warning = loader.take_warnings().remove(0);
     assert!(warning.contains("07.jpg: broken image") && warning.contains("truncated"), "{warning}");
@@ -292,7 +296,7 @@ fn the_embedded_sample_as_grey_batches() {
     let batch = loader.next_batch().expect("a batch");
     assert_eq!(batch.shape, [32, 1, 28, 28]);
     assert!(batch.labels.iter().all(|l| (0..10).contains(l)));
-    let mean = batch.pixels.iter().sum::<f32>() / batch.pixels.len() as f32;
+    let mean = batch.pixels.normalised().iter().sum::<f32>() / batch.pixels.len() as f32;
     assert!(mean.abs() < 0.4, "{mean}");
 }
 
@@ -307,10 +311,15 @@ fn shares_make_up_the_batch_of_one_process() {
             .collect();
         for due in &whole {
             let made: Vec<Batch> = parts.iter_mut().map(|part| take(part, 1).remove(0)).collect();
-            let pixels: Vec<f32> = made.iter().flat_map(|batch| batch.pixels.iter().copied()).collect();
+            let pixels: Vec<f32> =
+                made.iter().flat_map(|batch| batch.pixels.normalised().into_owned()).collect();
             let indices: Vec<usize> = made.iter().flat_map(|batch| batch.indices.iter().copied()).collect();
             let first: Vec<u64> = made.iter().map(|batch| batch.first_sample).collect();
-            assert_eq!((&pixels, &indices), (&due.pixels, &due.indices), "{size} processes");
+            assert_eq!(
+                (&pixels, &indices),
+                (&due.pixels.normalised().into_owned(), &due.indices),
+                "{size} processes"
+            );
             let share = 12 / size as u64;
             assert_eq!(
                 first,

@@ -25,6 +25,7 @@ mod orientations;
 mod packing;
 mod parquet_files;
 mod parts;
+mod pixel_bytes;
 mod reader_keys;
 mod readers;
 mod scenes;

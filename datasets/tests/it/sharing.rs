@@ -44,7 +44,7 @@ fn pass<T: Target>(splits: &dyn LabelledSplits<T>, share: Share) -> (Seen, Broke
     let seen = |examples: palimpsest_core::Result<Examples<T>>| {
         let Examples { batch, targets } = examples.expect("a batch");
         assert_eq!(targets.len(), batch.len());
-        (batch.indices, batch.first_sample, batch.shape, bits(&batch.pixels))
+        (batch.indices, batch.first_sample, batch.shape, bits(&batch.pixels.normalised()))
     };
     let batches = pass.by_ref().map(seen).collect();
     let broken = pass.broken().clone();
@@ -154,7 +154,10 @@ fn mixed_batches_are_those_of_one_process() {
                         (&due.batch.indices, &due.batch.labels)
                     );
                     assert_eq!(made.targets, due.targets, "{augment}, {size} ranks");
-                    assert!(bits(&made.batch.pixels) == bits(&due.batch.pixels), "{augment}, {size} ranks");
+                    assert!(
+                        bits(&made.batch.pixels.normalised()) == bits(&due.batch.pixels.normalised()),
+                        "{augment}, {size} ranks"
+                    );
                 }
             }
         }

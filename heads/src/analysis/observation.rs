@@ -118,7 +118,7 @@ impl<'a> Running<'a> {
         let depth = encoder.geometry().depth;
         let device = params.device();
         let _quiet = NoGrad::new(&*device.backend);
-        let images = device.floats(batch.shape, batch.pixels.clone(), params.dtype())?;
+        let images = batch.images(&device, params.dtype())?;
         let patches = patchify(&images, encoder.geometry())?;
         let mut tokens = encoder.assemble(params, &encoder.embed(params, &patches)?, None)?;
         let mut features = vec![self.stage(0, &tokens)?];

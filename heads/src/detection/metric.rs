@@ -221,7 +221,7 @@ mod tests {
         let object = Object::masked(0, palimpsest_targets::Rle::from_fn(side, side, |x, _| x > 3));
         let target = Objects::framed((side, side), vec![object]);
         let batch = Batch {
-            pixels: vec![0.0; 3 * side * side],
+            pixels: vec![0.0; 3 * side * side].into(),
             shape: [1, 3, side, side],
             labels: vec![-1],
             indices: vec![0],

@@ -129,7 +129,7 @@ warmup_lr = 1e-6
 
     fn infer(&self, inference: &Inference<'_>, batch: &Batch) -> Result<Vec<LabelMap>> {
         let device = inference.params.device();
-        let images = device.floats(batch.shape, batch.pixels.clone(), inference.params.dtype())?;
+        let images = batch.images(&device, inference.params.dtype())?;
         let forward = |windows: &Tensor| self.logits(inference.params, &inference.encode_images(windows)?);
         label_maps(&self.sliding.probabilities(&images, &forward)?)
     }

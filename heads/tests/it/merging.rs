@@ -35,7 +35,7 @@ fn batch(image: usize) -> Batch {
     let mut pixels = vec![0.0; 3 * SIDE * SIDE];
     random(image).fill_normal(&mut pixels);
     Batch {
-        pixels,
+        pixels: pixels.into(),
         shape: [1, 3, SIDE, SIDE],
         labels: vec![-1],
         indices: vec![image],

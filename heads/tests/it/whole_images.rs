@@ -86,7 +86,7 @@ fn wrong_input() {
 
 fn batch(first: usize, images: usize) -> Batch {
     Batch {
-        pixels: vec![],
+        pixels: vec![].into(),
         shape: [images, 1, 0, 0],
         labels: vec![-1; images],
         indices: (first..first + images).collect(),

@@ -39,7 +39,8 @@ pub struct Info {
 pub struct HostTensor {
     /// Size and extensions.
     pub head: Head,
-    /// 0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1).
+    /// 0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1), and since ABI 1.6 5 u8 (pixels:
+    /// such a tensor is cast to a float type and nothing else; a backend without it says so of its `cast`).
     pub dtype: u32,
     /// How many extents.
     pub rank: u32,

@@ -23,7 +23,7 @@ use core::ffi::c_void;
 /// Libraries of another major version are refused.
 pub const MAJOR: u32 = 1;
 /// Grows when fields or functions are added.
-pub const MINOR: u32 = 5;
+pub const MINOR: u32 = 6;
 
 /// What every struct starts with.
 #[repr(C)]

@@ -16,6 +16,9 @@ pub enum DType {
     I64 = 3,
     /// Truth values, a byte each on the host.
     Bool = 4,
+    /// 8-bit unsigned integer: the pixels of a batch on their way to a device. Such a tensor is cast to a float type,
+    /// and takes part in nothing else.
+    U8 = 5,
 }
 
 impl DType {
@@ -26,7 +29,9 @@ impl DType {
 
     /// The type of a number.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::F32, Self::F64, Self::Bf16, Self::I64, Self::Bool].into_iter().find(|t| *t as u32 == code)
+        [Self::F32, Self::F64, Self::Bf16, Self::I64, Self::Bool, Self::U8]
+            .into_iter()
+            .find(|t| *t as u32 == code)
     }
 
     /// Bytes per element on the host.
@@ -35,7 +40,7 @@ impl DType {
             Self::F32 => 4,
             Self::F64 | Self::I64 => 8,
             Self::Bf16 => 2,
-            Self::Bool => 1,
+            Self::Bool | Self::U8 => 1,
         }
     }
 
@@ -47,6 +52,7 @@ impl DType {
             Self::Bf16 => "bf16",
             Self::I64 => "i64",
             Self::Bool => "bool",
+            Self::U8 => "u8",
         }
     }
 }

@@ -87,6 +87,7 @@ impl Array {
             },
             DType::I64 => self.data.iter().map(|x| x.trunc()).collect(),
             DType::Bool => self.data.iter().map(|&x| f64::from(u8::from(x != 0.0))).collect(),
+            DType::U8 => self.data.iter().map(|x| x.trunc().clamp(0.0, 255.0)).collect(),
         };
         Self { shape: self.shape.clone(), data }
     }
@@ -105,6 +106,7 @@ impl Array {
             DType::Bool => {
                 HostTensor::new(shape, HostData::Bool(self.data.iter().map(|&x| x != 0.0).collect()))
             }
+            DType::U8 => HostTensor::new(shape, HostData::U8(self.data.iter().map(|&x| x as u8).collect())),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::subject::{Subject, Support, call};
 use crate::taken_apart::taken_apart;
 use crate::tolerance::{error, limit};
 
-const TYPES: [DType; 5] = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool];
+const TYPES: [DType; 6] = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool, DType::U8];
 
 /// Tries an operation on every type that the backend has it for. Every operation must be there for f32.
 pub fn test(subject: &mut Subject<'_>, kind: OpKind) -> Vec<Outcome> {
@@ -47,7 +47,7 @@ pub(crate) fn lacks_target(subject: &Subject<'_>, op: &Op) -> bool {
 }
 
 fn try_case(subject: &mut Subject<'_>, case: &Case, dtype: DType) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = Passing::ways(case.inputs.len())
+    let mut outcomes: Vec<Outcome> = Passing::ways(case.inputs.len(), dtype)
         .iter()
         .map(|&passing| {
             let result = subject.guard(|device| compare(device, case, passing));

@@ -29,8 +29,8 @@ pub enum Passing {
 }
 
 impl Passing {
-    /// The ways to pass so many inputs.
-    pub fn ways(inputs: usize) -> &'static [Self] {
+    /// The ways to pass so many inputs of a type.
+    pub fn ways(inputs: usize, dtype: DType) -> &'static [Self] {
         const ALL: [Passing; 9] = [
             Passing::Kept,
             Passing::Given,
@@ -45,6 +45,8 @@ impl Passing {
         match inputs {
             // What takes nothing can be called in one way only.
             0 => &ALL[..1],
+            // Nothing makes views of bytes.
+            _ if dtype == DType::U8 => &ALL[..2],
             1 => &ALL[..5],
             _ => &ALL,
         }
@@ -139,6 +141,7 @@ fn wrong(dtype: DType) -> f64 {
         // No index.
         DType::I64 => -77.0,
         DType::Bool => 1.0,
+        DType::U8 => 255.0,
     }
 }
 

@@ -51,7 +51,7 @@ impl Recording {
             self.tensors.insert(format!("{name}.{step}"), HostTensor::f32(shape.to_vec(), values)?);
             Ok(())
         };
-        put("batch", &batch.shape, batch.pixels.clone())?;
+        put("batch", &batch.shape, batch.pixels.normalised().into_owned())?;
         put("roles", &[b, l], plan.roles.iter().map(|&role| f32::from(role as u8)).collect())?;
         put("gain", &[b, l], plan.signal.clone())?;
         put("noise", &[b, l], plan.sigma.clone())?;

@@ -32,7 +32,7 @@ pub(crate) fn rounding(dtype: DType) -> f64 {
         DType::F32 => 2f64.powi(-24),
         DType::F64 => 2f64.powi(-53),
         DType::Bf16 => 2f64.powi(-8),
-        DType::I64 | DType::Bool => 0.0,
+        DType::I64 | DType::Bool | DType::U8 => 0.0,
     }
 }
 

@@ -62,8 +62,13 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
     let plan = plan(golden);
     let geometry = geometry(4, 4);
     let pixels = golden["images"].clone().into_f32();
-    let batch =
-        Batch { pixels, shape: [2, 3, 16, 16], labels: vec![-1; 2], indices: vec![0, 1], first_sample: 0 };
+    let batch = Batch {
+        pixels: pixels.into(),
+        shape: [2, 3, 16, 16],
+        labels: vec![-1; 2],
+        indices: vec![0, 1],
+        first_sample: 0,
+    };
     let patches = patchify(&upload(&device, golden, "images"), &geometry).unwrap();
     let eps = upload(&device, golden, "eps");
     let factor = |values: &[f32]| {
@@ -181,8 +186,13 @@ fn hog_targets() {
     let golden = golden();
     let (device, geometry) = (micro::device(), geometry(4, 4));
     let pixels = golden["images"].clone().into_f32();
-    let batch =
-        Batch { pixels, shape: [2, 3, 16, 16], labels: vec![-1; 2], indices: vec![0, 1], first_sample: 0 };
+    let batch = Batch {
+        pixels: pixels.into(),
+        shape: [2, 3, 16, 16],
+        labels: vec![-1; 2],
+        indices: vec![0, 1],
+        first_sample: 0,
+    };
     let patches = patchify(&upload(&device, &golden, "images"), &geometry).unwrap();
     let (_, hog) = target::build(&Section::parse("target", "kind = \"hog\"").unwrap()).unwrap();
     let input = TargetInput {

@@ -34,13 +34,13 @@ fn nothing_changes_in_a_step_that_is_not_finite() {
         }
         let before = trainer.checkpoint().unwrap();
         for bad in [f32::NAN, f32::INFINITY] {
-            let good = std::mem::replace(&mut batches[4].pixels[7], bad);
+            let good = std::mem::replace(&mut batches[4].pixels.normalised_mut()[7], bad);
             let report = trainer.train_step(&batches[4], true).unwrap();
             assert!(!report.is_finite(), "{preset}: {report:?}");
             let after = trainer.checkpoint().unwrap();
             assert_eq!(before.state.step, after.state.step);
             assert_eq!(bits(&before), bits(&after), "{preset}");
-            batches[4].pixels[7] = good;
+            batches[4].pixels.normalised_mut()[7] = good;
         }
         assert!(trainer.train_step(&batches[4], false).unwrap().is_finite());
         assert_ne!(bits(&before), bits(&trainer.checkpoint().unwrap()), "{preset}");

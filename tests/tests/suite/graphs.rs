@@ -88,14 +88,14 @@ fn nothing_changes_in_a_step_that_is_not_finite() {
     run(&mut trainer, &batches[..6]);
     assert!(recorder.replays() > 0);
     let before = trainer.checkpoint().unwrap();
-    let good = batches[6].pixels[5];
-    batches[6].pixels[5] = f32::NAN;
+    let good = batches[6].pixels.normalised()[5];
+    batches[6].pixels.normalised_mut()[5] = f32::NAN;
     let report = trainer.train_step(&batches[6], false).unwrap();
     assert!(!report.loss().is_finite());
     let after = trainer.checkpoint().unwrap();
     assert_eq!(before.state.step, after.state.step);
     assert_eq!(before.tensors, after.tensors);
-    batches[6].pixels[5] = good;
+    batches[6].pixels.normalised_mut()[5] = good;
     assert!(trainer.train_step(&batches[6], false).unwrap().loss().is_finite());
     assert_ne!(before.tensors, trainer.checkpoint().unwrap().tensors);
 }

@@ -118,7 +118,10 @@ fn five_steps_in_pytorch() {
     for step in 0..5u64 {
         let examples = examples(targets(), 4 * step);
         let shape = examples.batch.shape;
-        file.insert(format!("batch.{step}"), HostTensor::f32(shape, examples.batch.pixels.clone()).unwrap());
+        file.insert(
+            format!("batch.{step}"),
+            HostTensor::f32(shape, examples.batch.pixels.normalised().into_owned()).unwrap(),
+        );
         let report = fine_tuner.train_step(&examples).unwrap();
         losses.push(report.loss());
         lrs.push(report.lr);

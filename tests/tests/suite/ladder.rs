@@ -6,9 +6,13 @@
 //! one sum of a thousand terms then differs by some 1e-7 of its scale, which sets the tolerances.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tells what was passed over, and the gaps")]
 
+use std::sync::Arc;
+
+use palimpsest_core::data::{Normalisation, PixelBytes};
 use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::{Recipe, presets};
+use palimpsest_core::tensor::OpKind;
 use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
@@ -45,7 +49,7 @@ fn tokens(recipe: &Recipe, device: &DeviceHandle) -> Vec<Vec<f64>> {
     let model = Model::build(recipe).unwrap();
     let params = Params::upload(device, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
-    let images = device.floats(batch.shape, batch.pixels, DType::F32).unwrap();
+    let images = batch.images(&device, DType::F32).unwrap();
     let patches = palimpsest_core::encoder::patchify(&images, model.geometry()).unwrap();
     let depth = model.geometry().depth;
     (1..=depth)
@@ -144,5 +148,25 @@ fn one_step_and_a_hundred() {
                 assert!(worst == 0.0, "the C table changes burn's own numbers: {worst:e}");
             }
         }
+    }
+}
+
+/// Bytes that a library normalises are what the host's table makes of them, to the last bit.
+#[test]
+fn bytes_are_normalised_alike() {
+    let [mean, std] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+    let by = Arc::new(Normalisation::new(&mean, &std));
+    let values = (0..2 * 3 * 16 * 16).map(|i| (i % 256) as u8).collect();
+    let bytes = PixelBytes { values, plane: 16 * 16, by };
+    let due: Vec<u32> = bytes.normalised().into_iter().map(f32::to_bits).collect();
+    let all = candidates().into_iter().chain([("burn in this process", micro::device())]);
+    for (name, device) in all {
+        if !device.backend.supports(OpKind::Cast, DType::U8, device.id) {
+            println!("passed over: {name} takes no bytes");
+            continue;
+        }
+        let found = bytes.normalised_on(&device, [2, 3, 16, 16]).unwrap().download().unwrap().into_f32();
+        let found: Vec<u32> = found.into_iter().map(f32::to_bits).collect();
+        assert!(found == due, "{name}");
     }
 }

@@ -107,7 +107,7 @@ fn timm_has_the_same_encoder() {
     let values = micro::lively(&model, 8);
     let batch = batches::noise(3, micro::SHAPE, 4, 0);
     let params = Params::upload(&device, values.clone(), DType::F64, DType::F64).unwrap();
-    let images = device.floats(batch.shape, batch.pixels.clone(), DType::F64).unwrap();
+    let images = batch.images(&device, DType::F64).unwrap();
     let features = model
         .encoder
         .features(&params, &patchify(&images, model.geometry()).unwrap(), model.geometry().depth)
@@ -117,7 +117,7 @@ fn timm_has_the_same_encoder() {
         file.insert(format!("weight.{}", spec.name), value);
     }
     file.insert("features".to_owned(), features.download().unwrap());
-    file.insert("images".to_owned(), HostTensor::f32(batch.shape, batch.pixels).unwrap());
+    file.insert("images".to_owned(), HostTensor::f32(batch.shape, batch.pixels.into_normalised()).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("encoder.safetensors");
     files::write(&path, &file, &[]);

@@ -129,7 +129,7 @@ fn parts_of_parts_are_added_once() {
 fn a_bad_image_of_one_rank_stops_all() {
     let mut batches = batches::series(4, 8, SHAPE, 34);
     let good = together("paper", &[], 4, &batches[..3], &micro::device());
-    *batches[3].pixels.last_mut().unwrap() = f32::NAN;
+    *batches[3].pixels.normalised_mut().last_mut().unwrap() = f32::NAN;
     let bad = together("paper", &[], 4, &batches, &micro::device());
     for ((_, before), (reports, after)) in good.iter().zip(&bad) {
         assert!(!reports[3].is_finite());
@@ -254,7 +254,7 @@ fn a_bad_image_changes_no_shard() {
     let mut batches = batches::series(4, 8, SHAPE, 34);
     let more = ["train.shard_optimizer=true"];
     let good = sharded("paper", &more, 4, &batches[..3], None);
-    *batches[3].pixels.last_mut().unwrap() = f32::NAN;
+    *batches[3].pixels.normalised_mut().last_mut().unwrap() = f32::NAN;
     let bad = sharded("paper", &more, 4, &batches, None);
     assert!(bad.iter().all(|rank| !rank.norms[3].is_finite()));
     assert!(bits(&good[0].checkpoint) == bits(&bad[0].checkpoint));

@@ -135,7 +135,7 @@ fn dry_run(
     output::note(&format!("opened a batch of {images} images, {} of them broken", warnings.len()));
     // Those made ahead and the one that is trained on.
     let held = trainer.recipe.data.prefetch.max(1) + 1;
-    let bytes = held * batch.pixels.len() * size_of::<f32>();
+    let bytes = held * batch.pixels.memory();
     let of =
         if parts > 1 { format!("{held} parts of {} images", batch.len()) } else { format!("{held} of them") };
     let kept = match trainer.recipe.data.cache {

@@ -26,6 +26,7 @@ pub(super) fn from_host(host: HostTensor, types: &DeviceTypes<Cube>) -> Result<T
             let bools = TensorData::new(values, shape).convert_dtype(BurnType::Bool(types.bools));
             Cube::bool_from_data(bools, device)
         }
+        HostData::U8(_) => return Err(Error::failure("the burn backend has no bytes on a GPU")),
     })
 }
 

@@ -36,6 +36,8 @@ impl Gpu {
             DType::F32 | DType::I64 | DType::Bool => true,
             DType::F64 => self.wide,
             DType::Bf16 => self.brain,
+            // WGSL has none.
+            DType::U8 => false,
         }
     }
 

@@ -79,8 +79,9 @@ impl Target for Hog {
         let geometry = input.geometry;
         let [b, c, h, w] = input.batch.shape;
         let cell = self.cell(geometry);
+        let pixels = input.batch.pixels.normalised();
         let planes: Vec<Vec<f32>> =
-            input.batch.pixels.par_chunks(h * w).map(|plane| self.histograms(plane, h, w, cell)).collect();
+            pixels.par_chunks(h * w).map(|plane| self.histograms(plane, h, w, cell)).collect();
         let (side, columns, width) = (geometry.patch / cell, w / cell, self.width(geometry));
         let mut values = Vec::with_capacity(b * geometry.tokens() * width);
         for image in planes.chunks(c) {

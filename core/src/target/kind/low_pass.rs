@@ -54,7 +54,7 @@ impl Target for LowPass {
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
         let [_, _, h, w] = input.batch.shape;
-        let mut pixels = input.batch.pixels.clone();
+        let mut pixels = input.batch.pixels.normalised().into_owned();
         let (forward, inverse) = (PlaneTransform::forward(h, w), PlaneTransform::inverse(h, w));
         pixels.par_chunks_mut(h * w).for_each(|plane| self.filter_by(plane, w, &forward, &inverse));
         let images = input.patches.device().floats(input.batch.shape, pixels, input.patches.dtype())?;

@@ -48,5 +48,6 @@ fn rounded(value: f64, dtype: DType) -> f64 {
         }
         DType::I64 => value.trunc(),
         DType::Bool => f64::from(u8::from(value != 0.0)),
+        DType::U8 => value.trunc().clamp(0.0, 255.0),
     }
 }

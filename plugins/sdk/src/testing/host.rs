@@ -204,7 +204,7 @@ fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::F32 => four().map(|&b| f64::from(f32::from_ne_bytes(b))).collect(),
         DType::F64 => eight().map(|&b| f64::from_ne_bytes(b)).collect(),
         DType::I64 => eight().map(|&b| i64::from_ne_bytes(b) as f64).collect(),
-        DType::Bool => bytes.iter().map(|&b| f64::from(b)).collect(),
+        DType::Bool | DType::U8 => bytes.iter().map(|&b| f64::from(b)).collect(),
         DType::Bf16 => {
             let two = bytes.as_chunks::<2>().0.iter();
             two.map(|&b| f64::from(f32::from_bits(u32::from(u16::from_ne_bytes(b)) << 16))).collect()
@@ -219,6 +219,7 @@ fn to_bytes(array: &Array) -> Vec<u8> {
         DType::F64 => data.flat_map(|&v| v.to_ne_bytes()).collect(),
         DType::I64 => data.flat_map(|&v| (v as i64).to_ne_bytes()).collect(),
         DType::Bool => data.map(|&v| u8::from(v != 0.0)).collect(),
+        DType::U8 => data.map(|&v| v as u8).collect(),
         DType::Bf16 => data.flat_map(|&v| (((v as f32).to_bits() >> 16) as u16).to_ne_bytes()).collect(),
     }
 }

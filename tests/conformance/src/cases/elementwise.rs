@@ -118,7 +118,11 @@ pub(super) fn casts(make: Make) -> Vec<Case> {
             DType::Bf16 => "to bf16",
             DType::I64 => "to i64",
             DType::Bool => "to bool",
+            DType::U8 => "to u8",
         };
+        if make.dtype == DType::U8 && !dtype.is_float() {
+            continue;
+        }
         for shape in [&[3usize, 7][..], &[], &[0, 2]] {
             let inputs = vec![make.values(shape, 9)];
             let smooth = make.dtype.is_float() && dtype.is_float();
@@ -126,6 +130,11 @@ pub(super) fn casts(make: Make) -> Vec<Case> {
         }
         // Halves and zeros of both signs, exact in every type: rounding toward zero shows.
         let halves = Array { shape: vec![7], data: vec![-2.5, -0.5, -0.0, 0.0, 0.5, 1.5, 300.0] };
+        if make.dtype == DType::U8 {
+            let every = Array::build(&[16, 16], |i| (16 * i[0] + i[1]) as f64);
+            cases.push(make.case(name, &op, vec![make.of(every)]));
+            continue;
+        }
         cases.push(make.case(name, &op, vec![make.of(halves)]));
     }
     cases

@@ -20,6 +20,7 @@ impl Make {
             DType::F32 | DType::F64 | DType::Bf16 => x,
             DType::I64 => x.map(|v| (3.0 * v).round() + 0.0),
             DType::Bool => x.map(|v| f64::from(u8::from(v > 0.0))),
+            DType::U8 => x.map(|v| (64.0 * (v + 2.0)).floor()),
         })
     }
 

@@ -106,6 +106,7 @@ pub fn is_defined(kind: OpKind, dtype: DType) -> bool {
         DType::F32 | DType::F64 | DType::Bf16 => true,
         DType::I64 => any_type || kind == OpKind::ScatterAdd,
         DType::Bool => any_type,
+        DType::U8 => kind == OpKind::Cast,
     }
 }
 
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn every_operation_has_cases_that_its_reference_takes() {
         for &kind in OpKind::ALL {
-            for dtype in [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool] {
+            for dtype in [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::Bool, DType::U8] {
                 if !is_defined(kind, dtype) {
                     continue;
                 }

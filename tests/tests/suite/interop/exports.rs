@@ -127,7 +127,8 @@ fn write_export(folder: &Path, recipe: &Recipe, layout: Layout) {
         let loss = forward.losses[0].value.item().unwrap() as f32;
         answers.insert("loss".to_owned(), HostTensor::f32([1], vec![loss]).unwrap());
     }
-    answers.insert("images".to_owned(), HostTensor::f32(batch.shape, batch.pixels).unwrap());
+    answers
+        .insert("images".to_owned(), HostTensor::f32(batch.shape, batch.pixels.into_normalised()).unwrap());
     files::write(&folder.join("answers.safetensors"), &answers, &[]);
 }
 

@@ -57,13 +57,13 @@ fn batch(images: &HostTensor) -> Batch {
     let shape: [usize; 4] = images.shape().array().unwrap();
     let labels = vec![-1; shape[0]];
     let indices = (0..shape[0]).collect();
-    Batch { pixels: images.clone().into_f32(), shape, labels, indices, first_sample: 0 }
+    Batch { pixels: images.clone().into_f32().into(), shape, labels, indices, first_sample: 0 }
 }
 
 fn features(model: &Model, values: &[HostTensor], batch: &Batch) -> Vec<f64> {
     let device = micro::device();
     let params = Params::upload(&device, values.to_vec(), DType::F32, DType::F32).unwrap();
-    let images = device.floats(batch.shape, batch.pixels.clone(), DType::F32).unwrap();
+    let images = batch.images(&device, DType::F32).unwrap();
     let patches = patchify(&images, model.geometry()).unwrap();
     let features = model.encoder.features(&params, &patches, model.geometry().depth).unwrap();
     features.download().unwrap().into_f64()
