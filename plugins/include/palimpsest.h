@@ -59,7 +59,7 @@
 /*
  Grows when fields or functions are added.
  */
-#define PALIMPSEST_MINOR 5
+#define PALIMPSEST_MINOR 6
 
 /*
  The highest rank that crosses.
@@ -989,7 +989,8 @@ typedef struct PalimpsestHostTensor {
      */
     struct PalimpsestHead head;
     /*
-     0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1).
+     0 f32, 1 f64, 2 bf16, 3 i64, 4 bool (a byte, 0 or 1), and since ABI 1.6 5 u8 (pixels:
+     such a tensor is cast to a float type and nothing else; a backend without it says so of its cast).
      */
     uint32_t dtype;
     /*
