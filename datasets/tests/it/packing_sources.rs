@@ -17,7 +17,7 @@ fn packed(
 ) -> palimpsest_core::Result<Packed> {
     let spec = DataSpec::at("folder", images);
     let part = |split| PackPart::of(split, open(&spec, split).expect("a part"));
-    let options = PackOptions { format, shard_size: 4_000, resize: None, shuffle: Some(3), bad_files };
+    let options = PackOptions { format, shard_size: 9_300, resize: None, shuffle: Some(3), bad_files };
     pack(&[Split::Train, Split::Test].map(part), out, &options, &|_| ())
 }
 
@@ -43,7 +43,7 @@ fn changed_files_are_packed_again() {
         let root = tempfile::tempdir().expect("a folder");
         let images = root.path().join("images");
         for seed in 0..12 {
-            put(&images, &format!("train/{}/{seed}.png", seed % 2), png(30, 30, seed));
+            put(&images, &format!("train/{}/{seed}.png", seed % 2), png(60, 60, seed));
         }
         put(&images, "test/0/a.png", png(20, 20, 50));
         put(&images, "test/1/b.png", png(20, 20, 51));
