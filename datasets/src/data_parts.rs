@@ -65,7 +65,7 @@ impl DataSource {
             Some(toml::Value::Array(list)) => !list.is_empty(),
             _ => false,
         };
-        has(reader) && (!known || keys.iter().any(|key| said(key)))
+        has(reader) && (!known || keys.iter().any(said))
     }
 
     /// These parts as images with a set of labels each, in the order of the parts.
