@@ -6,6 +6,7 @@
 
 pub mod class_agreement;
 mod class_choice;
+mod data_parts;
 pub mod draw;
 pub mod examples;
 mod formats;

@@ -8,6 +8,7 @@ use palimpsest_core::error::listed;
 use palimpsest_core::head::counted;
 
 use crate::class_agreement::{Relabel, agreed};
+use crate::pipeline::tiff_pages::page_note;
 use crate::reader::Opened;
 use crate::spec::DataSpec;
 
@@ -56,9 +57,10 @@ impl<D: ?Sized + Relabel> Parts<D> {
     pub(crate) fn of(spec: &DataSpec, train: UsedPart<D>, test: UsedPart<D>) -> Result<Self> {
         let opening = opening_line(spec, &train, &test);
         let (train, test) = (train.opened, test.opened);
+        let pages = page_note(spec, [&*train.dataset, &*test.dataset]);
         let (dataset, note) = agreed(&*train.dataset, test.dataset)?;
         let mut notes = vec![opening];
-        for more in train.notes.into_iter().chain(test.notes).chain(note) {
+        for more in train.notes.into_iter().chain(test.notes).chain(note).chain(pages) {
             if !notes.contains(&more) {
                 notes.push(more);
             }

@@ -23,6 +23,7 @@ use crate::examples::class::ClassExamples;
 use crate::loader::{Loader, LoaderOptions};
 use crate::open::{open_detection, open_label_sets, open_segmentation, open_values, open_with_notes};
 use crate::parts::{Parts, UsedPart};
+use crate::pipeline::tiff_pages::page_note;
 use crate::reader::{Opened, ReaderEntry};
 use crate::scaling::{Scale, Scaling};
 use crate::source::Images;
@@ -35,6 +36,8 @@ use crate::transform::Transform;
 pub struct DataSource {
     settings: DataSettings,
     reader: Section,
+    /// As [`DataSpec::empty_parts`].
+    pub(crate) empty_parts: bool,
 }
 
 /// Images by their number, names and labels; their pixels are not looked at.
@@ -48,13 +51,13 @@ pub struct DataIdentity {
 
 impl From<&ExamplesRequest<'_>> for DataSource {
     fn from(request: &ExamplesRequest<'_>) -> Self {
-        Self { settings: request.data.clone(), reader: request.reader.clone() }
+        Self { settings: request.data.clone(), reader: request.reader.clone(), empty_parts: false }
     }
 }
 
 impl From<&Recipe> for DataSource {
     fn from(recipe: &Recipe) -> Self {
-        Self { settings: recipe.data.clone(), reader: recipe.reader.clone() }
+        Self { settings: recipe.data.clone(), reader: recipe.reader.clone(), empty_parts: false }
     }
 }
 
@@ -73,6 +76,7 @@ impl DataSource {
             page: settings.page,
             scaling: self.scaling(),
             holdout: settings.holdout,
+            empty_parts: self.empty_parts,
             classes: settings.classes.clone(),
             reader: self.reader.clone(),
         }
@@ -146,7 +150,9 @@ impl DataSource {
     /// Data that can't be opened.
     pub fn images_of(&self, split: Split) -> Result<Opened> {
         let spec = self.checked_spec()?;
-        Ok(self.image_part(&spec, split)?.opened)
+        let opened = self.image_part(&spec, split)?.opened;
+        let note = page_note(&spec, [&*opened.dataset]);
+        Ok(opened.notes(note))
     }
 
     /// Both parts as images with a class for each pixel.
@@ -186,16 +192,22 @@ impl DataSource {
         targets: &str,
         open: fn(&DataSpec, Split) -> Result<Opened<D>>,
     ) -> Result<Parts<D>> {
+        let spec = self.spec_of_targets(targets)?;
+        let train = self.part(&spec, Split::Train, open)?;
+        let test = self.part(&spec, Split::Test, open)?;
+        Parts::of(&spec, train.into(), test.into()).map_err(|e| e.at(self.location()))
+    }
+
+    /// # Errors
+    /// Classes are chosen, or as [`DataSource::checked_spec`].
+    pub(crate) fn spec_of_targets(&self, targets: &str) -> Result<DataSpec> {
         if !self.settings.classes.is_empty() {
             // An image holds several classes here, and a map's pixels of the others would have to become something.
             return Err(Error::user(format!("classes can't be chosen of data with {targets}"))
                 .at("`data.classes`")
                 .help("leave the key out, or give data.classes=[]"));
         }
-        let spec = self.checked_spec()?;
-        let train = self.part(&spec, Split::Train, open)?;
-        let test = self.part(&spec, Split::Test, open)?;
-        Parts::of(&spec, train.into(), test.into()).map_err(|e| e.at(self.location()))
+        self.checked_spec()
     }
 
     /// The images of a part that the recipe uses.
@@ -216,7 +228,7 @@ impl DataSource {
         Ok(spec)
     }
 
-    fn part<D: ?Sized>(
+    pub(crate) fn part<D: ?Sized>(
         &self,
         spec: &DataSpec,
         split: Split,

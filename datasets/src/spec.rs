@@ -24,6 +24,8 @@ pub struct DataSpec {
     pub scaling: Scaling,
     /// The share that is held out for testing where the data bring no test part.
     pub holdout: f64,
+    /// Whether a held-out part, or what is left of the other, may have no images: an error else.
+    pub empty_parts: bool,
     /// The classes that will be used, all where there are none. A reader gives all images all the same, but need not
     /// refuse what won't be used.
     pub classes: Vec<String>,
@@ -41,6 +43,7 @@ impl DataSpec {
             page: 0,
             scaling: Scaling::default(),
             holdout: 0.1,
+            empty_parts: false,
             classes: Vec::new(),
             reader: Section::new(toml::Table::new(), "data.reader", Arc::default()),
         }

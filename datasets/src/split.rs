@@ -70,7 +70,7 @@ pub(crate) fn held_out<T>(
     }
     let (all, test) = (items.len(), split == Split::Test);
     let items: Vec<T> = items.into_iter().filter(|item| is_held_out(&key(item), fraction) == test).collect();
-    if items.is_empty() {
+    if items.is_empty() && !spec.empty_parts {
         return Err(Error::user(format!("the {split} part is empty: holdout = {fraction} of {all} samples"))
             .help(if test { "raise `data.holdout`, or bring a test part" } else { "lower `data.holdout`" }));
     }

@@ -31,16 +31,23 @@ def png(rows):
 folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 draw = random.Random(0)
+drawn = set()
 lines = ["path," + ",".join(COLOURS) + ",colours,brightness,squares,split"]
 for number in range(count):
-    ground = draw.randrange(30, 220)
-    rows = [bytearray([ground] * 3 * SIDE) for _ in range(SIDE)]
-    there = [name for name in COLOURS if draw.random() < 0.4]
-    for name in there:
-        left, top = draw.randrange(SIDE - 16), draw.randrange(SIDE - 16)
-        for row in rows[top : top + 16]:
-            row[3 * left : 3 * (left + 16)] = bytes(COLOURS[name]) * 16
-    (folder / f"{number:04}.png").write_bytes(png(rows))
+    while True:
+        ground = draw.randrange(30, 220)
+        rows = [bytearray([ground] * 3 * SIDE) for _ in range(SIDE)]
+        there = [name for name in COLOURS if draw.random() < 0.4]
+        for name in there:
+            left, top = draw.randrange(SIDE - 16), draw.randrange(SIDE - 16)
+            for row in rows[top : top + 16]:
+                row[3 * left : 3 * (left + 16)] = bytes(COLOURS[name]) * 16
+        image = png(rows)
+        # Grounds without squares are few: no image may be in both parts.
+        if image not in drawn:
+            break
+    drawn.add(image)
+    (folder / f"{number:04}.png").write_bytes(image)
     flags = ["" if draw.random() < 0.05 else str(int(name in there)) for name in COLOURS]
     squares = "" if draw.random() < 0.05 else str(len(there))
     split = "test" if number % 5 == 0 else "train"

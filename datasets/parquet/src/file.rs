@@ -13,12 +13,13 @@ use parquet::basic::{Compression, Encoding, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
-use serde_json::Value;
 
 use crate::cache::PageCache;
+use crate::columns::Columns;
 use crate::labels::{Labels, LabelsRead, broken};
 use crate::layout::{Chunk, Layout};
 use crate::position::Watched;
+use crate::targets::{GroupColumn, LabelLists, add_numbers};
 
 /// A file with a column of images.
 pub struct ImageFile {
@@ -93,23 +94,12 @@ impl ImageFile {
 
     /// The columns, without what is inside them.
     pub fn columns(&self) -> Vec<String> {
-        let fields = self.metadata.file_metadata().schema_descr().root_schema().get_fields();
-        fields.iter().map(|field| field.name().to_owned()).collect()
+        Columns(&self.metadata).names()
     }
 
-    /// The names of the classes of a column, as `datasets` keeps them in the footer.
+    /// The names of the classes of a column, or of what its lists have, as `datasets` keeps them in the footer.
     pub fn class_names(&self, column: &str) -> Option<Vec<String>> {
-        let pairs = self.metadata.file_metadata().key_value_metadata()?;
-        let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_ref()?;
-        let told: Value = serde_json::from_str(text).ok()?;
-        let feature = told.get("info")?.get("features")?.get(column)?;
-        let names = feature.get("names").filter(|_| feature["_type"] == "ClassLabel")?;
-        names.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
-    }
-
-    fn leaf(&self, path: &str) -> Option<usize> {
-        let columns = self.metadata.file_metadata().schema_descr().columns();
-        columns.iter().position(|column| column.path().string() == path)
+        Columns(&self.metadata).class_names(column)
     }
 
     fn image_column(&self, name: &str) -> Result<usize> {
@@ -118,7 +108,8 @@ impl ImageFile {
             return Err(unknown_name("column", name, columns.iter().map(String::as_str))
                 .help(format!("the columns are {}: data.reader.image=NAME", listed(&columns))));
         }
-        let Some(leaf) = self.leaf(&format!("{name}.bytes")).or_else(|| self.leaf(name)) else {
+        let own = Columns(&self.metadata);
+        let Some(leaf) = own.leaf(&format!("{name}.bytes")).or_else(|| own.leaf(name)) else {
             return Err(Error::user(format!("the column `{name}` has no `bytes`"))
                 .help("name a column of images, as `datasets` writes them"));
         };
@@ -187,30 +178,53 @@ impl ImageFile {
     /// No such column, another type, damaged pages.
     pub fn labels(&self, column: &str) -> Result<Labels> {
         let read = || {
-            let leaf = self.leaf(column).ok_or_else(|| {
-                let columns = self.columns();
-                match columns.iter().any(|own| own == column) {
-                    true => Error::user(format!("the column `{column}` has parts"))
-                        .help("name one of them, as data.reader.label=label.name"),
-                    false => unknown_name("column", column, columns.iter().map(String::as_str)),
-                }
-            })?;
-            self.check_codec(leaf)?;
-            let descriptor = self.metadata.file_metadata().schema_descr().column(leaf);
-            if descriptor.max_rep_level() > 0 {
-                return Err(Error::user(format!("the column `{column}` has lists, not a label a row"))
-                    .help("name a column of texts or whole numbers"));
-            }
+            let leaf = Columns(&self.metadata).single(column, "label")?;
             let mut labels = LabelsRead::default();
-            for group in self.metadata.row_groups() {
-                let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-                let watched = Arc::new(Watched::new(self.file.clone(), self.state.0));
-                let pages = SerializedPageReader::new(watched, group.column(leaf), rows, None);
-                labels.add(&descriptor, Box::new(pages.map_err(|e| broken(&e))?), rows)?;
-            }
+            self.each_group(leaf, |group| labels.add(group.descriptor, group.pages, group.rows))?;
             Ok(labels.finish())
         };
         guarded(read).map_err(|e| e.at(self.path.display()))
+    }
+
+    /// The lists of labels of a column; of a column of structs, or of lists of them, a part as `objects.category`.
+    ///
+    /// # Errors
+    /// No such column, no lists of texts or whole numbers, an entry that is null, damaged pages.
+    pub fn label_lists(&self, column: &str) -> Result<LabelLists> {
+        let read = || {
+            let (leaf, entry) = Columns(&self.metadata).list(column)?;
+            let mut lists = LabelLists::of(&self.metadata.file_metadata().schema_descr().column(leaf))?;
+            self.each_group(leaf, |group| lists.add(group, entry))?;
+            Ok(lists)
+        };
+        guarded(read).map_err(|e| e.at(self.path.display()))
+    }
+
+    /// The numbers of a column of floats or whole numbers; none where one is missing or not a number.
+    ///
+    /// # Errors
+    /// No such column, another type, a number that is infinite in 32 bits, damaged pages.
+    pub fn numbers(&self, column: &str) -> Result<Vec<Option<f32>>> {
+        let read = || {
+            let leaf = Columns(&self.metadata).single(column, "value_columns")?;
+            let mut numbers = Vec::with_capacity(self.rows());
+            self.each_group(leaf, |group| add_numbers(group, &mut numbers))?;
+            Ok(numbers)
+        };
+        guarded(read).map_err(|e| e.at(self.path.display()))
+    }
+
+    /// Goes through a column, row group by row group.
+    fn each_group(&self, leaf: usize, mut add: impl FnMut(GroupColumn<'_>) -> Result<()>) -> Result<()> {
+        self.check_codec(leaf)?;
+        let descriptor = &self.metadata.file_metadata().schema_descr().column(leaf);
+        for group in self.metadata.row_groups() {
+            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+            let watched = Arc::new(Watched::new(self.file.clone(), self.state.0));
+            let pages = SerializedPageReader::new(watched, group.column(leaf), rows, None);
+            add(GroupColumn { descriptor, pages: Box::new(pages.map_err(|e| broken(&e))?), rows })?;
+        }
+        Ok(())
     }
 
     /// The bytes of an image: a file of JPEG, PNG or what it was.

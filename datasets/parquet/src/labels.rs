@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use palimpsest_core::{Error, Result};
+use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
+
+use crate::targets::kind_of;
 
 /// No label.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -13,10 +16,22 @@ pub const UNLABELLED: u32 = u32::MAX;
 /// Rows that are decoded at once.
 const ROWS: usize = 8192;
 
+/// What labels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelKind {
+    /// Texts.
+    Texts,
+    /// Whole numbers.
+    Numbers,
+}
+
 /// The label of each row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// What occurs: texts, or whole numbers as text, in the order in which they occur.
+    /// What the column has.
+    pub kind: Option<LabelKind>,
+    /// What occurs: texts without the white space around them, or whole numbers as text, in the order in which they occur.
+    /// A text without anything is no label.
     pub texts: Vec<String>,
     /// A place in `texts` for each row, or [`UNLABELLED`].
     pub rows: Vec<u32>,
@@ -43,7 +58,9 @@ impl LabelsRead {
         rows: usize,
     ) -> Result<()> {
         let greatest = descriptor.max_def_level();
-        let Self { labels: Labels { texts, rows: labels }, of_numbers, of_texts } = self;
+        let Self { labels: Labels { kind, texts, rows: labels }, of_numbers, of_texts } = self;
+        let text = descriptor.physical_type() == Type::BYTE_ARRAY;
+        *kind = Some(if text { LabelKind::Texts } else { LabelKind::Numbers });
         let mut number = |value: i64| {
             Ok(*of_numbers.entry(value).or_insert_with(|| {
                 texts.push(value.to_string());
@@ -68,12 +85,32 @@ impl LabelsRead {
                 let text = std::str::from_utf8(data).map_err(|_| {
                     Error::user("a label is no text").help("name a column of texts or whole numbers")
                 })?;
-                texts.push(text.to_owned());
-                of_texts.insert(data.to_vec(), texts.len() as u32 - 1);
-                Ok(texts.len() as u32 - 1)
+                let text = text.trim();
+                let label = match of_texts.get(text.as_bytes()) {
+                    _ if text.is_empty() => UNLABELLED,
+                    Some(&known) => known,
+                    None => {
+                        texts.push(text.to_owned());
+                        texts.len() as u32 - 1
+                    }
+                };
+                of_texts.insert(text.as_bytes().to_vec(), label);
+                of_texts.insert(data.to_vec(), label);
+                Ok(label)
             }),
-            _ => Err(Error::user(format!("the column has {}", descriptor.physical_type()))
-                .help("name a column of texts or whole numbers: data.reader.label=label")),
+            ColumnReader::FloatColumnReader(_) | ColumnReader::DoubleColumnReader(_) => {
+                let name = descriptor.path().string();
+                Err(Error::user(format!("the column `{name}` has floats, which are no classes")).help(format!(
+                    "read them as numbers, data.reader.value_columns=[\"{name}\"] with data.reader.label=\"\", or write \
+                     the file again with whole numbers or texts there (ds.cast_column(\"{name}\", Value(\"int64\")))"
+                )))
+            }
+            _ => Err(Error::user(format!(
+                "the column `{}` has {}, which are no classes",
+                descriptor.path().string(),
+                kind_of(descriptor)
+            ))
+            .help("name a column of texts or whole numbers, or data.reader.label=\"\" for none")),
         }
     }
 }

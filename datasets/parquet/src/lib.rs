@@ -1,4 +1,5 @@
-//! Images in Parquet files as Hugging Face's `datasets` writes them: a column of structs of `bytes` and `path`, and a label.
+//! Images in Parquet files as Hugging Face's `datasets` writes them: a column of structs of `bytes` and `path`, and
+//! columns of labels, lists of labels and numbers.
 //!
 //! A Parquet file is made to be read by whole columns. Here any image is read by itself: the first time that a row group
 //! is touched, its pages are gone through once, and where each image lies is kept (15 to 20 bytes an image). From then on an
@@ -12,15 +13,18 @@
 //! Files are decoded by the `parquet` crate; only where Snappy's blocks begin is found here ([`snappy`]).
 
 mod cache;
+mod columns;
 mod file;
 mod labels;
 mod layout;
 mod position;
 pub mod snappy;
+mod targets;
 mod writing;
 
 pub use cache::PageCache;
 pub use file::ImageFile;
-pub use labels::{Labels, UNLABELLED};
+pub use labels::{LabelKind, Labels, UNLABELLED};
 pub use parquet::errors::ParquetError as WritingError;
-pub use writing::{ImageRow, ImageWriter};
+pub use targets::LabelLists;
+pub use writing::{ImageColumns, ImageRow, ImageWriter};

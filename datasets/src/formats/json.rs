@@ -33,7 +33,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 /// The text with `null` for the numbers that JSON has none for; none if there are none of them.
-fn without_nan(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without_nan(bytes: &[u8]) -> Option<Vec<u8>> {
     let (mut plain, mut at, mut in_text, mut found) = (Vec::with_capacity(bytes.len()), 0, false, false);
     'text: while at < bytes.len() {
         if in_text && bytes[at] == b'\\' {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Image};
+use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::error::unknown_name;
 use palimpsest_core::head::{LabelSet, Values};
 use palimpsest_core::{Error, Result};
@@ -224,6 +224,12 @@ macro_rules! images_of {
             }
             fn location(&self, index: usize) -> String {
                 self.images.location(index)
+            }
+            fn name(&self, index: usize) -> Option<String> {
+                self.images.name(index)
+            }
+            fn encoded(&self, index: usize) -> Option<Encoded> {
+                self.images.encoded(index)
             }
         }
     };

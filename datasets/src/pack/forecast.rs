@@ -4,6 +4,7 @@ use palimpsest_core::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::image::NotPacked;
 use super::sample::PackedSample;
 use super::shard::size_of;
 use super::{PackOptions, PackPart};
@@ -49,9 +50,12 @@ pub fn forecast(parts: &[PackPart], options: &PackOptions) -> Result<Forecast> {
             .par_iter()
             .map(|&index| {
                 let key = data.name(index).unwrap_or_else(|| format!("{index:08}"));
-                let sample = PackedSample::of(data, index, key.into(), options.resize)?;
+                let encoded = data.encoded(index);
+                let targets = part.targets.of(index)?;
+                let sample = PackedSample::of(data, index, key.into(), encoded, targets, options.resize);
+                let sample = sample.map_err(NotPacked::into_error)?;
                 let anew = sample.image.encoded.then(|| sample.image.format.ending());
-                Ok((size_of(options.format, &sample), anew))
+                Ok((size_of(options.format, &sample, &part.targets), anew))
             })
             .collect();
         let whole: Vec<&(u64, Option<&str>)> = packed.iter().flatten().collect();

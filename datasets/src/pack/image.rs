@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use palimpsest_core::data::{Dataset, Image, Samples};
+use palimpsest_core::data::{Dataset, Encoded, Image, Samples};
 use palimpsest_core::{Error, Result};
 use png::{BitDepth, ColorType, Compression, Encoder};
 
@@ -17,13 +17,48 @@ pub(super) struct PackedImage {
     pub(super) encoded: bool,
 }
 
+/// Why a sample isn't packed.
+#[derive(Debug, Clone)]
+pub(super) enum NotPacked {
+    /// It can't be read: it is left out.
+    Broken(Error),
+    /// It is sound, and of a format that isn't resized: to leave it out would lose it.
+    NotResized(Error),
+}
+
+impl NotPacked {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Broken(error) | Self::NotResized(error) => error,
+        }
+    }
+
+    fn at(self, location: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Broken(error) => Self::Broken(error.at(location)),
+            Self::NotResized(error) => Self::NotResized(error.at(location)),
+        }
+    }
+}
+
+impl From<Error> for NotPacked {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
 /// The file of a sample as it is, or with its shorter side shrunk to `resize`; of data without files, the pixels as a
 /// PNG.
 ///
 /// # Errors
-/// An image that can't be read: the error names it.
-pub(super) fn packed_image(data: &dyn Dataset, index: usize, resize: Option<usize>) -> Result<PackedImage> {
-    let Some(encoded) = data.encoded(index) else {
+/// An image that can't be read, or isn't resized: the error names it.
+pub(super) fn packed_image(
+    data: &dyn Dataset,
+    index: usize,
+    encoded: Option<Encoded>,
+    resize: Option<usize>,
+) -> Result<PackedImage, NotPacked> {
+    let Some(encoded) = encoded else {
         let image = data.load(index)?;
         let image = match resize {
             Some(side) => shrunk(image, side)?,
@@ -40,7 +75,7 @@ pub(super) fn packed_image(data: &dyn Dataset, index: usize, resize: Option<usiz
     if let Some(side) = resize {
         // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
         let result = catch_unwind(AssertUnwindSafe(|| resized(&bytes, format, side)));
-        let result = result.unwrap_or_else(|_| Err(Error::user("broken image: its decoder panicked")));
+        let result = result.unwrap_or_else(|_| Err(Error::user("broken image: its decoder panicked").into()));
         if let Some((format, bytes)) = result.map_err(|e| e.at(data.location(index)))? {
             return Ok(PackedImage { format, bytes, encoded: true });
         }

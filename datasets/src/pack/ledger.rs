@@ -1,7 +1,7 @@
 //! The list of whole shards beside them, from which packing goes on.
 
-use std::io::Read;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::shard::{file_name, hexadecimal};
+use super::sources::file_sum;
 use super::{PackFormat, PackOptions, PackPart};
 
 /// The file's name.
@@ -28,6 +29,10 @@ pub struct Plan {
     resize: Option<usize>,
     shuffle: Option<u64>,
     classes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<String>,
     parts: Vec<PlannedPart>,
 }
 
@@ -36,29 +41,39 @@ pub struct Plan {
 struct PlannedPart {
     part: String,
     images: usize,
-    /// SHA-256 of the names and labels, in order.
+    /// SHA-256 of the names, labels, label sets and numbers, in order.
     list: String,
 }
 
 impl Plan {
-    pub(super) fn of(parts: &[PackPart], options: &PackOptions) -> Self {
-        let planned = |part: &PackPart| {
+    /// # Errors
+    /// Targets that can't be read.
+    pub(super) fn of(parts: &[PackPart], options: &PackOptions) -> Result<Self> {
+        let planned = |part: &PackPart| -> Result<PlannedPart> {
+            let targets = &part.targets;
+            let told = targets.labels.is_some() || targets.values.is_some();
             let mut sha = Sha256::new();
             for index in 0..part.data.len() {
                 sha.update(format!("{:?} {:?}\n", part.data.name(index), part.data.label(index)));
+                if told {
+                    sha.update(format!("{:?}\n", targets.of(index)?));
+                }
             }
             let list = hexadecimal(&sha.finalize());
-            PlannedPart { part: part.split.to_string(), images: part.data.len(), list }
+            Ok(PlannedPart { part: part.split.to_string(), images: part.data.len(), list })
         };
-        Self {
+        let first = parts.first();
+        Ok(Self {
             writer: WRITER,
             format: options.format,
             shard_size: options.shard_size,
             resize: options.resize,
             shuffle: options.shuffle,
-            classes: parts.first().map(|part| part.data.classes().to_vec()).unwrap_or_default(),
-            parts: parts.iter().map(planned).collect(),
-        }
+            classes: first.map(|part| part.data.classes().to_vec()).unwrap_or_default(),
+            labels: first.map(|part| part.targets.label_names().to_vec()).unwrap_or_default(),
+            values: first.map(|part| part.targets.value_names().to_vec()).unwrap_or_default(),
+            parts: parts.iter().map(planned).collect::<Result<_>>()?,
+        })
     }
 
     /// What differs, in words.
@@ -105,6 +120,9 @@ pub struct ShardRecord {
     pub bytes: u64,
     /// Its checksum.
     pub sha256: String,
+    /// A sum over sizes and times of writing of the image files that it was packed of, with those that were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<String>,
 }
 
 /// What is told of shards in a folder where packing was stopped before its end.
@@ -167,44 +185,75 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Keeps the shards that are still as they were written, up to the first of each part that isn't, and tells which
-    /// that is.
+    /// Keeps the shards that are still as they were written, and whose image files haven't `changed` (told by a shard and the
+    /// place of its first sample), up to the first of each part that isn't; tells which that is, and removes it and those
+    /// behind it.
+    ///
+    /// # Errors
+    /// A folder that can't be written.
     pub(super) fn keep_whole(
         &mut self,
         folder: &Path,
+        changed: &(dyn Fn(&ShardRecord, usize) -> Option<Option<PathBuf>> + Sync),
         progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Vec<String> {
+    ) -> Result<Vec<String>> {
         let all = self.shards.len();
         let done = std::sync::atomic::AtomicUsize::new(0);
         let format = self.plan.format;
-        let whole: Vec<bool> = self
+        let starts: Vec<usize> = (0..all)
+            .map(|at| match at.checked_sub(1).map(|before| &self.shards[before]) {
+                Some(before) if before.part == self.shards[at].part => before.end,
+                _ => 0,
+            })
+            .collect();
+        let fates: Vec<Fate> = self
             .shards
             .par_iter()
-            .map(|shard| {
+            .zip(starts)
+            .map(|(shard, start)| {
                 // A process may have been killed while it gave the shards of a part their names.
                 let of = self.shards.iter().filter(|other| other.part == shard.part).count();
                 let names = [shard.file.clone(), file_name(format, &shard.part, shard.number, Some(of))];
                 let whole = names.iter().any(|name| is_whole(&folder.join(name), shard));
+                let fate = match whole {
+                    true => changed(shard, start).map_or(Fate::Kept, Fate::Outdated),
+                    false => Fate::Lost,
+                };
                 progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, all);
-                whole
+                fate
             })
+            .collect();
+        let counts: Vec<usize> = (self.plan.parts.iter())
+            .map(|planned| self.shards.iter().filter(|shard| shard.part == planned.part).count())
             .collect();
         let mut notes = vec![];
         let mut kept: Vec<ShardRecord> = vec![];
-        let mut ended: Vec<String> = vec![];
-        for (shard, whole) in std::mem::take(&mut self.shards).into_iter().zip(whole) {
+        let (mut ended, mut dropped): (Vec<String>, Vec<ShardRecord>) = (vec![], vec![]);
+        for (shard, fate) in std::mem::take(&mut self.shards).into_iter().zip(fates) {
             if ended.contains(&shard.part) {
+                dropped.push(shard);
                 continue;
             }
-            if whole {
-                kept.push(shard);
-            } else {
-                notes.push(format!(
-                    "{} is gone or has changed, and is packed again with those behind it",
-                    folder.join(&shard.file).display()
-                ));
-                ended.push(shard.part);
-            }
+            let path = folder.join(&shard.file);
+            let again = "packed again with those behind it";
+            let note = match fate {
+                Fate::Kept => {
+                    kept.push(shard);
+                    continue;
+                }
+                Fate::Lost => format!("{} is gone or has changed, and is {again}", path.display()),
+                Fate::Outdated(last) => format!(
+                    "the image files of {} have changed since it was packed{}; it is {again}",
+                    path.display(),
+                    last.map_or_else(String::new, |last| format!(
+                        " (of them {} was written last)",
+                        last.display()
+                    ))
+                ),
+            };
+            notes.push(note);
+            ended.push(shard.part.clone());
+            dropped.push(shard);
         }
         self.finished.retain(|part| !ended.contains(part));
         self.shards = kept;
@@ -215,7 +264,22 @@ impl Ledger {
             finished.contains(&left.part)
                 || ends.iter().any(|(part, end)| *part == left.part && left.position < *end)
         });
-        notes
+        if !dropped.is_empty() {
+            // The list first: it never has a shard that isn't there.
+            self.write(folder)?;
+        }
+        for shard in dropped {
+            // There may be fewer now, and one that stayed would be read.
+            let place = self.plan.parts.iter().position(|planned| planned.part == shard.part);
+            let last = file_name(format, &shard.part, shard.number, place.map(|place| counts[place]));
+            for name in [shard.file, last] {
+                match std::fs::remove_file(folder.join(name)) {
+                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io(folder, &e)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(notes)
     }
 
     /// The number of the next shard of a part, and the position of its first sample.
@@ -256,20 +320,19 @@ impl Ledger {
     }
 }
 
+/// What becomes of a shard of an earlier try.
+enum Fate {
+    Kept,
+    /// It is gone, or isn't what was written.
+    Lost,
+    /// It is of image files that have changed since.
+    Outdated(Option<PathBuf>),
+}
+
 fn is_whole(path: &Path, shard: &ShardRecord) -> bool {
     let check = || -> std::io::Result<bool> {
-        let mut file = std::fs::File::open(path)?;
-        if file.metadata()?.len() != shard.bytes {
-            return Ok(false);
-        }
-        let (mut sha, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                count => sha.update(&buffer[..count]),
-            }
-        }
-        Ok(hexadecimal(&sha.finalize()) == shard.sha256)
+        let file = std::fs::File::open(path)?;
+        Ok(file.metadata()?.len() == shard.bytes && file_sum(file)? == shard.sha256)
     };
     check().unwrap_or(false)
 }

@@ -14,7 +14,9 @@ mod parquet_shard;
 mod resize;
 mod sample;
 mod shard;
+mod sources;
 mod tar_shard;
+mod targets;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub use self::forecast::{Forecast, PartForecast, forecast};
 pub(crate) use self::ledger::unfinished;
 pub use self::ledger::{LEDGER, Ledger, LeftOut, Plan, ShardRecord};
 pub use self::packing::{Packed, Progress, pack};
+pub use self::targets::{PackTargets, open_parts, reader_keys};
 
 /// What shards are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,15 @@ pub struct PackOptions {
 pub struct PackPart {
     /// Which it is.
     pub split: Split,
-    /// Its images.
+    /// Its images, with their classes.
     pub data: Arc<dyn Dataset>,
+    /// Their label sets and numbers.
+    pub targets: PackTargets,
+}
+
+impl PackPart {
+    /// A part of images with classes alone.
+    pub fn of(split: Split, data: Arc<dyn Dataset>) -> Self {
+        Self { split, data, targets: PackTargets::default() }
+    }
 }

@@ -8,12 +8,14 @@ use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
 
+use super::image::NotPacked;
 use super::keys::keys_of;
 use super::ledger::{Ledger, LeftOut, Plan, ShardRecord};
 use super::order::order;
-use super::resize::NOT_RESIZED;
 use super::sample::PackedSample;
 use super::shard::{Shard, ShardFile, file_name, size_of, start};
+use super::sources::{Sources, State, state_of, sum_of, written_last};
+use super::targets::check_names;
 use super::{PackOptions, PackPart};
 
 /// Held by the process that packs into a folder.
@@ -59,8 +61,16 @@ pub fn pack(
 ) -> Result<Packed> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     let _lock = Lock::take(folder)?;
-    let mut ledger = Ledger::open(folder, Plan::of(parts, options))?;
-    let notes = ledger.keep_whole(folder, &|done, all| progress(Progress::Checked(done, all)));
+    if let Some(part) = parts.first() {
+        check_names(options.format, &part.targets)?;
+    }
+    let mut ledger = Ledger::open(folder, Plan::of(parts, options)?)?;
+    let orders: Vec<Vec<u32>> =
+        parts.iter().map(|part| order(part.data.len(), part.split, options.shuffle)).collect();
+    let notes =
+        ledger.keep_whole(folder, &|shard, start| changed(parts, &orders, shard, start), &|done, all| {
+            progress(Progress::Checked(done, all))
+        })?;
     let kept = ledger.shards.len();
     write_classes(folder, parts)?;
     let all = parts.iter().map(|part| part.data.len()).sum();
@@ -77,6 +87,20 @@ pub fn pack(
         before += part.data.len();
     }
     Ok(Packed { shards: ledger.shards, kept, left_out: ledger.left_out, notes })
+}
+
+/// Whether the image files that a shard was packed of have changed since; if so, the likeliest of them.
+fn changed(
+    parts: &[PackPart],
+    orders: &[Vec<u32>],
+    shard: &ShardRecord,
+    start: usize,
+) -> Option<Option<PathBuf>> {
+    let at = parts.iter().position(|part| part.split.to_string() == shard.part)?;
+    let (data, samples) = (&*parts[at].data, orders[at].get(start..shard.end)?);
+    // Lists of before they were looked at have no sum.
+    let differ = shard.sources.as_ref().is_some_and(|sum| *sum != sum_of(data, samples));
+    differ.then(|| written_last(data, samples))
 }
 
 /// # Errors
@@ -105,14 +129,17 @@ struct Packing<'a> {
 }
 
 /// Samples in their order, as they were made.
-type Made = Vec<(usize, Result<PackedSample>)>;
+type Made = Vec<(usize, State, Result<PackedSample, NotPacked>)>;
 
 /// The shard that is written.
+#[derive(Default)]
 struct Current {
     number: usize,
     shard: Option<Box<dyn Shard>>,
     samples: usize,
     bytes: u64,
+    /// The files of its samples.
+    sources: Sources,
 }
 
 impl Packing<'_> {
@@ -130,7 +157,14 @@ impl Packing<'_> {
                     let make = |&position: &usize| {
                         let index = order[position] as usize;
                         let key = keys[index].clone();
-                        (position, PackedSample::of(data, index, key, self.options.resize))
+                        // Before the file is read: if it changes meanwhile, that is noticed.
+                        let encoded = data.encoded(index);
+                        let state = state_of(encoded.as_ref());
+                        let sample =
+                            self.part.targets.of(index).map_err(NotPacked::from).and_then(|targets| {
+                                PackedSample::of(data, index, key, encoded, targets, self.options.resize)
+                            });
+                        (position, state, sample)
                     };
                     // Nobody listens any more where writing has failed.
                     if send.send(some.par_iter().map(make).collect()).is_err() {
@@ -150,25 +184,29 @@ impl Packing<'_> {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<()> {
         let format = self.options.format;
-        let mut current = Current { number, shard: None, samples: 0, bytes: 0 };
+        let mut current = Current { number, ..Current::default() };
         for some in made {
-            for (position, sample) in some {
+            for (position, state, sample) in some {
                 let sample = match sample {
                     Ok(sample) => sample,
-                    Err(error) => {
+                    Err(NotPacked::NotResized(error)) => return Err(error),
+                    Err(NotPacked::Broken(error)) => {
                         self.leave_out(position, &error, ledger)?;
+                        // One that is repaired belongs into this shard.
+                        current.sources.add(state);
                         continue;
                     }
                 };
-                let size = size_of(format, &sample);
+                let size = size_of(format, &sample, &self.part.targets);
                 if current.samples > 0 && current.bytes + size > self.options.shard_size {
                     self.close(&mut current, position, ledger)?;
                 }
+                current.sources.add(state);
                 let shard = match &mut current.shard {
                     Some(shard) => shard,
                     none => {
                         let file = ShardFile::create(self.path(current.number))?;
-                        none.insert(start(format, file, self.part.data.classes())?)
+                        none.insert(start(format, file, self.part)?)
                     }
                 };
                 shard.add(sample)?;
@@ -198,16 +236,13 @@ impl Packing<'_> {
             samples: current.samples,
             bytes,
             sha256,
+            sources: Some(current.sources.take()),
         });
-        *current = Current { number: current.number + 1, shard: None, samples: 0, bytes: 0 };
+        *current = Current { number: current.number + 1, ..Current::default() };
         ledger.write(self.folder)
     }
 
     fn leave_out(&self, position: usize, error: &Error, ledger: &mut Ledger) -> Result<()> {
-        if error.message().ends_with(NOT_RESIZED) {
-            // A sound image: to leave it out would lose it.
-            return Err(error.clone());
-        }
         let why = match error.location() {
             Some(location) => format!("{location}: {}", error.message()),
             None => error.message().to_owned(),

@@ -1,10 +1,12 @@
 //! Shards of parquet, as Hugging Face's `datasets` writes them.
 
 use palimpsest_core::{Error, Result};
-use palimpsest_parquet::{ImageRow, ImageWriter, WritingError};
+use palimpsest_parquet::{ImageColumns, ImageRow, ImageWriter, WritingError};
 
+use super::PackPart;
 use super::sample::PackedSample;
 use super::shard::{Shard, ShardFile};
+use super::targets::SampleTargets;
 
 pub(super) struct ParquetShard {
     location: String,
@@ -12,9 +14,11 @@ pub(super) struct ParquetShard {
 }
 
 impl ParquetShard {
-    pub(super) fn new(file: ShardFile, classes: &[String]) -> Result<Self> {
+    pub(super) fn new(file: ShardFile, part: &PackPart) -> Result<Self> {
         let location = file.path().display().to_string();
-        let writer = ImageWriter::new(file, classes).map_err(|e| failed(&e, &location))?;
+        let (labels, values) = (part.targets.label_names(), part.targets.value_names());
+        let columns = ImageColumns { classes: part.data.classes(), labels, values };
+        let writer = ImageWriter::new(file, columns).map_err(|e| failed(&e, &location))?;
         Ok(Self { location, writer })
     }
 }
@@ -22,7 +26,8 @@ impl ParquetShard {
 impl Shard for ParquetShard {
     fn add(&mut self, sample: PackedSample) -> Result<()> {
         let (path, label) = (sample.path(), sample.label);
-        let row = ImageRow { bytes: sample.image.bytes.into(), path, label };
+        let SampleTargets { labels, values } = sample.targets;
+        let row = ImageRow { bytes: sample.image.bytes.into(), path, label, labels, values };
         self.writer.add(row).map_err(|e| failed(&e, &self.location))
     }
 
@@ -45,5 +50,6 @@ fn failed(error: &WritingError, location: &str) -> Error {
 pub(super) fn size_of(sample: &PackedSample) -> u64 {
     // Lengths, levels and the label.
     const BESIDE: usize = 20;
-    (sample.image.bytes.len() + sample.path().len() + BESIDE) as u64
+    let targets = sample.targets.values.len() * 4 + sample.targets.labels.as_ref().map_or(0, Vec::len) * 8;
+    (sample.image.bytes.len() + sample.path().len() + targets + BESIDE) as u64
 }

@@ -7,7 +7,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use palimpsest_core::data::{Image, Samples};
 use palimpsest_core::{Error, Result};
 
-use super::image::png_of;
+use super::image::{NotPacked, png_of};
 use crate::augment::{Border, Filter, PixelBox};
 use crate::decode::{DecodeOptions, decode};
 use crate::image_format::ImageFormat;
@@ -16,9 +16,6 @@ use crate::pipeline::planes::{Cut, cut_planes};
 use crate::pipeline::sample_type::SampleType;
 use crate::scaling::{Scale, Scaling};
 use crate::transform::Scratch;
-
-/// What is said of a sound image of a format that isn't resized.
-pub(super) const NOT_RESIZED: &str = "image isn't resized";
 
 /// Quality of the JPEGs that are written; colours aren't subsampled.
 const QUALITY: u8 = 95;
@@ -33,10 +30,10 @@ pub(super) fn resized(
     bytes: &[u8],
     format: ImageFormat,
     side: usize,
-) -> Result<Option<(ImageFormat, Vec<u8>)>> {
+) -> Result<Option<(ImageFormat, Vec<u8>)>, NotPacked> {
     if matches!(format, ImageFormat::Tiff | ImageFormat::Npy) {
-        return Err(Error::user(format!("a {} {NOT_RESIZED}", format.name()))
-            .help("pack without --resize, or convert it to PNG"));
+        let error = Error::user(format!("a {} image isn't resized", format.name()));
+        return Err(NotPacked::NotResized(error.help("pack without --resize, or convert it to PNG")));
     }
     let header = ImageHeader::read(Cursor::new(bytes)).ok_or_else(|| {
         Error::user("broken image: no size in its header").help("copy it again, or remove it")

@@ -1,10 +1,10 @@
 //! A sample as it is packed.
 
-use palimpsest_core::Result;
-use palimpsest_core::data::Dataset;
+use palimpsest_core::data::{Dataset, Encoded};
 use serde_json::json;
 
-use super::image::{PackedImage, packed_image};
+use super::image::{NotPacked, PackedImage, packed_image};
+use super::targets::{LABELS, PackTargets, SampleTargets};
 
 /// A sample as it is packed.
 pub(super) struct PackedSample {
@@ -16,16 +16,24 @@ pub(super) struct PackedSample {
     pub(super) label: Option<u32>,
     /// The label's name.
     pub(super) class: Option<String>,
+    pub(super) targets: SampleTargets,
 }
 
 impl PackedSample {
     /// # Errors
     /// An image that can't be read: the error names it.
-    pub(super) fn of(data: &dyn Dataset, index: usize, key: Box<str>, resize: Option<usize>) -> Result<Self> {
-        let image = packed_image(data, index, resize)?;
+    pub(super) fn of(
+        data: &dyn Dataset,
+        index: usize,
+        key: Box<str>,
+        encoded: Option<Encoded>,
+        targets: SampleTargets,
+        resize: Option<usize>,
+    ) -> Result<Self, NotPacked> {
+        let image = packed_image(data, index, encoded, resize)?;
         let label = data.label(index);
         let class = label.and_then(|label| data.classes().get(label as usize)).cloned();
-        Ok(Self { key, name: data.name(index), image, label, class })
+        Ok(Self { key, name: data.name(index), image, label, class, targets })
     }
 
     /// The path that the image has in a parquet file.
@@ -33,8 +41,20 @@ impl PackedSample {
         self.name.clone().unwrap_or_else(|| format!("{}.{}", self.key, self.image.format.ending()))
     }
 
-    /// Where the sample comes from and what it shows, as a line of JSON.
-    pub(super) fn json(&self) -> String {
-        json!({ "class": self.class, "name": self.name }).to_string()
+    /// Where the sample comes from and what it shows, as a line of JSON: with its labels and numbers by their names, where
+    /// the data have some.
+    pub(super) fn json(&self, targets: &PackTargets) -> String {
+        let mut all = json!({ "class": self.class, "name": self.name });
+        if targets.labels.is_some() {
+            let names = targets.label_names();
+            let labels = self.targets.labels.as_ref();
+            all[LABELS] = labels
+                .map(|labels| labels.iter().map(|&label| names[label as usize].as_str()).collect::<Vec<_>>())
+                .into();
+        }
+        for (name, value) in targets.value_names().iter().zip(&self.targets.values) {
+            all[name] = json!(value);
+        }
+        all.to_string()
     }
 }

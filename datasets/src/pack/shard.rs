@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use palimpsest_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::PackFormat;
 use super::parquet_shard::{self, ParquetShard};
 use super::sample::PackedSample;
 use super::tar_shard::{self, TarShard};
+use super::{PackFormat, PackPart, PackTargets};
 
 /// Writes samples in a format.
 pub(super) trait Shard {
@@ -30,17 +30,17 @@ pub(super) trait Shard {
 ///
 /// # Errors
 /// A full disk.
-pub(super) fn start(format: PackFormat, file: ShardFile, classes: &[String]) -> Result<Box<dyn Shard>> {
+pub(super) fn start(format: PackFormat, file: ShardFile, part: &PackPart) -> Result<Box<dyn Shard>> {
     Ok(match format {
-        PackFormat::WebDataset => Box::new(TarShard::new(file)),
-        PackFormat::Parquet => Box::new(ParquetShard::new(file, classes)?),
+        PackFormat::WebDataset => Box::new(TarShard::new(file, part.targets.clone())),
+        PackFormat::Parquet => Box::new(ParquetShard::new(file, part)?),
     })
 }
 
 /// Bytes that a sample takes in a shard, about.
-pub(super) fn size_of(format: PackFormat, sample: &PackedSample) -> u64 {
+pub(super) fn size_of(format: PackFormat, sample: &PackedSample, targets: &PackTargets) -> u64 {
     match format {
-        PackFormat::WebDataset => tar_shard::size_of(sample),
+        PackFormat::WebDataset => tar_shard::size_of(sample, targets),
         PackFormat::Parquet => parquet_shard::size_of(sample),
     }
 }

@@ -1,4 +1,5 @@
-//! Shards of WebDataset: for each sample its image, its label as `cls`, and its name and class as `json`.
+//! Shards of WebDataset: for each sample its image, its label as `cls`, and its name, class, labels and
+//! numbers as `json`.
 //!
 //! Headers are POSIX's ustar; a name that doesn't fit, or isn't ASCII, stands in a PAX header before, as Python's
 //! `tarfile` writes it.
@@ -8,6 +9,7 @@ use std::io::Write;
 use palimpsest_core::{Error, Result};
 use tar::{EntryType, Header};
 
+use super::PackTargets;
 use super::sample::PackedSample;
 use super::shard::{Shard, ShardFile};
 
@@ -15,17 +17,18 @@ const BLOCK: u64 = 512;
 
 pub(super) struct TarShard {
     file: ShardFile,
+    targets: PackTargets,
 }
 
 impl TarShard {
-    pub(super) fn new(file: ShardFile) -> Self {
-        Self { file }
+    pub(super) fn new(file: ShardFile, targets: PackTargets) -> Self {
+        Self { file, targets }
     }
 }
 
 impl Shard for TarShard {
     fn add(&mut self, sample: PackedSample) -> Result<()> {
-        for (name, bytes) in members(&sample) {
+        for (name, bytes) in members(&sample, &self.targets) {
             let written = write_member(&mut self.file, &name, bytes.as_ref());
             written.map_err(|e| Error::io(self.file.path(), &e))?;
         }
@@ -40,17 +43,17 @@ impl Shard for TarShard {
 }
 
 /// The members of a sample by their names.
-fn members(sample: &PackedSample) -> Vec<(String, std::borrow::Cow<'_, [u8]>)> {
+fn members<'a>(sample: &'a PackedSample, targets: &PackTargets) -> Vec<(String, std::borrow::Cow<'a, [u8]>)> {
     let name = |suffix: &str| format!("{}.{suffix}", sample.key);
     let image = (name(sample.image.format.ending()), sample.image.bytes.as_slice().into());
     let label = sample.label.map(|label| (name("cls"), label.to_string().into_bytes().into()));
-    let json = (name("json"), sample.json().into_bytes().into());
+    let json = (name("json"), sample.json(targets).into_bytes().into());
     [Some(image), label, Some(json)].into_iter().flatten().collect()
 }
 
 /// Bytes that a sample takes.
-pub(super) fn size_of(sample: &PackedSample) -> u64 {
-    members(sample)
+pub(super) fn size_of(sample: &PackedSample, targets: &PackTargets) -> u64 {
+    members(sample, targets)
         .iter()
         .map(|(name, bytes)| {
             let long = header(name).is_none().then(|| BLOCK + padded(pax_record(name).len()));

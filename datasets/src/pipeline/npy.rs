@@ -28,6 +28,11 @@ pub(super) fn read(bytes: &[u8], options: DecodeOptions) -> Result<Image> {
     options.scaling.image(Image { width, height, channels, pixels: numbers }, kind)
 }
 
+/// Kind and bytes of the numbers of a file that begins so.
+pub(super) fn stored(start: &[u8]) -> Option<(NumberKind, usize)> {
+    Array::parse(start).ok().map(|array| (array.kind, array.width))
+}
+
 /// What the header tells, and what follows it.
 struct Array<'a> {
     shape: Vec<usize>,

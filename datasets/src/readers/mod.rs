@@ -4,6 +4,7 @@ automod::dir!(pub "src/readers");
 
 pub mod detection;
 pub mod fine_grained;
+pub mod parquet;
 pub mod scene;
 pub mod segmentation;
 pub mod webdataset;

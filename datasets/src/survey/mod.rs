@@ -24,6 +24,7 @@ pub use self::sizes::{Bin, Histogram, Sizes, Spread};
 use crate::colour::with_channels;
 use crate::draw::Draw;
 use crate::image_format::ImageFormat;
+use crate::pipeline::stored_type::stored_type;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,8 @@ pub struct PartSurvey {
     pub sizes: Option<Sizes>,
     /// How many files are of which format; what is no file of its own is `decoded by the reader`.
     pub formats: BTreeMap<String, usize>,
+    /// How many files store numbers of which type: `8-bit`, `16-bit`, `32-bit float`; a file of no known format is left out.
+    pub stored: BTreeMap<String, usize>,
     /// Images of each class in the whole part, whether they were looked at or not.
     pub classes: Vec<ClassCount>,
     /// Images of the whole part without a class.
@@ -94,6 +97,11 @@ impl PartSurvey {
         let Sizes { width, height, .. } = self.sizes.as_ref()?;
         let one = width.least == width.most && height.least == height.most && width.least == height.least;
         one.then_some(width.least as usize)
+    }
+
+    /// Whether there are images, and none can be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.images > 0 && self.broken.len() == self.images
     }
 
     /// Whether every image that could be read is grey.
@@ -143,8 +151,11 @@ pub fn survey(
         let (mut totals, mut sizes): (Vec<Totals>, _) = (vec![], vec![]);
         for some in positions.chunks(AT_ONCE) {
             let seen: Vec<_> = some.par_iter().map(|&index| look(&**data, index as usize, options)).collect();
-            for (&index, (format, seen)) in some.iter().zip(seen) {
-                *part.formats.entry(format.to_owned()).or_default() += 1;
+            for (&index, (file, seen)) in some.iter().zip(seen) {
+                *part.formats.entry(file.format.to_owned()).or_default() += 1;
+                if let Some(stored) = file.stored {
+                    *part.stored.entry(stored).or_default() += 1;
+                }
                 match seen {
                     Ok(seen) => {
                         part.grey += usize::from(seen.grey);
@@ -185,16 +196,26 @@ fn begun(split: Split, data: &dyn Dataset, images: usize) -> PartSurvey {
         grey: 0,
         sizes: None,
         formats: BTreeMap::new(),
+        stored: BTreeMap::new(),
         classes,
         unlabelled,
         broken: vec![],
     }
 }
 
-fn look(data: &dyn Dataset, index: usize, options: SurveyOptions) -> (&'static str, Result<Seen>) {
-    let format = match data.encoded(index) {
-        Some(encoded) => ImageFormat::of_encoded(&encoded).map_or("unknown", ImageFormat::name),
-        None => "decoded by the reader",
+/// What the file of an image is.
+struct FileSeen {
+    format: &'static str,
+    stored: Option<String>,
+}
+
+fn look(data: &dyn Dataset, index: usize, options: SurveyOptions) -> (FileSeen, Result<Seen>) {
+    let file = match data.encoded(index) {
+        Some(encoded) => FileSeen {
+            format: ImageFormat::of_encoded(&encoded).map_or("unknown", ImageFormat::name),
+            stored: stored_type(&encoded),
+        },
+        None => FileSeen { format: "decoded by the reader", stored: None },
     };
     let seen = data.load(index).and_then(|image| with_channels(image, options.channels)).map(|image| Seen {
         size: [image.width as u32, image.height as u32],
@@ -202,7 +223,7 @@ fn look(data: &dyn Dataset, index: usize, options: SurveyOptions) -> (&'static s
         grey: is_grey(&image),
         content: content(&image),
     });
-    (format, seen)
+    (file, seen)
 }
 
 /// Whether all channels of each pixel are equal.

@@ -25,9 +25,7 @@ const OPTIONS: PackOptions = PackOptions {
 
 fn parts(root: &Path) -> Vec<PackPart> {
     let spec = DataSpec::at("folder", root);
-    [Split::Train, Split::Test]
-        .map(|split| PackPart { split, data: open(&spec, split).expect("a part") })
-        .to_vec()
+    [Split::Train, Split::Test].map(|split| PackPart::of(split, open(&spec, split).expect("a part"))).to_vec()
 }
 
 /// Names with dots, folders in folders, other letters, a name too long for a plain header.
@@ -137,7 +135,7 @@ fn parquet_is_read_as_the_folder_is() {
         let shards = open(&DataSpec::at("parquet", &out), split).expect("the shards");
         assert_same(&*folder, &*shards);
         // And back: from parquet to tar.
-        let part = PackPart { split, data: shards };
+        let part = PackPart::of(split, shards);
         pack(&[part], &root.path().join(format!("{split}")), &OPTIONS, &|_| ()).expect("packed");
     }
     let again = packed(&images, &out, options).expect("there already");
@@ -339,7 +337,7 @@ fn pixels_become_png() {
     let spec = DataSpec::new("fashion-mnist");
     let data = open(&DataSpec { channels: 1, ..spec }, Split::Test).expect("the sample");
     let out = root.path().join("out");
-    let part = PackPart { split: Split::Test, data: data.clone() };
+    let part = PackPart::of(Split::Test, data.clone());
     let done =
         pack(&[part], &out, &PackOptions { shard_size: 1_000_000, ..OPTIONS }, &|_| ()).expect("packed");
     assert!(done.shards.len() > 1);

@@ -77,7 +77,7 @@ fn write(path: &Path, rows: &[(Option<Vec<u8>>, Option<i64>)], form: &Form) {
 #[test]
 fn as_the_python_package_reads() {
     for folder in folders("parquet", "datasets") {
-        let want = expected(folder.path());
+        let want: Vec<serde_json::Value> = expected(folder.path());
         let data = folder.path().join("data");
         for (split, part) in [(Split::Train, "train"), (Split::Test, "validation")] {
             let opened = open_with_notes(&spec(&data, ""), split).expect("opened");

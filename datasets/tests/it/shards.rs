@@ -16,6 +16,11 @@ use crate::files::fixture;
 
 /// Folders of shards of a kind: the committed one, and one that was written just now where the packages are there.
 pub(crate) fn folders(kind: &str, module: &str) -> Vec<TempDir> {
+    written(kind, &["make.py", kind], module)
+}
+
+/// The same of another script, with its arguments before the folder.
+pub(crate) fn written(kind: &str, script: &[&str], module: &str) -> Vec<TempDir> {
     let golden = tempfile::tempdir().expect("a folder");
     copy(&fixture("shards").join(kind), golden.path());
     let probe = Command::new("python3").args(["-c", &format!("import {module}")]).output();
@@ -25,8 +30,8 @@ pub(crate) fn folders(kind: &str, module: &str) -> Vec<TempDir> {
     }
     let fresh = tempfile::tempdir().expect("a folder");
     let output = Command::new("python3")
-        .arg(fixture("shards").join("make.py"))
-        .arg(kind)
+        .arg(fixture("shards").join(script[0]))
+        .args(&script[1..])
         .arg(fresh.path())
         .output()
         .expect("python3");
@@ -46,7 +51,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-pub(crate) fn expected(folder: &Path) -> Vec<Value> {
+pub(crate) fn expected<T: serde::de::DeserializeOwned>(folder: &Path) -> T {
     let text = std::fs::read(folder.join("expected.json")).expect("expected.json");
     serde_json::from_slice(&text).expect("JSON")
 }

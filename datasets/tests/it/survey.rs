@@ -142,3 +142,30 @@ fn large_images_count_by_their_area() {
     assert!(found.parts[0].is_grey());
     assert_eq!(found.parts[0].square(), None);
 }
+
+/// Images whose numbers are of other types: each is scaled by its own range. As tifffile, Pillow and NumPy wrote them.
+#[test]
+fn mixed_types_of_numbers_are_told() {
+    let root = tempfile::tempdir().expect("a folder");
+    let files =
+        ["grey8_lzw.tif", "grey16.png", "rgb16_big_endian.tif", "float_tiled.tif", "int16.npy", "float.npy"];
+    for name in files {
+        put(
+            root.path(),
+            &format!("train/{name}"),
+            std::fs::read(crate::files::fixture("scientific").join(name)).expect("read"),
+        );
+    }
+    put(root.path(), "train/a.jpg", jpeg(8, 8, 1));
+    put(
+        root.path(),
+        "train/palette.tif",
+        std::fs::read(crate::files::fixture("scientific/bits1.tif")).expect("read"),
+    );
+    put(root.path(), "test/a.png", png(8, 8, 1));
+    let found = of(root.path(), OPTIONS);
+    let stored: Vec<(&str, usize)> =
+        found.parts[0].stored.iter().map(|(kind, files)| (kind.as_str(), *files)).collect();
+    assert_eq!(stored, [("16-bit", 2), ("16-bit signed", 1), ("32-bit float", 2), ("8-bit", 3)]);
+    assert_eq!(found.parts[1].stored.keys().collect::<Vec<_>>(), ["8-bit"]);
+}

@@ -38,7 +38,7 @@ fn keys_of(data: &dyn Dataset) -> Vec<String> {
 #[test]
 fn as_the_python_package_reads() {
     for folder in folders("webdataset", "webdataset") {
-        let mut want = expected(folder.path());
+        let mut want: Vec<serde_json::Value> = expected(folder.path());
         let path = |sample: &serde_json::Value| {
             format!(
                 "{}.{}",
@@ -300,13 +300,21 @@ fn a_shard_that_changes_is_told_and_indexed_again() {
     std::fs::remove_file(root.path().join("b.tar")).expect("removed");
     assert_error(data.load(1), &["b.tar, b.png", "the shard is gone"]);
     // Other bytes, which size and time don't tell: found when asked for, from the second time on.
-    assert!(!notes("verify = true").contains("other bytes"));
+    let told = notes("verify = true");
+    assert!(!told.contains("other bytes") && told.contains("of the shards no checksum was kept"), "{told}");
+    assert!(!notes("verify = true").contains("no checksum"));
     let before = std::fs::metadata(&path).and_then(|state| state.modified()).expect("a time");
     let file = OpenOptions::new().write(true).open(&path).expect("opened");
     file.write_all_at(b"x", 540).expect("written");
     file.set_modified(before).expect("set");
     assert!(!notes("").contains("other bytes"));
     assert!(notes("verify = true").contains("a.tar has other bytes than before"));
+    // Touched too: the headers are the same, and the bytes aren't.
+    let told = notes("verify = true");
+    assert!(!told.contains("changed") && !told.contains("no checksum"), "{told}");
+    file.write_all_at(b"y", 541).expect("written");
+    let told = notes("verify = true");
+    assert!(told.contains("a.tar changed since the shards were indexed"), "{told}");
 }
 
 /// An index that is damaged, or of another form, is made again; one that can't be kept is told.
@@ -387,6 +395,14 @@ fn label_sets_and_numbers_of_json() {
     assert_eq!(told(Split::Train), wanted);
     assert_eq!(told(Split::Test), [vec![None, Some(7.0)]]);
 
+    // As Python writes what isn't known, which is no JSON.
+    let broken =
+        [train[0], ("b", r#"{"tags": ["cat"], "of": {"age": NaN}}"#), ("c", r#"{"of": {"age": -Infinity}}"#)];
+    of("train-0.tar", &broken);
+    let palimpsest_datasets::Opened { dataset, notes, .. } = open_values(&spec, Split::Train).expect("opens");
+    assert_eq!(dataset.values(1).expect("values").0, [None, None]);
+    let note = notes.iter().find(|note| note.contains("2 labels can't be read")).expect("a note");
+    assert!(note.contains("train-0.tar, b.json (NaN or Infinity") && note.contains("write null"), "{note}");
     of("train-0.tar", &[("a", r#"{"tags": [1, 0], "of": {"age": "old"}}"#), ("b", r#"{"tags": [1]}"#)]);
     assert_error(open_label_sets(&spec, Split::Train), &["the labels are numbers", "data.reader.labels"]);
     assert_error(open_values(&spec, Split::Train), &["`\"old\"` is no number", "train-0.tar, a", "null"]);

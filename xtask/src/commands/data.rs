@@ -3,10 +3,8 @@
 mod pack;
 mod stats;
 
-use std::sync::Arc;
-
 use palimpsest_core::corruption::Corrupted;
-use palimpsest_core::data::{BatchSource, Dataset, Split};
+use palimpsest_core::data::BatchSource;
 use palimpsest_core::model::Model;
 use palimpsest_core::params::Params;
 use palimpsest_core::recipe::Recipe;
@@ -43,24 +41,6 @@ fn source(args: &RecipeArgs) -> Result<Recipe> {
     // Nothing is scored here.
     overrides.push("eval.heads=[]".to_owned());
     session::recipe(path.as_deref(), &overrides)
-}
-
-/// Opened parts.
-type OpenedParts = Vec<(Split, Arc<dyn Dataset>)>;
-
-/// The parts that are asked for, with what the user may want to know.
-fn parts(recipe: &Recipe, split: Option<Split>) -> Result<(OpenedParts, Vec<String>)> {
-    let source = DataSource::from(recipe);
-    match split {
-        Some(split) => {
-            let opened = source.images_of(split)?;
-            Ok((vec![(split, opened.dataset)], opened.notes))
-        }
-        None => {
-            let parts = source.images()?;
-            Ok((vec![(Split::Train, parts.train), (Split::Test, parts.test)], parts.notes))
-        }
-    }
 }
 
 /// A sheet of what a step gets to see.

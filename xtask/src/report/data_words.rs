@@ -22,6 +22,18 @@ pub(crate) fn alarms(survey: &Survey) -> Vec<String> {
         let images = counted(duplicates.repeated, "image repeats", "images repeat");
         all.push(format!("{images} an earlier one of the same part"));
     }
+    for part in survey.parts.iter().filter(|part| part.stored.len() > 1) {
+        let stored: Vec<String> = part
+            .stored
+            .iter()
+            .map(|(stored, files)| format!("{} {stored}", counted(*files, "file is", "files are")))
+            .collect();
+        all.push(format!(
+            "{}: {}: each is scaled by the range of its own type, unless data.range or data.percentiles is given",
+            part.part,
+            stored.join(", ")
+        ));
+    }
     for part in survey.parts.iter().filter(|part| !part.broken.is_empty()) {
         let images = counted(part.broken.len(), "image", "images");
         all.push(format!("{}: {images} can't be read", part.part));

@@ -85,6 +85,52 @@ fn packed_data_train_as_the_data_do() {
     assert_eq!(shards, train("embedded", &[]));
 }
 
+/// The table comes first, then the error: a script doesn't go on.
+#[test]
+fn statistics_of_broken_images_alone_are_an_error() {
+    let folder = folder();
+    for part in ["train", "test"] {
+        fs::create_dir_all(folder.path().join("images").join(part)).expect("a folder");
+        fs::write(folder.path().join("images").join(part).join("a.png"), b"no image").expect("written");
+    }
+    let output = run(folder.path(), &["data", "stats", "data.name=folder", "data.path=images"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("broken: ") && text.contains("a.png"), "{text}");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no image of the train part can be read"), "{}", stderr(&output));
+}
+
+/// The last line is what a command is given to read label sets and numbers back; of few images all may be of one part.
+#[test]
+fn packed_targets_are_found_by_the_keys_that_are_told() {
+    let folder = folder();
+    succeed(folder.path(), &["data", "show", "--images", "1", "--out", "a.png"]);
+    fs::copy(folder.path().join("a.png"), folder.path().join("b.png")).expect("copied");
+    let list = "path,tags,age,the weight\na.png,x|y,1,2\nb.png,,,\n";
+    fs::write(folder.path().join("list.csv"), list).expect("written");
+    let keys = ["data.reader.label_list_column=tags", "data.reader.value_columns=[\"age\", \"the weight\"]"];
+    let own = ["data", "pack", "data.name=csv", "data.path=list.csv", "data.holdout=0"];
+    for (format, wanted) in [
+        (
+            "webdataset",
+            "data.reader.label_list=json:labels 'data.reader.labels=[\"x\",\"y\"]' \
+             'data.reader.values=[\"json:age\",\"json:the weight\"]'",
+        ),
+        (
+            "parquet",
+            "data.reader.label_list_column=labels 'data.reader.value_columns=[\"age\",\"the weight\"]'",
+        ),
+    ] {
+        let more = ["--format", format, "--out", format];
+        let text = String::from_utf8(succeed(folder.path(), &[&own[..], &keys, &more].concat()).stdout);
+        let text = text.expect("text");
+        assert_eq!(
+            text.lines().last(),
+            Some(format!("data.name={format} data.path={format} {wanted}").as_str())
+        );
+    }
+}
+
 #[test]
 fn mistakes_are_told() {
     let folder = folder();

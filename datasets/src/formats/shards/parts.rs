@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use palimpsest_core::data::Dataset;
 use palimpsest_core::error::listed;
@@ -12,7 +13,7 @@ use super::ShardFiles;
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::Opened;
 use crate::spec::DataSpec;
-use crate::split::{Split, hold_out};
+use crate::split::{Split, Subset, held_out};
 
 /// What the part of a shard is called: the last word of its name that is a part's, else that of the nearest folder
 /// below `root`.
@@ -56,6 +57,25 @@ impl Groups {
     }
 }
 
+/// A part of shards as it was opened.
+pub(crate) struct ShardPart<D> {
+    pub(crate) data: D,
+    /// The samples that belong to it; none for all.
+    pub(crate) rows: Option<Vec<u32>>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) name: String,
+}
+
+/// How shards are opened.
+pub(crate) struct Opening<O, K, H> {
+    /// Opens some as one data set, and tells what the user may want to know.
+    pub(crate) open: O,
+    /// What names a sample where a part must be held out.
+    pub(crate) key: K,
+    /// Whether anything is known of what is to be measured.
+    pub(crate) has_targets: H,
+}
+
 /// A part of shards, which `open` opens as one data set; `key` names a sample where a part must be held out.
 ///
 /// # Errors
@@ -67,14 +87,53 @@ pub(crate) fn open_part<D: Dataset + 'static>(
     open: impl Fn(&[PathBuf]) -> Result<(D, Vec<String>)>,
     key: impl Fn(&D, usize) -> String,
 ) -> Result<Opened> {
+    let has_targets = |data: &D| !data.classes().is_empty();
+    Ok(find_part(shards, spec, split, Opening { open, key, has_targets })?.opened())
+}
+
+impl<D: Dataset + 'static> ShardPart<D> {
+    /// Its images.
+    pub(crate) fn opened(self) -> Opened {
+        let Self { data, rows, notes, name } = self;
+        let data: Arc<dyn Dataset> = Arc::new(data);
+        let data = match rows {
+            Some(rows) => Arc::new(Subset::new(data, rows)),
+            None => data,
+        };
+        Opened::new(data).notes(notes).part(name)
+    }
+}
+
+/// A part of shards.
+///
+/// # Errors
+/// What [`Opening::open`] refuses; parts for testing alone.
+pub(crate) fn find_part<D: Dataset>(
+    shards: ShardFiles,
+    spec: &DataSpec,
+    split: Split,
+    Opening { open, key, has_targets }: Opening<
+        impl Fn(&[PathBuf]) -> Result<(D, Vec<String>)>,
+        impl Fn(&D, usize) -> String,
+        impl Fn(&D) -> bool,
+    >,
+) -> Result<ShardPart<D>> {
     let groups = Groups::of(&shards);
     let (trains, tests) = (groups.candidates(Split::Train), groups.candidates(Split::Test));
-    let whole = |files: &[PathBuf], note: Option<String>| -> Result<Opened> {
-        let (data, notes) = open(files)?;
-        Ok(hold_out(data, spec, split, key)?.notes(note).notes(notes))
+    let whole = |files: &[PathBuf], note: Option<String>| -> Result<ShardPart<D>> {
+        let (data, more) = open(files)?;
+        let rows = (0..data.len() as u32).collect();
+        let held = held_out(rows, spec, split, |&row| key(&data, row as usize))?;
+        let notes = held.note.into_iter().chain(note).chain(more).collect();
+        let rows = held.part.is_some().then_some(held.items);
+        Ok(ShardPart { data, rows, notes, name: held.part.unwrap_or_default() })
     };
-    let opened = match (&trains[..], &tests[..]) {
-        ([], []) => return Ok(whole(&shards.files, None)?.notes(shards.notes)),
+    let mut part = match (&trains[..], &tests[..]) {
+        ([], []) => {
+            let mut part = whole(&shards.files, None)?;
+            part.notes.extend(shards.notes);
+            return Ok(part);
+        }
         ([only, ..], []) => whole(&only.1, Some(format!("the only part is `{}`", only.0)))?,
         ([], [only]) => whole(&only.1, Some(format!("the only part is `{}`", only.0)))?,
         ([], tests) => {
@@ -87,18 +146,17 @@ pub(crate) fn open_part<D: Dataset + 'static>(
             let (name, files) = if split == Split::Train { *train } else { tests[0] };
             let (mut data, mut notes) = open(files)?;
             let mut part = name;
-            if split == Split::Test && data.classes().is_empty() {
+            if split == Split::Test && !has_targets(&data) {
                 // As where labels are withheld: then validation is the test part.
                 for (name, files) in &tests[1..] {
                     let (other, others) = open(files)?;
-                    if !other.classes().is_empty() {
+                    if has_targets(&other) {
                         (data, notes, part) = (other, others, name);
                         break;
                     }
                 }
             }
-            let data: std::sync::Arc<dyn Dataset> = std::sync::Arc::new(data);
-            Opened::new(data).part(part).notes(notes)
+            ShardPart { data, rows: None, notes, name: part.clone() }
         }
     };
     let others: Vec<String> = groups.others.iter().map(|file| super::name_of(file)).collect();
@@ -107,7 +165,8 @@ pub(crate) fn open_part<D: Dataset + 'static>(
         let names: Vec<&str> = trains.iter().map(|(name, _)| name.as_str()).collect();
         format!("of {}, {} is trained on", names.join(" and "), names[0])
     });
-    Ok(opened.notes(others).notes(more).notes(missing(&shards.files)).notes(shards.notes))
+    part.notes.extend(others.into_iter().chain(more).chain(missing(&shards.files)).chain(shards.notes));
+    Ok(part)
 }
 
 /// What is missing of shards that tell their number: of `train-00000-of-00003`, or between `train-000003` and `train-000010`.

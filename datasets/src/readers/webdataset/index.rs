@@ -137,6 +137,15 @@ fn of_folder(
             listed(&silently)
         ));
     }
+    let summed = named(Change::Summed);
+    if !summed.is_empty() {
+        notes.push(format!(
+            "{}: of {} no checksum was kept that its bytes could be compared with; it is taken now, and compared from the \
+             next time",
+            folder.display(),
+            if summed.len() == names.len() { "the shards".to_owned() } else { listed(&summed) }
+        ));
+    }
     let tables: Vec<Arc<ShardTable>> = outcomes.iter().map(|outcome| outcome.table.clone()).collect();
     if outcomes.iter().any(|outcome| outcome.write) {
         let all = with_those_of_others(folder, &places, members, &names, &tables);
@@ -173,6 +182,8 @@ enum Change {
     Content,
     /// Other bytes, though nothing tells it.
     Silent,
+    /// All bytes were summed for the first time.
+    Summed,
 }
 
 fn outcome(file: &Path, known: Known, members: &Members, check: Check) -> Result<Outcome> {
@@ -184,8 +195,16 @@ fn outcome(file: &Path, known: Known, members: &Members, check: Check) -> Result
         Known::Stale(before) => {
             let table = Arc::new(scanned(file, members, check)?);
             // Copied or touched, it has another time; whoever copies a set need not be told.
-            let change = before.filter(|before| before.sum != table.sum || before.size != table.size);
-            return Ok(Outcome { table, change: change.map(|_| Change::Content), write: true });
+            let other = |before: &ShardTable| {
+                let whole = before.whole.is_some() && table.whole.is_some() && before.whole != table.whole;
+                before.sum != table.sum || before.size != table.size || whole
+            };
+            let change = match before {
+                Some(before) if other(&before) => Some(Change::Content),
+                Some(before) if before.whole.is_some() || table.whole.is_none() => None,
+                _ => table.whole.map(|_| Change::Summed),
+            };
+            return Ok(Outcome { table, change, write: true });
         }
     };
     let io = |e: std::io::Error| Error::io(file, &e);
@@ -194,7 +213,7 @@ fn outcome(file: &Path, known: Known, members: &Members, check: Check) -> Result
         Some(before) if before == whole => Ok(Outcome { table, change: None, write: false }),
         None => {
             let table = ShardTable { whole: Some(whole), ..(*table).clone() };
-            Ok(Outcome { table: Arc::new(table), change: None, write: true })
+            Ok(Outcome { table: Arc::new(table), change: Some(Change::Summed), write: true })
         }
         Some(_) => {
             let table = Arc::new(scanned(file, members, Check::Bytes)?);

@@ -3,6 +3,8 @@
 use palimpsest_core::{Error, Result};
 use serde_json::Value;
 
+use crate::formats::json::without_nan;
+
 /// What is read of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Members {
@@ -59,8 +61,8 @@ pub(super) enum Label {
     Text(String),
     /// Empty, or there is nothing at the path.
     None,
-    /// Neither UTF-8 nor, where that is wanted, JSON.
-    Unreadable,
+    /// Neither UTF-8 nor, where that is wanted, JSON, and why.
+    Unreadable(String),
 }
 
 impl Members {
@@ -130,12 +132,16 @@ impl LabelMember {
             text => Label::Text(text.to_owned()),
         };
         if self.form == Form::Text {
-            return Ok(std::str::from_utf8(bytes).map_or(Label::Unreadable, text));
+            let unreadable = || Label::Unreadable("not UTF-8".to_owned());
+            return Ok(std::str::from_utf8(bytes).map_or_else(|_| unreadable(), text));
         }
-        let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return Ok(Label::Unreadable) };
+        let whole = match serde_json::from_slice::<Value>(bytes) {
+            Ok(whole) => whole,
+            Err(error) => return Ok(Label::Unreadable(no_json(bytes, &error))),
+        };
         let path = match &self.form {
             Form::Class(path) => path,
-            Form::Text => return Ok(Label::Unreadable),
+            Form::Text => return Ok(Label::None),
             Form::Targets(paths) => {
                 let found = paths.iter().map(|path| at(&whole, path).cloned().unwrap_or_default());
                 return Ok(Label::Text(Value::Array(found.collect()).to_string()));
@@ -159,6 +165,16 @@ impl LabelMember {
                     .help("name a text or a whole number: data.reader.label=json:path.to.label"))
             }
         }
+    }
+}
+
+/// Why a member is no JSON.
+fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
+    let with_null = without_nan(bytes).is_some_and(|plain| serde_json::from_slice::<Value>(&plain).is_ok());
+    match with_null {
+        true => "NaN or Infinity, which JSON hasn't; write null (json.dumps(…, allow_nan=False) finds them)"
+            .to_owned(),
+        false => format!("no JSON: {error}"),
     }
 }
 
@@ -210,14 +226,17 @@ mod tests {
             label.map(|label| match label {
                 Label::Text(text) => text,
                 Label::None => "none".to_owned(),
-                Label::Unreadable => "unreadable".to_owned(),
+                Label::Unreadable(why) => why,
             })
         };
         let json = r#"{"a": {"b": " cat ", "n": 7, "f": 0.5, "l": ["x", "y"]}}"#;
         for (path, want) in [("a.b", "cat"), ("a.n", "7"), ("a.l.1", "y"), ("a.x", "none"), ("b", "none")] {
             assert_eq!(label(path, json).expect("a label"), want, "{path}");
         }
-        assert_eq!(label("a", "{").expect("none"), "unreadable");
+        assert!(label("a", "{").expect("none").starts_with("no JSON: EOF"));
+        // As Python writes it; within a text it is one.
+        assert!(label("a.b", r#"{"a": {"b": NaN}}"#).expect("none").contains("write null"));
+        assert_eq!(label("a", r#"{"a": "NaN"}"#).expect("a label"), "NaN");
         for (path, kind) in [("a.f", "a fraction"), ("a.l", "a list"), ("a", "an object")] {
             assert!(label(path, json).expect_err("no class").to_string().contains(kind));
         }

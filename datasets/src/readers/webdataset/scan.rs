@@ -198,7 +198,8 @@ impl Scan<'_> {
             && length <= LONGEST_LABEL
             && entry.read_to_end(&mut bytes).is_ok_and(|read| read as u64 == length);
         self.sum.update(&bytes);
-        let found = if readable { label.read(&bytes) } else { Ok(Label::Unreadable) };
+        let cut_or_long = || Label::Unreadable("cut off, sparse or too long".to_owned());
+        let found = if readable { label.read(&bytes) } else { Ok(cut_or_long()) };
         let found = found.map_err(|e| e.at(format_args!("{}, {}", self.path.display(), shown(&name))))?;
         match found {
             Label::Text(text) => {
@@ -209,7 +210,9 @@ impl Scan<'_> {
                 });
             }
             Label::None => {}
-            Label::Unreadable => self.table.remark(RemarkKind::UnreadableLabel, &name),
+            Label::Unreadable(why) => {
+                self.table.remark(RemarkKind::UnreadableLabel, &format!("{name} ({why})"));
+            }
         }
         Ok(())
     }

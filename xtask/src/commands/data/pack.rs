@@ -2,29 +2,21 @@
 
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::DataSource;
 use palimpsest_datasets::pack::{
-    Forecast, PackFormat, PackOptions, PackPart, Packed, Progress, forecast, pack,
+    Forecast, PackFormat, PackOptions, Packed, Progress, forecast, open_parts, pack, reader_keys,
 };
 use serde_json::json;
 
-use super::{parts, source};
+use super::source;
 use crate::cli::PackData;
 use crate::counting::Counting;
 use crate::output;
 
-/// Keys of readers for what shards would lose.
-const TARGETS: [&str; 5] = ["label_columns", "label_list_column", "value_columns", "label_list", "values"];
-
 pub(super) fn run(args: &PackData) -> Result<()> {
     let recipe = source(&args.recipe)?;
-    if let Some(key) = recipe.reader.table().keys().find(|key| TARGETS.contains(&key.as_str())) {
-        return Err(Error::user("lists of labels and numbers of images aren't packed, only classes")
-            .at(format!("`data.reader.{key}`"))
-            .help("leave the key out, and keep the list beside the shards"));
-    }
-    let (parts, notes) = parts(&recipe, args.split)?;
+    let (parts, notes) = open_parts(&DataSource::from(&recipe), args.split)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
-    let parts: Vec<PackPart> = parts.into_iter().map(|(split, data)| PackPart { split, data }).collect();
     let options = PackOptions {
         format: args.format,
         shard_size: args.size,
@@ -41,10 +33,10 @@ pub(super) fn run(args: &PackData) -> Result<()> {
         Progress::Packed(done, all) => packing.at(done, all),
     })?;
     drop((checking, packing));
-    done(args, &packed)
+    done(args, &packed, &reader_keys(args.format, &parts))
 }
 
-fn done(args: &PackData, packed: &Packed) -> Result<()> {
+fn done(args: &PackData, packed: &Packed, keys: &[String]) -> Result<()> {
     for note in &packed.notes {
         output::note(&format!("note: {note}"));
     }
@@ -54,11 +46,12 @@ fn done(args: &PackData, packed: &Packed) -> Result<()> {
     let bytes: u64 = packed.shards.iter().map(|shard| shard.bytes).sum();
     let samples: usize = packed.shards.iter().map(|shard| shard.samples).sum();
     let reader = reader(args.format);
-    let given = format!("data.name={reader} data.path={}", args.out.display());
+    let own = [format!("data.name={reader}"), format!("data.path={}", args.out.display())];
+    let given: Vec<String> = own.iter().chain(keys).map(|key| quoted(key)).collect();
     if args.result.json {
         output::json(&json!({
             "reader": reader, "path": args.out.display().to_string(), "samples": samples, "bytes": bytes,
-            "kept": packed.kept, "shards": packed.shards, "left_out": packed.left_out,
+            "keys": keys, "kept": packed.kept, "shards": packed.shards, "left_out": packed.left_out,
         }));
         return Ok(());
     }
@@ -69,8 +62,14 @@ fn done(args: &PackData, packed: &Packed) -> Result<()> {
         counted(samples, "image", "images"),
         counted(packed.shards.len(), "shard", "shards"),
     ));
-    output::line(&given);
+    output::line(&given.join(" "));
     Ok(())
+}
+
+/// As a shell wants it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The reader of what is written.

@@ -2,12 +2,13 @@
 
 use palimpsest_core::data::Split;
 use palimpsest_core::{Error, Result};
+use palimpsest_datasets::DataSource;
 use palimpsest_datasets::survey::{
     Channel, Duplicate, PartSurvey, Sizes, Spread, Survey, SurveyOptions, Twin, survey,
 };
 use serde_json::{Map, Value, json};
 
-use super::{parts, source};
+use super::source;
 use crate::cli::DataStats;
 use crate::counting::Counting;
 use crate::report::data_words::{alarms, classes, spread};
@@ -18,7 +19,7 @@ const SHOWN: usize = 10;
 
 pub(super) fn run(args: &DataStats) -> Result<()> {
     let recipe = source(&args.recipe)?;
-    let (parts, notes) = parts(&recipe, args.split)?;
+    let (parts, notes) = DataSource::from(&recipe).image_parts(args.split)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let options = SurveyOptions { limit: args.limit, seed: recipe.run.seed, channels: recipe.data.channels };
     let counting = Counting::new("images looked at");
@@ -44,7 +45,17 @@ pub(super) fn run(args: &DataStats) -> Result<()> {
         }
         output::line(&format!("\n{}", args.out.display()));
     }
-    Ok(())
+    // After all that was found: a script must not go on with such data.
+    match survey.parts.iter().find(|part| part.is_unreadable()) {
+        Some(part) => {
+            let what = format!(
+                "no image of the {} part can be read, of {} that were looked at",
+                part.part, part.images
+            );
+            Err(Error::user(what).help("the broken ones are named above; see data.channels and data.reader"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Keys of the recipe by what was found of the training part, or of the only one.
