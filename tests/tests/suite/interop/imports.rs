@@ -100,6 +100,53 @@ fn other_encoders_here() {
     }
 }
 
+/// Encoders with registers, rotary positions, gated MLPs, norms and biases elsewhere: their features here, and what an error
+/// advises makes a recipe of the presets' encoder theirs, but for what weights don't tell.
+#[test]
+#[expect(clippy::print_stdout, reason = "figures")]
+fn newer_encoders_here() {
+    // What weights don't tell.
+    let eps = "encoder.norm_eps=1e-5";
+    for (name, layout, untold) in [
+        ("timm-registers", Layout::Timm, &[][..]),
+        ("timm-swiglu", Layout::Timm, &[]),
+        ("timm-qk-norm", Layout::Timm, &[]),
+        ("timm-post-norm", Layout::Timm, &["encoder.norm_place=post"]),
+        ("timm-gelu-tanh", Layout::Timm, &["encoder.mlp=gelu-tanh"]),
+        ("timm-aimv2", Layout::Timm, &[eps]),
+        ("timm-dinov3", Layout::Beit, &[]),
+        ("timm-dinov3-bias", Layout::Beit, &[]),
+        ("timm-dinov3-gated", Layout::Beit, &[]),
+        ("timm-eva02", Layout::Beit, &["encoder.rotary_grid=8"]),
+        ("timm-eva02-apart", Layout::Beit, &["encoder.rotary_grid=8"]),
+        ("hf-swiglu", Layout::HfVit, &[]),
+        ("hf-registers", Layout::HfVit, &[]),
+        ("hf-dinov3", Layout::HfDinov3, &[]),
+        ("hf-dinov3-gated", Layout::HfDinov3, &[]),
+    ] {
+        let source = Source::read(&golden(name)).unwrap();
+        assert_eq!(source.layout, layout, "{name}");
+        let mut all = vec!["encoder.position=learned", "encoder.relative_bias=false", "encoder.heads=2"];
+        all.extend(untold);
+        let mut all: Vec<String> = all.into_iter().map(str::to_owned).collect();
+        let recipe = |all: &[String]| encoder_style(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let (model, Imported { values, notes }) = match imported(&source, &recipe(&all)) {
+            Ok(found) => found,
+            Err(error) => {
+                let error = error.to_string();
+                let (_, advice) = error.rsplit_once("; set ").unwrap_or_else(|| panic!("{name}: {error}"));
+                all.extend(advice.split(' ').map(str::to_owned));
+                imported(&source, &recipe(&all)).unwrap_or_else(|e| panic!("{name}, after `{advice}`: {e}"))
+            }
+        };
+        let answers = read(&golden(&format!("{name}.answers")));
+        let ours = features(&model, &values, &batch(&answers["images"]));
+        let error = worst(&ours, &files::f64s(&answers, "features"));
+        println!("{name:17} features differ by at most {error:.1e}; {notes:?}");
+        assert!(error < TOLERANCE, "{name}: {error:e}");
+    }
+}
+
 /// What an error advises to set is enough, whatever differs.
 #[test]
 fn advice_leads_to_the_end() {
