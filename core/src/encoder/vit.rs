@@ -113,6 +113,8 @@ crate::settings! {
         norm_place: NormPlace = NormPlace::Pre;
         /// A norm before the first block: none, patches (AIMv2) or tokens (CLIP, Perception Encoder).
         embed_norm: EmbedNorm = EmbedNorm::None;
+        /// Whether the embedding of patches has a bias (CLIP, Perception Encoder: not).
+        embed_bias: bool = true;
         /// Whether class token and registers have a last norm of their own (an option of DINOv3's code).
         class_norm: bool = false;
     }
@@ -240,7 +242,9 @@ impl Vit {
             PositionKind::Learned => Position::Learned(token(specs, "pos_embed", class + geometry.tokens())),
         };
         let registers = (settings.registers > 0).then(|| token(specs, "reg_token", settings.registers));
-        let patch_embed = Linear::new(specs, "patch_embed.proj", geometry.patch_values(), dim, init.clone());
+        let values = geometry.patch_values();
+        let patch_embed =
+            Linear::with_bias_if(settings.embed_bias, specs, "patch_embed.proj", values, dim, init.clone());
         let relative = settings.relative_bias.then(|| RelativeBias {
             table: specs.declare(
                 "rel_pos_bias.relative_position_bias_table",

@@ -154,7 +154,27 @@ impl<'a> Described<'a> {
         if kernel.len() != 4 || kernel[2] != kernel[3] {
             return refuse(&format!("patches of shape {kernel:?}"), self.names.kernel);
         }
+        if let (Some(name), true) = (
+            self.any(|name| name == "norm_pre.weight"),
+            self.any(|name| name.starts_with("attn_pool.")).is_some(),
+        ) {
+            return refuse("rotary positions beside a table (Perception Encoder)", name);
+        }
+        let tables = [self.names.positions, self.names.relative];
+        if tables.iter().all(|name| self.tensor(name).is_none()) && self.rotary() == Some(RotaryKind::None) {
+            return Err(Error::user(
+                "holds no positions: its encoder computes them in a way that none here has",
+            )
+            .at(self.source.path.display())
+            .help("start from an encoder with a position table, or from DINOv3"));
+        }
         Ok(())
+    }
+
+    /// How many register tokens it has.
+    fn registers(&self) -> usize {
+        let tokens = ["reg_token", "embeddings.register_tokens"].iter().find_map(|name| self.tensor(name));
+        tokens.and_then(|tokens| tokens.shape().get(1).copied()).unwrap_or(0)
     }
 
     /// Whether the MLP is gated: its first layer, or its two, are twice as wide as the second is long.
@@ -169,14 +189,21 @@ impl<'a> Described<'a> {
         gate || twice
     }
 
-    /// Whose rotary positions the encoder has, as far as names tell: one without any table has DINOv3's, and timm's `Eva` with a
-    /// table and a gated MLP has EVA-02's. None for this program's own files, whose recipe tells it.
+    /// Whose rotary positions the encoder has, as far as names tell: one with class token and registers and without any table has
+    /// DINOv3's, and timm's `Eva` with a table and a gated MLP has EVA-02's. None for this program's own files, whose recipe
+    /// tells it.
     fn rotary(&self) -> Option<RotaryKind> {
         let table = self.tensor(self.names.positions).is_some();
         let relative = self.tensor(self.names.relative).is_some();
         Some(match self.source.layout {
             Layout::Own => return None,
-            _ if !table && !relative => RotaryKind::Dinov3,
+            _ if !table
+                && !relative
+                && self.registers() > 0
+                && self.tensor(self.names.class_token).is_some() =>
+            {
+                RotaryKind::Dinov3
+            }
             Layout::Beit if self.is_gated() && !relative => RotaryKind::Eva02,
             _ => RotaryKind::None,
         })
@@ -289,8 +316,7 @@ impl Described<'_> {
         }
         let ours = &recipe.settings;
         let has = |parts: &[&str]| self.any(|name| parts.iter().any(|part| name.ends_with(part))).is_some();
-        let registers = ["reg_token", "embeddings.register_tokens"].iter().find_map(|name| self.tensor(name));
-        let registers = registers.and_then(|tokens| tokens.shape().get(1).copied()).unwrap_or(0);
+        let registers = self.registers();
         differs("encoder.registers", registers.to_string(), registers == ours.registers);
         if let Some(kind) = self.rotary() {
             let name = match kind {
@@ -317,6 +343,8 @@ impl Described<'_> {
             has(&["attn.proj.bias", "attention.output.dense.bias", "attention.o_proj.bias"]),
             ours.proj_bias,
         );
+        let kernel = self.names.kernel.trim_end_matches("weight");
+        flag("encoder.embed_bias", self.tensor(&format!("{kernel}bias")).is_some(), ours.embed_bias);
         flag("encoder.mlp_norm", has(&["mlp.norm.weight"]), ours.mlp_norm);
         flag("encoder.attention_norm", has(&["attn.norm.weight"]), ours.attention_norm);
         flag("encoder.qk_norm", has(&["attn.q_norm.weight"]), ours.qk_norm);

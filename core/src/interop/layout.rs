@@ -122,6 +122,11 @@ impl Layout {
                 "a norm before the first block",
                 "encoder.embed_norm=none",
             ),
+            (
+                encoder.embed_bias == (encoder.embed_norm == EmbedNorm::Tokens),
+                "a norm before the first block with a bias of patches, nor either without",
+                "encoder.embed_norm=none encoder.embed_bias=true",
+            ),
             (encoder.class_norm, "a last norm of the class token's own", "encoder.class_norm=false"),
         ];
         list.into_iter().find(|(lacks, ..)| *lacks).map(|(_, what, settings)| (what, settings))

@@ -280,10 +280,7 @@ fn what_is_not_finite_is_named() {
 fn parts_that_encoders_here_have_not() {
     let token = HostTensor::f32([1, 4, 16], vec![0.0; 64]).unwrap();
     for (name, gone, what) in [
-        ("reg_token", "", "register tokens (`reg_token`)"),
         ("dist_token", "", "a distillation token"),
-        ("norm_pre.weight", "", "a norm before the first block"),
-        ("blocks.0.attn.q_norm.weight", "", "normalised queries and keys"),
         (
             "blocks.0.attn.relative_position_bias_table",
             "",
@@ -298,6 +295,52 @@ fn parts_that_encoders_here_have_not() {
         let error =
             imported(&source, &recipe(&["encoder.position=learned"])).err().expect("refused").to_string();
         assert!(error.contains(what) && error.contains("; start from an encoder with"), "{error}");
+    }
+    // timm's `vit_*_rope_reg1_gap` has registers and rotary positions of another kind, but no class token.
+    let mut source = Source::read(&golden("timm-dinov3")).unwrap();
+    source.tensors.remove("cls_token");
+    let error = imported(&source, &recipe(&[])).err().expect("refused").to_string();
+    assert!(error.contains("computes them in a way that none here has"), "{error}");
+}
+
+/// A recipe whose encoder has other parts than the file's is told all keys, also where every name would fit.
+#[test]
+fn parts_that_a_recipe_has_not() {
+    for (name, overrides, advice) in [
+        (
+            "timm-registers",
+            &["encoder.position=learned", "encoder.layer_scale=0.1"][..],
+            "; set encoder.registers=4",
+        ),
+        (
+            "timm-eva02",
+            &[
+                "encoder.position=learned",
+                "encoder.mlp=swiglu",
+                "encoder.qkv_bias=query-value",
+                "encoder.mlp_ratio=2.6667",
+            ],
+            "; set encoder.rotary=eva02",
+        ),
+        (
+            "timm-dinov3-bias",
+            &[
+                "encoder.position=none",
+                "encoder.relative_bias=false",
+                "encoder.registers=4",
+                "encoder.layer_scale=0.1",
+                "encoder.qkv_bias=query-value",
+                "encoder.norm_eps=1e-5",
+            ],
+            "; set encoder.rotary=dinov3",
+        ),
+        ("timm", &["encoder.position=learned", "encoder.rotary=dinov3"], "; set encoder.rotary=none"),
+    ] {
+        let mut all = vec!["encoder.relative_bias=false", "encoder.layer_scale=0"];
+        all.extend(overrides);
+        let error = imported(&Source::read(&golden(name)).unwrap(), &encoder_style(&all)).err();
+        let error = error.unwrap_or_else(|| panic!("{name}: taken")).to_string();
+        assert!(error.ends_with(advice), "{name}: {error}");
     }
 }
 
