@@ -13,8 +13,10 @@ pub struct Geometry {
     pub width: usize,
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Tokens in front of the patches (class token).
+    /// Tokens in front of the patches: a class token, then registers.
     pub prefix: usize,
+    /// Those of the prefix that are registers.
+    pub registers: usize,
     /// Width of a token.
     pub dim: usize,
     /// Number of blocks.
@@ -24,6 +26,11 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Whether there is a class token, which is the first.
+    pub fn has_class_token(&self) -> bool {
+        self.prefix > self.registers
+    }
+
     /// Rows of patches.
     pub fn grid_h(&self) -> usize {
         self.height / self.patch

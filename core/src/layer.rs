@@ -22,6 +22,22 @@ impl Linear {
         })
     }
 
+    /// Declares `name.weight`, and `name.bias` only where there is one.
+    pub fn with_bias_if(
+        bias: bool,
+        specs: &mut ParamSpecs,
+        name: &str,
+        input: usize,
+        output: usize,
+        init: Init,
+    ) -> Self {
+        if bias {
+            return Self::new(specs, name, input, output, init);
+        }
+        let weight = specs.declare(&format!("{name}.weight"), [output, input], init, true);
+        Self { weight, bias: None }
+    }
+
     /// x [.., in] -> [.., out], multiplied in the compute type and returned in x's.
     pub fn forward(&self, params: &Params, x: &Tensor) -> Result<Tensor> {
         self.forward_as(params, x, x.dtype())
@@ -60,6 +76,12 @@ impl LayerNorm {
             bias: specs.declare("bias", [width], Init::Constant(0.0), false),
             eps: 1e-6,
         })
+    }
+
+    /// The norm with another number that is added to the variance than 1e-6.
+    #[must_use]
+    pub fn with_eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
     }
 
     /// x [.., width] -> the same shape.

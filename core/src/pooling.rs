@@ -53,7 +53,7 @@ impl Pooling {
     pub fn check(self, geometry: &Geometry) -> Result<()> {
         let [rows, columns] = [geometry.grid_h(), geometry.grid_w()];
         match self {
-            Self::Class if geometry.prefix == 0 => {
+            Self::Class if !geometry.has_class_token() => {
                 Err(Error::user("the encoder has no class token").help("choose mean or grid:2"))
             }
             Self::Grid(n) if !rows.is_multiple_of(n) || !columns.is_multiple_of(n) => {

@@ -32,6 +32,8 @@ pub enum Stream {
     Test = 9,
     /// What the host draws on tensors for a plug-in.
     Operation = 10,
+    /// The coordinates of rotary positions.
+    Positions = 11,
 }
 
 impl From<Stream> for u32 {

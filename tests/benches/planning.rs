@@ -20,6 +20,7 @@ fn planning(criterion: &mut Criterion) {
         width: 224,
         patch: 16,
         prefix: 1,
+        registers: 0,
         dim: 768,
         depth: 12,
         heads: 12,

@@ -2,6 +2,7 @@
 
     python3 interop.py make FOLDER       models with random weights as those libraries save them, and what they
                                          compute: the golden files of tests/golden/interop
+    python3 interop.py newer FOLDER      those of newer encoders alone
     python3 interop.py pixels FOLDER...  the largest difference between the pixels that an export's processor makes of
                                          FOLDER/images.safetensors and those in it
     python3 interop.py load FOLDER...    loads what `export` wrote into FOLDER (strictly) and prints the largest
@@ -19,10 +20,14 @@ import transformers
 from safetensors.torch import load_file, save_file
 import numpy
 from PIL import Image
-from timm.layers import resample_abs_pos_embed
+from functools import partial
+
+from timm.layers import LayerNorm, RmsNorm, SwiGLU, SwiGLUPacked, resample_abs_pos_embed
 from timm.models.beit import Beit
-from timm.models.vision_transformer import VisionTransformer
-from transformers import (AutoImageProcessor, BeitConfig, BeitModel, Dinov2Config, Dinov2Model, ViTConfig, ViTMAEConfig,
+from timm.models.eva import Eva
+from timm.models.vision_transformer import ResPostBlock, VisionTransformer
+from transformers import (AutoImageProcessor, BeitConfig, BeitModel, Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig,
+                          Dinov2WithRegistersModel, DINOv3ViTConfig, DINOv3ViTModel, ViTConfig, ViTMAEConfig,
                           ViTMAEForPreTraining, ViTModel)
 
 import reference
@@ -120,6 +125,7 @@ def make(folder):
         grids = {f"{h}x{w}": resample_abs_pos_embed(table, [h, w]) for h, w in [(6, 6), (9, 9), (4, 4), (3, 5), (14, 14)]}
         save_file(contiguous({"table": table, **grids}), folder / "positions.safetensors")
         make_others(folder, images, sizes, hf)
+        make_newer(folder)
     for extra in ("hf", "hf-mae"):
         for file in (folder / extra).iterdir():
             file.unlink()
@@ -139,17 +145,55 @@ def make_others(folder, images, sizes, hf):
         ("hf-dinov2", Dinov2Model(Dinov2Config(**hf, **gains))),
         ("hf-beit", BeitModel(BeitConfig(**hf, **beit), add_pooling_layer=False)),
     ]:
-        model = lively(model)
-        if name.startswith("timm"):
-            features, tensors = model.forward_features(images), model.state_dict()
-        else:
-            model.save_pretrained(folder / name)
-            features, tensors = model(images).last_hidden_state, load_file(folder / name / "model.safetensors")
-            for file in (folder / name).iterdir():
-                file.unlink()
-            (folder / name).rmdir()
-        save_file(contiguous(tensors), folder / f"{name}.safetensors", {"format": "pt"})
-        save_file(contiguous({"images": images, "features": features}), folder / f"{name}.answers.safetensors")
+        keep(folder, images, name, model)
+
+
+def keep(folder, images, name, model):
+    model = lively(model)
+    if name.startswith("timm"):
+        features, tensors = model.forward_features(images), model.state_dict()
+    else:
+        model.save_pretrained(folder / name)
+        features, tensors = model(images).last_hidden_state, load_file(folder / name / "model.safetensors")
+        for file in (folder / name).iterdir():
+            file.unlink()
+        (folder / name).rmdir()
+    save_file(contiguous(tensors), folder / f"{name}.safetensors", {"format": "pt"})
+    save_file(contiguous({"images": images, "features": features}), folder / f"{name}.answers.safetensors")
+
+
+def make_newer(folder):
+    """Encoders with registers, rotary positions, gated MLPs, norms and biases elsewhere."""
+    torch.manual_seed(2)
+    images = torch.randn(2, 3, IMAGE, IMAGE)
+    sizes = dict(img_size=IMAGE, patch_size=PATCH, embed_dim=DIM, depth=DEPTH, num_heads=HEADS, num_classes=0)
+    hf = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=IMAGE, patch_size=PATCH)
+    rms, eps = partial(RmsNorm, eps=1e-5), partial(LayerNorm, eps=1e-5)
+    rotary = dict(sizes, use_rot_pos_emb=True, global_pool="token")
+    dinov3 = dict(rotary, rope_type="dinov3", rope_temperature=100, rope_rotate_half=True, use_abs_pos_emb=False, num_reg_tokens=4,
+                  qkv_bias=False, init_values=0.1, norm_layer=eps)
+    eva02 = dict(rotary, mlp_ratio=4 * 2 / 3, swiglu_mlp=True, ref_feat_shape=(8, 8))
+    for name, model in [
+        ("timm-registers", VisionTransformer(**sizes, init_values=0.1, reg_tokens=4, no_embed_class=True)),
+        ("timm-swiglu", VisionTransformer(**sizes, init_values=0.1, mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU,
+                                          mlp_ratio=5.0)),
+        ("timm-qk-norm", VisionTransformer(**sizes, qk_norm=True, pre_norm=True)),
+        ("timm-post-norm", VisionTransformer(**sizes, block_fn=ResPostBlock)),
+        ("timm-gelu-tanh", VisionTransformer(**sizes, act_layer=partial(torch.nn.GELU, approximate="tanh"))),
+        ("timm-aimv2", VisionTransformer(**sizes, class_token=False, fc_norm=False, global_pool="avg", mlp_ratio=2.75, qkv_bias=False,
+                                         proj_bias=False, act_layer="silu", norm_layer=rms, embed_norm_layer=rms, mlp_layer=SwiGLU)),
+        ("timm-dinov3", Eva(**dinov3)),
+        ("timm-dinov3-bias", Eva(**dict(dinov3, qkv_bias=True))),
+        ("timm-dinov3-gated", Eva(**dinov3, mlp_ratio=2, swiglu_mlp=True, swiglu_align_to=8)),
+        ("timm-eva02", Eva(**eva02)),
+        ("timm-eva02-apart", Eva(**eva02, qkv_fused=False, scale_mlp=True, scale_attn_inner=True)),
+        ("hf-swiglu", Dinov2Model(Dinov2Config(**hf, mlp_ratio=4, use_swiglu_ffn=True, layerscale_value=0.1))),
+        ("hf-registers", Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**hf, num_register_tokens=4, layerscale_value=0.1))),
+        ("hf-dinov3", DINOv3ViTModel(DINOv3ViTConfig(**hf, intermediate_size=4 * DIM, num_register_tokens=4, layerscale_value=0.1))),
+        ("hf-dinov3-gated", DINOv3ViTModel(DINOv3ViTConfig(**hf, intermediate_size=2 * DIM, num_register_tokens=4,
+                                                           layerscale_value=0.1, use_gated_mlp=True))),
+    ]:
+        keep(folder, images, name, model)
 
 
 def pixels(folder):
@@ -216,6 +260,8 @@ def load(folder):
 with torch.no_grad():
     if sys.argv[1] == "make":
         make(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "newer":
+        make_newer(pathlib.Path(sys.argv[2]))
     elif sys.argv[1] == "pixels":
         print(json.dumps([pixels(pathlib.Path(folder)) for folder in sys.argv[2:]]))
     else:

@@ -30,7 +30,13 @@ fn batch(step: u64) -> Batch {
     for (i, image) in (first_sample..).zip(pixels.chunks_mut(3 * 16 * 16)) {
         Philox::new(3, Stream::Test, 0, i).fill_normal(image);
     }
-    Batch { pixels: pixels.into(), shape: [8, 3, 16, 16], labels: vec![-1; 8], indices: (0..8).collect(), first_sample }
+    Batch {
+        pixels: pixels.into(),
+        shape: [8, 3, 16, 16],
+        labels: vec![-1; 8],
+        indices: (0..8).collect(),
+        first_sample,
+    }
 }
 
 fn trainer(backend: Arc<dyn Backend>, graph: &str) -> Trainer {

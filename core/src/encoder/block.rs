@@ -1,64 +1,83 @@
-//! A pre-norm transformer block with LayerScale (Touvron et al., CaiT, 2021) and drop path (Huang
-//! et al., stochastic depth, 2016).
+//! A transformer block with LayerScale (Touvron et al., CaiT, 2021) and drop path (Huang et al., stochastic depth, 2016).
 //!
 //! A function that returns a `Result` and says no more fails as the backend does.
 
-use super::attention::Tapped;
-use super::{BlockContext, Probabilities};
+use super::self_attention::{AttentionSettings, SelfAttention};
+use super::{BlockContext, Mlp, MlpSettings, Norm, NormSettings, Probabilities};
 use crate::Result;
-use crate::backend::NoGrad;
 use crate::draws::Draws;
-use crate::layer::{LayerNorm, Linear};
 use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::random::Stream;
 use crate::tensor::{DeviceHandle, Tensor};
 
-/// The extents of a block.
+/// Where the norms of a block are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormPlace {
+    /// x + gain * branch(norm(x)).
+    Pre,
+    /// x + gain * norm(branch(x)) (Swin V2's residual post-norm).
+    Post,
+}
+
+/// The extents and parts of a block.
 #[derive(Debug, Clone)]
 pub struct BlockSettings {
     /// Width of a token.
     pub dim: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Width of the hidden layer.
-    pub hidden: usize,
     /// Initial gain of the residual branches; none for 0.
     pub layer_scale: f64,
-    /// Initial values of matrices.
-    pub init: Init,
+    /// The norms of the branches.
+    pub norm: NormSettings,
+    /// Where they are.
+    pub place: NormPlace,
+    /// Attention.
+    pub attention: AttentionSettings,
+    /// The MLP.
+    pub mlp: MlpSettings,
 }
 
-/// x + gain * attention(norm(x)), then x + gain * mlp(norm(x)).
+impl BlockSettings {
+    /// The block of the vision transformer (Dosovitskiy et al. 2021), without gains.
+    pub fn plain(dim: usize, heads: usize, hidden: usize, init: Init) -> Self {
+        Self {
+            dim,
+            layer_scale: 0.0,
+            norm: NormSettings::default(),
+            place: NormPlace::Pre,
+            attention: AttentionSettings::plain(heads, init.clone()),
+            mlp: MlpSettings { kind: super::MlpKind::Gelu, hidden, bias: true, norm: None, init },
+        }
+    }
+}
+
+/// Attention, then an MLP, each a residual branch.
 #[derive(Debug, Clone)]
 pub struct Block {
-    norm1: LayerNorm,
-    qkv: Linear,
-    proj: Linear,
+    norm1: Norm,
+    attention: SelfAttention,
     gain1: Option<ParamId>,
-    norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    norm2: Norm,
+    mlp: Mlp,
     gain2: Option<ParamId>,
-    heads: usize,
+    place: NormPlace,
 }
 
 impl Block {
     /// Declares the block's parameters under timm's names.
     pub fn new(specs: &mut ParamSpecs, settings: &BlockSettings) -> Self {
-        let BlockSettings { dim, heads, hidden, layer_scale, init } = settings.clone();
+        let BlockSettings { dim, layer_scale, norm, place, ref attention, ref mlp } = *settings;
         let gain = |specs: &mut ParamSpecs, name: &str| {
             (layer_scale > 0.0).then(|| specs.declare(name, [dim], Init::Constant(layer_scale as f32), false))
         };
         Self {
-            norm1: LayerNorm::new(specs, "norm1", dim),
-            qkv: Linear::new(specs, "attn.qkv", dim, 3 * dim, init.clone()),
-            proj: Linear::new(specs, "attn.proj", dim, dim, init.clone()),
+            norm1: Norm::new(specs, "norm1", dim, norm),
+            attention: SelfAttention::new(specs, dim, attention),
             gain1: gain(specs, "ls1.gamma"),
-            norm2: LayerNorm::new(specs, "norm2", dim),
-            fc1: Linear::new(specs, "mlp.fc1", dim, hidden, init.clone()),
-            fc2: Linear::new(specs, "mlp.fc2", hidden, dim, init),
+            norm2: Norm::new(specs, "norm2", dim, norm),
+            mlp: Mlp::new(specs, dim, mlp),
             gain2: gain(specs, "ls2.gamma"),
-            heads,
+            place,
         }
     }
 
@@ -70,43 +89,24 @@ impl Block {
         index: usize,
         context: &BlockContext<'_>,
     ) -> Result<(Tensor, Option<Probabilities>)> {
-        let (dtype, compute) = (x.dtype(), params.compute());
-        let qkv = self.qkv.forward_as(params, &self.norm1.forward(params, x)?, compute)?;
-        let (mixed, probs) = self.attend(&qkv, index, context)?;
-        let probs = probs.map(|probs| probs.cast(dtype)).transpose()?;
-        let branch = self.proj.forward_as(params, &mixed, dtype)?;
+        let dtype = x.dtype();
+        let before = |norm: &Norm, x: &Tensor| match self.place {
+            NormPlace::Pre => norm.forward(params, x),
+            NormPlace::Post => Ok(x.clone()),
+        };
+        let after = |norm: &Norm, branch: Tensor| match self.place {
+            NormPlace::Pre => Ok(branch),
+            NormPlace::Post => norm.forward(params, &branch),
+        };
         let keep = |branch| context.drop_path.and_then(|drop| drop.keep(index, branch));
+        let (branch, probs) =
+            self.attention.forward(params, &before(&self.norm1, x)?, dtype, index, context)?;
+        let branch = after(&self.norm1, branch)?;
         let x = x.residual(&branch, self.gain1.map(|id| &params[id]), keep(0))?;
-        let hidden = self.fc1.forward_gelu(params, &self.norm2.forward(params, &x)?)?;
-        let branch = self.fc2.forward_as(params, &hidden, dtype)?;
+        let branch = self.mlp.forward(params, &before(&self.norm2, &x)?, dtype)?;
+        let branch = after(&self.norm2, branch)?;
         let x = x.residual(&branch, self.gain2.map(|id| &params[id]), keep(1))?;
         Ok((x, probs.map(|values| Probabilities { block: index, values })))
-    }
-
-    /// Attention of packed queries, keys and values, in their type.
-    fn attend(
-        &self,
-        qkv: &Tensor,
-        index: usize,
-        context: &BlockContext<'_>,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let bias = context.bias.map(|bias| bias.cast(qkv.dtype())).transpose()?;
-        let bias = bias.as_ref();
-        match context.tap.of(index) {
-            Tapped::No => Ok((qkv.self_attention(bias, self.heads)?, None)),
-            Tapped::Differentiate => {
-                let probs = qkv.attention_probs(bias, self.heads)?;
-                let mixed = probs.attention_apply(qkv, self.heads)?;
-                Ok((mixed, Some(probs)))
-            }
-            Tapped::Observe => {
-                let mixed = qkv.self_attention(bias, self.heads)?;
-                let device = qkv.device();
-                let _quiet = NoGrad::new(&*device.backend);
-                let probs = qkv.attention_probs(bias, self.heads)?;
-                Ok((mixed, Some(probs)))
-            }
-        }
     }
 }
 

@@ -6,7 +6,12 @@
 pub fn layer_of(name: &str, depth: usize) -> usize {
     match block_of(name) {
         Some(block) => block + 1,
-        None if ["patch_embed.", "cls_token", "pos_embed"].iter().any(|of| name.starts_with(of)) => 0,
+        None if ["patch_embed.", "cls_token", "reg_token", "pos_embed", "norm_pre."]
+            .iter()
+            .any(|of| name.starts_with(of)) =>
+        {
+            0
+        }
         None => depth + 1,
     }
 }

@@ -4,18 +4,26 @@
 mod attention;
 mod block;
 mod layers;
+mod mlp;
+mod norm;
 mod position;
 mod resample;
+mod rotary;
+mod self_attention;
 mod vit;
 
 use std::ops::Range;
 
 pub use attention::{AttentionTap, Probabilities};
-pub use block::{Block, BlockSettings, DropPath};
+pub use block::{Block, BlockSettings, DropPath, NormPlace};
 pub use layers::{block_of, layer_of};
+pub use mlp::{Mlp, MlpKind, MlpSettings};
+pub use norm::{Norm, NormKind, NormSettings};
 pub use position::{PositionKind, relative_index, sincos_2d};
 pub use resample::{resample_positions, resized_positions};
-pub use vit::{Vit, VitSettings};
+pub use rotary::{Angles, Coordinates, RotaryKind};
+pub use self_attention::{AttentionSettings, QkvBias};
+pub use vit::{EmbedNorm, Vit, VitSettings};
 
 use crate::Result;
 use crate::geometry::Geometry;
@@ -33,6 +41,12 @@ pub struct BlockContext<'a> {
     pub drop_path: Option<&'a DropPath>,
     /// Where attention probabilities are wanted.
     pub tap: AttentionTap,
+    /// The patches that [`Encoder::assemble`] kept, for positions that blocks tell; none for all.
+    pub keep: Option<&'a Tensor>,
+    /// Where training moves the coordinates of rotary positions to.
+    pub coordinates: Option<Coordinates>,
+    /// The angles of rotary positions, which an encoder's blocks share.
+    pub angles: Option<&'a Angles>,
 }
 
 /// A vision encoder over patches [B, L, C*p*p], in PyTorch's order of a convolution kernel.
@@ -62,6 +76,12 @@ pub trait Encoder: Send + Sync {
 
     /// The final norm.
     fn norm(&self, params: &Params, tokens: &Tensor) -> Result<Tensor>;
+
+    /// Where a training step moves the coordinates of positions to; none where it doesn't. All images and processes of a
+    /// step share it.
+    fn coordinates(&self, _seed: u64, _step: u64) -> Option<Coordinates> {
+        None
+    }
 
     /// Refuses to drop tokens where the encoder can't.
     ///

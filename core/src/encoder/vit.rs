@@ -1,13 +1,17 @@
-//! The vision transformer (Dosovitskiy et al. 2021) with the parts that MAE, BEiT, SimMIM and the
-//! paper differ in as settings.
+//! The vision transformer (Dosovitskiy et al. 2021), with the parts that MAE, BEiT, SimMIM, the paper, DINOv2, DINOv3, EVA-02
+//! and AIMv2 differ in as settings.
 
 use std::ops::Range;
 
 use super::position::{PositionKind, relative_index, sincos_2d};
-use super::{Block, BlockContext, BlockSettings, Encoder, EncoderEntry, ImageShape, Probabilities};
+use super::rotary::{CoordinateAugment, Rotary};
+use super::{
+    AttentionSettings, Block, BlockContext, BlockSettings, Coordinates, Encoder, EncoderEntry, ImageShape,
+    MlpKind, MlpSettings, Norm, NormKind, NormPlace, NormSettings, Probabilities, QkvBias, RotaryKind,
+};
 use crate::error::unknown_name;
 use crate::geometry::Geometry;
-use crate::layer::{LayerNorm, Linear};
+use crate::layer::Linear;
 use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::settings::Settings;
 use crate::tensor::Tensor;
@@ -32,6 +36,18 @@ pub enum Initialisation {
     TruncatedNormal,
     /// Xavier uniform (MAE).
     Xavier,
+}
+
+/// Where tokens are normalised before the first block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbedNorm {
+    /// Nowhere.
+    None,
+    /// Embedded patches, before positions (AIMv2).
+    Patches,
+    /// All tokens, with their positions (CLIP, Perception Encoder).
+    Tokens,
 }
 
 crate::settings! {
@@ -61,6 +77,46 @@ crate::settings! {
         drop_path: f64 = 0.1, in 0.0..=0.9;
         /// How matrices start: truncated-normal or xavier.
         init: Initialisation = Initialisation::TruncatedNormal;
+        /// Register tokens behind the class token, without positions (Darcet et al. 2024; DINOv2, DINOv3: 4).
+        registers: usize = 0, in 0..=1024;
+        /// Rotary positions in attention: none, dinov3 (Simeoni et al. 2025) or eva02 (Fang et al. 2023).
+        rotary: RotaryKind = RotaryKind::None;
+        /// The base of their frequencies; 0 takes the paper's: 100 of dinov3, 10000 of eva02.
+        rotary_base: f64 = 0.0, in 0.0..=1e9;
+        /// Of eva02: the side of the grid of patches that positions are counted in; 0 takes the images'.
+        rotary_grid: usize = 0, in 0..=65536;
+        /// Of dinov3, in training: each axis is moved by up to so much, of -1..1.
+        rotary_shift: f64 = 0.0, in 0.0..=1.0;
+        /// Of dinov3, in training: each axis is stretched by 1 / so much to so much; 0 for none.
+        rotary_jitter: f64 = 0.0, in 0.0..=16.0;
+        /// Of dinov3, in training: both axes are stretched by one factor of 1 / so much to so much; 0 for none (DINOv3: 2).
+        rotary_rescale: f64 = 0.0, in 0.0..=16.0;
+        /// Between the MLP's layers: gelu, gelu-tanh (SigLIP) or swiglu (Shazeer 2020), whose hidden width is mlp_ratio's twice.
+        mlp: MlpKind = MlpKind::Gelu;
+        /// Whether the MLP's layers have biases (AIMv2: not).
+        mlp_bias: bool = true;
+        /// Whether the MLP's hidden layer is normalised (EVA-02's sub-LN).
+        mlp_norm: bool = false;
+        /// Which of queries, keys and values have biases: all, query-value (BEiT, EVA-02, DINOv3) or none (AIMv2).
+        qkv_bias: QkvBias = QkvBias::All;
+        /// Whether attention's projection has a bias (AIMv2: not).
+        proj_bias: bool = true;
+        /// Whether each head's queries and keys are normalised (Dehghani et al. 2023).
+        qk_norm: bool = false;
+        /// Whether attention's result is normalised before its projection (EVA-02's sub-LN).
+        attention_norm: bool = false;
+        /// Which norm: layer, or rms (Zhang and Sennrich 2019; AIMv2).
+        norm: NormKind = NormKind::Layer;
+        /// What norms add to the variance (DINOv3, AIMv2: 1e-5).
+        norm_eps: f64 = 1e-6, in 0.0..=1.0;
+        /// Where the norms of a block are: pre, or post, on the residual branch's result (Swin V2).
+        norm_place: NormPlace = NormPlace::Pre;
+        /// A norm before the first block: none, patches (AIMv2) or tokens (CLIP, Perception Encoder).
+        embed_norm: EmbedNorm = EmbedNorm::None;
+        /// Whether the embedding of patches has a bias (CLIP, Perception Encoder: not).
+        embed_bias: bool = true;
+        /// Whether class token and registers have a last norm of their own (an option of DINOv3's code).
+        class_norm: bool = false;
     }
 }
 
@@ -70,9 +126,13 @@ pub struct Vit {
     patch_embed: Linear,
     class_token: Option<ParamId>,
     position: Position,
+    registers: Option<ParamId>,
     relative: Option<RelativeBias>,
+    rotary: Option<Rotary>,
+    embed_norm: Option<(EmbedNorm, Norm)>,
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    norm: Norm,
+    class_norm: Option<Norm>,
     drop_path: f64,
 }
 
@@ -80,6 +140,49 @@ enum Position {
     None,
     Fixed(Vec<f32>),
     Learned(ParamId),
+}
+
+/// Rotary positions as the settings ask for them.
+fn rotary(settings: &VitSettings, geometry: &Geometry) -> Result<Option<Rotary>> {
+    let augment = CoordinateAugment {
+        shift: settings.rotary_shift,
+        jitter: settings.rotary_jitter,
+        rescale: settings.rotary_rescale,
+    };
+    let kind = settings.rotary;
+    if kind != RotaryKind::Dinov3 && augment != CoordinateAugment::default() {
+        return Err(Error::user("only DINOv3's rotary positions are moved and stretched in training")
+            .about("rotary")
+            .help("set encoder.rotary = \"dinov3\", or leave rotary_shift, rotary_jitter and rotary_rescale at 0"));
+    }
+    for (key, factor) in [("rotary_jitter", augment.jitter), ("rotary_rescale", augment.rescale)] {
+        if factor > 0.0 && factor < 1.0 {
+            return Err(Error::user(format!("{factor} is no factor to stretch by"))
+                .about(key)
+                .help("use 0 (none) or at least 1: coordinates are stretched by 1 / factor to factor"));
+        }
+    }
+    let width = geometry.dim / geometry.heads;
+    let (base, grid) = match kind {
+        RotaryKind::None => return Ok(None),
+        RotaryKind::Dinov3 => (100.0, 0),
+        RotaryKind::Eva02 if settings.rotary_grid == 0 && geometry.height != geometry.width => {
+            return Err(Error::user("positions of images that aren't square have no grid to be counted in")
+                .about("rotary_grid")
+                .help(
+                    "set encoder.rotary_grid to the side of the grid that the encoder was pre-trained with",
+                ));
+        }
+        RotaryKind::Eva02 => (10_000.0, settings.rotary_grid),
+    };
+    if !width.is_multiple_of(4) {
+        return Err(Error::user(format!("rotary positions don't fit heads of width {width}"))
+            .about("heads")
+            .help("choose encoder.dim / encoder.heads as a multiple of 4"));
+    }
+    let base = if settings.rotary_base == 0.0 { base } else { settings.rotary_base };
+    let grid = if grid == 0 { geometry.grid_h() } else { grid };
+    Ok(Some(Rotary { kind, base, grid, width, augment }))
 }
 
 /// One table of biases for all blocks.
@@ -109,13 +212,16 @@ impl Vit {
             height,
             width,
             patch: settings.patch,
-            prefix: usize::from(settings.class_token),
+            prefix: usize::from(settings.class_token) + settings.registers,
+            registers: settings.registers,
             dim: pick(settings.dim, dim),
             depth: pick(settings.depth, depth),
             heads: pick(settings.heads, heads),
         };
         geometry.check()?;
         let Geometry { dim, heads, prefix, .. } = geometry;
+        let class = usize::from(settings.class_token);
+        let rotary = rotary(settings, &geometry)?;
         if settings.position == PositionKind::Sincos && dim % 4 != 0 {
             return Err(Error::user(format!("sine-cosine positions don't fit a width of {dim}"))
                 .about("position")
@@ -132,10 +238,13 @@ impl Vit {
         let class_token = settings.class_token.then(|| token(specs, "cls_token", 1));
         let position = match settings.position {
             PositionKind::None => Position::None,
-            PositionKind::Sincos => Position::Fixed(sincos_2d(dim, grid, prefix)),
-            PositionKind::Learned => Position::Learned(token(specs, "pos_embed", prefix + geometry.tokens())),
+            PositionKind::Sincos => Position::Fixed(sincos_2d(dim, grid, class)),
+            PositionKind::Learned => Position::Learned(token(specs, "pos_embed", class + geometry.tokens())),
         };
-        let patch_embed = Linear::new(specs, "patch_embed.proj", geometry.patch_values(), dim, init.clone());
+        let registers = (settings.registers > 0).then(|| token(specs, "reg_token", settings.registers));
+        let values = geometry.patch_values();
+        let patch_embed =
+            Linear::with_bias_if(settings.embed_bias, specs, "patch_embed.proj", values, dim, init.clone());
         let relative = settings.relative_bias.then(|| RelativeBias {
             table: specs.declare(
                 "rel_pos_bias.relative_position_bias_table",
@@ -146,37 +255,61 @@ impl Vit {
             index: relative_index(grid, prefix),
             tokens: prefix + geometry.tokens(),
         });
+        let norm = NormSettings { kind: settings.norm, eps: settings.norm_eps };
+        let embed_norm = match settings.embed_norm {
+            EmbedNorm::None => None,
+            kind @ EmbedNorm::Patches => Some((kind, Norm::new(specs, "patch_embed.norm", dim, norm))),
+            kind @ EmbedNorm::Tokens => Some((kind, Norm::new(specs, "norm_pre", dim, norm))),
+        };
         let block = BlockSettings {
             dim,
-            heads,
-            hidden: (dim as f64 * settings.mlp_ratio).round() as usize,
             layer_scale: settings.layer_scale,
-            init,
+            norm,
+            place: settings.norm_place,
+            attention: AttentionSettings {
+                heads,
+                qkv_bias: settings.qkv_bias,
+                proj_bias: settings.proj_bias,
+                qk_norm: settings.qk_norm.then_some(norm),
+                norm: settings.attention_norm.then_some(norm),
+                init: init.clone(),
+            },
+            mlp: MlpSettings {
+                kind: settings.mlp,
+                hidden: (dim as f64 * settings.mlp_ratio).round() as usize,
+                bias: settings.mlp_bias,
+                norm: settings.mlp_norm.then_some(norm),
+                init,
+            },
         };
         let blocks = (0..geometry.depth)
             .map(|i| specs.scope(&format!("blocks.{i}"), |specs| Block::new(specs, &block)))
             .collect();
-        let norm = LayerNorm::new(specs, "norm", dim);
+        let class_norm = (settings.class_norm && prefix > 0).then(|| Norm::new(specs, "cls_norm", dim, norm));
+        let norm = Norm::new(specs, "norm", dim, norm);
         Ok(Self {
             geometry,
             patch_embed,
             class_token,
             position,
+            registers,
             relative,
+            rotary,
+            embed_norm,
             blocks,
             norm,
+            class_norm,
             drop_path: settings.drop_path,
         })
     }
 
-    /// The position table [1, P + L, D], if there is one.
+    /// The position table of class token and patches, if there is one.
     fn positions(&self, params: &Params) -> Result<Option<Tensor>> {
         match &self.position {
             Position::None => Ok(None),
             Position::Learned(id) => Ok(Some(params[*id].clone())),
             Position::Fixed(table) => {
-                let rows = self.geometry.prefix + self.geometry.tokens();
-                let shape = [1, rows, self.geometry.dim];
+                let shape = [1, table.len() / self.geometry.dim, self.geometry.dim];
                 params.device().floats(shape, table.clone(), params.dtype()).map(Some)
             }
         }
@@ -201,21 +334,33 @@ impl Encoder for Vit {
         self.drop_path
     }
 
+    fn coordinates(&self, seed: u64, step: u64) -> Option<Coordinates> {
+        self.rotary.as_ref()?.augment.draw(seed, step)
+    }
+
     fn embed(&self, params: &Params, patches: &Tensor) -> Result<Tensor> {
-        self.patch_embed.forward(params, patches)
+        let tokens = self.patch_embed.forward(params, patches)?;
+        match &self.embed_norm {
+            Some((EmbedNorm::Patches, norm)) => norm.forward(params, &tokens),
+            _ => Ok(tokens),
+        }
     }
 
     fn assemble(&self, params: &Params, tokens: &Tensor, keep: Option<&Tensor>) -> Result<Tensor> {
-        let Geometry { prefix, dim, .. } = self.geometry;
+        let Geometry { dim, registers, .. } = self.geometry;
+        let class = usize::from(self.class_token.is_some());
         let [b, l, _] = tokens.shape().array()?;
         let positions = self.positions(params)?;
         let mut x = match &positions {
-            Some(table) => tokens.add(&table.narrow(1, prefix, l)?)?,
+            Some(table) => tokens.add(&table.narrow(1, class, l)?)?,
             None => tokens.clone(),
         };
         if let Some(keep) = keep {
             let k = keep.shape()[1];
             x = x.gather(1, &keep.reshape([b, k, 1])?.expand([b, k, dim])?)?;
+        }
+        if let Some(tokens) = self.registers {
+            x = Tensor::concat(&[&params[tokens].expand([b, registers, dim])?, &x], 1)?;
         }
         if let Some(class_token) = self.class_token {
             let mut class_token = params[class_token].clone();
@@ -224,7 +369,10 @@ impl Encoder for Vit {
             }
             x = Tensor::concat(&[&class_token.expand([b, 1, dim])?, &x], 1)?;
         }
-        Ok(x)
+        match &self.embed_norm {
+            Some((EmbedNorm::Tokens, norm)) => norm.forward(params, &x),
+            _ => Ok(x),
+        }
     }
 
     fn blocks(
@@ -238,8 +386,18 @@ impl Encoder for Vit {
             (Some(own), Some(extra)) => Some(own.add(extra)?),
             (own, extra) => own.or_else(|| extra.cloned()),
         };
-        let context =
-            BlockContext { bias: bias.as_ref(), drop_path: context.drop_path, tap: context.tap.clone() };
+        let turn = |rotary: &Rotary| {
+            let grid = (self.geometry.grid_h(), self.geometry.grid_w());
+            let at = context.coordinates.unwrap_or_default();
+            rotary.of_pass(params, self.geometry.prefix, grid, context.keep, at)
+        };
+        let angles = self.rotary.as_ref().map(turn).transpose()?;
+        let context = BlockContext {
+            bias: bias.as_ref(),
+            angles: angles.as_ref(),
+            tap: context.tap.clone(),
+            ..*context
+        };
         let mut tapped = vec![];
         for index in range {
             let (next, probs) = self.blocks[index].forward(params, &tokens, index, &context)?;
@@ -250,7 +408,11 @@ impl Encoder for Vit {
     }
 
     fn norm(&self, params: &Params, tokens: &Tensor) -> Result<Tensor> {
-        self.norm.forward(params, tokens)
+        let Some(class_norm) = &self.class_norm else { return self.norm.forward(params, tokens) };
+        let (prefix, n) = (self.geometry.prefix, tokens.shape()[1]);
+        let front = class_norm.forward(params, &tokens.narrow(1, 0, prefix)?)?;
+        let patches = self.norm.forward(params, &tokens.narrow(1, prefix, n - prefix)?)?;
+        Tensor::concat(&[&front, &patches], 1)
     }
 
     fn check_drop(&self) -> Result<()> {

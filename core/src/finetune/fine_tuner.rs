@@ -244,7 +244,8 @@ impl<H: TaskHead> FineTuner<H> {
         training: bool,
     ) -> Result<FinetunePass<'a, H>> {
         let drop_path = if training { self.recipe.train.drop_path } else { 0.0 };
-        let mode = PassMode { dtype: self.engine.dtype(), seed: self.recipe.train.seed, step, drop_path };
+        let seed = self.recipe.train.seed;
+        let mode = PassMode { dtype: self.engine.dtype(), seed, step, drop_path, training };
         self.network.pass(&self.device, examples, mode)
     }
 
@@ -258,7 +259,8 @@ impl<H: TaskHead> FineTuner<H> {
             _ => (0..accumulate).map(|i| Cow::Owned(examples.slice(i * part, (i + 1) * part))).collect(),
         };
         let network = &self.network;
-        let mode = PassMode { dtype: self.engine.dtype(), seed, step: self.step_count(), drop_path };
+        let (dtype, step) = (self.engine.dtype(), self.step_count());
+        let mode = PassMode { dtype, seed, step, drop_path, training: true };
         let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
             lend(&network.pass(device, &parts[i], mode)?)
         };

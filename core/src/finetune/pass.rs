@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::encoder::{BlockContext, DropPath, Encoder, patchify};
+use crate::encoder::{BlockContext, Coordinates, DropPath, Encoder, patchify};
 use crate::head::{Draws, Examples, Feature, TaskHead, collect_features, run_blocks};
 use crate::params::Params;
 use crate::tensor::{DType, DeviceHandle, Tensor};
@@ -31,6 +31,8 @@ pub(super) struct PassMode {
     pub(super) step: u64,
     /// The drop-path rate of the last block; 0 outside training.
     pub(super) drop_path: f64,
+    /// Whether positions are drawn as in training.
+    pub(super) training: bool,
 }
 
 impl<H: TaskHead> Network<H> {
@@ -39,7 +41,7 @@ impl<H: TaskHead> Network<H> {
         &'a self,
         device: &DeviceHandle,
         examples: &'a Examples<H::Target>,
-        PassMode { dtype, seed, step, drop_path }: PassMode,
+        PassMode { dtype, seed, step, drop_path, training }: PassMode,
     ) -> Result<FinetunePass<'a, H>> {
         let geometry = self.encoder.geometry();
         let batch = &examples.batch;
@@ -56,6 +58,7 @@ impl<H: TaskHead> Network<H> {
             targets: &examples.targets,
             draws,
             drop_path,
+            coordinates: training.then(|| self.encoder.coordinates(seed, step)).flatten(),
             frozen: self.frozen,
         })
     }
@@ -77,6 +80,8 @@ pub struct FinetunePass<'a, H: TaskHead> {
     pub draws: Draws,
     /// Which residual branches are dropped.
     pub drop_path: Option<DropPath>,
+    /// Where the step moves the coordinates of positions to.
+    pub coordinates: Option<Coordinates>,
     /// The number of blocks at the bottom that aren't trained.
     pub frozen: usize,
 }
@@ -95,7 +100,11 @@ impl<H: TaskHead> Pass for FinetunePass<'_, H> {
     }
 
     fn blocks(&self, params: &Params, tokens: Tensor, range: Range<usize>) -> Result<(Tensor, Taps)> {
-        let context = BlockContext { drop_path: self.drop_path.as_ref(), ..BlockContext::default() };
+        let context = BlockContext {
+            drop_path: self.drop_path.as_ref(),
+            coordinates: self.coordinates,
+            ..BlockContext::default()
+        };
         run_blocks(self.encoder, params, tokens, range, self.features, &context)
     }
 

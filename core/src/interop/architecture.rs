@@ -22,6 +22,10 @@ pub struct Architecture {
     pub relative_bias: bool,
     /// Absolute positions.
     pub position: PositionKind,
+    /// The encoder's settings, for its other parts.
+    pub settings: VitSettings,
+    /// The encoder's parameters, in the order of the model.
+    pub parameters: Vec<String>,
     /// The decoder, where it is a transformer over visible and mask tokens.
     pub decoder: Option<DecoderShape>,
     /// Why there is none that MAE's layouts hold.
@@ -63,10 +67,17 @@ impl Architecture {
         };
         Ok(Self {
             geometry: *model.geometry(),
-            hidden: extent(specs, "blocks.0.mlp.fc1.weight").unwrap_or_default(),
+            hidden: second_extent(specs, "blocks.0.mlp.fc2.weight").unwrap_or_default(),
             layer_scale: settings.layer_scale > 0.0,
             relative_bias: settings.relative_bias,
             position: settings.position,
+            parameters: specs
+                .iter()
+                .map(|spec| &spec.name)
+                .filter(|name| is_encoders(name))
+                .cloned()
+                .collect(),
+            settings,
             decoder,
             no_decoder,
         })
@@ -113,6 +124,16 @@ fn pixel_head(recipe: &Recipe, name: &str) -> Option<(String, bool)> {
     let settings: ReconstructionSettings = section.without(&["target"]).read().ok()?;
     let normalized = target == "normalized-pixels";
     Some((if settings.head.is_empty() { target } else { settings.head }, normalized))
+}
+
+/// Whether a parameter is the encoder's.
+pub(super) fn is_encoders(name: &str) -> bool {
+    !["decoder.", "heads.", "mask_token", "level_embed."].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The second extent of a parameter.
+fn second_extent(specs: &[ParamSpec], name: &str) -> Option<usize> {
+    specs.iter().find(|spec| spec.name == name)?.shape.dims().get(1).copied()
 }
 
 /// The first extent of a parameter.

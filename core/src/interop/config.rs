@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Architecture, Layout};
-use crate::encoder::PositionKind;
+use crate::encoder::{EmbedNorm, PositionKind, QkvBias};
 use crate::geometry::Geometry;
 use crate::recipe::{Filter, Recipe};
 
@@ -14,7 +14,7 @@ pub(super) fn files(
     layout: Layout,
 ) -> Vec<(&'static str, Value)> {
     match layout {
-        Layout::Own | Layout::Mae => vec![],
+        Layout::Own | Layout::Mae | Layout::HfDinov3 => vec![],
         Layout::Timm | Layout::Beit => vec![("config.json", timm(recipe, architecture, layout))],
         Layout::HfVit | Layout::HfMae => {
             let config = ("config.json", hugging_face(recipe, architecture, layout));
@@ -31,7 +31,7 @@ pub(super) fn files(
 
 /// timm's `config.json`; `timm.create_model("local-dir:FOLDER")` reads it.
 fn timm(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
-    let Geometry { channels, height, width, patch, prefix, dim, depth, heads } = architecture.geometry;
+    let Geometry { channels, height, width, patch, dim, depth, heads, .. } = architecture.geometry;
     // `model_args` has every size; the name only has to be one that timm knows.
     let name = match (layout, dim, depth, heads) {
         (Layout::Beit, 1024, 24, 16) => "beit_large_patch16_224",
@@ -43,7 +43,11 @@ fn timm(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
         _ => "vit_base_patch16_224",
     };
     let [mean, std] = normalisation(recipe);
-    let pool = if recipe.eval.features == "class" && prefix > 0 { "token" } else { "avg" };
+    let pool = if recipe.eval.features == "class" && architecture.geometry.has_class_token() {
+        "token"
+    } else {
+        "avg"
+    };
     let gains = architecture.layer_scale.then_some(1.0);
     let mut arguments = json!({
         "img_size": [height, width],
@@ -63,8 +67,21 @@ fn timm(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
         arguments["use_rel_pos_bias"] = json!(false);
         arguments["use_shared_rel_pos_bias"] = json!(true);
     } else {
-        arguments["class_token"] = json!(prefix > 0);
+        arguments["class_token"] = json!(architecture.geometry.has_class_token());
         arguments["fc_norm"] = json!(false);
+        let encoder = &architecture.settings;
+        if encoder.registers > 0 {
+            arguments["reg_tokens"] = json!(encoder.registers);
+        }
+        if encoder.qk_norm {
+            arguments["qk_norm"] = json!(true);
+        }
+        if encoder.qkv_bias == QkvBias::None {
+            arguments["qkv_bias"] = json!(false);
+        }
+        if encoder.embed_norm == EmbedNorm::Tokens {
+            arguments["pre_norm"] = json!(true);
+        }
     }
     json!({
         "architecture": name,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Architecture, Layout, Source};
-use crate::encoder::{PositionKind, sincos_2d};
+use crate::encoder::{EmbedNorm, MlpKind, NormKind, PositionKind, QkvBias, RotaryKind, sincos_2d};
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -63,11 +63,21 @@ const HUGGING_FACE: Names = Names {
     relative: "encoder.relative_position_bias.relative_position_bias_table",
 };
 
+const DINOV3: Names = Names {
+    kernel: "embeddings.patch_embeddings.weight",
+    blocks: "layer.",
+    hidden: "mlp.up_proj.weight",
+    narrowed: "mlp.down_proj.weight",
+    norm: "norm.weight",
+    ..HUGGING_FACE
+};
+
 impl Names {
     fn of(layout: Layout) -> Self {
         match layout {
             Layout::Own | Layout::Timm | Layout::Beit | Layout::Mae => TIMM,
             Layout::HfVit => HUGGING_FACE,
+            Layout::HfDinov3 => DINOV3,
             Layout::HfMae => Self { prefix: "vit.", ..HUGGING_FACE },
         }
     }
@@ -113,15 +123,12 @@ impl<'a> Described<'a> {
     /// # Errors
     /// Names the part.
     pub(super) fn refuse_unknown_parts(&self) -> Result<()> {
-        const PARTS: [(&[&str], &str); 8] = [
+        const PARTS: [(&[&str], &str); 5] = [
             (&["layers.0.blocks.", "stages.0."], "stages of several widths"),
-            (&["reg_token", "register_tokens"], "register tokens"),
             (&["dist_token", "distillation_token"], "a distillation token (DeiT)"),
-            (&["norm_pre.", "pre_layrnorm."], "a norm before the first block (CLIP)"),
-            (&[".q_norm.", ".k_norm."], "normalised queries and keys"),
+            (&["pre_layrnorm."], "a norm before the first block (CLIP)"),
             (&["attn.relative_position_bias_table", "attention.relative_position_bias."], OF_EACH),
             (&[".rel_pos_h", ".rel_pos.", "rel_pos_mlp"], "relative positions that each block computes"),
-            (&["mlp.w12.", "mlp.weights_in.", ".mlp.fc1_g.", ".mlp.gate_proj."], "a gated MLP (SwiGLU)"),
         ];
         const OF_EACH: &str = "a relative position bias of its own for each block";
         if self.source.layout == Layout::Own {
@@ -147,21 +154,77 @@ impl<'a> Described<'a> {
         if kernel.len() != 4 || kernel[2] != kernel[3] {
             return refuse(&format!("patches of shape {kernel:?}"), self.names.kernel);
         }
-        let (wide, narrow) = (self.in_block(self.names.hidden), self.in_block(self.names.narrowed));
-        if let (Some(wide), Some(narrow)) = (wide, narrow)
-            && wide.shape().rank() == 2
-            && wide.shape().first() == narrow.shape().get(1).map(|hidden| 2 * hidden).as_ref()
-        {
-            return refuse("a gated MLP (SwiGLU)", &format!("{}0.{}", self.names.blocks, self.names.hidden));
+        if let (Some(name), true) = (
+            self.any(|name| name == "norm_pre.weight"),
+            self.any(|name| name.starts_with("attn_pool.")).is_some(),
+        ) {
+            return refuse("rotary positions beside a table (Perception Encoder)", name);
         }
-        if self.tensor(self.names.positions).is_none() && self.tensor(self.names.relative).is_none() {
+        let tables = [self.names.positions, self.names.relative];
+        if tables.iter().all(|name| self.tensor(name).is_none()) && self.rotary() == Some(RotaryKind::None) {
             return Err(Error::user(
-                "holds no positions: those of its encoder are computed in it (rotary ones)",
+                "holds no positions: its encoder computes them in a way that none here has",
             )
             .at(self.source.path.display())
-            .help("start from an encoder with a position table"));
+            .help("start from an encoder with a position table, or from DINOv3"));
         }
         Ok(())
+    }
+
+    /// How many register tokens it has.
+    fn registers(&self) -> usize {
+        let tokens = ["reg_token", "embeddings.register_tokens"].iter().find_map(|name| self.tensor(name));
+        tokens.and_then(|tokens| tokens.shape().get(1).copied()).unwrap_or(0)
+    }
+
+    /// Whether the MLP is gated: its first layer, or its two, are twice as wide as the second is long.
+    fn is_gated(&self) -> bool {
+        let gate = ["mlp.gate_proj.weight", "mlp.weights_in.weight"]
+            .iter()
+            .any(|name| self.in_block(name).is_some());
+        let (wide, narrow) = (self.in_block(self.names.hidden), self.in_block(self.names.narrowed));
+        let twice = wide.zip(narrow).is_some_and(|(wide, narrow)| {
+            wide.shape().first().copied() == narrow.shape().get(1).map(|hidden| 2 * hidden)
+        });
+        gate || twice
+    }
+
+    /// Whose rotary positions the encoder has, as far as names tell: one with class token and registers and without any table has
+    /// DINOv3's, and timm's `Eva` with a table and a gated MLP has EVA-02's. None for this program's own files, whose recipe
+    /// tells it.
+    fn rotary(&self) -> Option<RotaryKind> {
+        let table = self.tensor(self.names.positions).is_some();
+        let relative = self.tensor(self.names.relative).is_some();
+        Some(match self.source.layout {
+            Layout::Own => return None,
+            _ if !table
+                && !relative
+                && self.registers() > 0
+                && self.tensor(self.names.class_token).is_some() =>
+            {
+                RotaryKind::Dinov3
+            }
+            Layout::Beit if self.is_gated() && !relative => RotaryKind::Eva02,
+            _ => RotaryKind::None,
+        })
+    }
+
+    /// What of positions the names can't tell, where a recipe has it otherwise.
+    pub(super) fn wrong_rotary(&self, recipe: &Architecture) -> Option<String> {
+        let (theirs, ours) = (self.rotary()?, recipe.settings.rotary);
+        let whose = |kind| match kind {
+            RotaryKind::None => "no rotary positions",
+            RotaryKind::Dinov3 => "DINOv3's rotary positions",
+            RotaryKind::Eva02 => "EVA-02's rotary positions",
+        };
+        (theirs != ours)
+            .then(|| format!("its encoder has {}, and the recipe's {}", whose(theirs), whose(ours)))
+    }
+
+    /// What norms of the file's encoder add to the variance, where that is known.
+    pub(super) fn norm_eps(&self) -> Option<f64> {
+        let dinov3 = self.rotary() == Some(RotaryKind::Dinov3);
+        self.source.config.norm_eps.or(dinov3.then_some(1e-5))
     }
 
     /// The settings under which a recipe's encoder has the file's sizes and parts, as far as they differ.
@@ -191,12 +254,15 @@ impl<'a> Described<'a> {
         // Weights alone don't tell them; those of published encoders are 64 wide.
         let heads = told.or((dim != ours.dim && dim % 64 == 0).then_some(dim / 64)).unwrap_or(ours.heads);
         differs("encoder.heads", heads.to_string(), heads == ours.heads);
-        if let Some(hidden) = self.in_block(self.names.hidden).and_then(|t| t.shape().first().copied()) {
+        let narrowed =
+            ["mlp.weights_out.weight", self.names.narrowed].iter().find_map(|name| self.in_block(name));
+        if let Some(hidden) = narrowed.and_then(|t| t.shape().get(1).copied()) {
             let (theirs, ratio) = (hidden as f64 / dim as f64, recipe.hidden as f64 / ours.dim as f64);
             differs("encoder.mlp_ratio", theirs.to_string(), (theirs - ratio).abs() < 1.0 / dim as f64);
         }
         let class_token = self.tensor(self.names.class_token).is_some();
-        differs("encoder.class_token", class_token.to_string(), class_token == (ours.prefix > 0));
+        differs("encoder.class_token", class_token.to_string(), class_token == ours.has_class_token());
+        self.parts(recipe, &mut differs);
         let gains = self.any(|name| self.names.gains.iter().any(|gain| name.ends_with(gain))).is_some();
         differs(
             "encoder.layer_scale",
@@ -239,6 +305,89 @@ impl<'a> Described<'a> {
             list.push(format!("encoder.position={name}"));
         }
         list
+    }
+}
+
+impl Described<'_> {
+    /// The parts that encoders got after 2021.
+    fn parts(&self, recipe: &Architecture, differs: &mut impl FnMut(&str, String, bool)) {
+        if self.source.layout == Layout::Own {
+            return;
+        }
+        let ours = &recipe.settings;
+        let has = |parts: &[&str]| self.any(|name| parts.iter().any(|part| name.ends_with(part))).is_some();
+        let registers = self.registers();
+        differs("encoder.registers", registers.to_string(), registers == ours.registers);
+        if let Some(kind) = self.rotary() {
+            let name = match kind {
+                RotaryKind::None => "none",
+                RotaryKind::Dinov3 => "dinov3",
+                RotaryKind::Eva02 => "eva02",
+            };
+            differs("encoder.rotary", name.to_owned(), kind == ours.rotary);
+        }
+        let gated = self.is_gated();
+        differs(
+            "encoder.mlp",
+            (if gated { "swiglu" } else { "gelu" }).to_owned(),
+            gated == (ours.mlp == MlpKind::Swiglu),
+        );
+        let mut flag = |key: &str, theirs: bool, own: bool| differs(key, theirs.to_string(), theirs == own);
+        flag(
+            "encoder.mlp_bias",
+            has(&["mlp.fc1.bias", "intermediate.dense.bias", "mlp.weights_in.bias", "mlp.up_proj.bias"]),
+            ours.mlp_bias,
+        );
+        flag(
+            "encoder.proj_bias",
+            has(&["attn.proj.bias", "attention.output.dense.bias", "attention.o_proj.bias"]),
+            ours.proj_bias,
+        );
+        let kernel = self.names.kernel.trim_end_matches("weight");
+        flag("encoder.embed_bias", self.tensor(&format!("{kernel}bias")).is_some(), ours.embed_bias);
+        flag("encoder.mlp_norm", has(&["mlp.norm.weight"]), ours.mlp_norm);
+        flag("encoder.attention_norm", has(&["attn.norm.weight"]), ours.attention_norm);
+        flag("encoder.qk_norm", has(&["attn.q_norm.weight"]), ours.qk_norm);
+        flag("encoder.class_norm", has(&["cls_norm.weight"]), ours.class_norm);
+        let rms = !has(&["norm1.bias", "layernorm_before.bias"]);
+        differs(
+            "encoder.norm",
+            (if rms { "rms" } else { "layer" }).to_owned(),
+            rms == (ours.norm == NormKind::Rms),
+        );
+        let embed_norm = if has(&["norm_pre.weight"]) {
+            EmbedNorm::Tokens
+        } else if has(&["patch_embed.norm.weight"]) {
+            EmbedNorm::Patches
+        } else {
+            EmbedNorm::None
+        };
+        let name = match embed_norm {
+            EmbedNorm::None => "none",
+            EmbedNorm::Patches => "patches",
+            EmbedNorm::Tokens => "tokens",
+        };
+        differs("encoder.embed_norm", name.to_owned(), embed_norm == ours.embed_norm);
+        // A bias of the keys that is missing matters to rotary positions alone; else zeros stand for it.
+        let turned = self.rotary().is_some_and(|kind| kind != RotaryKind::None);
+        let queries = has(&["attn.q_bias", "attention.q_proj.bias"]);
+        let all = has(&["attn.qkv.bias", "attention.k_proj.bias"]);
+        let bias = match (queries, all) {
+            (_, true) => QkvBias::All,
+            (true, false) => QkvBias::QueryValue,
+            (false, false) => QkvBias::None,
+        };
+        if turned {
+            let name = match bias {
+                QkvBias::All => "all",
+                QkvBias::QueryValue => "query-value",
+                QkvBias::None => "none",
+            };
+            differs("encoder.qkv_bias", name.to_owned(), bias == ours.qkv_bias);
+        }
+        if let Some(eps) = self.norm_eps().filter(|_| turned) {
+            differs("encoder.norm_eps", format!("{eps:e}"), (eps / ours.norm_eps - 1.0).abs() < 1e-6);
+        }
     }
 }
 

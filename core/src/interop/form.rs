@@ -12,6 +12,8 @@ pub(super) enum Form {
     Kernel { channels: usize, patch: usize },
     /// Queries, keys and values [3 D, ..] as three tensors [D, ..].
     Thirds,
+    /// Gate and values [2 H, ..] of a gated MLP as two tensors [H, ..].
+    Halves,
     /// The bias of queries, keys and values [3 D] as those of queries and values [D]. A bias of the keys adds the same to
     /// all logits of a query, so nothing is lost without it.
     QueryAndValue,
@@ -26,9 +28,9 @@ impl Form {
         match self {
             Self::Same | Self::PixelRows { .. } => vec![own.clone()],
             Self::Kernel { channels, patch } => vec![Shape::from([own[0], channels, patch, patch])],
-            Self::Thirds | Self::QueryAndValue => {
+            Self::Thirds | Self::QueryAndValue | Self::Halves => {
                 let mut dims = own.to_vec();
-                dims[0] /= 3;
+                dims[0] /= if self == Self::Halves { 2 } else { 3 };
                 vec![Shape::from(dims); if self == Self::Thirds { 3 } else { 2 }]
             }
         }
@@ -48,7 +50,7 @@ impl Form {
                 let outer = [&values[..size], &values[2 * size..]];
                 shapes.into_iter().zip(outer).map(|(s, v)| HostTensor::f32(s, v.to_vec())).collect()
             }
-            Self::Same | Self::Kernel { .. } | Self::Thirds => {
+            Self::Same | Self::Kernel { .. } | Self::Thirds | Self::Halves => {
                 let size = values.len() / shapes.len();
                 shapes
                     .into_iter()
@@ -76,7 +78,7 @@ impl Form {
                 order.iter().enumerate().for_each(|(row, &from)| back[from] = row);
                 permuted_rows(&values, own[0], &back)
             }
-            Self::Same | Self::Kernel { .. } | Self::Thirds | Self::QueryAndValue => values,
+            Self::Same | Self::Kernel { .. } | Self::Thirds | Self::Halves | Self::QueryAndValue => values,
         };
         HostTensor::f32(own.clone(), values)
     }
@@ -106,6 +108,7 @@ mod tests {
             (Form::Kernel { channels: 3, patch: 2 }, Shape::from([5, 12])),
             (Form::Thirds, Shape::from([6, 2])),
             (Form::Thirds, Shape::from([6])),
+            (Form::Halves, Shape::from([6, 2])),
             (Form::PixelRows { channels: 3, patch: 2 }, Shape::from([12, 5])),
             (Form::PixelRows { channels: 3, patch: 2 }, Shape::from([12])),
         ] {

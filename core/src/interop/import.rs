@@ -1,11 +1,13 @@
 //! Weights of a file as a model's initial values.
 
+use super::architecture::is_encoders;
 use super::described::Described;
 use super::form::Form;
 use super::matching::Matching;
 use super::names::{Entry, Own, Part, entries};
 use super::{Architecture, Layout, Source};
 use crate::Result;
+use crate::encoder::MlpKind;
 use crate::model::Model;
 use crate::params::ParamSpec;
 use crate::recipe::{InitPositions, Recipe};
@@ -51,6 +53,9 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
     if heads != architecture.geometry.heads {
         matching.problem(format!("its config.json has {heads} attention heads"));
     }
+    if let Some(problem) = file.wrong_rotary(&architecture) {
+        matching.problem(problem);
+    }
     matching.judge_rest();
     matching.finish(|| file.settings(&architecture, resample))?;
     // A decoder is taken whole or not at all, other parts one by one.
@@ -91,8 +96,29 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
     if let Some(zero) = matching.without_biases() {
         notes.push(format!("`{zero}` and its like are zero: the file's encoder has none"));
     }
-    if let Some(activation) = source.config.activation.as_deref().filter(|&name| name != "gelu") {
-        notes.push(format!("its config.json has the activation {activation}, and encoders here have the exact GELU: features differ"));
+    if let Some(activation) = source.config.activation.as_deref() {
+        let mlp = architecture.settings.mlp;
+        match (activation, mlp) {
+            // Gated MLPs have the gate's own, whatever the file says.
+            ("gelu", MlpKind::Gelu) | ("gelu_pytorch_tanh", MlpKind::GeluTanh) | (_, MlpKind::Swiglu) => {}
+            ("gelu", _) => notes
+                .push("its config.json has the exact GELU: for its features set encoder.mlp=gelu".to_owned()),
+            ("gelu_pytorch_tanh", _) => notes.push(
+                "its config.json has GELU by its tanh formula: for its features set encoder.mlp=gelu-tanh"
+                    .to_owned(),
+            ),
+            _ => notes.push(format!(
+                "its config.json has the activation {activation}, which no encoder here has: features differ"
+            )),
+        }
+    }
+    let eps = architecture.settings.norm_eps;
+    if let Some(theirs) = file.norm_eps().filter(|theirs| (theirs / eps - 1.0).abs() > 1e-6 && *theirs > 1e-7)
+    {
+        notes.push(format!(
+            "norms of its encoder add {theirs:e} to the variance, and the recipe's {eps:e}: for its features set \
+            encoder.norm_eps={theirs:e}"
+        ));
     }
     Ok(Imported { values, notes })
 }
@@ -102,10 +128,10 @@ fn own_entry(spec: &ParamSpec) -> Entry {
     let name = spec.name.clone();
     let part = if name.starts_with("decoder.") {
         Part::Decoder
-    } else if ["heads.", "mask_token", "level_embed."].iter().any(|prefix| name.starts_with(prefix)) {
-        Part::Rest
-    } else {
+    } else if is_encoders(&name) {
         Part::Encoder
+    } else {
+        Part::Rest
     };
     let own = if name == "pos_embed" { Own::Positions(name.clone()) } else { Own::Parameter(name.clone()) };
     Entry { own, theirs: vec![name], form: Form::Same, part }

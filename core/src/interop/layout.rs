@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Architecture;
-use crate::encoder::PositionKind;
+use crate::encoder::{
+    EmbedNorm, MlpKind, NormKind, NormPlace, PositionKind, QkvBias, RotaryKind, VitSettings,
+};
 use crate::error::unknown_name;
 use crate::{Error, Result};
 
@@ -15,10 +17,12 @@ pub enum Layout {
     Own,
     /// timm's `VisionTransformer` (`vit_*`): the encoder.
     Timm,
-    /// timm's `Beit` (`beit_*`), with one relative position bias for all blocks: the encoder.
+    /// timm's `Beit` and `Eva` (`beit_*`, `eva02_*`, `vit_*_dinov3`): the encoder.
     Beit,
-    /// Hugging Face's `ViTModel`: the encoder.
+    /// Hugging Face's `ViTModel`, `Dinov2Model` and `Dinov2WithRegistersModel`: the encoder.
     HfVit,
+    /// Hugging Face's `DINOv3ViTModel`: the encoder, which is read and not written.
+    HfDinov3,
     /// Hugging Face's `ViTMAEForPreTraining`: encoder and decoder.
     HfMae,
     /// The original MAE checkpoint's (He et al. 2022): encoder and decoder.
@@ -34,7 +38,7 @@ impl Layout {
         match self {
             Self::Own => "safetensors",
             Self::Timm | Self::Beit => "timm",
-            Self::HfVit => "hf",
+            Self::HfVit | Self::HfDinov3 => "hf",
             Self::HfMae => "hf-mae",
             Self::Mae => "mae",
         }
@@ -47,6 +51,7 @@ impl Layout {
             Self::Timm => "timm's vit_*",
             Self::Beit => "timm's beit_*",
             Self::HfVit => "Hugging Face's ViTModel",
+            Self::HfDinov3 => "Hugging Face's DINOv3ViTModel",
             Self::HfMae => "Hugging Face's ViTMAEForPreTraining",
             Self::Mae => "the original MAE checkpoint",
         }
@@ -64,6 +69,9 @@ impl Layout {
 
     /// What the encoder has that the layout has no place for, and the settings without it.
     pub(super) fn lacks(self, architecture: &Architecture) -> Option<(&'static str, &'static str)> {
+        if let Some(lacking) = self.lacks_part(&architecture.settings) {
+            return Some(lacking);
+        }
         let hugging_face_or_mae = matches!(self, Self::HfVit | Self::HfMae | Self::Mae);
         if hugging_face_or_mae && architecture.relative_bias {
             return Some(("a relative position bias", "encoder.relative_bias=false encoder.position=sincos"));
@@ -74,10 +82,54 @@ impl Layout {
         if hugging_face_or_mae && architecture.layer_scale {
             return Some(("LayerScale", "encoder.layer_scale=0"));
         }
-        if self != Self::Timm && architecture.geometry.prefix == 0 {
+        if self != Self::Timm && !architecture.geometry.has_class_token() {
             return Some(("an encoder without a class token", "encoder.class_token=true"));
         }
         None
+    }
+
+    /// What of the parts that encoders got after 2021 the layout has no place for, and the settings without it.
+    fn lacks_part(self, encoder: &VitSettings) -> Option<(&'static str, &'static str)> {
+        let timm = self == Self::Timm;
+        let list = [
+            (encoder.rotary != RotaryKind::None, "rotary positions", "encoder.rotary=none"),
+            (encoder.registers > 0 && !timm, "register tokens", "encoder.registers=0"),
+            (encoder.mlp != MlpKind::Gelu, "another MLP than the usual one", "encoder.mlp=gelu"),
+            (!encoder.mlp_bias, "an MLP without biases", "encoder.mlp_bias=true"),
+            (encoder.mlp_norm, "a norm in the MLP", "encoder.mlp_norm=false"),
+            (
+                encoder.qkv_bias == QkvBias::QueryValue,
+                "queries and values alone with biases",
+                "encoder.qkv_bias=all",
+            ),
+            (
+                encoder.qkv_bias == QkvBias::None && !timm,
+                "queries, keys and values without biases",
+                "encoder.qkv_bias=all",
+            ),
+            (!encoder.proj_bias, "a projection without a bias", "encoder.proj_bias=true"),
+            (encoder.qk_norm && !timm, "normalised queries and keys", "encoder.qk_norm=false"),
+            (encoder.attention_norm, "a norm of attention's result", "encoder.attention_norm=false"),
+            (encoder.norm != NormKind::Layer, "root mean square norms", "encoder.norm=layer"),
+            (
+                (encoder.norm_eps - 1e-6).abs() > 1e-12,
+                "another epsilon of norms than 1e-6",
+                "encoder.norm_eps=1e-6",
+            ),
+            (encoder.norm_place != NormPlace::Pre, "norms after the branches", "encoder.norm_place=pre"),
+            (
+                encoder.embed_norm != EmbedNorm::None && !(timm && encoder.embed_norm == EmbedNorm::Tokens),
+                "a norm before the first block",
+                "encoder.embed_norm=none",
+            ),
+            (
+                encoder.embed_bias == (encoder.embed_norm == EmbedNorm::Tokens),
+                "a norm before the first block with a bias of patches, nor either without",
+                "encoder.embed_norm=none encoder.embed_bias=true",
+            ),
+            (encoder.class_norm, "a last norm of the class token's own", "encoder.class_norm=false"),
+        ];
+        list.into_iter().find(|(lacks, ..)| *lacks).map(|(_, what, settings)| (what, settings))
     }
 }
 

@@ -151,15 +151,16 @@ impl<'a> Matching<'a> {
         let geometry = &self.architecture.geometry;
         let [_, rows, width] = own.array()?;
         let dims = stored.shape().to_vec();
-        let side = side(&stored, geometry.prefix);
+        let class = usize::from(geometry.has_class_token());
+        let side = side(&stored, class);
         let (Some(side), true) = (side, dims.get(2) == Some(&width)) else {
             self.problems.push(format!("`{name}` is {} but must be {own}", stored.shape()));
             return Ok(None);
         };
         let mut table = stored.into_f32();
-        if side * side == dims[1] && geometry.prefix > 0 {
-            // Positions of the patches alone (DeiT III): the class token's is nothing.
-            table.splice(0..0, std::iter::repeat_n(0.0, geometry.prefix * width));
+        if side * side == dims[1] && class > 0 {
+            // Positions of the patches alone (DeiT III, DINOv2 with registers in timm): the class token's is nothing.
+            table.splice(0..0, std::iter::repeat_n(0.0, width));
         }
         let to = (geometry.grid_h(), geometry.grid_w());
         if to != (side, side) {
@@ -170,7 +171,7 @@ impl<'a> Matching<'a> {
                 ));
                 return Ok(None);
             }
-            table = resample_positions(&table, width, geometry.prefix, (side, side), to);
+            table = resample_positions(&table, width, class, (side, side), to);
         }
         Ok(Some(HostTensor::f32([1, rows, width], table)?))
     }
@@ -198,6 +199,7 @@ impl<'a> Matching<'a> {
                 &["head.", "head_dist.", "fc_norm.", "attn_pool.", "mask_token", "lm_head.", "decoder.0."]
             }
             Layout::HfVit => &["pooler.", "classifier.", "decoder.0.", "embeddings.mask_token", "lm_head."],
+            Layout::HfDinov3 => &["embeddings.mask_token"],
             Layout::HfMae => &["decoder.", "vit.embeddings.mask_token"],
             Layout::Mae => &["decoder_", "mask_token", "head.", "fc_norm."],
         };

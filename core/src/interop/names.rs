@@ -4,7 +4,7 @@
 
 use super::form::Form;
 use super::{Architecture, DecoderShape, Layout};
-use crate::encoder::{PositionKind, sincos_2d};
+use crate::encoder::{MlpKind, PositionKind, sincos_2d};
 
 /// One of our parameters, or fixed tables, in another layout.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,73 +73,126 @@ fn layer(part: Part, own: &str, theirs: &str, forms: [Form; 2]) -> [Entry; 2] {
 
 const PLAIN: [Form; 2] = [Form::Same, Form::Same];
 
+/// The encoder's parameters, and its fixed table of positions.
 fn encoder(layout: Layout, architecture: &Architecture) -> Vec<Entry> {
-    let geometry = &architecture.geometry;
     let part = Part::Encoder;
-    let kernel = Form::Kernel { channels: geometry.channels, patch: geometry.patch };
-    let (embeddings, patches, cls, positions, norm) = match layout {
-        Layout::Own | Layout::Timm | Layout::Beit | Layout::Mae => {
-            (String::new(), "patch_embed.proj", "cls_token", "pos_embed", "norm".to_owned())
-        }
-        Layout::HfVit | Layout::HfMae => {
-            let prefix = hf_prefix(layout);
-            (
-                format!("{prefix}embeddings."),
-                "patch_embeddings.projection",
-                "cls_token",
-                "position_embeddings",
-                format!("{prefix}layernorm"),
-            )
-        }
-    };
     let mut list = vec![];
-    if geometry.prefix > 0 {
-        list.push(entry(part, "cls_token", format!("{embeddings}{cls}"), Form::Same));
-    }
-    let theirs = vec![format!("{embeddings}{positions}")];
-    let own = match architecture.position {
-        PositionKind::None => None,
-        PositionKind::Learned => Some(Own::Positions("pos_embed".to_owned())),
-        PositionKind::Sincos => Some(fixed(geometry.dim, architecture)),
-    };
-    list.extend(own.map(|own| Entry { own, theirs, form: Form::Same, part }));
-    list.extend(layer(part, "patch_embed.proj", &format!("{embeddings}{patches}"), [kernel, Form::Same]));
-    for i in 0..geometry.depth {
-        let own = format!("blocks.{i}");
-        let (theirs, gains) = match layout {
-            Layout::HfVit | Layout::HfMae => {
-                let theirs = format!("{}encoder.layer.{i}", hf_prefix(layout));
-                list.extend(hf_block(part, &own, &theirs));
-                // ViTModel has none; these are Dinov2Model's.
-                (theirs, ["layer_scale1.lambda1", "layer_scale2.lambda1"])
-            }
-            Layout::Beit => {
-                list.extend(beit_block(part, &own));
-                (own.clone(), ["gamma_1", "gamma_2"])
-            }
-            Layout::Own | Layout::Timm | Layout::Mae => {
-                list.extend(timm_block(part, &own, &own));
-                (own.clone(), ["ls1.gamma", "ls2.gamma"])
-            }
-        };
-        if architecture.layer_scale {
-            list.extend(["ls1", "ls2"].iter().zip(gains).map(|(gain, name)| {
-                entry(part, format!("{own}.{gain}.gamma"), format!("{theirs}.{name}"), Form::Same)
-            }));
-        }
-    }
-    if architecture.relative_bias {
-        let own = "rel_pos_bias.relative_position_bias_table";
+    if architecture.position == PositionKind::Sincos {
         let theirs = match layout {
-            Layout::HfVit | Layout::HfMae => {
-                format!("{}encoder.relative_position_bias.relative_position_bias_table", hf_prefix(layout))
-            }
-            _ => own.to_owned(),
+            Layout::HfVit | Layout::HfMae => format!("{}embeddings.position_embeddings", hf_prefix(layout)),
+            _ => "pos_embed".to_owned(),
         };
-        list.push(entry(part, own, theirs, Form::Same));
+        let own = fixed(architecture.geometry.dim, architecture);
+        list.push(Entry { own, theirs: vec![theirs], form: Form::Same, part });
     }
-    list.extend(layer(part, "norm", &norm, PLAIN));
+    list.extend(architecture.parameters.iter().map(|name| {
+        let (theirs, form) = match layout {
+            Layout::Own | Layout::Timm | Layout::Mae => (vec![name.clone()], Form::Same),
+            Layout::Beit => beit(name),
+            Layout::HfVit | Layout::HfMae => {
+                let (theirs, form) = hf(name, architecture);
+                (theirs.into_iter().map(|name| format!("{}{name}", hf_prefix(layout))).collect(), form)
+            }
+            Layout::HfDinov3 => hf_dinov3(name, architecture),
+        };
+        let geometry = &architecture.geometry;
+        let own =
+            if name == "pos_embed" { Own::Positions(name.clone()) } else { Own::Parameter(name.clone()) };
+        let form = match name.as_str() {
+            "patch_embed.proj.weight" => Form::Kernel { channels: geometry.channels, patch: geometry.patch },
+            _ => form,
+        };
+        Entry { own, theirs, form, part }
+    }));
     list
+}
+
+/// A name in timm's `Beit` and `Eva`, whose keys have no bias.
+fn beit(name: &str) -> (Vec<String>, Form) {
+    if let Some(block) = name.strip_suffix(".attn.qkv.bias") {
+        return (["q_bias", "v_bias"].map(|what| format!("{block}.attn.{what}")).into(), Form::QueryAndValue);
+    }
+    let theirs = name.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2");
+    (vec![theirs], Form::Same)
+}
+
+/// The block's number and what follows it, of a name within a block.
+fn within_block(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("blocks.")?.split_once('.')
+}
+
+/// A name in Hugging Face's `ViTModel`, with the parts that DINOv2's classes have.
+fn hf(name: &str, architecture: &Architecture) -> (Vec<String>, Form) {
+    const OUTSIDE: [(&str, &str); 6] = [
+        ("cls_token", "embeddings.cls_token"),
+        ("reg_token", "embeddings.register_tokens"),
+        ("pos_embed", "embeddings.position_embeddings"),
+        ("patch_embed.proj.", "embeddings.patch_embeddings.projection."),
+        ("rel_pos_bias.", "encoder.relative_position_bias."),
+        ("norm.", "layernorm."),
+    ];
+    const INSIDE: [(&str, &str); 7] = [
+        ("norm1.", "layernorm_before."),
+        ("attn.proj.", "attention.output.dense."),
+        ("norm2.", "layernorm_after."),
+        ("mlp.fc1.", "intermediate.dense."),
+        ("mlp.fc2.", "output.dense."),
+        ("ls1.gamma", "layer_scale1.lambda1"),
+        ("ls2.gamma", "layer_scale2.lambda1"),
+    ];
+    const GATED: [(&str, &str); 2] = [("mlp.fc1.", "mlp.weights_in."), ("mlp.fc2.", "mlp.weights_out.")];
+    let Some((block, inside)) = within_block(name) else {
+        return (vec![renamed(name, &OUTSIDE)], Form::Same);
+    };
+    let block = format!("encoder.layer.{block}");
+    if let Some(what) = inside.strip_prefix("attn.qkv.") {
+        let third = |name| format!("{block}.attention.attention.{name}.{what}");
+        return (["query", "key", "value"].map(third).into(), Form::Thirds);
+    }
+    let gated = architecture.settings.mlp == MlpKind::Swiglu && inside.starts_with("mlp.");
+    let inside = if gated { renamed(inside, &GATED) } else { renamed(inside, &INSIDE) };
+    (vec![format!("{block}.{inside}")], Form::Same)
+}
+
+/// A name in Hugging Face's `DINOv3ViTModel`.
+fn hf_dinov3(name: &str, architecture: &Architecture) -> (Vec<String>, Form) {
+    const OUTSIDE: [(&str, &str); 3] = [
+        ("cls_token", "embeddings.cls_token"),
+        ("reg_token", "embeddings.register_tokens"),
+        ("patch_embed.proj.", "embeddings.patch_embeddings."),
+    ];
+    const INSIDE: [(&str, &str); 7] = [
+        ("attn.q_bias", "attention.q_proj.bias"),
+        ("attn.v_bias", "attention.v_proj.bias"),
+        ("attn.proj.", "attention.o_proj."),
+        ("mlp.fc1.", "mlp.up_proj."),
+        ("mlp.fc2.", "mlp.down_proj."),
+        ("ls1.gamma", "layer_scale1.lambda1"),
+        ("ls2.gamma", "layer_scale2.lambda1"),
+    ];
+    let Some((block, inside)) = within_block(name) else {
+        return (vec![renamed(name, &OUTSIDE)], Form::Same);
+    };
+    let block = format!("layer.{block}");
+    if let Some(what) = inside.strip_prefix("attn.qkv.") {
+        let third = |name| format!("{block}.attention.{name}_proj.{what}");
+        return (["q", "k", "v"].map(third).into(), Form::Thirds);
+    }
+    if let Some(what) =
+        inside.strip_prefix("mlp.fc1.").filter(|_| architecture.settings.mlp == MlpKind::Swiglu)
+    {
+        return (
+            ["gate_proj", "up_proj"].map(|name| format!("{block}.mlp.{name}.{what}")).into(),
+            Form::Halves,
+        );
+    }
+    (vec![format!("{block}.{}", renamed(inside, &INSIDE))], Form::Same)
+}
+
+/// A name by a list of beginnings and what they are elsewhere.
+fn renamed(name: &str, list: &[(&str, &str)]) -> String {
+    let found = list.iter().find_map(|(own, theirs)| Some(format!("{theirs}{}", name.strip_prefix(own)?)));
+    found.unwrap_or_else(|| name.to_owned())
 }
 
 fn hf_prefix(layout: Layout) -> &'static str {
@@ -148,7 +201,8 @@ fn hf_prefix(layout: Layout) -> &'static str {
 
 fn fixed(width: usize, architecture: &Architecture) -> Own {
     let geometry = &architecture.geometry;
-    let table = sincos_2d(width, (geometry.grid_h(), geometry.grid_w()), geometry.prefix);
+    let table =
+        sincos_2d(width, (geometry.grid_h(), geometry.grid_w()), usize::from(geometry.has_class_token()));
     Own::Fixed { table, width }
 }
 
@@ -158,17 +212,6 @@ fn timm_block(part: Part, own: &str, theirs: &str) -> Vec<Entry> {
         .iter()
         .flat_map(|name| layer(part, &format!("{own}.{name}"), &format!("{theirs}.{name}"), PLAIN))
         .collect()
-}
-
-/// A block under the names of timm's `Beit`, whose keys have no bias.
-fn beit_block(part: Part, name: &str) -> Vec<Entry> {
-    let bias = format!("{name}.attn.qkv.bias");
-    let mut list = timm_block(part, name, name);
-    for entry in list.iter_mut().filter(|entry| entry.theirs[0] == bias) {
-        entry.theirs = ["q_bias", "v_bias"].map(|what| format!("{name}.attn.{what}")).into();
-        entry.form = Form::QueryAndValue;
-    }
-    list
 }
 
 /// A block under Hugging Face's names, with queries, keys and values apart.

@@ -26,6 +26,7 @@ impl Recognised {
 
 /// The embedding of patches: what every encoder has, under a name that tells whose it is.
 const HUGGING_FACE: &str = "embeddings.patch_embeddings.projection.weight";
+const DINOV3: &str = "embeddings.patch_embeddings.weight";
 const TIMM: &str = "patch_embed.proj.weight";
 
 /// The layout of a file without a mark of this program, and its tensors under the layout's published names.
@@ -36,6 +37,15 @@ pub(super) fn recognise(tensors: Tensors) -> Result<Recognised> {
     if let Some(prefix) = prefix(&tensors, HUGGING_FACE)? {
         return Ok(hugging_face(tensors, &prefix));
     }
+    if let Some(prefix) = prefix(&tensors, DINOV3)? {
+        let (tensors, notes) = without_prefix(tensors, &prefix);
+        // In memory, version 5 of transformers has its blocks in a part of their own.
+        let published = |name: String| {
+            name.strip_prefix("model.layer.").map_or(name.clone(), |rest| format!("layer.{rest}"))
+        };
+        let tensors = tensors.into_iter().map(|(name, tensor)| (published(name), tensor)).collect();
+        return Ok(Recognised { layout: Layout::HfDinov3, tensors, notes });
+    }
     let Some(prefix) = prefix(&tensors, TIMM)? else { return Err(unknown(&tensors)) };
     let has =
         |part: &str| tensors.keys().any(|name| name.strip_prefix(&*prefix).is_some_and(|n| n.contains(part)));
@@ -45,13 +55,52 @@ pub(super) fn recognise(tensors: Tensors) -> Result<Recognised> {
         Layout::Own
     } else if has("decoder_embed.") || has("decoder_blocks.") {
         Layout::Mae
-    } else if has(".attn.q_bias") || has("rel_pos_bias.relative_position_bias_table") {
+    } else if [".attn.q_bias", ".attn.q_proj.", ".gamma_1", "rel_pos_bias.relative_position_bias_table"]
+        .iter()
+        .any(|part| has(part))
+    {
         Layout::Beit
     } else {
         Layout::Timm
     };
-    let (tensors, notes) = without_prefix(tensors, &prefix);
+    let (mut tensors, notes) = without_prefix(tensors, &prefix);
+    if matches!(layout, Layout::Timm | Layout::Beit) {
+        tensors = packed(tensors)?;
+    }
     Ok(Recognised { layout, tensors, notes })
+}
+
+/// Weights of timm's whose queries, keys and values, or whose gates, are layers of their own, as others have them in one.
+fn packed(mut tensors: Tensors) -> Result<Tensors> {
+    let of = |ending: &str| -> Vec<String> {
+        tensors.keys().filter_map(|name| name.strip_suffix(ending)).map(str::to_owned).collect()
+    };
+    let (attention, gated) = (of("attn.q_proj.weight"), of("mlp.fc1_g.weight"));
+    let mut join = |parts: &[String], whole: String| -> Result<()> {
+        if !parts.iter().all(|part| tensors.contains_key(part)) {
+            return Ok(());
+        }
+        let parts: Vec<HostTensor> = parts.iter().filter_map(|part| tensors.remove(part)).collect();
+        let mut shape = parts[0].shape().to_vec();
+        shape[0] = parts.iter().map(|part| part.shape().first().copied().unwrap_or(0)).sum();
+        let values = parts.into_iter().flat_map(HostTensor::into_f32).collect();
+        tensors.insert(whole, HostTensor::f32(shape, values)?);
+        Ok(())
+    };
+    for block in attention {
+        let parts = ["q", "k", "v"].map(|what| format!("{block}attn.{what}_proj.weight"));
+        join(&parts, format!("{block}attn.qkv.weight"))?;
+        for what in ["q", "v"] {
+            join(&[format!("{block}attn.{what}_proj.bias")], format!("{block}attn.{what}_bias"))?;
+        }
+    }
+    for block in gated {
+        for what in ["weight", "bias"] {
+            let parts = ["fc1_g", "fc1_x"].map(|name| format!("{block}mlp.{name}.{what}"));
+            join(&parts, format!("{block}mlp.fc1.{what}"))?;
+        }
+    }
+    Ok(tensors)
 }
 
 fn hugging_face(tensors: Tensors, prefix: &str) -> Recognised {
@@ -140,13 +189,12 @@ fn published(name: &str) -> String {
 
 /// What a file is that no layout fits.
 fn unknown(tensors: &Tensors) -> Error {
-    const OTHERS: [(&str, &str); 6] = [
+    const OTHERS: [(&str, &str); 5] = [
         (
             "vision_model.embeddings.patch_embedding.weight",
             "weights of CLIP or SigLIP, as Hugging Face names them",
         ),
         ("embeddings.patch_embedding.weight", "weights of CLIP or SigLIP, as Hugging Face names them"),
-        ("embeddings.patch_embeddings.weight", "weights of DINOv3, whose positions are rotary"),
         ("visual.conv1.weight", "weights of CLIP, as OpenAI names them"),
         ("layer1.0.conv1.weight", "weights of a ResNet"),
         ("stem.0.weight", "weights of a convolutional network"),

@@ -40,6 +40,8 @@ pub(super) struct Config {
     pub(super) heads: Option<usize>,
     /// The activation, by Hugging Face's name.
     pub(super) activation: Option<String>,
+    /// What norms add to the variance.
+    pub(super) norm_eps: Option<f64>,
 }
 
 impl Source {
@@ -102,6 +104,7 @@ impl Config {
         Self {
             heads: heads.and_then(Value::as_u64).map(|heads| heads as usize),
             activation: activation.map(str::to_owned),
+            norm_eps: json.get("layer_norm_eps").and_then(Value::as_f64),
         }
     }
 }

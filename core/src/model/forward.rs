@@ -135,6 +135,9 @@ impl Model {
                 bias: bias.map(|(_, bias)| bias),
                 drop_path: prepared.drop_path.as_ref(),
                 tap: tap.clone(),
+                keep: prepared.dropped.as_ref().map(|dropped| &dropped.keep),
+                coordinates: prepared.coordinates,
+                angles: None,
             };
             let (next, mut probs) = self.encoder.blocks(params, tokens, run, &context)?;
             tokens = next;

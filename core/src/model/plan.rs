@@ -65,7 +65,7 @@ impl Model {
         let enter = || self.encoder.assemble(params, &self.encoder.embed(params, patches)?, None);
         let run = |tokens, range, observe| {
             let tap = AttentionTap { differentiate: None, observe };
-            self.encoder.blocks(params, tokens, range, &BlockContext { bias: None, drop_path: None, tap })
+            self.encoder.blocks(params, tokens, range, &BlockContext { tap, ..BlockContext::default() })
         };
         match observation {
             Observation::Pixels => Ok(patches.clone()),

@@ -8,7 +8,7 @@ use super::noise::{NoiseDraws, NoisedPatches};
 use crate::corruption::{CorruptionPlan, NoiseSite, PlanRequest, Role, TokenNoise};
 use crate::data::Batch;
 use crate::draws::Draws;
-use crate::encoder::{DropPath, patchify};
+use crate::encoder::{Coordinates, DropPath, patchify};
 use crate::geometry::Geometry;
 use crate::objective::TokenWeights;
 use crate::restoration::{KeptTokens, MaskTokens};
@@ -54,6 +54,7 @@ pub struct StepInputs<'a> {
     /// Some blocks, and a bias [B, 1, P + L, P + L] on their attention.
     pub(super) separation: Option<(Range<usize>, Tensor)>,
     pub(super) drop_path: Option<DropPath>,
+    pub(super) coordinates: Option<Coordinates>,
     pub(super) weights: TokenWeights,
     /// A teacher's tokens, by the number of blocks.
     pub(super) teacher: Option<BTreeMap<usize, Tensor>>,
@@ -130,6 +131,7 @@ impl Model {
             dropped,
             separation,
             drop_path,
+            coordinates: mode.training.then(|| self.encoder.coordinates(self.seed, mode.step)).flatten(),
             weights: TokenWeights::new(plan, device, dtype)?,
             teacher: None,
             observe: mode.observe && mask_tokens,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palimpsest_core::data::{Dataset, Share, Split, Image, Image8, Normalisation};
+use palimpsest_core::data::{Dataset, Image, Image8, Normalisation, Share, Split};
 use palimpsest_core::head::{
     Broken, Class, Examples, ExamplesEntry, ExamplesRequest, LabelledLoader, LabelledSplits, OpenLabelled,
     PartSize, Pass,

@@ -208,8 +208,17 @@ mod tests {
     #[test]
     fn masks_that_were_never_trained_are_not_scored() {
         let (side, patch) = (8, 4);
-        let geometry =
-            Geometry { channels: 3, height: side, width: side, patch, prefix: 0, dim: 8, depth: 1, heads: 1 };
+        let geometry = Geometry {
+            channels: 3,
+            height: side,
+            width: side,
+            patch,
+            prefix: 0,
+            registers: 0,
+            dim: 8,
+            depth: 1,
+            heads: 1,
+        };
         let context = HeadContext {
             geometry,
             classes: vec!["a".to_owned()],

@@ -14,8 +14,17 @@ use palimpsest_targets::{IGNORE, LabelMap, Object, Objects, Rle};
 const SIDE: usize = 24;
 
 fn context() -> HeadContext {
-    let geometry =
-        Geometry { channels: 3, height: SIDE, width: SIDE, patch: 8, prefix: 0, dim: 8, depth: 1, heads: 1 };
+    let geometry = Geometry {
+        channels: 3,
+        height: SIDE,
+        width: SIDE,
+        patch: 8,
+        prefix: 0,
+        registers: 0,
+        dim: 8,
+        depth: 1,
+        heads: 1,
+    };
     let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
     HeadContext {
         geometry,

@@ -229,3 +229,42 @@ fn decoders_and_positions() {
         holds(name, &parts.recipe(), true, SOME);
     }
 }
+
+/// `[encoder]` with every part that came after 2021, in three encoders: DINOv3's kind, EVA-02's kind, and norms elsewhere.
+pub(crate) const NEWER: [(&str, &str); 3] = [
+    (
+        "dinov3",
+        "class_token = true\nregisters = 2\nposition = \"none\"\nrelative_bias = false\nrotary = \"dinov3\"\n\
+        rotary_rescale = 2.0\nrotary_jitter = 1.5\nrotary_shift = 0.2\nmlp = \"swiglu\"\nqkv_bias = \"query-value\"\n\
+        norm_eps = 1e-5\nclass_norm = true\nqk_norm = true\nlayer_scale = 0.5",
+    ),
+    (
+        "eva02",
+        "class_token = true\nposition = \"learned\"\nrelative_bias = false\nrotary = \"eva02\"\nrotary_grid = 7\n\
+        mlp = \"swiglu\"\nmlp_norm = true\nattention_norm = true\nqkv_bias = \"query-value\"\nlayer_scale = 0.0",
+    ),
+    (
+        "norms elsewhere",
+        "class_token = false\nregisters = 3\nposition = \"sincos\"\nrelative_bias = false\nmlp = \"gelu-tanh\"\n\
+        mlp_bias = false\nproj_bias = false\nqkv_bias = \"none\"\nnorm = \"rms\"\nnorm_place = \"post\"\n\
+        embed_norm = \"tokens\"\nlayer_scale = 0.3",
+    ),
+];
+
+#[test]
+fn newer_encoders() {
+    let (all, masked) = (pixels(), reconstruction("it", "masked", "l2", "kind = \"pixels\""));
+    for (name, encoder) in NEWER {
+        holds(name, &Parts { encoder, objectives: &all, ..ENCODER_STYLE }.recipe(), true, SOME);
+        let dropped = Parts { encoder, objectives: &masked, ..DECODER_STYLE };
+        holds(&format!("{name}, tokens dropped"), &dropped.recipe(), true, SOME);
+    }
+    let patches =
+        "class_token = true\nregisters = 1\nrelative_bias = true\nembed_norm = \"patches\"\nnorm = \"rms\"";
+    holds(
+        "a norm of patches",
+        &Parts { encoder: patches, objectives: &all, ..ENCODER_STYLE }.recipe(),
+        true,
+        SOME,
+    );
+}

@@ -17,7 +17,9 @@ use palimpsest_core::train::{Trainer, gradients};
 use palimpsest_core::{DType, DeviceHandle};
 use palimpsest_tests::batches;
 use palimpsest_tests::candidates::{apart, candidates};
-use palimpsest_tests::micro::{self, SHAPE};
+use palimpsest_tests::micro::{self, DECODER_STYLE, ENCODER_STYLE, Parts, SHAPE};
+
+use crate::gradients::NEWER;
 
 /// Tokens after three blocks: a few hundred sums in a row.
 const FORWARD: f64 = 5e-6;
@@ -123,6 +125,33 @@ fn objectives_and_gradients() {
                     }
                     (None, None) => {}
                     _ => panic!("{name}, {}, parameter {i}: a gradient on one side alone", preset.name),
+                }
+            }
+        }
+    }
+}
+
+/// Encoders with the parts that came after 2021: losses and gradients, with tokens in the encoder and dropped.
+#[test]
+fn newer_encoders() {
+    let burn = micro::device();
+    let candidates = candidates();
+    let objectives = "[objective.it]\nkind = \"reconstruction\"\non = \"masked\"\ndistance = \"l2\"\ntarget = { kind = \"pixels\" }\n";
+    for (encoder_name, encoder) in NEWER {
+        for style in [ENCODER_STYLE, DECODER_STYLE] {
+            let recipe = Parts { encoder, objectives, ..style }.recipe();
+            let (losses, gradients) = one_pass(&recipe, &burn);
+            for (name, device) in &candidates {
+                let (found, found_gradients) = one_pass(&recipe, device);
+                for ((what, due), (_, loss)) in losses.iter().zip(&found) {
+                    let gap = (due - loss).abs() / due.abs().max(1.0);
+                    assert!(gap <= LOSS, "{name}, {encoder_name}, {what}: {loss} for {due}");
+                }
+                for (i, (due, found)) in gradients.iter().zip(&found_gradients).enumerate() {
+                    let (Some(due), Some(found)) = (due, found) else { continue };
+                    let scale = due.iter().map(|v| v * v).sum::<f64>().sqrt();
+                    let gap = apart(due, found) * if scale < 1e-6 { scale } else { 1.0 };
+                    assert!(gap <= GRADIENT, "{name}, {encoder_name}, parameter {i}: {gap:e}");
                 }
             }
         }

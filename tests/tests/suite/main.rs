@@ -12,6 +12,7 @@ mod ladder;
 mod noise_place;
 mod overlap;
 mod plans;
+mod positions;
 mod pytorch;
 mod ranks;
 mod recipe_errors;

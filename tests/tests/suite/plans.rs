@@ -16,6 +16,7 @@ pub(crate) fn geometry(rows: usize, columns: usize) -> Geometry {
         width: columns * patch,
         patch,
         prefix: 1,
+        registers: 0,
         dim: 16,
         depth: 3,
         heads: 2,

@@ -52,7 +52,7 @@ impl TransformerDecoder {
         let TransformerSettings { dim, depth, heads } = settings;
         let grid = (geometry.grid_h(), geometry.grid_w());
         let init = Init::XavierUniform;
-        let block = BlockSettings { dim, heads, hidden: 4 * dim, layer_scale: 0.0, init: init.clone() };
+        let block = BlockSettings::plain(dim, heads, 4 * dim, init.clone());
         specs.scope("decoder", |specs| Self {
             embed: Linear::new(specs, "embed", geometry.dim, dim, init),
             mask_token: (style == MaskTokens::InDecoder)

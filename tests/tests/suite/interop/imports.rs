@@ -100,6 +100,53 @@ fn other_encoders_here() {
     }
 }
 
+/// Encoders with registers, rotary positions, gated MLPs, norms and biases elsewhere: their features here, and what an error
+/// advises makes a recipe of the presets' encoder theirs, but for what weights don't tell.
+#[test]
+#[expect(clippy::print_stdout, reason = "figures")]
+fn newer_encoders_here() {
+    // What weights don't tell.
+    let eps = "encoder.norm_eps=1e-5";
+    for (name, layout, untold) in [
+        ("timm-registers", Layout::Timm, &[][..]),
+        ("timm-swiglu", Layout::Timm, &[]),
+        ("timm-qk-norm", Layout::Timm, &[]),
+        ("timm-post-norm", Layout::Timm, &["encoder.norm_place=post"]),
+        ("timm-gelu-tanh", Layout::Timm, &["encoder.mlp=gelu-tanh"]),
+        ("timm-aimv2", Layout::Timm, &[eps]),
+        ("timm-dinov3", Layout::Beit, &[]),
+        ("timm-dinov3-bias", Layout::Beit, &[]),
+        ("timm-dinov3-gated", Layout::Beit, &[]),
+        ("timm-eva02", Layout::Beit, &["encoder.rotary_grid=8"]),
+        ("timm-eva02-apart", Layout::Beit, &["encoder.rotary_grid=8"]),
+        ("hf-swiglu", Layout::HfVit, &[]),
+        ("hf-registers", Layout::HfVit, &[]),
+        ("hf-dinov3", Layout::HfDinov3, &[]),
+        ("hf-dinov3-gated", Layout::HfDinov3, &[]),
+    ] {
+        let source = Source::read(&golden(name)).unwrap();
+        assert_eq!(source.layout, layout, "{name}");
+        let mut all = vec!["encoder.position=learned", "encoder.relative_bias=false", "encoder.heads=2"];
+        all.extend(untold);
+        let mut all: Vec<String> = all.into_iter().map(str::to_owned).collect();
+        let recipe = |all: &[String]| encoder_style(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let (model, Imported { values, notes }) = match imported(&source, &recipe(&all)) {
+            Ok(found) => found,
+            Err(error) => {
+                let error = error.to_string();
+                let (_, advice) = error.rsplit_once("; set ").unwrap_or_else(|| panic!("{name}: {error}"));
+                all.extend(advice.split(' ').map(str::to_owned));
+                imported(&source, &recipe(&all)).unwrap_or_else(|e| panic!("{name}, after `{advice}`: {e}"))
+            }
+        };
+        let answers = read(&golden(&format!("{name}.answers")));
+        let ours = features(&model, &values, &batch(&answers["images"]));
+        let error = worst(&ours, &files::f64s(&answers, "features"));
+        println!("{name:17} features differ by at most {error:.1e}; {notes:?}");
+        assert!(error < TOLERANCE, "{name}: {error:e}");
+    }
+}
+
 /// What an error advises to set is enough, whatever differs.
 #[test]
 fn advice_leads_to_the_end() {
@@ -233,10 +280,7 @@ fn what_is_not_finite_is_named() {
 fn parts_that_encoders_here_have_not() {
     let token = HostTensor::f32([1, 4, 16], vec![0.0; 64]).unwrap();
     for (name, gone, what) in [
-        ("reg_token", "", "register tokens (`reg_token`)"),
         ("dist_token", "", "a distillation token"),
-        ("norm_pre.weight", "", "a norm before the first block"),
-        ("blocks.0.attn.q_norm.weight", "", "normalised queries and keys"),
         (
             "blocks.0.attn.relative_position_bias_table",
             "",
@@ -251,6 +295,52 @@ fn parts_that_encoders_here_have_not() {
         let error =
             imported(&source, &recipe(&["encoder.position=learned"])).err().expect("refused").to_string();
         assert!(error.contains(what) && error.contains("; start from an encoder with"), "{error}");
+    }
+    // timm's `vit_*_rope_reg1_gap` has registers and rotary positions of another kind, but no class token.
+    let mut source = Source::read(&golden("timm-dinov3")).unwrap();
+    source.tensors.remove("cls_token");
+    let error = imported(&source, &recipe(&[])).err().expect("refused").to_string();
+    assert!(error.contains("computes them in a way that none here has"), "{error}");
+}
+
+/// A recipe whose encoder has other parts than the file's is told all keys, also where every name would fit.
+#[test]
+fn parts_that_a_recipe_has_not() {
+    for (name, overrides, advice) in [
+        (
+            "timm-registers",
+            &["encoder.position=learned", "encoder.layer_scale=0.1"][..],
+            "; set encoder.registers=4",
+        ),
+        (
+            "timm-eva02",
+            &[
+                "encoder.position=learned",
+                "encoder.mlp=swiglu",
+                "encoder.qkv_bias=query-value",
+                "encoder.mlp_ratio=2.6667",
+            ],
+            "; set encoder.rotary=eva02",
+        ),
+        (
+            "timm-dinov3-bias",
+            &[
+                "encoder.position=none",
+                "encoder.relative_bias=false",
+                "encoder.registers=4",
+                "encoder.layer_scale=0.1",
+                "encoder.qkv_bias=query-value",
+                "encoder.norm_eps=1e-5",
+            ],
+            "; set encoder.rotary=dinov3",
+        ),
+        ("timm", &["encoder.position=learned", "encoder.rotary=dinov3"], "; set encoder.rotary=none"),
+    ] {
+        let mut all = vec!["encoder.relative_bias=false", "encoder.layer_scale=0"];
+        all.extend(overrides);
+        let error = imported(&Source::read(&golden(name)).unwrap(), &encoder_style(&all)).err();
+        let error = error.unwrap_or_else(|| panic!("{name}: taken")).to_string();
+        assert!(error.ends_with(advice), "{name}: {error}");
     }
 }
 
