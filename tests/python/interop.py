@@ -191,7 +191,7 @@ def make_newer(folder):
         ("hf-registers", Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**hf, num_register_tokens=4, layerscale_value=0.1))),
         ("hf-dinov3", DINOv3ViTModel(DINOv3ViTConfig(**hf, intermediate_size=4 * DIM, num_register_tokens=4, layerscale_value=0.1))),
         ("hf-dinov3-gated", DINOv3ViTModel(DINOv3ViTConfig(**hf, intermediate_size=2 * DIM, num_register_tokens=4,
-                                                           layerscale_value=0.1, use_gated_mlp=True))),
+                                                           layerscale_value=0.1, use_gated_mlp=True, hidden_act="silu"))),
     ]:
         keep(folder, images, name, model)
 

@@ -72,6 +72,7 @@ fn timm(recipe: &Recipe, architecture: &Architecture, layout: Layout) -> Value {
         let encoder = &architecture.settings;
         if encoder.registers > 0 {
             arguments["reg_tokens"] = json!(encoder.registers);
+            arguments["no_embed_class"] = json!(true);
         }
         if encoder.qk_norm {
             arguments["qk_norm"] = json!(true);

@@ -74,10 +74,33 @@ pub fn export(recipe: &Recipe, model: &Model, values: &[HostTensor], layout: Lay
         };
         tensors.extend(entry.theirs.into_iter().zip(stored));
     }
+    if layout == Layout::Timm && architecture.settings.registers > 0 {
+        without_class_position(&mut tensors)?;
+    }
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     // What transformers and timm expect of a file that PyTorch wrote.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     Ok(Exported { layout, tensors, metadata, files: config::files(recipe, &architecture, layout) })
+}
+
+/// timm gives positions to registers, or to patches alone: so the class token's goes into the token itself.
+fn without_class_position(tensors: &mut [(String, HostTensor)]) -> Result<()> {
+    let find = |name: &str| tensors.iter().position(|(other, _)| other == name);
+    let (Some(class), Some(table)) = (find("cls_token"), find("pos_embed")) else { return Ok(()) };
+    let [_, rows, width] = tensors[table].1.shape().array()?;
+    let mut positions = tensors[table].1.clone().into_f32();
+    let patches = positions.split_off(width);
+    let token = tensors[class]
+        .1
+        .clone()
+        .into_f32()
+        .into_iter()
+        .zip(positions)
+        .map(|(token, at)| token + at)
+        .collect();
+    tensors[class].1 = HostTensor::f32([1, 1, width], token)?;
+    tensors[table].1 = HostTensor::f32([1, rows - 1, width], patches)?;
+    Ok(())
 }
 
 impl Exported {

@@ -99,11 +99,14 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
     if let Some(activation) = source.config.activation.as_deref() {
         let mlp = architecture.settings.mlp;
         match (activation, mlp) {
-            // Gated MLPs have the gate's own, whatever the file says.
-            ("gelu", MlpKind::Gelu) | ("gelu_pytorch_tanh", MlpKind::GeluTanh) | (_, MlpKind::Swiglu) => {}
-            ("gelu", _) => notes
+            ("gelu", MlpKind::Gelu)
+            | ("gelu_pytorch_tanh", MlpKind::GeluTanh)
+            | ("silu", MlpKind::Swiglu) => {}
+            // DINOv2 gates by SiLU, whatever its file says.
+            (_, MlpKind::Swiglu) if source.layout != Layout::HfDinov3 => {}
+            ("gelu", MlpKind::GeluTanh) => notes
                 .push("its config.json has the exact GELU: for its features set encoder.mlp=gelu".to_owned()),
-            ("gelu_pytorch_tanh", _) => notes.push(
+            ("gelu_pytorch_tanh", MlpKind::Gelu) => notes.push(
                 "its config.json has GELU by its tanh formula: for its features set encoder.mlp=gelu-tanh"
                     .to_owned(),
             ),

@@ -14,7 +14,7 @@ use crate::gradients::NEWER;
 
 fn recipe(encoder: &str) -> Recipe {
     let objectives = "[objective.it]\nkind = \"reconstruction\"\non = \"masked\"\ndistance = \"l2\"\ntarget = { kind = \"pixels\" }\n";
-    Parts { encoder, objectives, ..DECODER_STYLE }.recipe()
+    Parts { encoder, objectives, noise: "", ..DECODER_STYLE }.recipe()
 }
 
 fn values(tensor: &Tensor) -> Vec<f64> {

@@ -143,11 +143,23 @@ fn our_weights_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut paths = vec![];
     for size in ["micro", "tiny"] {
-        let cases: [(&str, Layout, &[&str]); 7] = [
+        let cases: [(&str, Layout, &[&str]); 10] = [
             ("timm, sine-cosine positions", Layout::Timm, &[]),
             ("timm, learned positions", Layout::Timm, &["encoder.position=learned"]),
             ("timm, LayerScale", Layout::Timm, &["encoder.layer_scale=0.1"]),
             ("timm, no class token", Layout::Timm, &["encoder.class_token=false", "eval.features=mean"]),
+            ("timm, registers", Layout::Timm, &["encoder.registers=4", "encoder.position=learned"]),
+            ("timm, registers, sine-cosine positions", Layout::Timm, &["encoder.registers=2"]),
+            (
+                "timm, norms and biases elsewhere",
+                Layout::Timm,
+                &[
+                    "encoder.qk_norm=true",
+                    "encoder.qkv_bias=none",
+                    "encoder.embed_norm=tokens",
+                    "encoder.embed_bias=false",
+                ],
+            ),
             ("Hugging Face ViT", Layout::HfVit, &[]),
             ("Hugging Face ViT, learned", Layout::HfVit, &["encoder.position=learned"]),
             ("Hugging Face MAE", Layout::HfMae, &[]),
@@ -211,6 +223,25 @@ fn what_a_layout_has_no_place_for() {
         &["without absolute positions", "encoder.position=sincos"],
     );
     refused("mae", &["encoder.layer_scale=0.1"], Layout::HfVit, &["ViTModel has no place for LayerScale"]);
+    for (settings, what) in [
+        ("encoder.rotary=dinov3", "rotary positions"),
+        ("encoder.mlp=swiglu", "another MLP than the usual one"),
+        ("encoder.norm=rms", "root mean square norms"),
+        ("encoder.norm_eps=1e-5", "another epsilon of norms than 1e-6"),
+        ("encoder.norm_place=post", "norms after the branches"),
+        ("encoder.class_norm=true", "a last norm of the class token's own"),
+        ("encoder.embed_norm=patches", "a norm before the first block"),
+    ] {
+        for layout in [Layout::Timm, Layout::HfVit] {
+            refused(
+                "mae",
+                &[settings],
+                layout,
+                &[&format!("has no place for {what}"), "--format safetensors"],
+            );
+        }
+    }
+    refused("mae", &["encoder.registers=4"], Layout::HfVit, &["has no place for register tokens"]);
     refused(
         "mae",
         &["encoder.class_token=false", "eval.features=mean"],

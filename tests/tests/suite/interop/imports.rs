@@ -318,7 +318,7 @@ fn parts_that_a_recipe_has_not() {
                 "encoder.position=learned",
                 "encoder.mlp=swiglu",
                 "encoder.qkv_bias=query-value",
-                "encoder.mlp_ratio=2.6667",
+                "encoder.mlp_ratio=2.625",
             ],
             "; set encoder.rotary=eva02",
         ),
