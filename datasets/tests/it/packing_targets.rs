@@ -53,7 +53,9 @@ fn examples<T: Target>(recipe: &Recipe) -> Box<dyn LabelledSplits<T>> {
 fn seen<T: Target>(recipe: &Recipe, split: Split) -> Vec<(Vec<f32>, Vec<T>)> {
     let data = examples::<T>(recipe);
     let pass = data.pass(split, Share::WHOLE).expect("a pass");
-    pass.map(|examples| examples.expect("read")).map(|e| (e.batch.pixels, e.targets)).collect()
+    pass.map(|examples| examples.expect("read"))
+        .map(|e| (e.batch.pixels.into_normalised(), e.targets))
+        .collect()
 }
 
 fn list_of(root: &Path, text: &str) -> std::path::PathBuf {

@@ -93,6 +93,7 @@ impl Request {
             width: width as usize,
             patch: patch as usize,
             prefix: prefix as usize,
+            registers: 0,
             dim: dim as usize,
             depth: depth as usize,
             heads: heads as usize,
