@@ -128,7 +128,10 @@ fn hf(name: &str, architecture: &Architecture) -> (Vec<String>, Form) {
         ("reg_token", "embeddings.register_tokens"),
         ("pos_embed", "embeddings.position_embeddings"),
         ("patch_embed.proj.", "embeddings.patch_embeddings.projection."),
-        ("rel_pos_bias.", "encoder.relative_position_bias."),
+        (
+            "rel_pos_bias.relative_position_bias_table",
+            "encoder.relative_position_bias.relative_position_bias_table",
+        ),
         ("norm.", "layernorm."),
     ];
     const INSIDE: [(&str, &str); 7] = [

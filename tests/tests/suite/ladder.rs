@@ -51,7 +51,7 @@ fn tokens(recipe: &Recipe, device: &DeviceHandle) -> Vec<Vec<f64>> {
     let model = Model::build(recipe).unwrap();
     let params = Params::upload(device, micro::lively(&model, 3), DType::F32, DType::F32).unwrap();
     let batch = batches::noise(BATCH, SHAPE, 5, 0);
-    let images = batch.images(&device, DType::F32).unwrap();
+    let images = batch.images(device, DType::F32).unwrap();
     let patches = palimpsest_core::encoder::patchify(&images, model.geometry()).unwrap();
     let depth = model.geometry().depth;
     (1..=depth)

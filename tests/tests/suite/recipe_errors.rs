@@ -34,7 +34,7 @@ fn keys() {
         &[
             (
                 "[encoder]\npatsh = 8",
-                "a.toml:3: `encoder.patsh`: unknown key `patsh`; did you mean `patch`? (one of: class_token, depth, dim, drop_path, heads, init, mlp_ratio, patch, position, size and 2 more)",
+                "a.toml:3: `encoder.patsh`: unknown key `patsh`; did you mean `patch`? (one of: depth, dim, drop_path, heads, init, mlp, norm, patch, rotary, size and 22 more)",
             ),
             (
                 "[corrupton]\nkind = \"cell\"",
