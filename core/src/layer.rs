@@ -45,9 +45,20 @@ impl Linear {
 
     /// [`Linear::forward`], returned in `dtype`: what another product takes next need not leave the compute type.
     pub fn forward_as(&self, params: &Params, x: &Tensor, dtype: DType) -> Result<Tensor> {
+        self.forward_with_bias(params, x, self.bias.map(|bias| &params[bias]), dtype)
+    }
+
+    /// [`Linear::forward_as`] with a bias [out] that is put together elsewhere, or none.
+    pub fn forward_with_bias(
+        &self,
+        params: &Params,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+        dtype: DType,
+    ) -> Result<Tensor> {
         let compute = params.compute();
         let weight = params[self.weight].cast(compute)?;
-        let bias = self.bias.map(|bias| params[bias].cast(compute)).transpose()?;
+        let bias = bias.map(|bias| bias.cast(compute)).transpose()?;
         x.cast(compute)?.linear(&weight, bias.as_ref())?.cast(dtype)
     }
 

@@ -2,6 +2,7 @@
 
 use palimpsest_core::data::Batch;
 use palimpsest_core::random::{Philox, Stream};
+use palimpsest_core::tensor::HostTensor;
 
 /// `images` images of standard normal pixels; image i depends on `seed` and `first_sample + i`.
 pub fn noise(images: usize, [c, h, w]: [usize; 3], seed: u64, first_sample: u64) -> Batch {
@@ -16,6 +17,16 @@ pub fn noise(images: usize, [c, h, w]: [usize; 3], seed: u64, first_sample: u64)
         indices: (0..images).collect(),
         first_sample,
     }
+}
+
+/// Images [B, C, H, W] of a golden file, without labels, from sample 0 on.
+///
+/// # Panics
+/// If they have another rank.
+pub fn of(images: &HostTensor) -> Batch {
+    let shape: [usize; 4] = images.shape().array().expect("images");
+    let (labels, indices) = (vec![-1; shape[0]], (0..shape[0]).collect());
+    Batch { pixels: images.clone().into_f32().into(), shape, labels, indices, first_sample: 0 }
 }
 
 /// The batches of `steps` steps, one after another.

@@ -10,14 +10,14 @@ use crate::params::{Init, ParamId, ParamSpecs, Params};
 use crate::random::Stream;
 use crate::tensor::{DeviceHandle, Tensor};
 
-/// Where the norms of a block are.
+/// Where the norms of a block are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum NormPlace {
+pub enum NormPlacement {
     /// x + gain * branch(norm(x)).
     Pre,
-    /// x + gain * norm(branch(x)) (Swin V2's residual post-norm).
-    Post,
+    /// x + gain * norm(branch(x)): Swin V2's residual post-norm.
+    ResPost,
 }
 
 /// The extents and parts of a block.
@@ -29,8 +29,8 @@ pub struct BlockSettings {
     pub layer_scale: f64,
     /// The norms of the branches.
     pub norm: NormSettings,
-    /// Where they are.
-    pub place: NormPlace,
+    /// Where they are applied.
+    pub placement: NormPlacement,
     /// Attention.
     pub attention: AttentionSettings,
     /// The MLP.
@@ -44,7 +44,7 @@ impl BlockSettings {
             dim,
             layer_scale: 0.0,
             norm: NormSettings::default(),
-            place: NormPlace::Pre,
+            placement: NormPlacement::Pre,
             attention: AttentionSettings::plain(heads, init.clone()),
             mlp: MlpSettings { kind: super::MlpKind::Gelu, hidden, bias: true, norm: None, init },
         }
@@ -60,13 +60,13 @@ pub struct Block {
     norm2: Norm,
     mlp: Mlp,
     gain2: Option<ParamId>,
-    place: NormPlace,
+    placement: NormPlacement,
 }
 
 impl Block {
     /// Declares the block's parameters under timm's names.
     pub fn new(specs: &mut ParamSpecs, settings: &BlockSettings) -> Self {
-        let BlockSettings { dim, layer_scale, norm, place, ref attention, ref mlp } = *settings;
+        let BlockSettings { dim, layer_scale, norm, placement, ref attention, ref mlp } = *settings;
         let gain = |specs: &mut ParamSpecs, name: &str| {
             (layer_scale > 0.0).then(|| specs.declare(name, [dim], Init::Constant(layer_scale as f32), false))
         };
@@ -77,7 +77,7 @@ impl Block {
             norm2: Norm::new(specs, "norm2", dim, norm),
             mlp: Mlp::new(specs, dim, mlp),
             gain2: gain(specs, "ls2.gamma"),
-            place,
+            placement,
         }
     }
 
@@ -90,13 +90,13 @@ impl Block {
         context: &BlockContext<'_>,
     ) -> Result<(Tensor, Option<Probabilities>)> {
         let dtype = x.dtype();
-        let before = |norm: &Norm, x: &Tensor| match self.place {
-            NormPlace::Pre => norm.forward(params, x),
-            NormPlace::Post => Ok(x.clone()),
+        let before = |norm: &Norm, x: &Tensor| match self.placement {
+            NormPlacement::Pre => norm.forward(params, x),
+            NormPlacement::ResPost => Ok(x.clone()),
         };
-        let after = |norm: &Norm, branch: Tensor| match self.place {
-            NormPlace::Pre => Ok(branch),
-            NormPlace::Post => norm.forward(params, &branch),
+        let after = |norm: &Norm, branch: Tensor| match self.placement {
+            NormPlacement::Pre => Ok(branch),
+            NormPlacement::ResPost => norm.forward(params, &branch),
         };
         let keep = |branch| context.drop_path.and_then(|drop| drop.keep(index, branch));
         let (branch, probs) =

@@ -15,7 +15,7 @@ mod vit;
 use std::ops::Range;
 
 pub use attention::{AttentionTap, Probabilities};
-pub use block::{Block, BlockSettings, DropPath, NormPlace};
+pub use block::{Block, BlockSettings, DropPath, NormPlacement};
 pub use layers::{block_of, layer_of};
 pub use mlp::{Mlp, MlpKind, MlpSettings};
 pub use norm::{Norm, NormKind, NormSettings};

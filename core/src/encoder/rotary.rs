@@ -1,4 +1,4 @@
-//! Rotary positions (Su et al., RoFormer, 2021) over two axes: queries and keys are turned by angles that are
+//! Rotary positions (Su et al., RoFormer, 2021) over two axes: queries and keys are rotated by angles that are
 //! proportional to a patch's row and column, so that their product depends on the distance alone.
 
 use std::f64::consts::TAU;
@@ -8,7 +8,7 @@ use crate::params::Params;
 use crate::random::{Philox, Stream};
 use crate::tensor::Tensor;
 
-/// Whose angles.
+/// Whose rotary positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RotaryKind {
@@ -24,15 +24,26 @@ pub enum RotaryKind {
 
 /// How rows and columns become angles.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rotary {
+pub(super) struct RotarySettings {
     pub(super) kind: RotaryKind,
     /// The longest period (DINOv3) or the inverse of the lowest frequency (EVA-02).
     pub(super) base: f64,
     /// The side of the grid that an EVA-02 encoder was pre-trained with.
-    pub(super) grid: usize,
+    pub(super) pretrained_side: usize,
     /// Width of a head, a multiple of 4.
     pub(super) width: usize,
+    /// Rows and columns of patches.
+    pub(super) grid: (usize, usize),
     pub(super) augment: CoordinateAugment,
+}
+
+/// The rotary positions of a grid of patches.
+pub(super) struct Rotary {
+    settings: RotarySettings,
+    /// Of an axis, a quarter of the width.
+    frequencies: Vec<f64>,
+    /// Cosines and sines where no step moves the coordinates, [h * w, width] each: what every pass but some of training has.
+    unmoved: [Vec<f64>; 2],
 }
 
 /// How training draws the coordinates of DINOv3's rotary positions anew in each step, for all images alike.
@@ -84,57 +95,70 @@ pub struct Angles {
 }
 
 impl Rotary {
-    /// The angles of a grid's patches, [h * w, width], row by row.
-    fn angles(&self, (h, w): (usize, usize), at: Coordinates) -> Vec<f64> {
-        let quarter = self.width / 4;
-        let mut out = Vec::with_capacity(h * w * self.width);
-        for token in 0..h * w {
-            let place = [(token / w, h), (token % w, w)];
-            // [row, column], a quarter of the width each.
-            let axes: Vec<f64> = (0..2)
-                .flat_map(|axis| {
-                    let (index, side) = place[axis];
-                    (0..quarter).map(move |i| match self.kind {
-                        RotaryKind::None => 0.0,
-                        RotaryKind::Dinov3 => {
-                            let centre = 2.0 * (index as f64 + 0.5) / side as f64 - 1.0;
-                            let centre = (centre + at.shift[axis]) * at.scale[axis];
-                            TAU * centre / self.base.powf(i as f64 / quarter as f64)
-                        }
-                        RotaryKind::Eva02 => {
-                            let index = index as f64 / side as f64 * self.grid as f64;
-                            index / self.base.powf(i as f64 / quarter as f64)
-                        }
-                    })
-                })
-                .collect();
-            match self.kind {
-                RotaryKind::Eva02 => out.extend(axes.iter().flat_map(|&angle| [angle, angle])),
-                RotaryKind::None | RotaryKind::Dinov3 => out.extend(axes.iter().chain(&axes)),
-            }
-        }
-        out
+    pub(super) fn new(settings: RotarySettings) -> Self {
+        let quarter = settings.width / 4;
+        let scale = if settings.kind == RotaryKind::Dinov3 { TAU } else { 1.0 };
+        let of = |i: usize| scale / settings.base.powf(i as f64 / quarter as f64);
+        let mut rotary =
+            Self { settings, frequencies: (0..quarter).map(of).collect(), unmoved: Default::default() };
+        rotary.unmoved = rotary.cosines_and_sines(Coordinates::default());
+        rotary
     }
 
-    /// The angles of a pass: of the prefix, which isn't turned, then of all patches of a grid or of those at `keep`
+    /// The draw of a training step; none where coordinates stay.
+    pub(super) fn draw(&self, seed: u64, step: u64) -> Option<Coordinates> {
+        self.settings.augment.draw(seed, step)
+    }
+
+    /// Of the patches, row by row, [h * w, width] each.
+    fn cosines_and_sines(&self, at: Coordinates) -> [Vec<f64>; 2] {
+        let RotarySettings { kind, pretrained_side, width, grid: (h, w), .. } = self.settings;
+        let coordinate = |axis: usize, index: usize, side: usize| match kind {
+            RotaryKind::Dinov3 => {
+                (2.0 * (index as f64 + 0.5) / side as f64 - 1.0 + at.shift[axis]) * at.scale[axis]
+            }
+            RotaryKind::Eva02 => index as f64 / side as f64 * pretrained_side as f64,
+            RotaryKind::None => 0.0,
+        };
+        let mut both = [(); 2].map(|()| Vec::with_capacity(h * w * width));
+        for token in 0..h * w {
+            // The row's quarter, then the column's.
+            let places = [coordinate(0, token / w, h), coordinate(1, token % w, w)];
+            let angles: Vec<f64> =
+                places.iter().flat_map(|place| self.frequencies.iter().map(move |f| place * f)).collect();
+            for (out, function) in both.iter_mut().zip([f64::cos, f64::sin]) {
+                match kind {
+                    RotaryKind::Eva02 => out.extend(angles.iter().flat_map(|&angle| [function(angle); 2])),
+                    RotaryKind::None | RotaryKind::Dinov3 => {
+                        out.extend(angles.iter().chain(&angles).map(|&angle| function(angle)))
+                    }
+                }
+            }
+        }
+        both
+    }
+
+    /// The angles of a pass: of the prefix, which isn't rotated, then of all patches of the grid or of those at `keep`
     /// (indices [B, K]).
     pub(super) fn of_pass(
         &self,
         params: &Params,
         prefix: usize,
-        grid: (usize, usize),
         keep: Option<&Tensor>,
-        at: Coordinates,
+        at: Option<Coordinates>,
     ) -> Result<Angles> {
-        let (device, dtype, width) = (params.device(), params.dtype(), self.width);
-        let angles = self.angles(grid, at);
-        let of = |function: fn(f64) -> f64, none: f64| -> Result<Tensor> {
-            let patches: Vec<f64> = angles.iter().map(|&angle| function(angle)).collect();
+        let (device, dtype) = (params.device(), params.dtype());
+        let RotarySettings { kind, width, grid: (h, w), .. } = self.settings;
+        let [cosines, sines] = match at {
+            None => self.unmoved.clone(),
+            Some(at) => self.cosines_and_sines(at),
+        };
+        let of = |patches: Vec<f64>, none: f64| -> Result<Tensor> {
             let (images, patches) = match keep {
-                None => (1, device.f64s([1, grid.0 * grid.1, 1, width], patches, dtype)?),
+                None => (1, device.f64s([1, h * w, 1, width], patches, dtype)?),
                 Some(keep) => {
                     let [b, k] = keep.shape().array()?;
-                    let all = device.f64s([grid.0 * grid.1, width], patches, dtype)?;
+                    let all = device.f64s([h * w, width], patches, dtype)?;
                     (b, all.index_select(0, &keep.reshape([b * k])?)?.reshape([b, k, 1, width])?)
                 }
             };
@@ -144,16 +168,16 @@ impl Rotary {
             let front = device.full([images, prefix, 1, width], none, dtype)?;
             Tensor::concat(&[&front, &patches], 1)
         };
-        Ok(Angles { cos: of(f64::cos, 1.0)?, sin: of(f64::sin, 0.0)?, kind: self.kind })
+        Ok(Angles { cos: of(cosines, 1.0)?, sin: of(sines, 0.0)?, kind })
     }
 }
 
 impl Angles {
-    /// Turns heads x [B, N, H, width].
-    pub(super) fn turn(&self, x: &Tensor) -> Result<Tensor> {
+    /// Rotates heads x [B, N, H, width].
+    pub(super) fn rotate(&self, x: &Tensor) -> Result<Tensor> {
         let [b, n, heads, width] = x.shape().array()?;
         let half = width / 2;
-        let turned = match self.kind {
+        let quarter_turn = match self.kind {
             // [-x1, x0, -x3, x2, ..]
             RotaryKind::Eva02 => {
                 let pairs = x.reshape([b, n, heads, half, 2])?;
@@ -165,6 +189,6 @@ impl Angles {
                 Tensor::concat(&[&x.narrow(3, half, half)?.neg()?, &x.narrow(3, 0, half)?], 3)?
             }
         };
-        x.mul(&self.cos)?.add(&turned.mul(&self.sin)?)
+        x.mul(&self.cos)?.add(&quarter_turn.mul(&self.sin)?)
     }
 }

@@ -94,12 +94,15 @@ impl SelfAttention {
         index: usize,
         context: &BlockContext<'_>,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let mut qkv = self.qkv.forward_as(params, x, params.compute())?;
-        if let Some([query, value]) = self.query_value_bias {
-            let none = params.device().full(params[query].shape().clone(), 0.0, params.dtype())?;
-            let bias = Tensor::concat(&[&params[query], &none, &params[value]], 0)?;
-            qkv = qkv.add(&bias.cast(qkv.dtype())?)?;
-        }
+        let compute = params.compute();
+        let mut qkv = match self.query_value_bias {
+            None => self.qkv.forward_as(params, x, compute)?,
+            Some([query, value]) => {
+                let key = params.device().full(params[query].shape().clone(), 0.0, params.dtype())?;
+                let bias = Tensor::concat(&[&params[query], &key, &params[value]], 0)?;
+                self.qkv.forward_with_bias(params, x, Some(&bias), compute)?
+            }
+        };
         if self.qk_norm.is_some() || context.angles.is_some() {
             qkv = self.queries_and_keys(params, &qkv, context)?;
         }
@@ -111,28 +114,22 @@ impl SelfAttention {
         Ok((self.proj.forward_as(params, &mixed, dtype)?, probs))
     }
 
-    /// Packed queries, keys and values [B, N, 3 D], the former two normalised and turned.
+    /// Packed queries, keys and values [B, N, 3 D], the former two normalised and rotated.
     fn queries_and_keys(&self, params: &Params, qkv: &Tensor, context: &BlockContext<'_>) -> Result<Tensor> {
         let [b, n, packed] = qkv.shape().array()?;
         let (dim, heads) = (packed / 3, self.heads);
-        let part = |number: usize| {
-            let part = qkv.narrow(2, number * dim, dim)?.cast(params.dtype())?;
-            part.reshape([b, n, heads, dim / heads])
-        };
-        let mut queries_and_keys = [part(0)?, part(1)?];
-        if let Some(norms) = &self.qk_norm {
-            for (part, norm) in queries_and_keys.iter_mut().zip(norms) {
-                *part = norm.forward(params, part)?;
-            }
+        let front = qkv.narrow(2, 0, 2 * dim)?.cast(params.dtype())?;
+        let mut front = front.reshape([b, n, 2 * heads, dim / heads])?;
+        if let Some([query, key]) = &self.qk_norm {
+            let queries = query.forward(params, &front.narrow(2, 0, heads)?)?;
+            let keys = key.forward(params, &front.narrow(2, heads, heads)?)?;
+            front = Tensor::concat(&[&queries, &keys], 2)?;
         }
         if let Some(angles) = context.angles {
-            for part in &mut queries_and_keys {
-                *part = angles.turn(part)?;
-            }
+            front = angles.rotate(&front)?;
         }
-        let [queries, keys] = queries_and_keys;
-        let flat = |part: Tensor| part.reshape([b, n, dim])?.cast(qkv.dtype());
-        Tensor::concat(&[&flat(queries)?, &flat(keys)?, &qkv.narrow(2, 2 * dim, dim)?], 2)
+        let front = front.reshape([b, n, 2 * dim])?.cast(qkv.dtype())?;
+        Tensor::concat(&[&front, &qkv.narrow(2, 2 * dim, dim)?], 2)
     }
 
     /// Attention of packed queries, keys and values, in their type.

@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::position::{PositionKind, relative_index, sincos_2d};
-use super::rotary::{CoordinateAugment, Rotary};
+use super::rotary::{CoordinateAugment, Rotary, RotarySettings};
 use super::{
     AttentionSettings, Block, BlockContext, BlockSettings, Coordinates, Encoder, EncoderEntry, ImageShape,
-    MlpKind, MlpSettings, Norm, NormKind, NormPlace, NormSettings, Probabilities, QkvBias, RotaryKind,
+    MlpKind, MlpSettings, Norm, NormKind, NormPlacement, NormSettings, Probabilities, QkvBias, RotaryKind,
 };
 use crate::error::unknown_name;
 use crate::geometry::Geometry;
@@ -109,8 +109,8 @@ crate::settings! {
         norm: NormKind = NormKind::Layer;
         /// What norms add to the variance (DINOv3, AIMv2: 1e-5).
         norm_eps: f64 = 1e-6, in 0.0..=1.0;
-        /// Where the norms of a block are: pre, or post, on the residual branch's result (Swin V2).
-        norm_place: NormPlace = NormPlace::Pre;
+        /// Where a block's norms are applied: pre, or res-post, on the residual branch's result (Swin V2).
+        norm_placement: NormPlacement = NormPlacement::Pre;
         /// A norm before the first block: none, patches (AIMv2) or tokens (CLIP, Perception Encoder).
         embed_norm: EmbedNorm = EmbedNorm::None;
         /// Whether the embedding of patches has a bias (CLIP, Perception Encoder: not).
@@ -181,8 +181,9 @@ fn rotary(settings: &VitSettings, geometry: &Geometry) -> Result<Option<Rotary>>
             .help("choose encoder.dim / encoder.heads as a multiple of 4"));
     }
     let base = if settings.rotary_base == 0.0 { base } else { settings.rotary_base };
-    let grid = if grid == 0 { geometry.grid_h() } else { grid };
-    Ok(Some(Rotary { kind, base, grid, width, augment }))
+    let pretrained_side = if grid == 0 { geometry.grid_h() } else { grid };
+    let grid = (geometry.grid_h(), geometry.grid_w());
+    Ok(Some(Rotary::new(RotarySettings { kind, base, pretrained_side, width, grid, augment })))
 }
 
 /// One table of biases for all blocks.
@@ -265,7 +266,7 @@ impl Vit {
             dim,
             layer_scale: settings.layer_scale,
             norm,
-            place: settings.norm_place,
+            placement: settings.norm_placement,
             attention: AttentionSettings {
                 heads,
                 qkv_bias: settings.qkv_bias,
@@ -335,7 +336,7 @@ impl Encoder for Vit {
     }
 
     fn coordinates(&self, seed: u64, step: u64) -> Option<Coordinates> {
-        self.rotary.as_ref()?.augment.draw(seed, step)
+        self.rotary.as_ref()?.draw(seed, step)
     }
 
     fn embed(&self, params: &Params, patches: &Tensor) -> Result<Tensor> {
@@ -386,12 +387,10 @@ impl Encoder for Vit {
             (Some(own), Some(extra)) => Some(own.add(extra)?),
             (own, extra) => own.or_else(|| extra.cloned()),
         };
-        let turn = |rotary: &Rotary| {
-            let grid = (self.geometry.grid_h(), self.geometry.grid_w());
-            let at = context.coordinates.unwrap_or_default();
-            rotary.of_pass(params, self.geometry.prefix, grid, context.keep, at)
-        };
-        let angles = self.rotary.as_ref().map(turn).transpose()?;
+        let prefix = self.geometry.prefix;
+        let rotary = self.rotary.as_ref();
+        let angles = rotary.map(|rotary| rotary.of_pass(params, prefix, context.keep, context.coordinates));
+        let angles = angles.transpose()?;
         let context = BlockContext {
             bias: bias.as_ref(),
             angles: angles.as_ref(),

@@ -221,6 +221,19 @@ impl<'a> Described<'a> {
             .then(|| format!("its encoder has {}, and the recipe's {}", whose(theirs), whose(ours)))
     }
 
+    /// What to set where an EVA-02 encoder's positions would be counted in another grid than its table is for.
+    pub(super) fn rotary_grid(&self, recipe: &Architecture) -> Option<String> {
+        let side = side(self.tensor(self.names.positions)?, usize::from(recipe.geometry.has_class_token()))?;
+        let own = recipe.settings.rotary == RotaryKind::Eva02 && recipe.settings.rotary_grid == 0;
+        (own && side != recipe.geometry.grid_h()).then(|| {
+            format!(
+                "EVA-02's rotary positions are counted in the recipe's own grid, {} patches wide: for its features set \
+                encoder.rotary_grid to that of its first pre-training, which weights don't tell ({side} by its table)",
+                recipe.geometry.grid_w()
+            )
+        })
+    }
+
     /// What norms of the file's encoder add to the variance, where that is known.
     pub(super) fn norm_eps(&self) -> Option<f64> {
         let dinov3 = self.rotary() == Some(RotaryKind::Dinov3);

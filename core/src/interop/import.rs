@@ -123,6 +123,7 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
             encoder.norm_eps={theirs:e}"
         ));
     }
+    notes.extend(file.rotary_grid(&architecture));
     Ok(Imported { values, notes })
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::Architecture;
 use crate::encoder::{
-    EmbedNorm, MlpKind, NormKind, NormPlace, PositionKind, QkvBias, RotaryKind, VitSettings,
+    EmbedNorm, MlpKind, NormKind, NormPlacement, PositionKind, QkvBias, RotaryKind, VitSettings,
 };
 use crate::error::unknown_name;
 use crate::{Error, Result};
@@ -116,7 +116,11 @@ impl Layout {
                 "another epsilon of norms than 1e-6",
                 "encoder.norm_eps=1e-6",
             ),
-            (encoder.norm_place != NormPlace::Pre, "norms after the branches", "encoder.norm_place=pre"),
+            (
+                encoder.norm_placement != NormPlacement::Pre,
+                "norms after the branches",
+                "encoder.norm_placement=pre",
+            ),
             (
                 encoder.embed_norm != EmbedNorm::None && !(timm && encoder.embed_norm == EmbedNorm::Tokens),
                 "a norm before the first block",

@@ -189,12 +189,13 @@ fn published(name: &str) -> String {
 
 /// What a file is that no layout fits.
 fn unknown(tensors: &Tensors) -> Error {
-    const OTHERS: [(&str, &str); 5] = [
+    const OTHERS: [(&str, &str); 6] = [
         (
             "vision_model.embeddings.patch_embedding.weight",
             "weights of CLIP or SigLIP, as Hugging Face names them",
         ),
         ("embeddings.patch_embedding.weight", "weights of CLIP or SigLIP, as Hugging Face names them"),
+        ("embeddings.patch_embed.weight", "weights of AIMv2, as Hugging Face names them"),
         ("visual.conv1.weight", "weights of CLIP, as OpenAI names them"),
         ("layer1.0.conv1.weight", "weights of a ResNet"),
         ("stem.0.weight", "weights of a convolutional network"),
@@ -273,6 +274,7 @@ mod tests {
             ),
             (&["layer1.0.conv1.weight", "fc.bias"], &["a ResNet"]),
             (&["vision_model.embeddings.patch_embedding.weight"], &["CLIP or SigLIP"]),
+            (&["embeddings.patch_embed.weight"], &["AIMv2, as Hugging Face names them"]),
             (&["a", "b"], &["no layout that is known (`a`, `b`)"]),
             (&[], &["holds no tensor"]),
         ] {

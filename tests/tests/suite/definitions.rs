@@ -4,7 +4,6 @@ use std::cell::RefCell;
 
 use palimpsest_core::corruption::noise::schedule::ddpm::Ddpm;
 use palimpsest_core::corruption::{CorruptionPlan, NoiseSite, Role};
-use palimpsest_core::data::Batch;
 use palimpsest_core::encoder::{Probabilities, patchify, relative_index, sincos_2d};
 use palimpsest_core::objective::{ObjectiveEntry, StepOutput, TokenWeights};
 use palimpsest_core::params::{ParamSpecs, Params};
@@ -19,7 +18,7 @@ use palimpsest_core::tensor::{HostData, HostTensor};
 use palimpsest_core::train::Schedule;
 use palimpsest_core::{DType, DeviceHandle, Tensor};
 use palimpsest_tests::files::{Named, f64s, here, read};
-use palimpsest_tests::micro;
+use palimpsest_tests::{batches, micro};
 
 use crate::plans::geometry;
 
@@ -61,14 +60,7 @@ fn loss(golden: &Named, kind: &str, settings: &str, attention: Vec<HostTensor>) 
     let device = micro::device();
     let plan = plan(golden);
     let geometry = geometry(4, 4);
-    let pixels = golden["images"].clone().into_f32();
-    let batch = Batch {
-        pixels: pixels.into(),
-        shape: [2, 3, 16, 16],
-        labels: vec![-1; 2],
-        indices: vec![0, 1],
-        first_sample: 0,
-    };
+    let batch = batches::of(&golden["images"]);
     let patches = patchify(&upload(&device, golden, "images"), &geometry).unwrap();
     let eps = upload(&device, golden, "eps");
     let factor = |values: &[f32]| {
@@ -185,14 +177,7 @@ fn disruption_of_uniform_attention() {
 fn hog_targets() {
     let golden = golden();
     let (device, geometry) = (micro::device(), geometry(4, 4));
-    let pixels = golden["images"].clone().into_f32();
-    let batch = Batch {
-        pixels: pixels.into(),
-        shape: [2, 3, 16, 16],
-        labels: vec![-1; 2],
-        indices: vec![0, 1],
-        first_sample: 0,
-    };
+    let batch = batches::of(&golden["images"]);
     let patches = patchify(&upload(&device, &golden, "images"), &geometry).unwrap();
     let (_, hog) = target::build(&Section::parse("target", "kind = \"hog\"").unwrap()).unwrap();
     let input = TargetInput {

@@ -246,7 +246,7 @@ pub(crate) const NEWER: [(&str, &str); 3] = [
     (
         "norms elsewhere",
         "class_token = false\nregisters = 3\nposition = \"sincos\"\nrelative_bias = false\nmlp = \"gelu-tanh\"\n\
-        mlp_bias = false\nproj_bias = false\nqkv_bias = \"none\"\nnorm = \"rms\"\nnorm_place = \"post\"\n\
+        mlp_bias = false\nproj_bias = false\nqkv_bias = \"none\"\nnorm = \"rms\"\nnorm_placement = \"res-post\"\n\
         embed_norm = \"tokens\"\nlayer_scale = 0.3",
     ),
 ];

@@ -228,7 +228,7 @@ fn what_a_layout_has_no_place_for() {
         ("encoder.mlp=swiglu", "another MLP than the usual one"),
         ("encoder.norm=rms", "root mean square norms"),
         ("encoder.norm_eps=1e-5", "another epsilon of norms than 1e-6"),
-        ("encoder.norm_place=post", "norms after the branches"),
+        ("encoder.norm_placement=res-post", "norms after the branches"),
         ("encoder.class_norm=true", "a last norm of the class token's own"),
         ("encoder.embed_norm=patches", "a norm before the first block"),
     ] {

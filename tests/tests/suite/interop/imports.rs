@@ -6,11 +6,11 @@ use palimpsest_core::interop::{Imported, Layout, Source, export};
 use palimpsest_core::model::Model;
 use palimpsest_core::tensor::HostTensor;
 use palimpsest_tests::files::{Named, read};
-use palimpsest_tests::{files, micro};
+use palimpsest_tests::{batches, files, micro};
 
 use super::{
-    GOLDEN, TOLERANCE, batch, encoder_style, features, forward, golden, imported, recipe, restored,
-    without_decoder, worst,
+    GOLDEN, TOLERANCE, encoder_style, features, forward, golden, imported, recipe, restored, without_decoder,
+    worst,
 };
 
 /// Their weights here give their features and restored patches; exported again they are the same file.
@@ -23,7 +23,7 @@ fn their_weights_here() {
         let recipe = recipe(overrides);
         let (model, Imported { values, notes }) = imported(&source, &recipe).unwrap();
         let answers = read(&golden(&format!("{name}.answers")));
-        let batch = batch(&answers["images"]);
+        let batch = batches::of(&answers["images"]);
         let error = worst(&features(&model, &values, &batch), &files::f64s(&answers, "features"));
         println!("{name:11} features differ by at most {error:.1e}; {notes:?}");
         assert!(error < TOLERANCE, "{name}: {error:e}");
@@ -83,7 +83,7 @@ fn other_encoders_here() {
             imported(&source, &recipe).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(notes.iter().any(|text| text.contains(note)), "{name}: {notes:?}");
         let answers = read(&golden(&format!("{name}.answers")));
-        let ours = features(&model, &values, &batch(&answers["images"]));
+        let ours = features(&model, &values, &batches::of(&answers["images"]));
         let error = worst(&ours, &files::f64s(&answers, "features"));
         println!("{name:12} features differ by at most {error:.1e}; {notes:?}");
         assert!(error < TOLERANCE, "{name}: {error:e}");
@@ -111,7 +111,7 @@ fn newer_encoders_here() {
         ("timm-registers", Layout::Timm, &[][..]),
         ("timm-swiglu", Layout::Timm, &[]),
         ("timm-qk-norm", Layout::Timm, &[]),
-        ("timm-post-norm", Layout::Timm, &["encoder.norm_place=post"]),
+        ("timm-post-norm", Layout::Timm, &["encoder.norm_placement=res-post"]),
         ("timm-gelu-tanh", Layout::Timm, &["encoder.mlp=gelu-tanh"]),
         ("timm-aimv2", Layout::Timm, &[eps]),
         ("timm-dinov3", Layout::Beit, &[]),
@@ -140,7 +140,7 @@ fn newer_encoders_here() {
             }
         };
         let answers = read(&golden(&format!("{name}.answers")));
-        let ours = features(&model, &values, &batch(&answers["images"]));
+        let ours = features(&model, &values, &batches::of(&answers["images"]));
         let error = worst(&ours, &files::f64s(&answers, "features"));
         println!("{name:17} features differ by at most {error:.1e}; {notes:?}");
         assert!(error < TOLERANCE, "{name}: {error:e}");
@@ -301,6 +301,39 @@ fn parts_that_encoders_here_have_not() {
     source.tensors.remove("cls_token");
     let error = imported(&source, &recipe(&[])).err().expect("refused").to_string();
     assert!(error.contains("computes them in a way that none here has"), "{error}");
+    // timm's Perception Encoder has a table and rotary positions beside it, which its names don't tell.
+    let mut source = Source::read(&golden("timm-qk-norm")).unwrap();
+    source.tensors.insert("attn_pool.latent".to_owned(), token);
+    let error = imported(&source, &recipe(&["encoder.position=learned"])).err().expect("refused").to_string();
+    assert!(
+        error.contains("rotary positions beside a table (Perception Encoder) (`norm_pre.weight`)"),
+        "{error}"
+    );
+}
+
+/// EVA-02's positions are counted in the grid of its pre-training, which matters once images have another size.
+#[test]
+fn eva02_at_another_size_is_told_of_its_grid() {
+    let source = Source::read(&golden("timm-eva02")).unwrap();
+    let larger = [
+        "encoder.relative_bias=false",
+        "encoder.layer_scale=0",
+        "encoder.position=learned",
+        "encoder.rotary=eva02",
+        "encoder.mlp=swiglu",
+        "encoder.mlp_ratio=2.625",
+        "encoder.qkv_bias=query-value",
+        "data.image_size=32",
+        "init_from=x",
+        "init_positions=resample",
+    ];
+    let notes =
+        |more: &[&str]| imported(&source, &encoder_style(&[&larger[..], more].concat())).unwrap().1.notes;
+    let told = |notes: &[String]| {
+        notes.iter().any(|note| note.contains("encoder.rotary_grid") && note.contains("(4 by"))
+    };
+    assert!(told(&notes(&[])), "{:?}", notes(&[]));
+    assert!(!told(&notes(&["encoder.rotary_grid=4"])));
 }
 
 /// A recipe whose encoder has other parts than the file's is told all keys, also where every name would fit.

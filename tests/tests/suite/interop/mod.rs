@@ -53,13 +53,6 @@ fn imported(source: &Source, recipe: &Recipe) -> palimpsest_core::Result<(Model,
     Ok((model, imported))
 }
 
-fn batch(images: &HostTensor) -> Batch {
-    let shape: [usize; 4] = images.shape().array().unwrap();
-    let labels = vec![-1; shape[0]];
-    let indices = (0..shape[0]).collect();
-    Batch { pixels: images.clone().into_f32().into(), shape, labels, indices, first_sample: 0 }
-}
-
 fn features(model: &Model, values: &[HostTensor], batch: &Batch) -> Vec<f64> {
     let device = micro::device();
     let params = Params::upload(&device, values.to_vec(), DType::F32, DType::F32).unwrap();
