@@ -48,7 +48,7 @@ impl Linear {
         self.forward_with_bias(params, x, self.bias.map(|bias| &params[bias]), dtype)
     }
 
-    /// [`Linear::forward_as`] with a bias [out] that is put together elsewhere, or none.
+    /// [`Linear::forward_as`] with a bias `[out]` that is put together elsewhere, or none.
     pub fn forward_with_bias(
         &self,
         params: &Params,
