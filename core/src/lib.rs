@@ -70,6 +70,7 @@ mod sealed;
 pub mod settings;
 pub mod stored;
 pub mod target;
+pub mod teacher;
 pub mod tensor;
 pub mod train;
 

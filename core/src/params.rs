@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ops::Index;
 use std::sync::Arc;
 
+use crate::backend::Backend;
 use crate::random::{Philox, Stream};
 use crate::tensor::{DType, DeviceHandle, HostTensor, Shape, Tensor};
 use crate::{Error, Result};
@@ -179,6 +180,12 @@ impl Params {
         };
         let tensors = self.tensors.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
         Ok(Self { tensors, compute: self.compute, trained: self.trained.clone() })
+    }
+
+    /// The same tensors with another backend to call.
+    pub(crate) fn with_backend(&self, backend: &Arc<dyn Backend>) -> Self {
+        let tensors = self.tensors.iter().map(|tensor| tensor.with_backend(backend)).collect();
+        Self { tensors, ..self.clone() }
     }
 
     /// All tensors, in the order of their declaration.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use palimpsest_core::data::{Batch, Dataset, Share, Split};
 use palimpsest_core::head::{Class, ExamplesRequest, LabelledSplits, counted};
-use palimpsest_core::recipe::{DataSettings, Recipe};
+use palimpsest_core::recipe::{DataSettings, PadMode, Recipe};
 use palimpsest_core::settings::Section;
 use palimpsest_core::{Error, Result, registry};
 use palimpsest_targets::{DetectionData, LabelSetData, SegmentationData, ValueData};
@@ -444,7 +444,11 @@ impl RecipeData {
 /// The crop of pre-training.
 fn crop(settings: &DataSettings) -> Result<Crop> {
     if settings.pad > 0 {
-        return Ok(Crop::Padded { padding: settings.pad, border: Border::Black });
+        let border = match settings.pad_mode {
+            PadMode::Zero => Border::Black,
+            PadMode::Reflect => Border::Reflect,
+        };
+        return Ok(Crop::Padded { padding: settings.pad, border });
     }
     match (&settings.crop_scale[..], &settings.crop_ratio[..]) {
         ([], _) => Ok(Crop::Centre { resize: settings.image_size }),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use palimpsest_core::recipe::{Layers, Recipe};
+use palimpsest_core::teacher::pin;
 use palimpsest_core::{Error, Result};
 
 use crate::axis::{Axis, Level, changes};
@@ -202,7 +203,8 @@ pub(crate) fn resolved(location: &str, text: &str, keys: &[String], seed: u64) -
     layers.overrides(&["eval.heads=[]".to_owned(), "eval.baseline=false".to_owned()])?;
     layers.overrides(keys)?;
     layers.overrides(&[format!("seed={seed}")])?;
-    Recipe::resolve(layers)
+    // A cell's hash covers the weights of its teachers.
+    pin(Recipe::resolve(layers)?)
 }
 
 /// The levels of cell `index`; the last axis varies fastest.

@@ -3,6 +3,8 @@
     python3 interop.py make FOLDER       models with random weights as those libraries save them, and what they
                                          compute: the golden files of tests/golden/interop
     python3 interop.py newer FOLDER      those of newer encoders alone
+    python3 interop.py towers FOLDER     those of vision towers alone
+    python3 interop.py sizes FOLDER      what the models of FOLDER compute of images of other sizes
     python3 interop.py pixels FOLDER...  the largest difference between the pixels that an export's processor makes of
                                          FOLDER/images.safetensors and those in it
     python3 interop.py load FOLDER...    loads what `export` wrote into FOLDER (strictly) and prints the largest
@@ -26,9 +28,10 @@ from timm.layers import LayerNorm, RmsNorm, SwiGLU, SwiGLUPacked, resample_abs_p
 from timm.models.beit import Beit
 from timm.models.eva import Eva
 from timm.models.vision_transformer import ResPostBlock, VisionTransformer
-from transformers import (AutoImageProcessor, BeitConfig, BeitModel, Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig,
+from transformers import (Aimv2VisionConfig, Aimv2VisionModel, AutoImageProcessor, BeitConfig, BeitModel, Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig,
                           Dinov2WithRegistersModel, DINOv3ViTConfig, DINOv3ViTModel, ViTConfig, ViTMAEConfig,
-                          ViTMAEForPreTraining, ViTModel)
+                          Siglip2VisionConfig, Siglip2VisionModel, SiglipVisionConfig, SiglipVisionModel, ViTMAEForPreTraining,
+                          ViTModel)
 
 import reference
 
@@ -126,6 +129,8 @@ def make(folder):
         save_file(contiguous({"table": table, **grids}), folder / "positions.safetensors")
         make_others(folder, images, sizes, hf)
         make_newer(folder)
+        make_towers(folder)
+        make_sizes(folder)
     for extra in ("hf", "hf-mae"):
         for file in (folder / extra).iterdir():
             file.unlink()
@@ -196,6 +201,87 @@ def make_newer(folder):
         keep(folder, images, name, model)
 
 
+def make_towers(folder):
+    """The vision towers of SigLIP, SigLIP 2 and AIMv2, as Hugging Face has them."""
+    torch.manual_seed(3)
+    images = torch.randn(2, 3, IMAGE, IMAGE)
+    hf = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, patch_size=PATCH)
+    side = IMAGE // PATCH
+    # Rows of patches, each in (row, column, channel) order.
+    patches = images.reshape(2, 3, side, PATCH, side, PATCH).permute(0, 2, 4, 3, 5, 1).reshape(2, side * side, -1)
+    for name, model, seen in [
+        ("hf-siglip", SiglipVisionModel(SiglipVisionConfig(**hf, image_size=IMAGE, intermediate_size=4 * DIM)), [images]),
+        ("hf-siglip2", Siglip2VisionModel(Siglip2VisionConfig(**hf, num_patches=side * side, intermediate_size=4 * DIM)),
+         [patches, torch.ones(2, side * side), torch.tensor([[side, side]] * 2)]),
+        ("hf-aimv2", Aimv2VisionModel(Aimv2VisionConfig(**hf, image_size=IMAGE, intermediate_size=44)), [images]),
+    ]:
+        model = lively(model)
+        model.save_pretrained(folder / name)
+        tensors = load_file(folder / name / "model.safetensors")
+        for file in (folder / name).iterdir():
+            file.unlink()
+        (folder / name).rmdir()
+        save_file(contiguous(tensors), folder / f"{name}.safetensors", {"format": "pt"})
+        answers = {"images": images, "features": model(*seen).last_hidden_state}
+        save_file(contiguous(answers), folder / f"{name}.answers.safetensors")
+
+
+def make_sizes(folder):
+    """The same weights on larger and smaller images: positions resampled as their library does, or counted anew."""
+    torch.manual_seed(4)
+    hf = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=IMAGE, patch_size=PATCH)
+    eps = partial(LayerNorm, eps=1e-5)
+    rms = partial(RmsNorm, eps=1e-5)
+
+    def timms(kind, **more):
+        return lambda size: kind(**(dict(img_size=size, patch_size=PATCH, embed_dim=DIM, depth=DEPTH, num_heads=HEADS, num_classes=0) | more))
+
+    def theirs(kind, config, **more):
+        return lambda size: kind(config, **more)
+
+    rotary = dict(use_rot_pos_emb=True, global_pool="token")
+    models = {
+        "timm": timms(VisionTransformer),
+        "timm-registers": timms(VisionTransformer, init_values=0.1, reg_tokens=4, no_embed_class=True),
+        "timm-dinov3": timms(Eva, **rotary, rope_type="dinov3", rope_temperature=100, rope_rotate_half=True, use_abs_pos_emb=False,
+                             num_reg_tokens=4, qkv_bias=False, init_values=0.1, norm_layer=eps),
+        "timm-eva02": timms(Eva, **rotary, mlp_ratio=4 * 2 / 3, swiglu_mlp=True, ref_feat_shape=(8, 8)),
+        "timm-aimv2": timms(VisionTransformer, class_token=False, fc_norm=False, global_pool="avg", mlp_ratio=2.75, qkv_bias=False,
+                            proj_bias=False, act_layer="silu", norm_layer=rms, embed_norm_layer=rms, mlp_layer=SwiGLU),
+        "hf": theirs(ViTModel, ViTConfig(**hf, intermediate_size=4 * DIM, layer_norm_eps=1e-6), add_pooling_layer=False),
+        "hf-dinov2": theirs(Dinov2Model, Dinov2Config(**hf, layer_norm_eps=1e-6, layerscale_value=0.1)),
+        "hf-registers": theirs(Dinov2WithRegistersModel, Dinov2WithRegistersConfig(**hf, num_register_tokens=4, layerscale_value=0.1)),
+        "hf-dinov3": theirs(DINOv3ViTModel, DINOv3ViTConfig(**hf, intermediate_size=4 * DIM, num_register_tokens=4, layerscale_value=0.1)),
+        "hf-siglip": theirs(SiglipVisionModel, SiglipVisionConfig(**hf, intermediate_size=4 * DIM)),
+    }
+    for name, build in models.items():
+        tensors = load_file(folder / f"{name}.safetensors")
+        answers = {}
+        for size in (24, 8):
+            images = torch.randn(2, 3, size, size)
+            model = build(size).eval()
+            if name.startswith("timm"):
+                weights, prefix = dict(tensors), 0 if getattr(model, "no_embed_class", False) else int(model.cls_token is not None)
+                if "pos_embed" in weights:
+                    weights["pos_embed"] = resample_abs_pos_embed(weights["pos_embed"], [size // PATCH] * 2, num_prefix_tokens=prefix)
+                model.load_state_dict(weights, strict=True)
+                features = model.forward_features(images)
+            else:
+                with contextlib.ExitStack() as stack:
+                    path = folder / "loaded"
+                    path.mkdir()
+                    stack.callback(path.rmdir)
+                    for file, write in [("config.json", lambda to: to.write_text(model.config.to_json_string())),
+                                        ("model.safetensors", lambda to: save_file(tensors, to, {"format": "pt"}))]:
+                        write(path / file)
+                        stack.callback((path / file).unlink)
+                    model = strict(type(model), path)
+                told = {"interpolate_pos_encoding": True} if name in ("hf", "hf-siglip") else {}
+                features = model(images, **told).last_hidden_state
+            answers |= {f"images-{size}": images, f"features-{size}": features}
+        save_file(contiguous(answers), folder / f"{name}.sizes.safetensors")
+
+
 def pixels(folder):
     processor = AutoImageProcessor.from_pretrained(folder)
     data = load_file(folder / "images.safetensors")
@@ -262,6 +348,10 @@ with torch.no_grad():
         make(pathlib.Path(sys.argv[2]))
     elif sys.argv[1] == "newer":
         make_newer(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "towers":
+        make_towers(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "sizes":
+        make_sizes(pathlib.Path(sys.argv[2]))
     elif sys.argv[1] == "pixels":
         print(json.dumps([pixels(pathlib.Path(folder)) for folder in sys.argv[2:]]))
     else:

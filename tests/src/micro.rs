@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use palimpsest_burn::Burn;
-use palimpsest_core::model::Model;
-use palimpsest_core::params::ParamSpec;
+use palimpsest_core::model::{Model, StepInputs};
+use palimpsest_core::params::{ParamSpec, Params};
 use palimpsest_core::random::{Philox, Stream};
 use palimpsest_core::recipe::{Recipe, presets};
 use palimpsest_core::tensor::HostTensor;
@@ -47,6 +47,19 @@ pub fn shrink(preset: &str) -> Vec<String> {
     if text.contains("kind = \"block\"") {
         overrides.push("corruption.min_patches=4");
     }
+    // The teacher is the average of the weights, where a preset wants a file.
+    if text.contains("kind = \"features\"") {
+        overrides.push("train.ema=0.9");
+        if text.contains("blocks = [") {
+            overrides.push("objective.masked.target.blocks=[-2, -1]");
+        }
+        if text.contains("teacher = \"\"") {
+            overrides.push(match text.contains("[objective.features]") {
+                true => "objective.features.target.teacher=ema",
+                false => "objective.masked.target.teacher=ema",
+            });
+        }
+    }
     overrides.into_iter().map(str::to_owned).collect()
 }
 
@@ -73,6 +86,8 @@ pub struct Parts<'a> {
     pub objectives: &'a str,
     /// More of `[encoder]`.
     pub encoder: &'a str,
+    /// More of `[train]`.
+    pub train: &'a str,
 }
 
 /// Encoder style, cell masks, feature noise before block 1.
@@ -82,6 +97,7 @@ pub const ENCODER_STYLE: Parts<'static> = Parts {
     noise: "at = \"block:1\"\nlaw = { kind = \"ddpm\", exponent = 1.2 }",
     objectives: "",
     encoder: "relative_bias = true\nposition = \"none\"\nlayer_scale = 0.1",
+    train: "",
 };
 
 /// Decoder style with a transformer.
@@ -94,11 +110,11 @@ pub const DECODER_STYLE: Parts<'static> = Parts {
 impl Parts<'_> {
     /// The recipe's text.
     pub fn text(&self) -> String {
-        let Self { restoration, corruption, noise, objectives, encoder } = self;
+        let Self { restoration, corruption, noise, objectives, encoder, train } = self;
         let noise = if noise.is_empty() { String::new() } else { format!("[noise]\n{noise}\n") };
         format!(
             "[encoder]\nkind = \"vit\"\npatch = 4\ndim = 16\ndepth = 3\nheads = 2\ndrop_path = 0.0\n{encoder}\n\
-             [data]\nimage_size = 16\n[train]\nbatch = 4\n\
+             [data]\nimage_size = 16\n[train]\nbatch = 4\n{train}\n\
              [restoration]\n{restoration}\n[corruption]\n{corruption}\n{noise}{objectives}\n"
         )
     }
@@ -110,6 +126,19 @@ impl Parts<'_> {
     pub fn recipe(&self) -> Recipe {
         Recipe::parse("test", &self.text(), &[]).unwrap_or_else(|e| panic!("{e}\n{}", self.text()))
     }
+}
+
+/// A prepared step with what its targets ask of a teacher: the same encoder under other weights, in the place of their average.
+///
+/// # Panics
+/// If the model has no initial values, or the backend fails.
+pub fn taught<'a>(model: &Model, prepared: StepInputs<'a>) -> StepInputs<'a> {
+    if !model.needs().target.average() {
+        return prepared;
+    }
+    let (device, dtype) = (prepared.patches.device(), prepared.patches.dtype());
+    let teacher = Params::upload(&device, lively(model, 5), dtype, dtype).expect("memory");
+    model.with_teacher(prepared, &teacher).expect("a teacher")
 }
 
 /// Weights far from where training starts, so that no derivative is small by construction: each

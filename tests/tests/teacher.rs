@@ -10,6 +10,7 @@ use palimpsest_core::model::{Mode, Model};
 use palimpsest_core::params::Params;
 use palimpsest_core::settings::Settings;
 use palimpsest_core::target::{Target, TargetEntry, TargetInput, TargetNeeds};
+use palimpsest_core::teacher::{TeacherLayer, TeacherSource};
 use palimpsest_core::train::gradients;
 use palimpsest_core::{DType, DeviceHandle, Error, Result, Tensor, inventory, settings};
 use palimpsest_tests::batches;
@@ -35,11 +36,11 @@ impl Target for TeacherTokens {
     }
 
     fn needs(&self, _: &Geometry) -> TargetNeeds {
-        TargetNeeds { teacher: BTreeSet::from([self.blocks]), ..TargetNeeds::default() }
+        TargetNeeds { teacher: BTreeSet::from([layer(self.blocks)]), ..TargetNeeds::default() }
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
-        let tokens = input.teacher(self.blocks)?;
+        let tokens = input.teacher(&layer(self.blocks))?;
         SEEN.set(Some(tokens.clone()));
         tokens.narrow(1, input.geometry.prefix, input.geometry.tokens())
     }
@@ -54,6 +55,11 @@ inventory::submit! {
     }
 }
 
+/// Tokens of the student's encoder under the average of its weights, with the last norm after the last block.
+fn layer(blocks: usize) -> TeacherLayer {
+    TeacherLayer { source: TeacherSource::Average, blocks, normed: blocks == 3 }
+}
+
 fn objective(name: &str, blocks: usize) -> String {
     format!(
         "[objective.{name}]\nkind = \"reconstruction\"\ndistance = \"l2\"\nhead = \"{name}\"\n\
@@ -62,7 +68,7 @@ fn objective(name: &str, blocks: usize) -> String {
 }
 
 fn model(style: Parts<'_>, objectives: &str) -> Result<Model> {
-    Model::build(&Parts { objectives, ..style }.recipe())
+    Model::build(&Parts { objectives, train: "ema = 0.9", ..style }.recipe())
 }
 
 /// One handle for all: tensors of two backends don't meet.
@@ -87,7 +93,7 @@ fn a_target_sees_the_same_encoder_under_the_teachers_parameters() {
     for style in [ENCODER_STYLE, DECODER_STYLE] {
         for blocks in [1, 3] {
             let model = model(style, &objective("it", blocks)).unwrap();
-            assert_eq!(model.needs().target.teacher, BTreeSet::from([blocks]));
+            assert_eq!(model.needs().target.teacher, BTreeSet::from([layer(blocks)]));
             let [student, teacher] = weights(&model);
             let batch = batches::noise(3, SHAPE, 21, 40);
             let plan = model.plan(&batch, 7, 0.5, None).unwrap();
@@ -107,7 +113,7 @@ fn a_target_sees_the_same_encoder_under_the_teachers_parameters() {
 #[test]
 fn targets_share_a_teacher() {
     let model = model(ENCODER_STYLE, &(objective("a", 1) + &objective("b", 2))).unwrap();
-    assert_eq!(model.needs().target.teacher, BTreeSet::from([1, 2]));
+    assert_eq!(model.needs().target.teacher, BTreeSet::from([layer(1), layer(2)]));
     let [student, teacher] = weights(&model);
     let batch = batches::noise(2, SHAPE, 21, 40);
     let plan = model.plan(&batch, 7, 0.5, None).unwrap();

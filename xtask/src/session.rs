@@ -6,6 +6,7 @@ use palimpsest_core::finetune;
 use palimpsest_core::interop::{Imported, Source, import};
 use palimpsest_core::model::Model;
 use palimpsest_core::recipe::Recipe;
+use palimpsest_core::teacher::pin;
 use palimpsest_core::train::{Checkpoint, Newest, RunFolder, Trainer};
 use palimpsest_core::{DType, DeviceHandle, Error, Result};
 
@@ -14,14 +15,15 @@ use crate::{output, recipes};
 /// The recipe that `pretrain` runs without one.
 pub(crate) const QUICK_START: &str = include_str!("../../recipes/paper-micro.toml");
 
-/// Reads a recipe file, or the quick-start, and checks its heads too, which are fitted long after.
+/// Reads a recipe file, or the quick-start, and checks its heads too, which are fitted long after. What it says of its
+/// teachers is filled in.
 pub(crate) fn recipe(path: Option<&Path>, overrides: &[String]) -> Result<Recipe> {
     let recipe = match path {
         Some(path) => Recipe::load(&recipes::locate(path)?, overrides),
         None => Recipe::parse("recipes/paper-micro.toml", QUICK_START, overrides),
     }?;
     finetune::check_heads(&recipe)?;
-    Ok(recipe)
+    pin(recipe)
 }
 
 /// A run's newest checkpoint that is whole, and its file; newer ones that are not are told.
@@ -43,15 +45,17 @@ pub(crate) fn tell_damaged(damaged: &[(PathBuf, Error)], path: &Path) {
     }
 }
 
-/// A trainer at its start: from the recipe's seed, or from the file of weights that it names. Also what the
-/// user may want to know of that file, one sentence each.
+/// A trainer at its start: from the recipe's seed, or from the file of weights that it names; and its
+/// teachers. Also what the user may want to know of those files, one sentence each.
 pub(crate) fn trainer(
     mut recipe: Recipe,
     device: DeviceHandle,
     steps_per_epoch: u64,
 ) -> Result<(Trainer, Vec<String>)> {
     if recipe.run.init_from.is_empty() {
-        return Ok((Trainer::new(recipe, device, steps_per_epoch)?, vec![]));
+        let mut trainer = Trainer::new(recipe, device, steps_per_epoch)?;
+        let notes = trainer.load_teachers()?;
+        return Ok((trainer, notes));
     }
     let key = |e: Error| e.at("`init_from`");
     let source = Source::read(Path::new(&recipe.run.init_from)).map_err(key)?;
@@ -60,5 +64,7 @@ pub(crate) fn trainer(
     let initial = model.specs.initial(recipe.run.seed)?;
     let Imported { values, mut notes } = import(&source, &recipe, &model, initial).map_err(key)?;
     notes.insert(0, format!("starts from {}, as {} names it", source.path.display(), source.layout.owner()));
-    Ok((Trainer::with_values(recipe, model, device, steps_per_epoch, values, DType::F32)?, notes))
+    let mut trainer = Trainer::with_values(recipe, model, device, steps_per_epoch, values, DType::F32)?;
+    notes.extend(trainer.load_teachers()?);
+    Ok((trainer, notes))
 }

@@ -20,7 +20,7 @@ pub use layers::{block_of, layer_of};
 pub use mlp::{Mlp, MlpKind, MlpSettings};
 pub use norm::{Norm, NormKind, NormSettings};
 pub use position::{PositionKind, relative_index, sincos_2d};
-pub use resample::{resample_positions, resized_positions};
+pub use resample::{Resampling, resample_positions, resized_positions};
 pub use rotary::{Angles, Coordinates, RotaryKind};
 pub use self_attention::{AttentionSettings, QkvBias};
 pub use vit::{EmbedNorm, Vit, VitSettings};

@@ -30,21 +30,32 @@ pub fn resized_positions(name: &str, value: &HostTensor, wanted: &Shape) -> Resu
             .help("use images as high as wide"));
     };
     let values = value.clone().to_float(DType::F32)?.into_f32();
+    let resampling = Resampling::Antialiased;
     let resampled = if relative {
         let (grid, kept) = values.split_at((rows - others) * width);
-        let mut out = resample_positions(grid, width, 0, (from, from), (to, to));
+        let mut out = resample_positions(resampling, grid, width, 0, (from, from), (to, to));
         out.extend_from_slice(kept);
         out
     } else {
-        resample_positions(&values, width, others, (from, from), (to, to))
+        resample_positions(resampling, &values, width, others, (from, from), (to, to))
     };
     HostTensor::f32(wanted.clone(), resampled).map(Some)
 }
 
-/// A position table [prefix + h w, width] for another grid, as timm's `resample_abs_pos_embed` makes it
-/// (`torch.nn.functional.interpolate` with `mode="bicubic"`, `antialias=True`): rows of prefix tokens
-/// stay.
+/// How a position table is resampled, all by `torch.nn.functional.interpolate` with `mode="bicubic"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resampling {
+    /// With `antialias=True`: timm, and transformers' DINOv2 with registers.
+    #[default]
+    Antialiased,
+    /// Without: transformers' ViT, ViTMAE, DINOv2 and SigLIP.
+    Plain,
+}
+
+/// A position table [prefix + h w, width] for another grid, as timm's `resample_abs_pos_embed` makes it or as
+/// transformers' `interpolate_pos_encoding` does: rows of prefix tokens stay.
 pub fn resample_positions(
+    resampling: Resampling,
     table: &[f32],
     width: usize,
     prefix: usize,
@@ -53,13 +64,24 @@ pub fn resample_positions(
 ) -> Vec<f32> {
     let (kept, grid) = table.split_at(prefix * width);
     // One axis after the other, the columns first, as PyTorch does.
-    let columns = along(grid, from.0, from.1, width, to.1);
-    let rows = along(&columns, 1, from.0, to.1 * width, to.0);
+    let columns = along(resampling, grid, from.0, from.1, width, to.1);
+    let rows = along(resampling, &columns, 1, from.0, to.1 * width, to.0);
     kept.iter().copied().chain(rows).collect()
 }
 
 /// Resamples the middle axis of [outer, from, inner] to `to` points.
-fn along(values: &[f32], outer: usize, from: usize, inner: usize, to: usize) -> Vec<f32> {
+fn along(
+    resampling: Resampling,
+    values: &[f32],
+    outer: usize,
+    from: usize,
+    inner: usize,
+    to: usize,
+) -> Vec<f32> {
+    let weights = match resampling {
+        Resampling::Antialiased => antialiased,
+        Resampling::Plain => plain,
+    };
     let taps: Vec<(usize, Vec<f64>)> = (0..to).map(|i| weights(i, from, to)).collect();
     let mut out = Vec::with_capacity(outer * to * inner);
     for block in values.chunks(from * inner).take(outer) {
@@ -78,26 +100,39 @@ fn along(values: &[f32], outer: usize, from: usize, inner: usize, to: usize) -> 
 }
 
 /// The first point and the weights that point `i` of `to` is made of, out of `from` points.
-fn weights(i: usize, from: usize, to: usize) -> (usize, Vec<f64>) {
+fn antialiased(i: usize, from: usize, to: usize) -> (usize, Vec<f64>) {
     let scale = from as f64 / to as f64;
     // Where there are fewer points than before, the kernel grows with the distance between them.
     let stretch = scale.max(1.0);
     let centre = scale * (i as f64 + 0.5);
     let first = (centre - 2.0 * stretch + 0.5).max(0.0) as usize;
     let end = ((centre + 2.0 * stretch + 0.5) as usize).min(from);
-    let raw: Vec<f64> = (first..end).map(|j| cubic((j as f64 - centre + 0.5) / stretch)).collect();
+    let raw: Vec<f64> = (first..end).map(|j| cubic((j as f64 - centre + 0.5) / stretch, -0.5)).collect();
     let sum: f64 = raw.iter().sum();
     (first, raw.into_iter().map(|weight| weight / sum).collect())
 }
 
-/// Keys' cubic convolution kernel (1981) with a = -1/2, which PyTorch takes where it antialiases.
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
+/// The same without a kernel that grows: four points, of which those beyond an edge are the edge's.
+fn plain(i: usize, from: usize, to: usize) -> (usize, Vec<f64>) {
+    let at = (i as f64 + 0.5) * from as f64 / to as f64 - 0.5;
+    let floor = at.floor();
+    let last = from - 1;
+    let point = |j: i64| (floor as i64 + j).clamp(0, last as i64) as usize;
+    let first = point(-1);
+    let mut weights = vec![0.0; point(2) - first + 1];
+    for j in -1..=2 {
+        weights[point(j) - first] += cubic(j as f64 - (at - floor), -0.75);
+    }
+    (first, weights)
+}
+
+/// Keys' cubic convolution kernel (1981), of which PyTorch takes a = -1/2 where it antialiases, and -3/4 elsewhere.
+fn cubic(x: f64, a: f64) -> f64 {
     let x = x.abs();
     if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
     } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+        (((x - 5.0) * x + 8.0) * x - 4.0) * a
     } else {
         0.0
     }

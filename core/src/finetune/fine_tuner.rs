@@ -17,8 +17,8 @@ use crate::recipe::{GraphMode, Precision};
 use crate::settings::Section;
 use crate::tensor::{DType, DeviceHandle, HostTensor, Tensor};
 use crate::train::{
-    Checkpoint, CheckpointState, Engine, EngineSettings, Pace, Pass, Schedule, StepInput, StepReport,
-    check_batch,
+    Checkpoint, CheckpointState, EmaDecay, Engine, EngineSettings, Pace, Pass, Schedule, StepInput,
+    StepReport, StepWeights, check_batch,
 };
 use crate::{Error, Result, registry};
 
@@ -158,7 +158,7 @@ impl<H: TaskHead> FineTuner<H> {
                 total_steps,
             ),
             factors: layer_rates(specs.specs(), geometry.depth, train.layer_decay),
-            ema: train.ema,
+            ema: EmaDecay::constant(train.ema),
             checkpoint_blocks: train.checkpoint_blocks,
             graph: GraphMode::Off,
         };
@@ -261,8 +261,8 @@ impl<H: TaskHead> FineTuner<H> {
         let network = &self.network;
         let (dtype, step) = (self.engine.dtype(), self.step_count());
         let mode = PassMode { dtype, seed, step, drop_path, training: true };
-        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
-            lend(&network.pass(device, &parts[i], mode)?)
+        let pass = |weights: &StepWeights<'_>, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
+            lend(&network.pass(weights.device, &parts[i], mode)?)
         };
         let images = examples.batch.len();
         self.engine.step(&StepInput {

@@ -127,6 +127,33 @@ pub fn import(source: &Source, recipe: &Recipe, model: &Model, initial: Vec<Host
     Ok(Imported { values, notes })
 }
 
+/// The settings of an encoder that a file's weights ask for and a recipe's model has not, as `encoder.dim=768`.
+///
+/// # Errors
+/// A part of the file's encoder that there is none of here.
+pub(crate) fn fitting_settings(source: &Source, recipe: &Recipe, model: &Model) -> Result<Vec<String>> {
+    let file = Described::of(source);
+    file.refuse_unknown_parts()?;
+    let architecture = Architecture::of(recipe, model)?;
+    let mut settings = file.settings(&architecture, true);
+    let mut wanted = |key: &str, value: String| {
+        let setting = format!("encoder.{key}={value}");
+        if !settings.iter().any(|known| known.starts_with(&format!("encoder.{key}="))) {
+            settings.push(setting);
+        }
+    };
+    let encoder = &architecture.settings;
+    match (source.config.activation.as_deref(), encoder.mlp) {
+        (Some("gelu"), MlpKind::GeluTanh) => wanted("mlp", "gelu".to_owned()),
+        (Some("gelu_pytorch_tanh"), MlpKind::Gelu) => wanted("mlp", "gelu-tanh".to_owned()),
+        _ => {}
+    }
+    if let Some(eps) = file.norm_eps().filter(|eps| (eps / encoder.norm_eps - 1.0).abs() > 1e-6) {
+        wanted("norm_eps", format!("{eps:?}"));
+    }
+    Ok(settings)
+}
+
 /// A parameter under its own name.
 fn own_entry(spec: &ParamSpec) -> Entry {
     let name = spec.name.clone();

@@ -171,7 +171,7 @@ impl<'a> Matching<'a> {
                 ));
                 return Ok(None);
             }
-            table = resample_positions(&table, width, class, (side, side), to);
+            table = resample_positions(self.source.resampling, &table, width, class, (side, side), to);
         }
         Ok(Some(HostTensor::f32([1, rows, width], table)?))
     }

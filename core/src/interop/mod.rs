@@ -18,9 +18,11 @@ mod matching;
 mod names;
 mod recognise;
 mod source;
+mod vision_towers;
 
 pub use architecture::{Architecture, DecoderShape};
 pub use export::{Exported, export};
+pub(crate) use import::fitting_settings;
 pub use import::{Imported, import};
 pub use layout::Layout;
 pub use source::Source;

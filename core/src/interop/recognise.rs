@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Layout;
 use super::import::listed;
+use super::vision_towers::tower;
+use crate::encoder::Resampling;
 use crate::tensor::HostTensor;
 use crate::{Error, Result};
 
@@ -15,12 +17,13 @@ pub(super) struct Recognised {
     pub(super) layout: Layout,
     pub(super) tensors: Tensors,
     pub(super) notes: Vec<String>,
+    pub(super) resampling: Resampling,
 }
 
 impl Recognised {
     /// Tensors under this program's names.
     pub(super) fn own(tensors: Tensors) -> Self {
-        Self { layout: Layout::Own, tensors, notes: vec![] }
+        Self { layout: Layout::Own, tensors, notes: vec![], resampling: Resampling::Antialiased }
     }
 }
 
@@ -44,7 +47,12 @@ pub(super) fn recognise(tensors: Tensors) -> Result<Recognised> {
             name.strip_prefix("model.layer.").map_or(name.clone(), |rest| format!("layer.{rest}"))
         };
         let tensors = tensors.into_iter().map(|(name, tensor)| (published(name), tensor)).collect();
-        return Ok(Recognised { layout: Layout::HfDinov3, tensors, notes });
+        let resampling = Resampling::Plain;
+        return Ok(Recognised { layout: Layout::HfDinov3, tensors, notes, resampling });
+    }
+    if let Some((tensors, notes)) = tower(&tensors)? {
+        let resampling = Resampling::Plain;
+        return Ok(Recognised { layout: Layout::Timm, tensors: packed(tensors)?, notes, resampling });
     }
     let Some(prefix) = prefix(&tensors, TIMM)? else { return Err(unknown(&tensors)) };
     let has =
@@ -65,9 +73,18 @@ pub(super) fn recognise(tensors: Tensors) -> Result<Recognised> {
     };
     let (mut tensors, notes) = without_prefix(tensors, &prefix);
     if matches!(layout, Layout::Timm | Layout::Beit) {
-        tensors = packed(tensors)?;
+        tensors = packed(of_dinov2(tensors))?;
     }
-    Ok(Recognised { layout, tensors, notes })
+    Ok(Recognised { layout, tensors, notes, resampling: Resampling::Antialiased })
+}
+
+/// Names that DINOv2's own code has, as timm has them: registers and gated MLPs.
+fn of_dinov2(tensors: Tensors) -> Tensors {
+    let named = |name: String| match name.as_str() {
+        "register_tokens" => "reg_token".to_owned(),
+        _ => name.replace(".mlp.w12.", ".mlp.fc1.").replace(".mlp.w3.", ".mlp.fc2."),
+    };
+    tensors.into_iter().map(|(name, tensor)| (named(name), tensor)).collect()
 }
 
 /// Weights of timm's whose queries, keys and values, or whose gates, are layers of their own, as others have them in one.
@@ -119,12 +136,14 @@ fn hugging_face(tensors: Tensors, prefix: &str) -> Recognised {
         }
     }
     let (tensors, notes) = without_prefix(tensors, prefix);
-    let tensors = tensors.into_iter().map(|(name, tensor)| (published(&name), tensor)).collect();
-    Recognised { layout, tensors, notes }
+    let tensors: Tensors = tensors.into_iter().map(|(name, tensor)| (published(&name), tensor)).collect();
+    let registers = tensors.contains_key("embeddings.register_tokens");
+    let resampling = if registers { Resampling::Antialiased } else { Resampling::Plain };
+    Recognised { layout, tensors, notes, resampling }
 }
 
 /// What stands before this name in the file; `None` where it doesn't occur.
-fn prefix(tensors: &Tensors, name: &str) -> Result<Option<String>> {
+pub(super) fn prefix(tensors: &Tensors, name: &str) -> Result<Option<String>> {
     let mut prefixes: BTreeSet<&str> = tensors
         .keys()
         .filter_map(|key| key.strip_suffix(name))
@@ -140,7 +159,7 @@ fn prefix(tensors: &Tensors, name: &str) -> Result<Option<String>> {
 }
 
 /// Tensors without a prefix; those outside of it are passed over.
-fn without_prefix(tensors: Tensors, prefix: &str) -> (Tensors, Vec<String>) {
+pub(super) fn without_prefix(tensors: Tensors, prefix: &str) -> (Tensors, Vec<String>) {
     if prefix.is_empty() {
         return (tensors, vec![]);
     }
@@ -189,13 +208,12 @@ fn published(name: &str) -> String {
 
 /// What a file is that no layout fits.
 fn unknown(tensors: &Tensors) -> Error {
-    const OTHERS: [(&str, &str); 6] = [
+    const OTHERS: [(&str, &str); 5] = [
+        ("embeddings.class_embedding", "weights of CLIP, as Hugging Face names them"),
         (
-            "vision_model.embeddings.patch_embedding.weight",
-            "weights of CLIP or SigLIP, as Hugging Face names them",
+            "encoder.blocks.0.residual1.norm.weight",
+            "weights of CAPI, whose registers lie at the image's edge",
         ),
-        ("embeddings.patch_embedding.weight", "weights of CLIP or SigLIP, as Hugging Face names them"),
-        ("embeddings.patch_embed.weight", "weights of AIMv2, as Hugging Face names them"),
         ("visual.conv1.weight", "weights of CLIP, as OpenAI names them"),
         ("layer1.0.conv1.weight", "weights of a ResNet"),
         ("stem.0.weight", "weights of a convolutional network"),
@@ -273,8 +291,14 @@ mod tests {
                 &["holds 2 encoders", "k.startswith('teacher.backbone.')"][..],
             ),
             (&["layer1.0.conv1.weight", "fc.bias"], &["a ResNet"]),
-            (&["vision_model.embeddings.patch_embedding.weight"], &["CLIP or SigLIP"]),
-            (&["embeddings.patch_embed.weight"], &["AIMv2, as Hugging Face names them"]),
+            (
+                &[
+                    "vision_model.embeddings.patch_embedding.weight",
+                    "vision_model.embeddings.class_embedding",
+                ],
+                &["weights of CLIP, as Hugging Face names them"],
+            ),
+            (&["encoder.blocks.0.residual1.norm.weight", "registers"], &["weights of CAPI"]),
             (&["a", "b"], &["no layout that is known (`a`, `b`)"]),
             (&[], &["holds no tensor"]),
         ] {

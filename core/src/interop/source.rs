@@ -11,6 +11,7 @@ use super::export::FORMAT;
 use super::files::{locate, other_kind};
 use super::recognise::{Recognised, Tensors, recognise};
 use super::{Layout, recognise};
+use crate::encoder::Resampling;
 use crate::sealed::verify;
 use crate::stored::{from_view, read};
 use crate::tensor::HostTensor;
@@ -31,6 +32,8 @@ pub struct Source {
     pub notes: Vec<String>,
     /// What the weights don't tell, where a `config.json` lies beside them.
     pub(super) config: Config,
+    /// How the library resamples a table of positions.
+    pub(super) resampling: Resampling,
 }
 
 /// What Hugging Face's or timm's `config.json` says of an encoder that its weights don't.
@@ -72,12 +75,12 @@ impl Source {
             [file] => (file.clone(), Config::beside(file)),
             _ => (path.to_owned(), files.first().map(|file| Config::beside(file)).unwrap_or_default()),
         };
-        let Recognised { layout, tensors, notes } = match format.as_str() {
+        let Recognised { layout, tensors, notes, resampling } = match format.as_str() {
             FORMAT => Recognised::own(tensors),
             crate::train::CHECKPOINT_FORMAT => Recognised::own(recognise::stripped(tensors, "model.")),
             _ => recognise(tensors).map_err(|e| e.at(path.display()))?,
         };
-        Ok(Self { path, layout, sha256, tensors, notes, config })
+        Ok(Self { path, layout, sha256, tensors, notes, config, resampling })
     }
 }
 
@@ -99,12 +102,17 @@ impl Config {
     fn beside(file: &Path) -> Self {
         let text = read(&file.with_file_name("config.json")).unwrap_or_default();
         let Ok(json) = serde_json::from_slice::<Value>(&text) else { return Self::default() };
+        // Of two towers, that of images.
+        let json = json.get("vision_config").unwrap_or(&json);
         let heads = json.get("num_attention_heads").or_else(|| json.get("model_args")?.get("num_heads"));
         let activation = json.get("hidden_act").and_then(Value::as_str);
         Self {
             heads: heads.and_then(Value::as_u64).map(|heads| heads as usize),
             activation: activation.map(str::to_owned),
-            norm_eps: json.get("layer_norm_eps").and_then(Value::as_f64),
+            norm_eps: ["layer_norm_eps", "rms_norm_eps"]
+                .iter()
+                .find_map(|key| json.get(key))
+                .and_then(Value::as_f64),
         }
     }
 }

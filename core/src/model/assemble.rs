@@ -12,6 +12,7 @@ use crate::objective::{Needs, ObjectiveEntry};
 use crate::params::{Init, ParamSpecs};
 use crate::recipe::Recipe;
 use crate::restoration::{DecoderEntry, MaskTokens, TimestepEmbedder};
+use crate::teacher::TeacherSource;
 use crate::{Error, Result, registry};
 
 crate::settings! {
@@ -71,6 +72,11 @@ impl Model {
         };
         model.check(recipe)?;
         model.needs = model.merged_needs(recipe)?;
+        if model.needs.target.average() && recipe.train.ema == 0.0 {
+            return Err(Error::user("a target's teacher is the average of the weights, and none is kept")
+                .at("`train.ema`")
+                .help("set train.ema to its decay, as 0.996"));
+        }
         model.declare_rest();
         Ok(model)
     }
@@ -119,7 +125,9 @@ impl Model {
             return Err(Error::user("looks at visible tokens, which this decoder doesn't restore")
                 .help("set on = \"masked\""));
         }
-        if let Some(blocks) = needs.target.teacher.iter().find(|&&blocks| blocks == 0 || blocks > depth) {
+        // What a file's encoder has is its target's to check.
+        let own = needs.target.teacher.iter().filter(|layer| layer.source == TeacherSource::Average);
+        if let Some(blocks) = own.map(|layer| layer.blocks).find(|&blocks| blocks == 0 || blocks > depth) {
             return Err(Error::user(format!("its target looks at block {blocks} of {depth}"))
                 .help(format!("choose 1 to {depth}")));
         }

@@ -1,6 +1,5 @@
 //! What a step needs on the device before anything is differentiated.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Model;
@@ -12,6 +11,7 @@ use crate::encoder::{Coordinates, DropPath, patchify};
 use crate::geometry::Geometry;
 use crate::objective::TokenWeights;
 use crate::restoration::{KeptTokens, MaskTokens};
+use crate::teacher::TeacherTokens;
 use crate::tensor::{DType, DeviceHandle, Tensor};
 use crate::{Error, Result};
 
@@ -56,14 +56,14 @@ pub struct StepInputs<'a> {
     pub(super) drop_path: Option<DropPath>,
     pub(super) coordinates: Option<Coordinates>,
     pub(super) weights: TokenWeights,
-    /// A teacher's tokens, by the number of blocks.
-    pub(super) teacher: Option<BTreeMap<usize, Tensor>>,
+    /// Teachers' tokens.
+    pub(super) teacher: Option<TeacherTokens>,
     pub(super) observe: bool,
 }
 
 impl Model {
     /// Uploads what a step needs that no gradient flows through, in a float type.
-    /// [`Model::with_teacher`] adds what a teacher gives.
+    /// [`Model::with_teacher`] and [`Model::with_frozen`] add what teachers give.
     ///
     /// # Errors
     /// The backend's failure, or a batch that doesn't fit the model.

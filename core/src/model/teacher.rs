@@ -1,34 +1,40 @@
-//! What targets see of the same encoder under other parameters.
-
-use std::collections::BTreeMap;
+//! What targets see of clean images with the eyes of a teacher.
 
 use super::{Model, StepInputs};
 use crate::Result;
 use crate::backend::NoGrad;
-use crate::encoder::BlockContext;
 use crate::params::Params;
+use crate::teacher::{FrozenTeacher, TeacherSource, tokens};
 
 impl Model {
     /// A prepared step with a teacher: the tokens of the clean images under other parameters of this model (an
-    /// average of its weights, those of a finished run), after each number of blocks that a target
-    /// [needs](crate::target::TargetNeeds). No gradient flows through them, and no path is dropped.
+    /// average of its weights) that a target [needs](crate::target::TargetNeeds). No gradient flows through them, and no
+    /// path is dropped.
     ///
     /// # Errors
     /// The backend's failure.
     pub fn with_teacher<'a>(&self, mut prepared: StepInputs<'a>, teacher: &Params) -> Result<StepInputs<'a>> {
         let device = prepared.patches.device();
         let _quiet = NoGrad::new(&*device.backend);
-        let embedded = self.encoder.embed(teacher, &prepared.patches)?; // [B, L, D]
-        let mut tokens = self.encoder.assemble(teacher, &embedded, None)?; // [B, P + L, D]
-        let (mut features, mut done) = (BTreeMap::new(), 0);
-        for &blocks in &self.needs.target.teacher {
-            (tokens, _) = self.encoder.blocks(teacher, tokens, done..blocks, &BlockContext::default())?;
-            done = blocks;
-            let last = blocks == self.geometry().depth;
-            let seen = if last { self.encoder.norm(teacher, &tokens)? } else { tokens.clone() };
-            features.insert(blocks, seen);
-        }
-        prepared.teacher = Some(features);
+        let own = self.needs.target.teacher.iter().filter(|layer| layer.source == TeacherSource::Average);
+        let found = tokens(&*self.encoder, teacher, &prepared.patches, own)?;
+        prepared.teacher.get_or_insert_default().extend(found);
+        Ok(prepared)
+    }
+
+    /// The same with an encoder that was read from a file.
+    ///
+    /// # Errors
+    /// The backend's failure.
+    pub fn with_frozen<'a>(
+        &self,
+        mut prepared: StepInputs<'a>,
+        teacher: &FrozenTeacher,
+    ) -> Result<StepInputs<'a>> {
+        let device = prepared.patches.device();
+        let _quiet = NoGrad::new(&*device.backend);
+        let found = teacher.tokens(&prepared.patches, self.needs.target.teacher.iter())?;
+        prepared.teacher.get_or_insert_default().extend(found);
         Ok(prepared)
     }
 }

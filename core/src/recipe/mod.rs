@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 pub use layers::Layers;
 pub use preset::{Preset, head_presets, presets};
 pub use schema::{
-    DataSettings, EvalSettings, Filter, GraphMode, InitPositions, OptimizerSettings, Precision, ScheduleKind,
-    ScheduleSettings, TrainSettings,
+    DataSettings, EmaShape, EvalSettings, Filter, GraphMode, InitPositions, OptimizerSettings, PadMode,
+    Precision, ScheduleKind, ScheduleSettings, TrainSettings,
 };
 
 use crate::corruption;
@@ -186,7 +186,7 @@ impl Recipe {
         full.insert("data".into(), recipe.data.with_reader(&recipe.reader)?.into());
         full.insert("optimizer".into(), as_table(&recipe.optimizer).into());
         full.insert("schedule".into(), as_table(&recipe.schedule).into());
-        full.insert("train".into(), as_table(&recipe.train).into());
+        full.insert("train".into(), recipe.train.table()?.into());
         full.insert("eval".into(), as_table(&recipe.eval).into());
         Ok(Self { table: full, ..recipe })
     }
@@ -263,6 +263,16 @@ impl Recipe {
         self.run.init_sha256 = sha256.to_owned();
         self.table.insert("init_sha256".to_owned(), sha256.to_owned().into());
         Ok(())
+    }
+
+    /// Puts a table in the place of an objective's target.
+    pub(crate) fn set_target(&mut self, objective: &str, target: toml::Table) {
+        let mut objectives = self.objective.table().clone();
+        if let Some(table) = objectives.get_mut(objective).and_then(toml::Value::as_table_mut) {
+            table.insert("target".to_owned(), target.into());
+        }
+        self.objective = self.objective.with_table(objectives.clone());
+        self.table.insert("objective".to_owned(), objectives.into());
     }
 
     /// SHA-256 of what decides the weights: the resolved recipe without the keys of [`ignored_by_hash`].
@@ -378,7 +388,9 @@ pub fn ignored_by_hash(key: &str) -> bool {
         "train.deterministic",
         "train.shard_optimizer",
     ];
-    key.starts_with("eval.") || key.starts_with("head.") || KEYS.contains(&key)
+    // The SHA-256 of a teacher's weights counts.
+    let teacher = key.starts_with("objective.") && key.ends_with(".target.teacher");
+    teacher || key.starts_with("eval.") || key.starts_with("head.") || KEYS.contains(&key)
 }
 
 fn as_table<S: serde::Serialize>(settings: &S) -> toml::Table {
@@ -455,6 +467,10 @@ fn fill_kinds(table: &mut toml::Table, sources: &Sources) -> Result<()> {
                 fill::<ObjectiveEntry>("objective", objective, &path, sources)?;
                 if let Some(target) = inner(objective, "target") {
                     fill::<TargetEntry>("target", target, &format!("{path}.target"), sources)?;
+                    // That of a teacher.
+                    if let Some(encoder) = inner(target, "encoder") {
+                        fill::<EncoderEntry>("encoder", encoder, &format!("{path}.target.encoder"), sources)?;
+                    }
                 }
             }
         }

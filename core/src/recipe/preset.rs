@@ -39,6 +39,10 @@ presets! {
     "can": "masks and pixel noise with noise prediction, without contrast (after CAN, Mishra et al. 2022)",
     "maskfeat": "HOG of masked blocks (Wei et al. 2022)",
     "pixel-dae": "denoising autoencoder on pixels (Vincent et al. 2008)",
+    "pixmim": "MAE on low-pass filtered pixels, from gentler crops (Liu et al. 2023)",
+    "dbot": "masked features of a finished run, stage after stage (Liu et al. 2022)",
+    "data2vec-image": "masked features of the average of one's own weights (Baevski et al. 2022)",
+    "distill": "all features of a public encoder (feature distillation, Wei et al. 2022)",
 }
 
 presets! {

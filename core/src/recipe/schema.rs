@@ -34,6 +34,16 @@ pub enum Filter {
     Bicubic,
 }
 
+/// What padding around an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PadMode {
+    /// Black.
+    Zero,
+    /// The image mirrored, without its edge pixels.
+    Reflect,
+}
+
 /// How the learning rate goes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,6 +54,16 @@ pub enum ScheduleKind {
     Multistep,
     /// No change.
     Constant,
+}
+
+/// How the decay of the weights' average goes from its first value to its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmaShape {
+    /// In a straight line (data2vec, I-JEPA).
+    Linear,
+    /// By half a cosine (BYOL, iBOT, DINOv2).
+    Cosine,
 }
 
 /// Whether the device's part of a step is launched as a graph.
@@ -78,8 +98,10 @@ crate::settings! {
         image_size: usize = 224, in 1..=8192;
         /// Channels: 1 (grey), 3 (RGB), or as many as each file has, up to 64.
         channels: usize = 3, in 1..=64;
-        /// Zero padding around an image before it is cropped, in pixels (for small images).
+        /// Padding around an image before it is cropped, in pixels (for small images).
         pad: usize = 0, in 0..=1024;
+        /// What the padding holds: zero, or reflect (the simple resized crop of DeiT III and PixMIM).
+        pad_mode: PadMode = PadMode::Zero;
         /// Random resized crop: smallest and largest share of the area; empty for a centre crop.
         crop_scale: Vec<f64> = vec![0.67, 1.0];
         /// Random resized crop: smallest and largest aspect ratio.
@@ -117,8 +139,32 @@ crate::settings! {
 
 /// Keys of `[data]` that came after recipes were hashed: at their defaults, which are what was done before them, they
 /// stay out of a recipe.
-const YOUNGER: [&str; 9] =
-    ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown", "cache"];
+const YOUNGER: [&str; 10] =
+    ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown", "cache", "pad_mode"];
+
+/// Those of `[train]`.
+const YOUNGER_OF_TRAINING: [&str; 3] = ["ema_end", "ema_epochs", "ema_shape"];
+
+/// Settings as a recipe holds them: without younger keys at their defaults.
+fn without_younger<S: Settings + serde::Serialize>(settings: &S, younger: &[&str]) -> Result<toml::Table> {
+    let mut table = toml::Table::try_from(settings).map_err(|e| Error::failure(e.to_string()))?;
+    let fields = S::fields();
+    table.retain(|key, value| {
+        let default = || fields.iter().find(|field| field.name == key).map(|field| field.default.clone());
+        !younger.contains(&key) || Some(value.to_string()) != default()
+    });
+    Ok(table)
+}
+
+impl TrainSettings {
+    /// The table `[train]`, without [`YOUNGER_OF_TRAINING`] keys at their defaults.
+    ///
+    /// # Errors
+    /// None that settings can have.
+    pub(crate) fn table(&self) -> Result<toml::Table> {
+        without_younger(self, &YOUNGER_OF_TRAINING)
+    }
+}
 
 impl DataSettings {
     /// Reads the table `[data]`, but for the reader's own.
@@ -164,12 +210,7 @@ impl DataSettings {
     /// # Errors
     /// None that settings can have.
     pub(crate) fn with_reader(&self, reader: &Section) -> Result<toml::Table> {
-        let mut table = toml::Table::try_from(self).map_err(|e| Error::failure(e.to_string()))?;
-        table.retain(|key, value| {
-            let default =
-                || Self::fields().into_iter().find(|field| field.name == key).map(|field| field.default);
-            !YOUNGER.contains(&key) || Some(value.to_string()) != default()
-        });
+        let mut table = without_younger(self, &YOUNGER)?;
         if !reader.table().is_empty() {
             table.insert("reader".to_owned(), reader.table().clone().into());
         }
@@ -247,6 +288,12 @@ crate::settings! {
         accumulate: usize = 1, in 1..=65536;
         /// Decay of an average of the weights, which is evaluated and saved beside them; 0 for none.
         ema: f64 = 0.0, in 0.0..=0.999_999_9;
+        /// What that decay goes to; 0 keeps it as it is.
+        ema_end: f64 = 0.0, in 0.0..=1.0;
+        /// Epochs until it is there; 0 takes the whole run.
+        ema_epochs: f64 = 0.0, in 0.0..=1e6;
+        /// How it goes there: linear or cosine.
+        ema_shape: EmaShape = EmaShape::Linear;
         /// Blocks that are recomputed together in the backward pass to save memory; 0 for none.
         checkpoint_blocks: usize = 0, in 0..=1024;
         /// auto, on or off: whether a step's work on the device is launched as one graph; auto does so on a

@@ -7,12 +7,11 @@ mod needs;
 
 pub use needs::TargetNeeds;
 
-use std::collections::BTreeMap;
-
 use crate::data::Batch;
 use crate::geometry::Geometry;
 use crate::registry::{self, Entry};
 use crate::settings::Section;
+use crate::teacher::{TeacherLayer, TeacherTokens};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -28,20 +27,19 @@ pub struct TargetInput<'a> {
     pub noised: Option<&'a Tensor>,
     /// The noise values drawn for the pixels, unit variance, [B, L, C*p*p].
     pub eps: Option<&'a Tensor>,
-    /// Tokens [B, P + L, D] of the clean images under a teacher's parameters, by the number of blocks that
-    /// they went through, with the final norm after the last; those that [`TargetNeeds::teacher`] asks for.
-    pub teacher: Option<&'a BTreeMap<usize, Tensor>>,
+    /// Tokens [B, P + L, D] of the clean images, as teachers see them; those that [`TargetNeeds::teacher`] asks for.
+    pub teacher: Option<&'a TeacherTokens>,
 }
 
 impl TargetInput<'_> {
-    /// The teacher's tokens [B, P + L, D] after so many blocks.
+    /// A teacher's tokens [B, P + L, D].
     ///
     /// # Errors
-    /// A step without a teacher, or blocks that weren't asked for.
-    pub fn teacher(&self, blocks: usize) -> Result<&Tensor> {
-        self.teacher
-            .and_then(|features| features.get(&blocks))
-            .ok_or_else(|| Error::failure(format!("the step has no teacher's tokens after {blocks} blocks")))
+    /// A step without that teacher, or tokens that weren't asked for.
+    pub fn teacher(&self, layer: &TeacherLayer) -> Result<&Tensor> {
+        self.teacher.and_then(|tokens| tokens.get(layer)).ok_or_else(|| {
+            Error::failure(format!("the step has no teacher's tokens after {} blocks", layer.blocks))
+        })
     }
 }
 

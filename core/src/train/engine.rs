@@ -15,7 +15,7 @@
 
 mod host_state;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use super::graph::Stepper;
 use super::reduction::{Reduction, StepSum};
 use super::sharding::Sharding;
 use super::state::{Kept, State, Trained};
-use super::{Schedule, StepReport, StepTimes};
+use super::{EmaDecay, Schedule, StepReport, StepTimes};
 use crate::collective::{BucketPlan, Collective, SumOrder};
 use crate::params::{ParamSpec, Params};
 use crate::recipe::{GraphMode, OptimizerSettings};
@@ -42,8 +42,8 @@ pub struct EngineSettings {
     /// The factor of each parameter's learning rate (layer-wise decay), in the order of declaration; empty
     /// for 1 everywhere.
     pub factors: Vec<f64>,
-    /// The decay of the weights' moving average; 0 keeps none.
-    pub ema: f64,
+    /// The decay of the weights' moving average.
+    pub ema: EmaDecay,
     /// Blocks that are recomputed together in the backward pass; 0 for none.
     pub checkpoint_blocks: usize,
     /// When steps are launched as graphs.
@@ -66,7 +66,45 @@ pub struct StepInput<'a> {
 
 /// Lends the forward pass of a micro-batch to what is done with it.
 pub type WithPass<'a> =
-    dyn Fn(&DeviceHandle, usize, &mut dyn FnMut(&dyn Pass) -> Result<()>) -> Result<()> + 'a;
+    dyn Fn(&StepWeights<'_>, usize, &mut dyn FnMut(&dyn Pass) -> Result<()>) -> Result<()> + 'a;
+
+/// What a step starts from, for passes that look at more than the weights that they are given.
+pub struct StepWeights<'a> {
+    /// Where the step is computed.
+    pub device: &'a DeviceHandle,
+    rules: &'a Rules,
+    state: &'a State,
+    /// Seconds in which a teacher was run.
+    teacher: Cell<f64>,
+}
+
+impl StepWeights<'_> {
+    /// The moving average of the weights before the step.
+    ///
+    /// # Errors
+    /// An engine that keeps none, or a part of it only.
+    pub fn average(&self) -> Result<Params> {
+        let mut tensors = self.state.params.clone();
+        for Trained { index, kept, .. } in &self.state.trained {
+            let average = kept.as_ref().and_then(|kept| kept.average.as_ref());
+            let average =
+                average.ok_or_else(|| Error::failure("a teacher without an average of the weights"))?;
+            tensors[*index] = average.clone();
+        }
+        Ok(Params::new(tensors, self.rules.compute))
+    }
+
+    /// Does what a teacher is run for, and counts its time as the teacher's.
+    ///
+    /// # Errors
+    /// What it returns.
+    pub fn taught<T>(&self, teach: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let taught = teach();
+        self.teacher.set(self.teacher.get() + started.elapsed().as_secs_f64());
+        taught
+    }
+}
 
 /// Parameters, what is kept of them from step to step, and how they step.
 pub struct Engine {
@@ -213,7 +251,7 @@ impl Engine {
 
     /// Whether it keeps a moving average of the weights.
     pub fn keeps_average(&self) -> bool {
-        self.rules.settings.ema > 0.0
+        self.rules.settings.ema.keeps()
     }
 
     /// What the user should know of the steps so far; each is told once.
@@ -330,7 +368,7 @@ impl Rules {
         // x - x is 0 for every finite x, and not for an infinite one or NaN.
         let finite = decisive.sub(&decisive)?.sum(&[0])?.equal(&numbers.zero)?;
         let rates = self.rates(&numbers, &norm, &finite)?.cast(AdamwRates::dtype(self.dtype(state)))?;
-        self.update(state, gradients, &rates, &finite)?;
+        self.update(state, gradients, &rates, &finite, step)?;
         if let Some(sharding) = &self.sharding {
             let State { params, trained } = state;
             let params = RefCell::new(params);
@@ -385,8 +423,11 @@ impl Rules {
             });
             let params = self.params(state);
             let mut found = None;
-            (input.pass)(device, i, &mut |pass| {
-                phases.corruption += started.elapsed().as_secs_f64();
+            let weights = StepWeights { device, rules: self, state, teacher: Cell::new(0.0) };
+            (input.pass)(&weights, i, &mut |pass| {
+                let teacher = weights.teacher.get();
+                phases.teacher += teacher;
+                phases.corruption += started.elapsed().as_secs_f64() - teacher;
                 let done = done.as_mut().map(|done| done as &mut BlocksDone<'_>);
                 found = Some(gradients_with(pass, &params, self.settings.checkpoint_blocks, done)?);
                 Ok(())
@@ -419,7 +460,7 @@ impl Rules {
     fn numbers(&self, device: &DeviceHandle, step: u64, micro_batches: usize) -> Result<Numbers> {
         // As exact as the optimiser reads it for f32 parameters, so that every type steps at the same rate.
         let lr = f64::from(self.settings.schedule.lr(step) as f32);
-        let average = 1.0 - self.settings.ema;
+        let average = 1.0 - self.settings.ema.at(step);
         let values = vec![
             lr,
             (step + 1) as f64,
@@ -460,6 +501,7 @@ impl Rules {
         mut gradients: Vec<Option<Tensor>>,
         rates: &Tensor,
         finite: &Tensor,
+        step: u64,
     ) -> Result<()> {
         let OptimizerSettings { beta1, beta2, eps, .. } = self.settings.optimizer;
         let State { params, trained } = state;
@@ -469,7 +511,7 @@ impl Rules {
                 return Err(Error::failure("a parameter is stepped without its moments"));
             };
             let Some(gradient) = gradients[trained.index].take() else {
-                kept.follow(value, 1.0 - self.settings.ema, finite)?;
+                kept.follow(value, 1.0 - self.settings.ema.at(step), finite)?;
                 continue;
             };
             let op = Op::Adamw { beta1, beta2, eps, decay: trained.decay, factor: trained.factor };

@@ -1,5 +1,6 @@
 //! Training: gradients, the optimiser step, schedules, checkpoints, and the loop around them.
 
+mod average;
 mod checkpoint;
 mod engine;
 mod folder;
@@ -16,9 +17,10 @@ mod state;
 pub(crate) mod steps;
 mod trainer;
 
+pub use average::EmaDecay;
 pub(crate) use checkpoint::CHECKPOINT_FORMAT;
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use engine::{Engine, EngineSettings, EngineState, StepInput, WithPass};
+pub use engine::{Engine, EngineSettings, EngineState, StepInput, StepWeights, WithPass};
 pub use folder::{Newest, RunFolder, Use};
 pub use gradient::{Gradients, Pass, Scalars, Taps, gradients, gradients_of};
 pub use report::{StepReport, StepTimes};

@@ -9,6 +9,9 @@ pub struct StepTimes {
     pub data: f64,
     /// Planning and preparing the corruption: roles, noise, uploads.
     pub corruption: f64,
+    /// Forward passes of teachers.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub teacher: f64,
     /// Forward pass; of a step that is launched as a graph, everything on the device.
     pub forward: f64,
     /// Backward pass.
@@ -26,7 +29,8 @@ pub struct StepTimes {
 impl StepTimes {
     /// The whole step.
     pub fn total(&self) -> f64 {
-        self.data + self.corruption + self.forward + self.backward + self.staging + self.sums + self.optimiser
+        let computed = self.corruption + self.teacher + self.forward + self.backward + self.optimiser;
+        self.data + computed + self.staging + self.sums
     }
 }
 

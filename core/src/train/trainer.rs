@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointState};
-use super::engine::{Engine, EngineSettings, EngineState, StepInput};
+use super::engine::{Engine, EngineSettings, EngineState, StepInput, StepWeights};
 use super::gradient::{Pass, Restoration};
 use super::parts::Parts;
-use super::{Pace, Schedule, StepReport};
+use super::{EmaDecay, Pace, Schedule, StepReport};
 use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::corruption::{Corrupted, CorruptionPlan};
 use crate::data::{Batch, BatchSource};
 use crate::error::listed;
-use crate::model::{Mode, Model};
+use crate::model::{Mode, Model, StepInputs};
 use crate::params::Params;
 use crate::plugin::PluginIdentity;
 use crate::recipe::{Precision, Recipe};
+use crate::teacher::{self, FrozenTeacher};
 use crate::tensor::{DType, DeviceHandle, HostTensor, Tensor};
 use crate::{Error, Result};
 
@@ -41,6 +42,8 @@ pub struct Trainer {
     pub stop: bool,
     engine: Engine,
     collective: Option<Arc<dyn Collective>>,
+    /// Teachers that were read from files, once they are needed.
+    frozen: Option<Vec<FrozenTeacher>>,
 }
 
 impl Trainer {
@@ -49,6 +52,7 @@ impl Trainer {
     /// # Errors
     /// A mistake in the recipe, or the backend's failure.
     pub fn new(recipe: Recipe, device: DeviceHandle, steps_per_epoch: u64) -> Result<Self> {
+        let recipe = teacher::pin(recipe)?;
         let model = Model::build(&recipe)?;
         let values = model.specs.initial(recipe.run.seed)?;
         Self::with_values(recipe, model, device, steps_per_epoch, values, DType::F32)
@@ -85,7 +89,7 @@ impl Trainer {
                 total_steps,
             ),
             factors: vec![],
-            ema: train.ema,
+            ema: EmaDecay::new(train, steps_per_epoch, total_steps),
             checkpoint_blocks: train.checkpoint_blocks,
             graph: train.graph,
         };
@@ -102,6 +106,7 @@ impl Trainer {
             stop: false,
             engine,
             collective: None,
+            frozen: None,
         })
     }
 
@@ -117,6 +122,13 @@ impl Trainer {
         let order = SumOrder::of(self.recipe.train.deterministic);
         let mut engine = self.engine.with_collective(collective.clone(), self.model.specs.specs(), order);
         if self.recipe.train.shard_optimizer {
+            if self.model.needs().target.average() {
+                return Err(Error::user(
+                    "the average of the weights is a teacher, which every process needs whole",
+                )
+                .at("`train.shard_optimizer`")
+                .help("set train.shard_optimizer = false"));
+            }
             engine = engine.sharded();
         }
         Ok(Self { engine, collective: Some(collective), ..self })
@@ -226,17 +238,37 @@ impl Trainer {
         self.model.plan(batch, step, progress, scores.as_deref())
     }
 
+    /// Reads the teachers that the recipe's targets name by a file, where they aren't there yet; the first step does it
+    /// otherwise. Also what the user may want to know of them, one sentence each.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, another one than the recipe's, or of an encoder that doesn't fit its description.
+    pub fn load_teachers(&mut self) -> Result<Vec<String>> {
+        if self.frozen.is_some() || !self.model.needs().target.file() {
+            return Ok(vec![]);
+        }
+        let params = self.engine.params();
+        let types = [params.dtype(), params.compute()];
+        let loaded = FrozenTeacher::load_all(&self.recipe, self.model.geometry(), &self.device, types)?;
+        let notes = loaded.iter().flat_map(|teacher| teacher.notes.clone()).collect();
+        self.frozen = Some(loaded);
+        Ok(notes)
+    }
+
     /// One optimiser step on a batch. Nothing changes where a loss or gradient is not finite: the
     /// report then tells it, and the caller stops. `observe` also measures attention.
     pub fn train_step(&mut self, batch: &Batch, observe: bool) -> Result<StepReport> {
+        self.load_teachers()?;
         let started = Instant::now();
         let parts = self.parts(batch)?;
         let planning = started.elapsed().as_secs_f64();
         let (model, step, dtype) = (&self.model, self.step_count(), self.engine.dtype());
+        let frozen = self.frozen.as_deref().unwrap_or_default();
         let mode = Mode { step, training: true, observe };
-        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
+        let pass = |weights: &StepWeights<'_>, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
             let (batch, plan) = &parts[i];
-            lend(&Restoration { model, inputs: model.prepare(device, dtype, batch, plan, mode)? })
+            let inputs = model.prepare(weights.device, dtype, batch, plan, mode)?;
+            lend(&Restoration { model, inputs: taught(model, frozen, weights, inputs)? })
         };
         let (micro_batches, images) = (parts.len(), batch.len());
         let stop = self.stop;
@@ -262,6 +294,7 @@ impl Trainer {
         if micro_batches == 1 {
             return self.train_step(first, observe);
         }
+        self.load_teachers()?;
         let step = self.step_count();
         if self.model.corruption.observes()?.is_some() {
             // It looks at features by the weights before the step, which is over when they are asked for again.
@@ -273,15 +306,17 @@ impl Trainer {
         }
         let progress = self.progress();
         let (model, dtype, stop) = (&self.model, self.engine.dtype(), self.stop);
+        let frozen = self.frozen.as_deref().unwrap_or_default();
         let parts = RefCell::new(Parts::new(source, step, first));
         let shares = RefCell::new(vec![Corrupted::default(); micro_batches]);
         let mode = Mode { step, training: true, observe };
-        let pass = |device: &DeviceHandle, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
+        let pass = |weights: &StepWeights<'_>, i: usize, lend: &mut dyn FnMut(&dyn Pass) -> Result<()>| {
             let mut parts = parts.borrow_mut();
             let batch = parts.part(i)?;
             let plan = model.plan(batch, step, progress, None)?;
             shares.borrow_mut()[i] = plan.shares();
-            lend(&Restoration { model, inputs: model.prepare(device, dtype, batch, &plan, mode)? })
+            let inputs = model.prepare(weights.device, dtype, batch, &plan, mode)?;
+            lend(&Restoration { model, inputs: taught(model, frozen, weights, inputs)? })
         };
         let images = first.len() * micro_batches;
         let input = StepInput { micro_batches, images, stop, observe, pass: &pass };
@@ -383,6 +418,27 @@ impl Trainer {
         self.pace = pace;
         Ok(())
     }
+}
+
+/// What teachers see of a step's images, where its targets look at any.
+fn taught<'a>(
+    model: &Model,
+    frozen: &[FrozenTeacher],
+    weights: &StepWeights<'_>,
+    mut inputs: StepInputs<'a>,
+) -> Result<StepInputs<'a>> {
+    if model.needs().target.teacher.is_empty() {
+        return Ok(inputs);
+    }
+    weights.taught(|| {
+        if model.needs().target.average() {
+            inputs = model.with_teacher(inputs, &weights.average()?)?;
+        }
+        for teacher in frozen {
+            inputs = model.with_frozen(inputs, teacher)?;
+        }
+        Ok(inputs)
+    })
 }
 
 /// Whether a batch can be split among `ranks` processes with `accumulate` parts each.

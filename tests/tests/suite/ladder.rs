@@ -74,6 +74,7 @@ fn one_pass(recipe: &Recipe, device: &DeviceHandle) -> Pass {
     let prepared = model
         .prepare(device, DType::F32, &batch, &plan, Mode { step: 0, training: true, observe: true })
         .unwrap();
+    let prepared = micro::taught(&model, prepared);
     let found = gradients(&model, &params, &prepared, 0).unwrap();
     let losses = found.scalars.iter().map(|(name, value)| (name.clone(), value.item().unwrap())).collect();
     let values = |t: palimpsest_core::Tensor| t.download().unwrap().into_f64();
@@ -159,7 +160,7 @@ fn newer_encoders() {
 fn one_step_and_a_hundred() {
     let burn = micro::device();
     let candidates = candidates();
-    for preset in ["paper", "mae", "maskdit"] {
+    for preset in ["paper", "mae", "maskdit", "data2vec-image"] {
         let recipe = recipe(preset);
         let due = curve(&recipe, &burn);
         for (name, device) in &candidates {

@@ -17,6 +17,7 @@ mod pytorch;
 mod ranks;
 mod recipe_errors;
 mod shared_evaluation;
+mod teachers;
 mod training;
 mod whole_images;
 mod written_by_others;

@@ -112,7 +112,7 @@ fn types_and_ranges() {
             ),
             (
                 "[objective.masked]\ndistance = \"l3\"",
-                "a.toml:3: `objective.masked.distance`: unknown variant `l3`, expected one of `l1`, `l2`, `smooth-l1` (given: \"l3\"); write a value like \"l1\"",
+                "a.toml:3: `objective.masked.distance`: unknown variant `l3`, expected one of `l1`, `l2`, `smooth-l1`, `cosine` (given: \"l3\"); write a value like \"l1\"",
             ),
         ],
     );
@@ -124,7 +124,7 @@ fn presets_and_kinds() {
         "papr",
         &[(
             "",
-            "a.toml:1: `preset`: unknown preset `papr`; did you mean `paper`? (one of: can, diffmae, mae, maskdit, maskfeat, paper, paper-released, pixel-dae, simmim)",
+            "a.toml:1: `preset`: unknown preset `papr`; did you mean `paper`? (one of: can, dbot, diffmae, distill, mae, maskdit, maskfeat, paper, pixmim, simmim and 3 more)",
         )],
     );
     assert_eq!(
@@ -148,7 +148,7 @@ fn presets_and_kinds() {
             ),
             (
                 "[objective.masked]\ntarget = { kind = \"pixel\" }",
-                "a.toml:3: `objective.masked.target.kind`: unknown target `pixel`; did you mean `pixels`? (one of: hog, low-pass, noise, noised-pixels, normalized-pixels, pixels)",
+                "a.toml:3: `objective.masked.target.kind`: unknown target `pixel`; did you mean `pixels`? (one of: features, hog, low-pass, noise, noised-pixels, normalized-low-pass, normalized-pixels, pixels)",
             ),
             (
                 "[objective.masked]\nkind = \"reconstructon\"",

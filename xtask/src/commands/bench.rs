@@ -71,13 +71,15 @@ struct Step {
 fn report(steps: &[Step], trainer: &Trainer, loss: f64, peak: Option<u64>, as_json: bool) {
     let of = |pick: &dyn Fn(&Step) -> f64| median(steps.iter().map(pick).collect());
     let wall = of(&|s| s.wall);
-    let phases: [(&str, f64); 5] = [
+    let mut phases = vec![
         ("data", of(&|s| s.phases.data)),
         ("corruption", of(&|s| s.phases.corruption)),
+        ("teacher", of(&|s| s.phases.teacher)),
         ("forward", of(&|s| s.phases.forward)),
         ("backward", of(&|s| s.phases.backward)),
         ("optimiser", of(&|s| s.phases.optimiser)),
     ];
+    phases.retain(|(name, seconds)| *name != "teacher" || *seconds > 0.0);
     let images = trainer.recipe.train.batch as f64 / wall;
     let other = wall - phases.iter().map(|(_, seconds)| seconds).sum::<f64>();
     let outside = of(&|s| s.wall - s.backend.seconds);

@@ -141,6 +141,7 @@ fn restored(
     let changes = recipe.changes_since(&checkpoint.state.recipe).allowed;
     let mut trainer = Trainer::new(recipe, device, steps_per_epoch)?;
     trainer.restore(checkpoint.clone())?;
+    trainer.load_teachers()?.iter().for_each(|note| output::note(&format!("note: {note}")));
     let (before, now) = (&checkpoint.state.backend, trainer.device.backend.info().name);
     if *before != now {
         output::note(&format!(

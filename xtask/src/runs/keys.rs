@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use palimpsest_core::error::{listed, nearest};
+use palimpsest_core::teacher::AVERAGE;
 use palimpsest_core::{Error, Result};
 use serde_json::json;
 
@@ -76,6 +77,14 @@ impl Runs {
             Ok(number) => Value::Number(number),
             Err(_) => Value::Text(text.into()),
         })
+    }
+
+    /// The files that a run's targets name as teachers.
+    pub(crate) fn teachers<'a>(&'a self, run: &'a Listed) -> impl Iterator<Item = &'a str> {
+        let pairs = run.settings.iter().map(|&place| &self.pairs[place as usize]);
+        let teachers =
+            pairs.filter(|(key, _)| key.starts_with("objective.") && key.ends_with(".target.teacher"));
+        teachers.map(|(_, file)| &**file).filter(|file| *file != AVERAGE)
     }
 
     /// Every key that a run of these has a value of, or could have.

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::Result;
 use crate::corruption::NoiseSite;
 use crate::geometry::Geometry;
 use crate::objective::{Needs, Objective, ObjectiveEntry, StepOutput};
 use crate::settings::{Section, Settings};
 use crate::target::{self, Target};
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 
 /// The distance between prediction and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -24,6 +24,8 @@ pub enum Distance {
     L2,
     /// d^2 / 2 beta below beta, |d| - beta / 2 above (Huber's, scaled as PyTorch's smooth_l1_loss).
     SmoothL1,
+    /// 1 - cos of the angle between the two, over a token's values.
+    Cosine,
 }
 
 /// The tokens that count.
@@ -41,7 +43,7 @@ pub enum On {
 crate::settings! {
     /// Restores tokens to a target, given as `target = { kind = "pixels" }`.
     pub struct ReconstructionSettings {
-        /// l1, l2 or smooth-l1.
+        /// l1, l2, smooth-l1 or cosine.
         distance: Distance = Distance::L1;
         /// Where smooth-l1 turns linear.
         beta: f64 = 1.0, in 1e-6..=1e6;
@@ -75,7 +77,11 @@ impl Reconstruction {
         let Self { settings, head, key, target } = self;
         let name = format!("distance {:?} {} {head} {key}", settings.distance, settings.beta);
         step.once(&name, || {
-            let difference = step.prediction(head)?.sub(&step.target(key, &**target)?)?;
+            let (prediction, target) = (step.prediction(head)?, step.target(key, &**target)?);
+            if settings.distance == Distance::Cosine {
+                return angle(prediction, &target);
+            }
+            let difference = prediction.sub(&target)?;
             let distance = match settings.distance {
                 Distance::L1 => difference.abs()?,
                 Distance::L2 => difference.mul(&difference)?,
@@ -85,10 +91,18 @@ impl Reconstruction {
                     let capped = size.clamp(0.0, settings.beta)?;
                     capped.mul(&size.sub(&capped.mul_scalar(0.5)?)?)?.mul_scalar(1.0 / settings.beta)?
                 }
+                Distance::Cosine => return Err(Error::failure("cosine is no sum over values")),
             };
             distance.mean(&[2])
         })
     }
+}
+
+/// 1 - cos of the angle between tokens [B, L, W], as [B, L, 1]; norms of less than 1e-8 count as that, as in PyTorch's
+/// `cosine_similarity`.
+fn angle(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let norm = |x: &Tensor| x.mul(x)?.sum(&[2])?.clamp(1e-16, 1e30)?.sqrt();
+    a.mul(b)?.sum(&[2])?.div(&norm(a)?.mul(&norm(b)?)?)?.neg()?.add_scalar(1.0)
 }
 
 impl Objective for Reconstruction {

@@ -1,4 +1,5 @@
-//! Low-pass filtered pixels (PixMIM, Liu et al. 2023): an ideal disc in the frequency domain.
+//! Low-pass filtered pixels (PixMIM, Liu et al. 2023): an ideal disc in the frequency domain. PixMIM restores them normalised
+//! within each patch, as MAE does pixels.
 
 use rayon::prelude::*;
 
@@ -6,6 +7,7 @@ use crate::Result;
 use crate::fourier::{Complex, PlaneTransform};
 use crate::geometry::Geometry;
 use crate::settings::Settings;
+use crate::target::kind::normalized_pixels::NormalizedPixels;
 use crate::target::{Target, TargetEntry, TargetInput};
 use crate::tensor::Tensor;
 
@@ -72,5 +74,36 @@ inventory::submit! {
         summary: "low-pass filtered pixels (PixMIM)",
         fields: LowPass::fields,
         build: |section| Ok(Box::new(section.read::<LowPass>()?)),
+    }
+}
+
+/// Filtered pixels, normalised within each patch.
+struct NormalizedLowPass {
+    filter: LowPass,
+    norm: NormalizedPixels,
+}
+
+impl Target for NormalizedLowPass {
+    fn width(&self, geometry: &Geometry) -> usize {
+        geometry.patch_values()
+    }
+
+    fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
+        self.norm.normalised(&self.filter.generate(input)?)
+    }
+
+    fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
+        self.norm.restored(prediction, &self.filter.generate(input)?).map(Some)
+    }
+}
+
+inventory::submit! {
+    TargetEntry {
+        name: "normalized-low-pass",
+        summary: "low-pass filtered pixels normalised within each patch (PixMIM as published)",
+        fields: LowPass::fields,
+        build: |section| {
+            Ok(Box::new(NormalizedLowPass { filter: section.read()?, norm: NormalizedPixels::default() }))
+        },
     }
 }

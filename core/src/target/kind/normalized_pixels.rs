@@ -20,18 +20,28 @@ impl Target for NormalizedPixels {
     }
 
     fn generate(&self, input: &TargetInput<'_>) -> Result<Tensor> {
-        let [mean, deviation] = self.statistics(input.patches)?;
-        input.patches.sub(&mean)?.div(&deviation)
+        self.normalised(input.patches)
     }
 
     /// Pixels need the mean and deviation of the true patch, as MAE's images do.
     fn to_pixels(&self, prediction: &Tensor, input: &TargetInput<'_>) -> Result<Option<Tensor>> {
-        let [mean, deviation] = self.statistics(input.patches)?;
-        prediction.mul(&deviation)?.add(&mean).map(Some)
+        self.restored(prediction, input.patches).map(Some)
     }
 }
 
 impl NormalizedPixels {
+    /// Patches [B, L, C*p*p], normalised.
+    pub(super) fn normalised(&self, patches: &Tensor) -> Result<Tensor> {
+        let [mean, deviation] = self.statistics(patches)?;
+        patches.sub(&mean)?.div(&deviation)
+    }
+
+    /// A prediction of normalised patches, with the mean and deviation of the true ones.
+    pub(super) fn restored(&self, prediction: &Tensor, patches: &Tensor) -> Result<Tensor> {
+        let [mean, deviation] = self.statistics(patches)?;
+        prediction.mul(&deviation)?.add(&mean)
+    }
+
     /// Mean and deviation of each patch, [B, L, 1].
     fn statistics(&self, patches: &Tensor) -> Result<[Tensor; 2]> {
         let n = patches.shape()[2] as f64;
