@@ -13,6 +13,7 @@ mod counting;
 mod energy;
 mod environment;
 mod finite_check;
+mod fit_memory;
 mod flops;
 mod frozen;
 mod gpu;

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 pub use attention::{AttentionTap, Probabilities};
 pub use block::{Block, BlockSettings, DropPath, NormPlacement};
-pub use layers::{block_of, layer_of};
+pub use layers::{block_of, layer_of, layer_rates};
 pub use mlp::{Mlp, MlpKind, MlpSettings};
 pub use norm::{Norm, NormKind, NormSettings};
 pub use position::{PositionKind, relative_index, sincos_2d};

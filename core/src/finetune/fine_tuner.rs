@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::pass::{Network, PassMode};
-use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, layer_rates, trained};
+use super::{FinetunePass, FinetuneRecipe, FinetuneSettings, Tuned, trained};
 use crate::backend::NoGrad;
 use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
-use crate::encoder::{EncoderEntry, ImageShape, resized_positions};
+use crate::encoder::{EncoderEntry, ImageShape, layer_rates, resized_positions};
 use crate::head::{Examples, HeadContext, Inference, TargetStatistics, TaskHead};
 use crate::params::{ParamSpec, ParamSpecs, Params};
 use crate::recipe::{GraphMode, Precision};

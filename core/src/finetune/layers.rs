@@ -1,13 +1,8 @@
-//! Layer-wise learning rates, and which parameters partial fine-tuning trains.
+//! Which parameters partial fine-tuning trains.
 
 use super::Tuned;
 use crate::encoder::layer_of;
 use crate::params::{Init, ParamSpec};
-
-/// The factor of each parameter's learning rate: `decay` to the power of its distance from the top.
-pub fn layer_rates(specs: &[ParamSpec], depth: usize, decay: f64) -> Vec<f64> {
-    specs.iter().map(|spec| decay.powi((depth + 1 - layer_of(&spec.name, depth)) as i32)).collect()
-}
 
 /// Whether each parameter is trained. A bias that all blocks share counts with the embedding: to train it
 /// would take the gradient of every block.
@@ -28,6 +23,7 @@ pub fn trained(specs: &[ParamSpec], depth: usize, tuned: Tuned) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoder::layer_rates;
     use crate::params::ParamSpecs;
 
     fn specs() -> ParamSpecs {

@@ -17,7 +17,7 @@ pub use entry::{HeadKind, TaskHeadEntry, TrainedHead, check_heads};
 pub use fine_tuner::{EncoderStart, FineTuner, TrainingData};
 pub use fit::{FitObserver, FitPlan, FitRequest, FitSummary, Fitted, fit, plan};
 pub use former::{FormerHead, find_head, former_tables};
-pub use layers::{layer_rates, trained};
+pub use layers::trained;
 pub use pass::{FinetunePass, Network};
 pub use recipe::{FinetuneRecipe, tables};
 pub use settings::{FinetuneSettings, Tuned};

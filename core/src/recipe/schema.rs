@@ -143,7 +143,7 @@ const YOUNGER: [&str; 10] =
     ["limit", "filter", "classes", "range", "percentiles", "nan", "page", "shown", "cache", "pad_mode"];
 
 /// Those of `[train]`.
-const YOUNGER_OF_TRAINING: [&str; 3] = ["ema_end", "ema_epochs", "ema_shape"];
+const YOUNGER_OF_TRAINING: [&str; 4] = ["ema_end", "ema_epochs", "ema_shape", "layer_decay"];
 
 /// Settings as a recipe holds them: without younger keys at their defaults.
 fn without_younger<S: Settings + serde::Serialize>(settings: &S, younger: &[&str]) -> Result<toml::Table> {
@@ -294,6 +294,9 @@ crate::settings! {
         ema_epochs: f64 = 0.0, in 0.0..=1e6;
         /// How it goes there: linear or cosine.
         ema_shape: EmaShape = EmaShape::Linear;
+        /// Factor of the learning rate of each layer to the one above it, for an encoder that goes on from public weights (BEiT);
+        /// 1 for none.
+        layer_decay: f64 = 1.0, in 0.0..=1.0;
         /// Blocks that are recomputed together in the backward pass to save memory; 0 for none.
         checkpoint_blocks: usize = 0, in 0..=1024;
         /// auto, on or off: whether a step's work on the device is launched as one graph; auto does so on a

@@ -15,6 +15,7 @@ use super::{EmaDecay, Pace, Schedule, StepReport};
 use crate::collective::{Collective, Identity, SumOrder, fingerprint, fingerprint_of};
 use crate::corruption::{Corrupted, CorruptionPlan};
 use crate::data::{Batch, BatchSource};
+use crate::encoder::layer_rates;
 use crate::error::listed;
 use crate::model::{Mode, Model, StepInputs};
 use crate::params::Params;
@@ -88,7 +89,10 @@ impl Trainer {
                 steps_per_epoch,
                 total_steps,
             ),
-            factors: vec![],
+            factors: match train.layer_decay {
+                1.0 => vec![],
+                decay => layer_rates(model.specs.specs(), model.geometry().depth, decay),
+            },
             ema: EmaDecay::new(train, steps_per_epoch, total_steps),
             checkpoint_blocks: train.checkpoint_blocks,
             graph: train.graph,

@@ -210,6 +210,42 @@ fn bf16_is_near_f32() {
     }
 }
 
+/// AdamW's first step moves every value by its learning rate, whatever its gradient; without weight decay nothing else does.
+#[test]
+fn lower_layers_learn_more_slowly() {
+    let overrides = [
+        "train.layer_decay=0.5",
+        "optimizer.weight_decay=0.0",
+        "schedule.warmup_epochs=0",
+        "optimizer.clip=0",
+    ];
+    let mut trainer = trainer(&parity::recipe("mae", &overrides), DType::F64);
+    let before = weights(&trainer);
+    train(&mut trainer, &batches::series(1, 8, SHAPE, 9), false);
+    let after = weights(&trainer);
+    let depth = trainer.model.geometry().depth;
+    let moved: Vec<(String, f64)> = trainer
+        .model
+        .specs
+        .specs()
+        .iter()
+        .zip(before.iter().zip(&after))
+        .map(|(spec, (a, b))| {
+            (spec.name.clone(), a.iter().zip(b).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())))
+        })
+        .collect();
+    let of = |name: &str| moved.iter().find(|(known, _)| known == name).map(|(_, by)| *by).unwrap();
+    let top = of("norm.weight");
+    for (name, layers_below) in [
+        ("patch_embed.proj.weight", depth + 1),
+        ("blocks.0.mlp.fc1.weight", depth),
+        ("decoder.embed.weight", 0),
+    ] {
+        let want = top * 0.5f64.powi(layers_below as i32);
+        assert!((of(name) - want).abs() < 1e-3 * want, "{name}: {} {want}", of(name));
+    }
+}
+
 fn metric(report: &StepReport, name: &str) -> f64 {
     report
         .scalars

@@ -84,7 +84,7 @@ pub(crate) struct PackData {
 }
 
 /// A number of bytes with or without a unit.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let unit = match text.trim()[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,

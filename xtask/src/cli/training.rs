@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::data::bytes;
 use super::{DeviceArgs, JsonArg, RanksArgs, RecipeArgs};
 
 #[derive(Args)]
@@ -24,6 +25,10 @@ pub(crate) struct Pretrain {
     /// Check the recipe and the data, tell what would run, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: try steps of few images, and tell the keys with which a step takes at most so much memory of the device,
+    /// as 24GB
+    #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "dry_run")]
+    pub(crate) fit_memory: Option<u64>,
     #[command(flatten)]
     pub(crate) result: JsonArg,
     #[command(flatten)]

@@ -20,7 +20,7 @@ use crate::ranks::Ranks;
 use crate::room::Room;
 use crate::sample_log::SampleLog;
 use crate::session;
-use crate::{backends, corruption_check, environment, frozen, interrupt, output, report};
+use crate::{backends, corruption_check, environment, fit_memory, frozen, interrupt, output, report};
 
 pub(crate) fn run(args: Pretrain) -> Result<()> {
     let ranks = Ranks::meet(&args.ranks, &args.on)?;
@@ -66,7 +66,12 @@ fn pretrain(args: Pretrain, ranks: &Ranks) -> Result<()> {
         output::note(&room.told());
     }
     if args.dry_run {
-        let told = dry_run(&trainer, &mut loader, &data, &labelled)?;
+        let mut told = dry_run(&trainer, &mut loader, &data, &labelled)?;
+        if let Some(limit) = args.fit_memory {
+            let (said, fit) = fit_memory::fit(&trainer, &args.on, ranks.share().size, limit)?;
+            said.iter().for_each(|line| output::note(line));
+            told["fit_memory"] = fit;
+        }
         output::note("dry run: the recipe and the data fit; nothing was trained");
         if args.result.json {
             output::json(&told);
