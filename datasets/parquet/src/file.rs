@@ -10,7 +10,7 @@ use palimpsest_core::error::{listed, unknown_name};
 use palimpsest_core::kept_open::KeptOpen;
 use palimpsest_core::positioned::written_at;
 use palimpsest_core::{Error, Result};
-use parquet::basic::{Compression, Encoding, Type};
+use parquet::basic::{Compression, ConvertedType, Encoding, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
@@ -122,6 +122,11 @@ impl ImageFile {
             };
             return Err(Error::user(format!("the column `{name}` has {kind}, not an image a row"))
                 .help("name a column of images, as `datasets` writes them"));
+        }
+        if column.converted_type() == ConvertedType::UTF8 {
+            return Err(Error::user(format!("the column `{name}` has texts, not images")).help(
+                "name a column of the images' bytes, as `datasets` writes them: paths and base64 aren't read",
+            ));
         }
         let pieces = |group: &RowGroupMetaData| {
             group.column(leaf).encodings().any(|e| e == Encoding::DELTA_BYTE_ARRAY)
