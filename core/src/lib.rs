@@ -55,6 +55,7 @@ pub mod geometry;
 pub mod graphs;
 pub mod head;
 pub mod interop;
+pub mod kept_open;
 pub mod layer;
 pub mod model;
 pub mod objective;

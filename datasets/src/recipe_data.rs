@@ -17,6 +17,7 @@ use crate::augment::{Augment, Border, Crop};
 use crate::cache::Cached;
 use crate::class_agreement::Relabel;
 use crate::class_choice::of_classes;
+use crate::decode::DecodeOptions;
 use crate::draw::{Draw, Unlabelled};
 use crate::eval_loader::EvalLoader;
 use crate::examples::class::ClassExamples;
@@ -80,6 +81,12 @@ impl DataSource {
             classes: settings.classes.clone(),
             reader: self.reader.clone(),
         }
+    }
+
+    /// The greatest number of pixels of an image that is decoded: as the reader's key says, where it has one.
+    pub fn max_pixels(&self) -> u64 {
+        let told = self.reader.table().get("max_pixels").and_then(toml::Value::as_integer);
+        told.and_then(|pixels| u64::try_from(pixels).ok()).unwrap_or(DecodeOptions::default().max_pixels)
     }
 
     fn scaling(&self) -> Scaling {

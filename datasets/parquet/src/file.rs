@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use palimpsest_core::error::{listed, unknown_name};
+use palimpsest_core::kept_open::KeptOpen;
 use palimpsest_core::positioned::written_at;
 use palimpsest_core::{Error, Result};
-use parquet::basic::{Compression, Encoding, Type};
+use parquet::basic::{Compression, ConvertedType, Encoding, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
@@ -23,8 +24,7 @@ use crate::targets::{GroupColumn, LabelLists, add_numbers};
 
 /// A file with a column of images.
 pub struct ImageFile {
-    path: PathBuf,
-    file: Arc<File>,
+    file: KeptOpen,
     /// Bytes of the file, and when it was written last.
     state: (u64, u64),
     metadata: ParquetMetaData,
@@ -57,10 +57,11 @@ impl ImageFile {
 
     fn opened(path: &Path, image: &str, cache: Arc<PageCache>) -> Result<Self> {
         let io = |e: std::io::Error| Error::io(path, &e);
-        let file = Arc::new(File::open(path).map_err(io)?);
+        let kept = KeptOpen::new(path);
+        let file = kept.get().map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         let state = (metadata.len(), written_at(&metadata));
-        let watched = Watched::new(file.clone(), state.0);
+        let watched = Watched::new(file, state.0);
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&watched).map_err(|e| {
             let truncated = "no Parquet file, or one whose end is missing, where it says what it has";
             Error::user(format!("{truncated} ({})", one_line(&e))).help("copy the file again")
@@ -79,9 +80,8 @@ impl ImageFile {
             }
         }
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let path = path.to_owned();
         let mut opened =
-            Self { path, file, state, metadata, image: 0, groups, cache, number, learning: Mutex::new(()) };
+            Self { file: kept, state, metadata, image: 0, groups, cache, number, learning: Mutex::new(()) };
         opened.image = opened.image_column(image)?;
         opened.check_codec(opened.image)?;
         Ok(opened)
@@ -122,6 +122,11 @@ impl ImageFile {
             };
             return Err(Error::user(format!("the column `{name}` has {kind}, not an image a row"))
                 .help("name a column of images, as `datasets` writes them"));
+        }
+        if column.converted_type() == ConvertedType::UTF8 {
+            return Err(Error::user(format!("the column `{name}` has texts, not images")).help(
+                "name a column of the images' bytes, as `datasets` writes them: paths and base64 aren't read",
+            ));
         }
         let pieces = |group: &RowGroupMetaData| {
             group.column(leaf).encodings().any(|e| e == Encoding::DELTA_BYTE_ARRAY)
@@ -183,7 +188,7 @@ impl ImageFile {
             self.each_group(leaf, |group| labels.add(group.descriptor, group.pages, group.rows))?;
             Ok(labels.finish())
         };
-        guarded(read).map_err(|e| e.at(self.path.display()))
+        guarded(read).map_err(|e| e.at(self.file.path().display()))
     }
 
     /// The lists of labels of a column; of a column of structs, or of lists of them, a part as `objects.category`.
@@ -197,7 +202,7 @@ impl ImageFile {
             self.each_group(leaf, |group| lists.add(group, entry))?;
             Ok(lists)
         };
-        guarded(read).map_err(|e| e.at(self.path.display()))
+        guarded(read).map_err(|e| e.at(self.file.path().display()))
     }
 
     /// The numbers of a column of floats or whole numbers; none where one is missing or not a number.
@@ -211,16 +216,32 @@ impl ImageFile {
             self.each_group(leaf, |group| add_numbers(group, &mut numbers))?;
             Ok(numbers)
         };
-        guarded(read).map_err(|e| e.at(self.path.display()))
+        guarded(read).map_err(|e| e.at(self.file.path().display()))
+    }
+
+    /// The file, which is as it was when its footer was read.
+    fn same_file(&self) -> Result<Arc<File>> {
+        let unreadable = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::user("the file is gone since the data were opened")
+                .help("copy it back, then go on with `resume`"),
+            _ => Error::failure(format!("the file can't be read: {e}")),
+        };
+        let file = self.file.get().map_err(unreadable)?;
+        let now = file.metadata().map_err(unreadable)?;
+        if (now.len(), written_at(&now)) != self.state {
+            return Err(Error::user("the file has changed since the data were opened").help("start again"));
+        }
+        Ok(file)
     }
 
     /// Goes through a column, row group by row group.
     fn each_group(&self, leaf: usize, mut add: impl FnMut(GroupColumn<'_>) -> Result<()>) -> Result<()> {
         self.check_codec(leaf)?;
         let descriptor = &self.metadata.file_metadata().schema_descr().column(leaf);
+        let file = self.same_file()?;
         for group in self.metadata.row_groups() {
             let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-            let watched = Arc::new(Watched::new(self.file.clone(), self.state.0));
+            let watched = Arc::new(Watched::new(file.clone(), self.state.0));
             let pages = SerializedPageReader::new(watched, group.column(leaf), rows, None);
             add(GroupColumn { descriptor, pages: Box::new(pages.map_err(|e| broken(&e))?), rows })?;
         }
@@ -237,13 +258,10 @@ impl ImageFile {
     pub fn bytes(&self, row: usize) -> Result<Vec<u8>> {
         let at = self.groups.partition_point(|group| group.first <= row) - 1;
         let metadata = self.metadata.row_group(at);
-        let now = self.file.metadata().map_err(|e| Error::failure(format!("the file can't be read: {e}")))?;
-        if (now.len(), written_at(&now)) != self.state {
-            return Err(Error::user("the file has changed since the data were opened").help("start again"));
-        }
+        let file = self.same_file()?;
         let descriptor = self.metadata.file_metadata().schema_descr().column(self.image);
         let chunk = Chunk {
-            file: &self.file,
+            file: &file,
             file_length: self.state.0,
             descriptor: &descriptor,
             column: metadata.column(self.image),

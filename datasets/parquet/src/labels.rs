@@ -8,7 +8,7 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader}
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
 
-use crate::targets::kind_of;
+use crate::targets::{is_moment_or_decimal, is_unsigned, kind_of};
 
 /// No label.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -57,13 +57,23 @@ impl LabelsRead {
         pages: Box<dyn parquet::column::page::PageReader>,
         rows: usize,
     ) -> Result<()> {
-        let greatest = descriptor.max_def_level();
+        let refused = || {
+            let name = descriptor.path().string();
+            let what = format!("the column `{name}` has {}, which are no classes", kind_of(descriptor));
+            let help = "name a column of texts or whole numbers, or data.reader.label=\"\" for none";
+            Err(Error::user(what).help(help))
+        };
+        if is_moment_or_decimal(descriptor) {
+            return refused();
+        }
+        let (greatest, unsigned) = (descriptor.max_def_level(), is_unsigned(descriptor));
         let Self { labels: Labels { kind, texts, rows: labels }, of_numbers, of_texts } = self;
         let text = descriptor.physical_type() == Type::BYTE_ARRAY;
         *kind = Some(if text { LabelKind::Texts } else { LabelKind::Numbers });
         let mut number = |value: i64| {
             Ok(*of_numbers.entry(value).or_insert_with(|| {
-                texts.push(value.to_string());
+                // Of 64 bits without a sign these are the bits.
+                texts.push(if unsigned { (value as u64).to_string() } else { value.to_string() });
                 texts.len() as u32 - 1
             }))
         };
@@ -72,7 +82,8 @@ impl LabelsRead {
                 read(reader, greatest, rows, labels, |&value| number(i64::from(value)))
             }
             ColumnReader::Int32ColumnReader(reader) => {
-                read(reader, greatest, rows, labels, |&value| number(i64::from(value)))
+                let wide = |value: i32| if unsigned { i64::from(value as u32) } else { i64::from(value) };
+                read(reader, greatest, rows, labels, |&value| number(wide(value)))
             }
             ColumnReader::Int64ColumnReader(reader) => {
                 read(reader, greatest, rows, labels, |&value| number(value))
@@ -105,12 +116,7 @@ impl LabelsRead {
                      the file again with whole numbers or texts there (ds.cast_column(\"{name}\", Value(\"int64\")))"
                 )))
             }
-            _ => Err(Error::user(format!(
-                "the column `{}` has {}, which are no classes",
-                descriptor.path().string(),
-                kind_of(descriptor)
-            ))
-            .help("name a column of texts or whole numbers, or data.reader.label=\"\" for none")),
+            _ => refused(),
         }
     }
 }

@@ -207,12 +207,13 @@ fn numbers<T: DataType>(
     Ok(())
 }
 
-fn is_unsigned(descriptor: &ColumnDescPtr) -> bool {
+/// Whether the integers of a column have no sign; those of 8 and 16 bits are positive either way.
+pub(crate) fn is_unsigned(descriptor: &ColumnDescPtr) -> bool {
     matches!(descriptor.converted_type(), ConvertedType::UINT_32 | ConvertedType::UINT_64)
 }
 
 /// Whether the integers of a column are dates, times or decimals.
-fn is_moment_or_decimal(descriptor: &ColumnDescPtr) -> bool {
+pub(crate) fn is_moment_or_decimal(descriptor: &ColumnDescPtr) -> bool {
     matches!(
         descriptor.converted_type(),
         ConvertedType::DATE

@@ -6,6 +6,7 @@ use palimpsest_core::data::{Dataset, Encoded, Image, Samples};
 use palimpsest_core::{Error, Result};
 use png::{BitDepth, ColorType, Compression, Encoder};
 
+use super::Resize;
 use super::resize::{resized, shrunk};
 use crate::image_format::ImageFormat;
 
@@ -56,12 +57,12 @@ pub(super) fn packed_image(
     data: &dyn Dataset,
     index: usize,
     encoded: Option<Encoded>,
-    resize: Option<usize>,
+    resize: Option<Resize>,
 ) -> Result<PackedImage, NotPacked> {
     let Some(encoded) = encoded else {
         let image = data.load(index)?;
         let image = match resize {
-            Some(side) => shrunk(image, side)?,
+            Some(resize) => shrunk(image, resize.side)?,
             None => image,
         };
         let bytes = png_of(&image).map_err(|e| e.at(data.location(index)))?;
@@ -72,9 +73,9 @@ pub(super) fn packed_image(
         let what = if bytes.is_empty() { "the file is empty" } else { "not an image of a known format" };
         Error::user(what).help("copy it again, or remove it").at(data.location(index))
     })?;
-    if let Some(side) = resize {
+    if let Some(resize) = resize {
         // The decoders are other people's and the bytes are anybody's: a panic is one broken file.
-        let result = catch_unwind(AssertUnwindSafe(|| resized(&bytes, format, side)));
+        let result = catch_unwind(AssertUnwindSafe(|| resized(&bytes, format, resize)));
         let result = result.unwrap_or_else(|_| Err(Error::user("broken image: its decoder panicked").into()));
         if let Some((format, bytes)) = result.map_err(|e| e.at(data.location(index)))? {
             return Ok(PackedImage { format, bytes, encoded: true });

@@ -67,7 +67,7 @@ impl Plan {
             writer: WRITER,
             format: options.format,
             shard_size: options.shard_size,
-            resize: options.resize,
+            resize: options.resize.map(|resize| resize.side),
             shuffle: options.shuffle,
             classes: first.map(|part| part.data.classes().to_vec()).unwrap_or_default(),
             labels: first.map(|part| part.targets.label_names().to_vec()).unwrap_or_default(),

@@ -61,11 +61,20 @@ pub struct PackOptions {
     /// Bytes of a shard at most; a shard with one sample may have more.
     pub shard_size: u64,
     /// The shorter side in pixels that larger images are shrunk to; none copies every image file as it is.
-    pub resize: Option<usize>,
+    pub resize: Option<Resize>,
     /// The seed of the order of samples; none keeps that of the data.
     pub shuffle: Option<u64>,
     /// Images that can't be read before packing stops.
     pub bad_files: usize,
+}
+
+/// How images are shrunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resize {
+    /// The shorter side in pixels.
+    pub side: usize,
+    /// Images with more pixels can't be read.
+    pub max_pixels: u64,
 }
 
 /// A part that is packed.

@@ -7,6 +7,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use palimpsest_core::data::{Image, Samples};
 use palimpsest_core::{Error, Result};
 
+use super::Resize;
 use super::image::{NotPacked, png_of};
 use crate::augment::{Border, Filter, PixelBox};
 use crate::decode::{DecodeOptions, decode};
@@ -20,7 +21,7 @@ use crate::transform::Scratch;
 /// Quality of the JPEGs that are written; colours aren't subsampled.
 const QUALITY: u8 = 95;
 
-/// The image with its shorter side shrunk to `side`, turned upright; none where it has no more pixels. A JPEG stays
+/// The image with its shorter side shrunk, turned upright; none where it has no more pixels. A JPEG stays
 /// one, and so does a WebP that lost some already; others become PNG. Grey stays grey and 16 bits stay 16 bits; what is
 /// transparent becomes white, and metadata are left out.
 ///
@@ -29,7 +30,7 @@ const QUALITY: u8 = 95;
 pub(super) fn resized(
     bytes: &[u8],
     format: ImageFormat,
-    side: usize,
+    to: Resize,
 ) -> Result<Option<(ImageFormat, Vec<u8>)>, NotPacked> {
     if matches!(format, ImageFormat::Tiff | ImageFormat::Npy) {
         let error = Error::user(format!("a {} image isn't resized", format.name()));
@@ -38,14 +39,15 @@ pub(super) fn resized(
     let header = ImageHeader::read(Cursor::new(bytes)).ok_or_else(|| {
         Error::user("broken image: no size in its header").help("copy it again, or remove it")
     })?;
-    if header.stored.0.min(header.stored.1) <= side {
+    if header.stored.0.min(header.stored.1) <= to.side {
         return Ok(None);
     }
     let stored = Stored::of(bytes, format);
     let scale = if stored.wide { Scale::Range(0.0, 65_535.0) } else { Scale::TypeRange };
     let scaling = Scaling { scale, nan: None };
-    let options = DecodeOptions { channels: stored.channels, scaling, ..DecodeOptions::default() };
-    let image = shrunk(decode(bytes, options)?, side)?;
+    let (channels, max_pixels) = (stored.channels, to.max_pixels);
+    let options = DecodeOptions { channels, max_pixels, scaling, ..DecodeOptions::default() };
+    let image = shrunk(decode(bytes, options)?, to.side)?;
     if let (true, Samples::U8(pixels)) = (stored.lossy, &image.pixels) {
         return Ok(Some((ImageFormat::Jpeg, jpeg_of(&image.with_pixels(pixels.as_slice()))?)));
     }

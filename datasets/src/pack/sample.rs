@@ -3,6 +3,7 @@
 use palimpsest_core::data::{Dataset, Encoded};
 use serde_json::json;
 
+use super::Resize;
 use super::image::{NotPacked, PackedImage, packed_image};
 use super::targets::{LABELS, PackTargets, SampleTargets};
 
@@ -28,7 +29,7 @@ impl PackedSample {
         key: Box<str>,
         encoded: Option<Encoded>,
         targets: SampleTargets,
-        resize: Option<usize>,
+        resize: Option<Resize>,
     ) -> Result<Self, NotPacked> {
         let image = packed_image(data, index, encoded, resize)?;
         let label = data.label(index);

@@ -26,5 +26,6 @@ pub(crate) mod stored_type;
 mod tiff;
 mod tiff_directory;
 pub(crate) mod tiff_pages;
+mod tiff_tiles;
 pub mod transform;
 mod webp;

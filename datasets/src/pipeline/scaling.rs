@@ -24,6 +24,16 @@ pub(super) enum Numbers {
 }
 
 impl Numbers {
+    /// So many zeros of the same type.
+    pub(super) fn zeros(&self, count: usize) -> Self {
+        match self {
+            Self::U8(_) => Self::U8(vec![0; count]),
+            Self::U16(_) => Self::U16(vec![0; count]),
+            Self::F32(_) => Self::F32(vec![0.0; count]),
+            Self::F64(_) => Self::F64(vec![0.0; count]),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::U8(numbers) => numbers.len(),

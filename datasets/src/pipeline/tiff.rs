@@ -15,8 +15,10 @@ use tiff::{TiffError, TiffFormatError, TiffResult};
 
 use crate::decode::{DecodeOptions, broken, check_size, interpreted, mismatch};
 use crate::pipeline::alpha::Alpha;
-use crate::pipeline::scaling::{NumberKind, Numbers};
+use crate::pipeline::scaling::{NumberKind, Numbers, Scale};
 use crate::pipeline::tiff_directory::{Directory, tag};
+use crate::pipeline::tiff_pages;
+use crate::pipeline::tiff_tiles::Tiles;
 
 /// What the samples of a page stand for: the values of `PhotometricInterpretation` that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +29,21 @@ enum Photometric {
     Palette,
 }
 
+/// `PhotometricInterpretation` of channels that are numbers to the decoder.
+const BLACK_IS_ZERO: u64 = 1;
+
 /// The image of the page that the options ask for, and its orientation. As many pages of one grey channel as channels are
 /// asked for are its channels, as microscopes write them.
 pub(super) fn read(bytes: &[u8], options: DecodeOptions) -> Result<(Image, u8)> {
     let mut file = Pages { bytes, plain: bytes.to_vec(), options };
     let mut page = file.read(options.page)?;
     let wanted = options.channels;
-    if options.page == 0 && wanted > 1 && page.image.channels == 1 && file.count_is(wanted)? {
-        let others = (1..wanted).map(|other| file.read(other)).collect::<Result<Vec<_>>>()?;
+    if options.page == 0
+        && wanted > 1
+        && page.image.channels == 1
+        && let Some(pages) = file.own_pages(wanted)?.filter(|pages| pages[0] == 0)
+    {
+        let others = pages[1..].iter().map(|&other| file.read(other)).collect::<Result<Vec<_>>>()?;
         page = stacked(page, others)?;
     }
     let Page { image, kind, alpha, orientation } = page;
@@ -58,16 +67,20 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Whether the file has so many pages.
-    fn count_is(&self, count: usize) -> Result<bool> {
+    /// The numbers of the pages, if there are so many: without smaller versions and masks of another.
+    fn own_pages(&self, count: usize) -> Result<Option<Vec<usize>>> {
         let mut decoder = decoder(self.bytes, 0, self.options)?;
-        for _ in 1..count {
-            if !decoder.more_images() {
-                return Ok(false);
+        let mut own = Vec::with_capacity(count);
+        for number in 0.. {
+            if tiff_pages::is_own(&mut decoder) {
+                own.push(number);
+            }
+            if own.len() > count || !decoder.more_images() {
+                break;
             }
             decoder.next_image().map_err(|e| told(&e))?;
         }
-        Ok(!decoder.more_images())
+        Ok((own.len() == count).then_some(own))
     }
 
     fn read(&mut self, number: usize) -> Result<Page> {
@@ -102,26 +115,42 @@ impl Pages<'_> {
         check_bits(bits, channels)?;
         let size = width as u64 * height as u64 * channels as u64 * u64::from(bits).div_ceil(8);
         if size > options.most_bytes() {
-            return Err(told(&TiffError::LimitsExceeded));
+            return Err(Error::user("its header says more samples than the limit allows")
+                .help("shrink or remove the image, or raise `max_pixels`"));
         }
         let map = match colours {
             Photometric::Palette => Some(palette(&mut header, bits)?),
             _ => None,
         };
 
-        let at = photometric.at as usize;
-        let black_is_zero: [u8; 2] = if directory.big_endian { [0, 1] } else { [1, 0] };
-        let value = self.plain.get_mut(at..at + 2).ok_or_else(|| broken("its directory can't be read"))?;
-        value.copy_from_slice(&black_is_zero);
-        let mut decoded = DecodingResult::U8(vec![]);
-        let layout = decoder(&self.plain, number, options)?.read_image_to_buffer(&mut decoded);
-        let layout = layout.map_err(|e| told(&e))?;
-        let (numbers, kind) = numbers(decoded);
-        let numbers = if bits < 8 {
-            let Numbers::U8(packed) = &numbers else { return Err(broken("samples of an unknown type")) };
-            Numbers::U8(unpacked(packed, width, bits, map.is_none()))
-        } else {
-            numbers
+        let set = directory.set(&mut self.plain, photometric, BLACK_IS_ZERO);
+        set.ok_or_else(|| broken("its directory can't be read"))?;
+        // A range is in the file's units; else grey is spread to 8 bits.
+        let spread = map.is_none() && !matches!(options.scaling.scale, Scale::Range(..));
+        let whole_bytes = |numbers: Numbers, width: usize| match numbers {
+            Numbers::U8(packed) if bits < 8 => {
+                let invert = colours == Photometric::WhiteIsZero;
+                Ok(Numbers::U8(unpacked(&packed, width, Unpacking { bits, spread, invert })))
+            }
+            _ if bits < 8 => Err(broken("samples of an unknown type")),
+            numbers => Ok(numbers),
+        };
+        let (numbers, kind, planes) = match Tiles::of(&mut header, [width, height], channels)? {
+            Some(tiles) => {
+                tiles.enlarge(&mut self.plain, &directory)?;
+                let mut decoder = decoder(&self.plain, number, options)?;
+                let (numbers, kind) =
+                    tiles.read(&mut decoder, |packed| whole_bytes(packed, tiles.tile[0]))?;
+                (numbers, kind, tiles.planes)
+            }
+            None => {
+                let mut decoder = decoder(&self.plain, number, options)?;
+                refuse_missing_strips(&mut decoder)?;
+                let mut decoded = DecodingResult::U8(vec![]);
+                let layout = decoder.read_image_to_buffer(&mut decoded).map_err(|e| told(&e))?;
+                let (numbers, kind) = numbers(decoded);
+                (whole_bytes(numbers, width)?, kind, layout.planes)
+            }
         };
         if numbers.len() != width * height * channels {
             return Err(broken(format_args!(
@@ -129,11 +158,13 @@ impl Pages<'_> {
                 numbers.len()
             )));
         }
-        let numbers = if layout.planes > 1 { interleaved(numbers, channels) } else { numbers };
+        let numbers = if planes > 1 { interleaved(numbers, channels) } else { numbers };
         let image = Image { width, height, channels, pixels: numbers };
         let image = match (colours, map) {
             (_, Some(map)) => Image { channels: 3, pixels: looked_up(&image.pixels, &map)?, ..image },
-            (Photometric::WhiteIsZero, _) => Image { pixels: inverted(image.pixels, kind)?, ..image },
+            (Photometric::WhiteIsZero, _) if bits >= 8 => {
+                Image { pixels: inverted(image.pixels, kind)?, ..image }
+            }
             _ => image,
         };
         let colours = if colours == Photometric::Rgb { 3 } else { 1 };
@@ -169,6 +200,15 @@ fn stacked(first: Page, others: Vec<Page>) -> Result<Page> {
     Ok(Page { image, alpha: None, ..first })
 }
 
+/// A strip without a place would be read from the file's first bytes.
+fn refuse_missing_strips(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<()> {
+    let offsets: Option<Vec<u64>> = decoder.find_tag_unsigned_vec(Tag::StripOffsets).map_err(|e| told(&e))?;
+    match offsets.unwrap_or_default().contains(&0) {
+        true => Err(unread("a sparse TIFF: some of it isn't stored")),
+        false => Ok(()),
+    }
+}
+
 /// At a page.
 fn decoder(bytes: &[u8], page: usize, options: DecodeOptions) -> Result<Decoder<Cursor<&[u8]>>> {
     let mut limits = Limits::default();
@@ -188,20 +228,20 @@ fn decoder(bytes: &[u8], page: usize, options: DecodeOptions) -> Result<Decoder<
     Ok(decoder)
 }
 
-fn told(error: &TiffError) -> Error {
+pub(super) fn told(error: &TiffError) -> Error {
     match error {
         TiffError::UnsupportedError(what) => {
             let what = what.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             unread(&format!("a TIFF that isn't read ({what})"))
         }
-        TiffError::LimitsExceeded => Error::user("its header says more samples than the limit allows")
-            .help("shrink or remove the image, or raise `max_pixels`"),
+        // The size was looked at before: what else is limited is limited by the file's length.
+        TiffError::LimitsExceeded => broken("it is shorter than its header says (a truncated file)"),
         other => broken(other),
     }
 }
 
 /// What a TIFF is that is sound and not read.
-fn unread(what: &str) -> Error {
+pub(super) fn unread(what: &str) -> Error {
     Error::user(format!("the image is {what}")).help(
         "write it anew, as with tifffile: imwrite(FILE, imread(FILE), compression=\"deflate\"), or as .npy",
     )
@@ -255,7 +295,7 @@ fn tags(decoder: &mut Decoder<Cursor<&[u8]>>, tag: Tag) -> Result<Vec<u16>> {
     Ok(read.map_err(|e| told(&e))?.unwrap_or_default())
 }
 
-fn numbers(decoded: DecodingResult) -> (Numbers, NumberKind) {
+pub(super) fn numbers(decoded: DecodingResult) -> (Numbers, NumberKind) {
     use NumberKind::{Float, Signed, Unsigned};
     fn doubles<T: Copy>(values: Vec<T>, of: impl Fn(T) -> f64) -> Numbers {
         Numbers::F64(values.into_iter().map(of).collect())
@@ -275,17 +315,27 @@ fn numbers(decoded: DecodingResult) -> (Numbers, NumberKind) {
     }
 }
 
-/// Samples of 1, 2 or 4 bits, the highest of a byte first, each row from a byte of its own. As grey they are spread to 8
-/// bits.
-fn unpacked(packed: &[u8], width: usize, bits: u16, grey: bool) -> Vec<u8> {
+/// What samples of 1, 2 or 4 bits become.
+#[derive(Clone, Copy)]
+struct Unpacking {
+    bits: u16,
+    /// Whether they are spread to 8 bits.
+    spread: bool,
+    /// Whether 0 is white.
+    invert: bool,
+}
+
+/// Samples of 1, 2 or 4 bits, the highest of a byte first, each row from a byte of its own.
+fn unpacked(packed: &[u8], width: usize, Unpacking { bits, spread, invert }: Unpacking) -> Vec<u8> {
     let each = usize::from(8 / bits);
-    let most = (1u16 << bits) - 1;
-    let factor = if grey { (255 / most) as u8 } else { 1 };
+    let most = ((1u16 << bits) - 1) as u8;
+    let factor = if spread { 255 / most } else { 1 };
     let rows = packed.chunks(width.div_ceil(each));
     rows.flat_map(|row| {
         (0..width).map(move |x| {
             let shift = 8 - bits as usize * (x % each + 1);
-            factor * (row.get(x / each).copied().unwrap_or(0) >> shift & most as u8)
+            let value = row.get(x / each).copied().unwrap_or(0) >> shift & most;
+            factor * if invert { most - value } else { value }
         })
     })
     .collect()

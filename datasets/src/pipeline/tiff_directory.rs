@@ -15,8 +15,9 @@ pub(super) mod tag {
 pub(super) struct Entry {
     pub(super) tag: u16,
     pub(super) value: u64,
-    /// Where the value is in the file.
+    /// Where the value is in the file, and its bytes.
     pub(super) at: u64,
+    pub(super) width: usize,
 }
 
 /// The entries of a directory that hold one integer.
@@ -30,6 +31,21 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn get(&self, tag: u16) -> Option<Entry> {
         self.entries.iter().find(|entry| entry.tag == tag).copied()
+    }
+
+    /// Writes another value of an entry into its file; none if there is no room for it.
+    pub(super) fn set(&self, file: &mut [u8], entry: Entry, value: u64) -> Option<()> {
+        let at = usize::try_from(entry.at).ok()?;
+        let place = file.get_mut(at..at.checked_add(entry.width)?)?;
+        let mut bytes = value.to_le_bytes();
+        if bytes[entry.width..].iter().any(|byte| *byte > 0) {
+            return None;
+        }
+        if self.big_endian {
+            bytes[..entry.width].reverse();
+        }
+        place.copy_from_slice(&bytes[..entry.width]);
+        Some(())
     }
 
     /// The directory at `at`, or the first; none of what is no TIFF or ends before it should.
@@ -70,7 +86,7 @@ impl Directory {
             let here = at.checked_add(head + i * entry + entry - word as u64)?;
             if width > 0 && width <= word && values == 1 {
                 let value = source.number(width)?;
-                entries.push(Entry { tag: tag as u16, value, at: here });
+                entries.push(Entry { tag: tag as u16, value, at: here, width });
                 source.skip(word - width)?;
             } else {
                 source.skip(word)?;

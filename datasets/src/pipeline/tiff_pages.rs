@@ -59,6 +59,13 @@ fn pages_of(encoded: Encoded) -> Option<Pages> {
     }
 }
 
+/// Whether the decoder is at a page that stands for itself.
+pub(super) fn is_own<R: Read + Seek>(decoder: &mut Decoder<R>) -> bool {
+    let kind = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten();
+    // Bits: the page is a smaller version of another, and a mask of another.
+    kind.unwrap_or(0) & 0b101 == 0
+}
+
 /// None of what is no TIFF.
 fn pages(source: impl Read + Seek) -> Option<Pages> {
     let mut decoder = Decoder::new(source).ok()?;
@@ -66,9 +73,7 @@ fn pages(source: impl Read + Seek) -> Option<Pages> {
     let grey = number(&mut decoder, Tag::SamplesPerPixel).unwrap_or(1) == 1;
     let mut count = 0;
     loop {
-        // Bits: the page is a smaller version of another, and a mask of another.
-        let is_own = number(&mut decoder, Tag::NewSubfileType).unwrap_or(0) & 0b101 == 0;
-        count += usize::from(is_own);
+        count += usize::from(is_own(&mut decoder));
         if count >= MOST || !decoder.more_images() || decoder.next_image().is_err() {
             return Some(Pages { count, grey });
         }

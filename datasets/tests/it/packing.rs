@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use image::{DynamicImage, ImageFormat};
 use palimpsest_core::data::{Dataset, Image, Samples, Split};
 use palimpsest_core::{Error, Result};
-use palimpsest_datasets::pack::{PackFormat, PackOptions, PackPart, Packed, forecast, pack};
+use palimpsest_datasets::pack::{PackFormat, PackOptions, PackPart, Packed, Resize, forecast, pack};
 use palimpsest_datasets::{DataSpec, open, open_with_notes};
 
 use crate::files::{assert_error, encode, jpeg, png, put, rgb_image};
@@ -299,7 +299,7 @@ fn resizing_keeps_what_an_image_is() {
     put(&images, "train/turned.jpg", turned);
     put(&images, "test/x.png", png(20, 20, 1));
     let out = root.path().join("out");
-    let options = PackOptions { resize: Some(24), ..OPTIONS };
+    let options = PackOptions { resize: Some(Resize { side: 24, max_pixels: 7_000 }), ..OPTIONS };
     packed(&images, &out, options).expect("packed");
     let data = open(&DataSpec::at("webdataset", &out), Split::Train).expect("the shards");
     let of = |name: &str| {
@@ -323,6 +323,10 @@ fn resizing_keeps_what_an_image_is() {
     let turned = decoded("turned.jpg");
     assert_eq!((turned.width(), turned.height()), (36, 24));
     assert!(!of("turned.jpg").windows(4).any(|four| four == b"Exif"));
+    // The reader's limit holds here too.
+    let few = PackOptions { resize: Some(Resize { side: 24, max_pixels: 5_400 }), ..OPTIONS };
+    let error = packed(&images, &root.path().join("few"), few);
+    assert_error(error, &["d.png", "60x91 pixels, more than the limit of 5400"]);
     // What is told beforehand.
     let told = forecast(&parts(&images), &options).expect("told");
     let [train, test] = &told.parts[..] else { panic!("two parts") };

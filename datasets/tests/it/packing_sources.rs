@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use palimpsest_core::data::Split;
-use palimpsest_datasets::pack::{PackFormat, PackOptions, PackPart, Packed, pack};
+use palimpsest_datasets::pack::{PackFormat, PackOptions, PackPart, Packed, Resize, pack};
 use palimpsest_datasets::{DataSpec, open};
 
 use crate::files::{assert_error, jpeg, png, put};
@@ -110,7 +110,7 @@ fn a_sound_file_that_is_not_resized_ends_packing() {
     let options = PackOptions {
         format: PackFormat::WebDataset,
         shard_size: 4_000,
-        resize: Some(4),
+        resize: Some(Resize { side: 4, max_pixels: 1_000_000 }),
         shuffle: None,
         bad_files: 9,
     };

@@ -119,6 +119,14 @@ fn shards_give_heads_what_the_list_does() {
 }
 
 /// Without a target a sample stays without, be it of labels or of numbers.
+/// By which `--resize` decodes.
+#[test]
+fn the_most_pixels_are_those_of_the_reader() {
+    let most = |keys: &[String]| DataSource::from(&recipe("folder", Path::new("photos"), keys)).max_pixels();
+    assert_eq!(most(&[]), 100_000_000);
+    assert_eq!(most(&["data.reader.max_pixels=250000000".to_owned()]), 250_000_000);
+}
+
 #[test]
 fn what_is_unknown_stays_unknown() {
     let root = tempfile::tempdir().expect("a folder");

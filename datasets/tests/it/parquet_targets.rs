@@ -126,7 +126,7 @@ fn as_the_python_packages_read() {
 
 enum Labels<'a> {
     Texts(&'a [&'a str]),
-    Numbers(&'a [i64]),
+    Numbers(&'a [i64], ConvertedType),
     Floats(&'a [f64]),
 }
 
@@ -138,7 +138,7 @@ fn write(path: &Path, labels: &Labels<'_>) {
     };
     let (kind, converted) = match labels {
         Labels::Texts(_) => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
-        Labels::Numbers(_) => (Physical::INT64, ConvertedType::NONE),
+        Labels::Numbers(_, converted) => (Physical::INT64, *converted),
         Labels::Floats(_) => (Physical::DOUBLE, ConvertedType::NONE),
     };
     let fields =
@@ -150,7 +150,7 @@ fn write(path: &Path, labels: &Labels<'_>) {
     let mut group = writer.next_row_group().expect("a group");
     let count = match labels {
         Labels::Texts(values) => values.len(),
-        Labels::Numbers(values) => values.len(),
+        Labels::Numbers(values, _) => values.len(),
         Labels::Floats(values) => values.len(),
     };
     let images: Vec<ByteArray> = (0..count).map(|seed| ByteArray::from(png(8, 8, seed as u32))).collect();
@@ -163,7 +163,7 @@ fn write(path: &Path, labels: &Labels<'_>) {
             let values: Vec<ByteArray> = values.iter().map(|&text| ByteArray::from(text)).collect();
             column.typed::<ByteArrayType>().write_batch(&values, None, None)
         }
-        Labels::Numbers(values) => column.typed::<Int64Type>().write_batch(values, None, None),
+        Labels::Numbers(values, _) => column.typed::<Int64Type>().write_batch(values, None, None),
         Labels::Floats(values) => column.typed::<DoubleType>().write_batch(values, None, None),
     };
     written.expect("written");
@@ -191,12 +191,38 @@ fn an_empty_text_is_no_label() {
     assert_eq!((data.classes(), labels(&*data)), (of_list.classes(), labels(&*of_list)));
 }
 
+/// Whole numbers are what pyarrow would show, also beyond the half that has a sign; days and times are none.
+#[test]
+fn numbers_without_a_sign_and_moments() {
+    let root = tempdir().expect("a folder");
+    let file = root.path().join("a.parquet");
+    let (least, most) = (1i64 << 63, -1);
+    write(&file, &Labels::Numbers(&[most, 3, least, 3], ConvertedType::UINT_64));
+    let data = open(&spec(root.path(), ""), Split::Train).expect("opened");
+    assert_eq!(data.classes(), ["3", "9223372036854775808", "18446744073709551615"]);
+    assert_eq!([0, 1, 2, 3].map(|row| data.label(row)), [Some(2), Some(0), Some(1), Some(0)]);
+    for moment in [ConvertedType::TIMESTAMP_MICROS, ConvertedType::TIME_MICROS] {
+        write(&file, &Labels::Numbers(&[1, 2], moment));
+        assert_error(
+            open(&spec(root.path(), ""), Split::Train),
+            &["a.parquet", "`label` has dates, times or decimals", "no classes", "data.reader.label=\"\""],
+        );
+    }
+    // Texts that name images, or are them in base64.
+    write(&file, &Labels::Texts(&["0.png", "1.png"]));
+    let texts = "image = \"label\"\nlabel = \"\"";
+    assert_error(
+        open(&spec(root.path(), texts), Split::Train),
+        &["a.parquet", "`label` has texts, not images"],
+    );
+}
+
 #[test]
 fn labels_that_do_not_go_together_are_told() {
     let root = tempdir().expect("a folder");
     let [texts, numbers] = ["a.parquet", "b.parquet"].map(|name| root.path().join(name));
     write(&texts, &Labels::Texts(&["cat", "dog"]));
-    write(&numbers, &Labels::Numbers(&[3, 4]));
+    write(&numbers, &Labels::Numbers(&[3, 4], ConvertedType::NONE));
     assert_error(
         open(&spec(root.path(), ""), Split::Train),
         &["a.parquet: the labels of `label` are texts here, and numbers in", "b.parquet"],

@@ -414,3 +414,73 @@ fn label_sets_and_numbers_of_json() {
     let faulty = self::spec(folder.path(), "values = [\"age\"]");
     assert_error(open_values(&faulty, Split::Train), &["`age` is no place in a member", "json:path.to.it"]);
 }
+
+/// Labels of held-out samples alone are labels too, and both parts have them in one order; so it is with parquet.
+#[test]
+fn a_label_of_held_out_samples_alone_is_one_as_well() {
+    let folder = tempdir().expect("a folder");
+    let image = png(8, 8, 1);
+    let samples: Vec<(String, String)> =
+        (0..60).map(|i| (format!("{i:02}"), format!("{{\"tags\": [\"t{i:02}\"]}}"))).collect();
+    let members: Vec<(String, &[u8])> = samples
+        .iter()
+        .flat_map(|(key, json)| {
+            [(format!("{key}.png"), &image[..]), (format!("{key}.json"), json.as_bytes())]
+        })
+        .collect();
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    tar(&folder.path().join("all.tar"), &members);
+    let spec = DataSpec { holdout: 0.1, ..spec(folder.path(), "label_list = \"json:tags\"") };
+    let mut seen = 0;
+    for split in [Split::Train, Split::Test] {
+        let data = open_label_sets(&spec, split).expect("opens").dataset;
+        let names: Vec<String> = (0..60).map(|i| format!("t{i:02}")).collect();
+        assert_eq!(data.classes(), names);
+        for index in 0..data.len() {
+            let own: usize = data.name(index).expect("a name")[..2].parse().expect("a number");
+            let set = data.labels(index).expect("labels");
+            assert!((0..60).all(|label| set.get(label) == Some(label == own)), "{own}");
+        }
+        assert!(data.len() > 0);
+        seen += data.len();
+    }
+    assert_eq!(seen, 60);
+}
+
+/// Of a test part whose labels or numbers are withheld, whichever way, validation is measured.
+#[test]
+fn withheld_targets_give_way_to_validation() {
+    let image = png(8, 8, 1);
+    for withheld in [r#"{"tags": null, "age": null}"#, r#"{"other": 1}"#, r#"{"tags": []}"#] {
+        let folder = tempdir().expect("a folder");
+        let of = |part: &str, json: &str| {
+            let members: [(&str, &[u8]); 2] = [("a.png", &image), ("a.json", json.as_bytes())];
+            tar(&folder.path().join(format!("{part}-0.tar")), &members);
+        };
+        of("train", r#"{"tags": ["cat", "dog"], "age": 1}"#);
+        of("val", r#"{"tags": ["dog"], "age": 2}"#);
+        of("test", withheld);
+        let spec = spec(folder.path(), "label_list = \"json:tags\"\nvalues = [\"json:age\"]");
+        let labels = open_label_sets(&spec, Split::Test).expect("opens");
+        assert_eq!(labels.part, "val", "{withheld}");
+        let set = labels.dataset.labels(0).expect("labels");
+        assert_eq!([0, 1].map(|label| set.get(label)), [Some(false), Some(true)]);
+        let values = open_values(&spec, Split::Test).expect("opens");
+        assert_eq!(
+            (values.part.as_str(), values.dataset.values(0).expect("values").0),
+            ("val", vec![Some(2.0)])
+        );
+    }
+}
+
+#[test]
+fn numbers_too_large_for_32_bits_are_told() {
+    let folder = tempdir().expect("a folder");
+    let image = png(8, 8, 1);
+    tar(&folder.path().join("train-0.tar"), &[("a.png", &image), ("a.json", br#"{"age": -1e300}"#)]);
+    let spec = spec(folder.path(), "values = [\"json:age\"]");
+    assert_error(
+        open_values(&spec, Split::Train),
+        &["-1e+300 is too large for 32 bits", "train-0.tar, a", "null"],
+    );
+}

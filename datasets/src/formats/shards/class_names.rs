@@ -45,8 +45,8 @@ pub(crate) fn classes_of<'a>(
 }
 
 /// A whole number as it is written without superfluous zeros: `007` is a name.
-fn number(text: &str) -> Option<i64> {
-    let number: i64 = text.parse().ok()?;
+fn number(text: &str) -> Option<i128> {
+    let number: i128 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
 
@@ -64,6 +64,9 @@ mod tests {
     fn numbers_by_value_and_names_by_text() {
         let found = classes(&["10", "9", "-1", "10"], &[]).expect("numbers");
         assert_eq!(found, (["-1", "9", "10"].map(String::from).to_vec(), vec![2, 1, 0, 2]));
+        // Of 64 bits without a sign.
+        let found = classes(&["18446744073709551615", "9"], &[]).expect("numbers");
+        assert_eq!(found.1, [1, 0]);
         let found = classes(&["10", "9", "cat"], &[]).expect("names");
         assert_eq!(found.1, [0, 1, 2]);
     }

@@ -76,21 +76,6 @@ pub(crate) struct Opening<O, K, H> {
     pub(crate) has_targets: H,
 }
 
-/// A part of shards, which `open` opens as one data set; `key` names a sample where a part must be held out.
-///
-/// # Errors
-/// What `open` refuses; parts for testing alone.
-pub(crate) fn open_part<D: Dataset + 'static>(
-    shards: ShardFiles,
-    spec: &DataSpec,
-    split: Split,
-    open: impl Fn(&[PathBuf]) -> Result<(D, Vec<String>)>,
-    key: impl Fn(&D, usize) -> String,
-) -> Result<Opened> {
-    let has_targets = |data: &D| !data.classes().is_empty();
-    Ok(find_part(shards, spec, split, Opening { open, key, has_targets })?.opened())
-}
-
 impl<D: Dataset + 'static> ShardPart<D> {
     /// Its images.
     pub(crate) fn opened(self) -> Opened {

@@ -1,13 +1,12 @@
 //! The samples of tar shards by their number.
 
 use std::cmp::Ordering;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering as Memory};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Encoded, Image};
 use palimpsest_core::head::counted;
+use palimpsest_core::kept_open::KeptOpen;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
 
@@ -19,9 +18,6 @@ use crate::decode::{DecodeOptions, decode};
 use crate::formats::shards::class_names::classes_of;
 use crate::formats::shown::shown;
 use palimpsest_core::positioned::read_exact_at;
-
-/// Shards that stay open; a process may have 1,024 files, and loaders and checkpoints need some too.
-const OPEN: usize = 512;
 
 /// Samples of tar shards in the order of their keys, compared as a folder of their images would be sorted: so how they
 /// are cut into shards decides nothing. Samples of one key stay in the order of the shards.
@@ -35,15 +31,13 @@ pub struct TarShards {
     /// The suffixes of images.
     images: Vec<String>,
     options: DecodeOptions,
-    open: AtomicUsize,
 }
 
 struct Shard {
-    path: PathBuf,
+    file: KeptOpen,
     table: Arc<ShardTable>,
     /// The class of each of the table's names of labels.
     classes: Vec<u32>,
-    file: OnceLock<File>,
 }
 
 impl TarShards {
@@ -75,10 +69,9 @@ impl TarShards {
                 .iter()
                 .zip(&tables)
                 .map(|(path, table)| Shard {
-                    path: path.clone(),
+                    file: KeptOpen::new(path),
                     table: table.clone(),
                     classes: table.label_names.iter().map(|name| labels[name.as_str()]).collect(),
-                    file: OnceLock::new(),
                 })
                 .collect();
             // Names that none of these samples has are none of its classes, unless they were given.
@@ -98,9 +91,8 @@ impl TarShards {
             starts.push(next);
             next += shard.table.len() as u32;
         }
-        let open = AtomicUsize::new(0);
         let images = members.images.clone();
-        let mut data = Self { shards, starts, order: None, classes, images, options, open };
+        let mut data = Self { shards, starts, order: None, classes, images, options };
         data.order = data.sorted(next);
         Ok((data, notes))
     }
@@ -148,32 +140,18 @@ impl TarShards {
             return Err(Error::user(format!("{length} bytes are too many for an image"))
                 .help("leave the sample out, or raise `max_pixels`"));
         }
-        let own;
-        let file = match shard.file.get() {
-            Some(file) => file,
-            None => {
-                let file = File::open(&shard.path).map_err(|e| match e.kind() {
-                    std::io::ErrorKind::NotFound => {
-                        Error::user("the shard is gone since the data were opened")
-                            .help("copy it back, then go on with `resume`")
-                    }
-                    _ => Error::failure(format!("the shard can't be opened: {e}")),
-                })?;
-                if self.open.fetch_add(1, Memory::Relaxed) < OPEN {
-                    shard.file.get_or_init(|| file)
-                } else {
-                    own = file;
-                    &own
-                }
-            }
-        };
+        let file = shard.file.get().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::user("the shard is gone since the data were opened")
+                .help("copy it back, then go on with `resume`"),
+            _ => Error::failure(format!("the shard can't be opened: {e}")),
+        })?;
         let unreadable = |e: std::io::Error| Error::failure(format!("the shard can't be read: {e}"));
         if !is_of(table, &file.metadata().map_err(unreadable)?) {
             return Err(Error::user("the shard has changed since the data were opened")
                 .help("start again: it is indexed anew"));
         }
         let mut bytes = vec![0; length as usize];
-        read_exact_at(file, &mut bytes, offset).map_err(unreadable)?;
+        read_exact_at(&file, &mut bytes, offset).map_err(unreadable)?;
         Ok(bytes)
     }
 }
@@ -217,7 +195,7 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
         };
         let Some((shard, first)) = all().next() else { continue };
         let count: usize = all().map(|(_, remark)| remark.count as usize).sum();
-        let place = format!("{}, {}", shard.path.display(), shown(&first.first));
+        let place = format!("{}, {}", shard.file.path().display(), shown(&first.first));
         match kind {
             RemarkKind::WithoutImage => {
                 let samples = counted(count, "sample without an image was", "samples without an image were");
@@ -234,7 +212,7 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
                     "has no end mark, as if it had been cut behind"
                 };
                 notes.extend(all().map(|(shard, remark)| {
-                    format!("{} {why} `{}`; copy it again", shard.path.display(), shown(&remark.first))
+                    format!("{} {why} `{}`; copy it again", shard.file.path().display(), shown(&remark.first))
                 }));
             }
         }
@@ -244,7 +222,7 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
     if let Some((shard, at)) = first {
         let samples = counted(faults, "sample can't be loaded", "samples can't be loaded");
         let key = shown(shard.table.key(at as usize));
-        notes.push(format!("{samples}, the first is {}, {key}", shard.path.display()));
+        notes.push(format!("{samples}, the first is {}, {key}", shard.file.path().display()));
     }
     notes
 }
@@ -290,7 +268,7 @@ impl Dataset for TarShards {
         image.map_err(|e| e.at(self.location(index)))
     }
     fn location(&self, index: usize) -> String {
-        format!("{}, {}", self.sample(index).0.path.display(), self.key(index))
+        format!("{}, {}", self.sample(index).0.file.path().display(), self.key(index))
     }
     fn name(&self, index: usize) -> Option<String> {
         Some(self.key(index))
@@ -299,7 +277,7 @@ impl Dataset for TarShards {
         let (shard, at) = self.sample(index);
         // A faulty one is told by `load`.
         shard.table.fault(at).is_none().then(|| Encoded::Piece {
-            file: shard.path.clone(),
+            file: shard.file.path().to_owned(),
             offset: shard.table.offsets[at],
             length: u64::from(shard.table.lengths[at]),
         })

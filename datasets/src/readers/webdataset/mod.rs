@@ -16,11 +16,12 @@ mod window;
 use std::path::{Path, PathBuf};
 
 pub use dataset::TarShards;
+use palimpsest_core::data::Dataset;
 use palimpsest_core::{Error, Result};
 
 use self::members::{Form, Members};
 use crate::formats::shards::ShardFiles;
-use crate::formats::shards::parts::open_part;
+use crate::formats::shards::parts::{Opening, ShardPart, find_part};
 use crate::pack::unfinished;
 use crate::reader::{Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
@@ -71,12 +72,20 @@ impl Reader for WebDataset {
 
     fn open(keys: &TarKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
-        opened(keys, spec, split, &members)
+        let has_classes = |data: &TarShards| !data.classes().is_empty();
+        Ok(part(keys, spec, split, &members, has_classes)?.opened())
     }
 }
 
-/// A part of the shards, of whose samples `members` are read.
-fn opened(keys: &TarKeys, spec: &DataSpec, split: Split, members: &Members) -> Result<Opened> {
+/// A part of the shards, of whose samples `members` are read; `has_targets` tells whether anything is known of what is to
+/// be measured.
+fn part(
+    keys: &TarKeys,
+    spec: &DataSpec,
+    split: Split,
+    members: &Members,
+    has_targets: impl Fn(&TarShards) -> bool,
+) -> Result<ShardPart<TarShards>> {
     let shards = ShardFiles::find(spec.path()?, "tar")?;
     let options = spec.decode(keys.max_pixels);
     // Numbers may have names beside them, as `data pack` writes them.
@@ -89,8 +98,14 @@ fn opened(keys: &TarKeys, spec: &DataSpec, split: Split, members: &Members) -> R
     let stopped = unfinished(&shards.root);
     let note = named.as_ref().map(|_| format!("the classes are named by {CLASSES}"));
     let keys = &TarKeys { classes: named.unwrap_or_else(|| keys.classes.clone()), ..keys.clone() };
-    let open = |files: &[PathBuf]| TarShards::open(files, members, keys, options);
-    Ok(open_part(shards, spec, split, open, TarShards::key)?.notes(note).notes(stopped))
+    let opening = Opening {
+        open: |files: &[PathBuf]| TarShards::open(files, members, keys, options),
+        key: TarShards::key,
+        has_targets,
+    };
+    let mut part = find_part(shards, spec, split, opening)?;
+    part.notes.extend(note.into_iter().chain(stopped));
+    Ok(part)
 }
 
 palimpsest_core::inventory::submit! {

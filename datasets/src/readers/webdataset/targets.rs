@@ -10,26 +10,47 @@ use palimpsest_targets::{LabelSetData, ValueData};
 use serde_json::Value;
 
 use super::members::{Form, LabelMember, Members};
-use super::{TarKeys, WebDataset, opened};
+use super::{TarKeys, TarShards, WebDataset, part};
+use crate::formats::shards::parts::ShardPart;
 use crate::formats::shown::shown;
 use crate::formats::target_table::{LabelTable, ValueTable, WithLabels, WithValues};
 use crate::reader::{Opened, Reader};
 use crate::spec::DataSpec;
 use crate::split::Split;
 
-/// Opens a part of which the label of each sample is the JSON text of what stands at `places`.
-fn opened_with(keys: &TarKeys, spec: &DataSpec, split: Split, places: &[&str], key: &str) -> Result<Opened> {
+/// Opens a part of which the label of each sample is the JSON text of what stands at `places`; `tells` is whether the
+/// values there say anything of what is to be measured.
+fn part_with(
+    keys: &TarKeys,
+    spec: &DataSpec,
+    split: Split,
+    places: &Places<'_>,
+    tells: impl Fn(&[Value]) -> bool,
+) -> Result<ShardPart<TarShards>> {
     let members = Members::of(&keys.image, "").map_err(|e| e.at("`data.reader.image`"))?;
-    let label = LabelMember::of_targets(places).map_err(|e| e.at(format_args!("`data.reader.{key}`")))?;
+    let label = LabelMember::of_targets(places.list)
+        .map_err(|e| e.at(format_args!("`data.reader.{}`", places.key)))?;
     let members = Members { label: Some(label), ..members };
-    opened(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members)
+    // What can't be read is told where the values are taken.
+    let has_targets = |data: &TarShards| distinct(data).map_or(true, |all| all.iter().any(|v| tells(v)));
+    part(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members, has_targets)
+}
+
+/// Places in members of JSON, and the reader's key that names them.
+struct Places<'a> {
+    list: &'a [&'a str],
+    key: &'a str,
+}
+
+/// The values at the places that occur, in the order of the labels.
+fn distinct(data: &TarShards) -> Result<Vec<Vec<Value>>> {
+    let broken = |e: serde_json::Error| Error::failure(format!("the index has no JSON: {e}"));
+    data.classes().iter().map(|text| serde_json::from_str(text).map_err(broken)).collect()
 }
 
 /// The values at the places for each sample; none where it has no such member.
-fn values_of(data: &dyn Dataset) -> Result<Vec<Option<Vec<Value>>>> {
-    let broken = |e: serde_json::Error| Error::failure(format!("the index has no JSON: {e}"));
-    let texts = data.classes().iter().map(|text| serde_json::from_str(text).map_err(broken));
-    let distinct: Vec<Vec<Value>> = texts.collect::<Result<_>>()?;
+fn values_of(data: &TarShards) -> Result<Vec<Option<Vec<Value>>>> {
+    let distinct = distinct(data)?;
     let of = |index| data.label(index).map(|label| distinct[label as usize].clone());
     Ok((0..data.len()).map(of).collect())
 }
@@ -61,7 +82,7 @@ fn list_of(value: &Value, place: impl Fn() -> String) -> Result<Option<List>> {
     }
 }
 
-fn label_table(data: &dyn Dataset, known: &[String]) -> Result<LabelTable> {
+fn label_table(data: &TarShards, known: &[String]) -> Result<LabelTable> {
     let place = |index: usize| data.location(index);
     let lists = values_of(data)?.into_iter().enumerate().map(|(index, values)| {
         let value = values.and_then(|mut values| values.pop()).unwrap_or_default();
@@ -106,16 +127,22 @@ impl Reader<dyn LabelSetData> for WebDataset {
                 .at("`data.reader.label_list`")
                 .help("give their place in the members of JSON, as \"json:tags\""));
         }
-        let open = |split| opened_with(keys, spec, split, &[&keys.label_list], "label_list");
-        let Opened { dataset, notes, part } = open(split)?;
+        // An image that has no label at all may be one whose labels are withheld.
+        let tells = |values: &[Value]| values.iter().any(|v| v.as_array().is_some_and(|v| !v.is_empty()));
+        let places = Places { list: &[&keys.label_list], key: "label_list" };
+        let open = |split| part_with(keys, spec, split, &places, tells);
+        let own = open(split)?;
         // The test part's labels mean the training part's names.
         let known = match split {
             Split::Test if keys.labels.is_empty() => {
-                label_table(&*open(Split::Train)?.dataset, &[])?.names().to_vec()
+                label_table(&open(Split::Train)?.data, &[])?.names().to_vec()
             }
             _ => keys.labels.clone(),
         };
-        let table = label_table(&*dataset, &known)?;
+        // Of all samples, also where some are held out: a label that these alone have is one as well.
+        let table = label_table(&own.data, &known)?;
+        let table = own.rows.as_ref().map(|rows| table.of_rows(rows)).unwrap_or(table);
+        let Opened { dataset, notes, part } = own.opened();
         let data: Arc<dyn LabelSetData> = Arc::new(WithLabels::new(dataset, table));
         Ok(Opened::new(data).notes(notes).part(part))
     }
@@ -136,21 +163,33 @@ impl Reader<dyn ValueData> for WebDataset {
                 .at("`data.reader.values`")
                 .help("name each number once"));
         }
-        let Opened { dataset, notes, part } = opened_with(keys, spec, split, &places, "values")?;
+        let tells = |values: &[Value]| values.iter().any(Value::is_number);
+        let own = part_with(keys, spec, split, &Places { list: &places, key: "values" }, tells)?;
         let names = places.iter().map(|place| Form::name_of(place).to_owned()).collect();
-        let rows = values_of(&*dataset)?.into_iter().enumerate().map(|(index, values)| {
+        let rows = values_of(&own.data)?.into_iter().enumerate().map(|(index, values)| {
             let Some(values) = values else { return Ok(vec![None; places.len()]) };
-            let number = |value: &Value| match value {
-                Value::Null => Ok(None),
-                Value::Number(number) => Ok(number.as_f64().map(|number| number as f32)),
-                other => Err(Error::user(format!("`{}` is no number", shown(&other.to_string())))
-                    .at(dataset.location(index))
-                    .help("write a number, or null where it isn't known")),
-            };
-            values.iter().map(number).collect()
+            values.iter().map(|value| number(value).map_err(|e| e.at(own.data.location(index)))).collect()
         });
         let table = ValueTable::new(names, rows.collect::<Result<Vec<Vec<_>>>>()?);
+        let table = own.rows.as_ref().map(|rows| table.of_rows(rows)).unwrap_or(table);
+        let Opened { dataset, notes, part } = own.opened();
         let data: Arc<dyn ValueData> = Arc::new(WithValues::new(dataset, table));
         Ok(Opened::new(data).notes(notes).part(part))
     }
+}
+
+/// A number that f32 has room for, or none where it isn't known.
+fn number(value: &Value) -> Result<Option<f32>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let Some(number) = value.as_f64().map(|number| number as f32) else {
+        return Err(Error::user(format!("`{}` is no number", shown(&value.to_string())))
+            .help("write a number, or null where it isn't known"));
+    };
+    if number.is_finite() {
+        return Ok(Some(number));
+    }
+    Err(Error::user(format!("{} is too large for 32 bits", shown(&value.to_string())))
+        .help("write smaller numbers, and null where one isn't known"))
 }

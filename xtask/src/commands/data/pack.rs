@@ -4,7 +4,7 @@ use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::DataSource;
 use palimpsest_datasets::pack::{
-    Forecast, PackFormat, PackOptions, Packed, Progress, forecast, open_parts, pack, reader_keys,
+    Forecast, PackFormat, PackOptions, Packed, Progress, Resize, forecast, open_parts, pack, reader_keys,
 };
 use serde_json::json;
 
@@ -15,12 +15,13 @@ use crate::output;
 
 pub(super) fn run(args: &PackData) -> Result<()> {
     let recipe = source(&args.recipe)?;
-    let (parts, notes) = open_parts(&DataSource::from(&recipe), args.split)?;
+    let data = DataSource::from(&recipe);
+    let (parts, notes) = open_parts(&data, args.split)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let options = PackOptions {
         format: args.format,
         shard_size: args.size,
-        resize: args.resize.map(|side| side as usize),
+        resize: args.resize.map(|side| Resize { side: side as usize, max_pixels: data.max_pixels() }),
         shuffle: args.shuffle,
         bad_files: recipe.data.bad_files,
     };
