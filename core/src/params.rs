@@ -19,8 +19,15 @@ use crate::{Error, Result};
 pub enum Init {
     /// One value.
     Constant(f32),
-    /// Normal with this standard deviation, redrawn beyond two of them (as in timm and BEiT).
+    /// Normal with this standard deviation, redrawn beyond two of them. (What timm calls so is cut at 2, not at two deviations.)
     TruncatedNormal(f32),
+    /// Normal with this standard deviation, redrawn beyond one of them, then times a factor (as BEiT and SimMIM pre-train).
+    CutNormal {
+        /// Of the normal distribution that is cut; what is left has 0.54 of it.
+        std: f32,
+        /// The factor.
+        scale: f32,
+    },
     /// Uniform in ±sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), over [out, in].
     XavierUniform,
     /// Given values.
@@ -100,6 +107,11 @@ impl ParamSpec {
                 .filter(|value| value.abs() <= 2.0)
                 .take(count)
                 .map(|value| value * std)
+                .collect(),
+            Init::CutNormal { std, scale } => std::iter::repeat_with(|| random.normal_pair().0)
+                .filter(|value| value.abs() <= 1.0)
+                .take(count)
+                .map(|value| value * std * scale)
                 .collect(),
             Init::XavierUniform => {
                 let [out, input] = self.shape.array()?;
@@ -251,4 +263,29 @@ pub fn match_names(specs: &[ParamSpec], mut named: HashMap<String, HostTensor>) 
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(Error::user(format!("the parameters don't match the model: {shown}{tail}"))
         .help("use the checkpoint with the recipe that made it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The deviation that is left of a normal distribution that is cut: sqrt(1 - 2 c phi(c) / (2 Phi(c) - 1)).
+    #[test]
+    fn cut_distributions_have_their_deviations() {
+        let mut specs = ParamSpecs::default();
+        specs.declare("two", [200, 200], Init::TruncatedNormal(0.02), true);
+        specs.declare("one", [200, 200], Init::CutNormal { std: 0.02, scale: 0.5 }, true);
+        let values = specs.initial(3).expect("memory");
+        for (value, most, deviation) in values
+            .into_iter()
+            .zip([(0.04, 0.879_6 * 0.02), (0.01, 0.539_6 * 0.01)])
+            .map(|(v, (m, d))| (v, m, d))
+        {
+            let value = value.into_f64();
+            assert!(value.iter().all(|v| v.abs() <= most * 1.000_001));
+            let found = (value.iter().map(|v| v * v).sum::<f64>() / value.len() as f64).sqrt();
+            // 40,000 values tell it to half a percent.
+            assert!((found / deviation - 1.0).abs() < 0.02, "{found} {deviation}");
+        }
+    }
 }

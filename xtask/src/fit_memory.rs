@@ -1,5 +1,5 @@
 //! How a recipe fits into a memory: steps of few images are tried in processes of their own, their peaks tell what an image
-//! takes, and the keys of splitting the batch and of recomputing blocks follow.
+//! takes, the keys of splitting the batch and of recomputing blocks follow, and are tried too.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -107,13 +107,15 @@ pub(crate) fn fit(
     let roots = (depth as f64).sqrt().round().max(1.0) as usize;
     for checkpoint_blocks in [0, roots] {
         let few = try_step(FEW, checkpoint_blocks)?;
-        // As many as take about half of the memory if all that was taken goes with images, but no long steps.
-        let more = (limit as f64 / 2.0 / few.bytes as f64 * FEW as f64) as usize;
-        let more = try_step(more.clamp(FEW + 2, 4 * FEW), checkpoint_blocks)?;
+        // Far apart, but where that could be too much already.
+        let more = try_step(if 2 * few.bytes <= limit { 4 * FEW } else { FEW + 2 }, checkpoint_blocks)?;
         tried.push((checkpoint_blocks, [few, more]));
         lines.push(Line::through(checkpoint_blocks, [few, more]));
     }
-    let ways: Vec<Way> = lines.iter().filter_map(|line| line.way(batch, limit)).collect();
+    let mut ways = vec![];
+    for ((_, [few, _]), line) in tried.iter().zip(&mut lines) {
+        ways.extend(confirmed(line, *few, &try_step, batch, limit)?);
+    }
     let told = json!({
         "limit_bytes": limit,
         "tried": tried.iter().flat_map(|(blocks, peaks)| peaks.map(|peak| json!({
@@ -158,13 +160,34 @@ pub(crate) fn fit(
             ""
         };
         said.push(format!(
-            "{beginning}: {} ({} images at a time, about {}{slower})",
+            "{beginning}: {} ({} images at a time took {}{slower})",
             keys(way),
             way.images,
             size(way.bytes)
         ));
     }
     Ok((said, told))
+}
+
+/// The way that a line tells, tried: where it takes more than was told, the line is drawn anew through what it took.
+fn confirmed(
+    line: &mut Line,
+    few: Peak,
+    try_step: &dyn Fn(usize, usize) -> Result<Peak>,
+    batch: usize,
+    limit: u64,
+) -> Result<Option<Way>> {
+    while let Some(way) = line.way(batch, limit) {
+        if way.images <= few.images {
+            return Ok(Some(way));
+        }
+        let peak = try_step(way.images, way.checkpoint_blocks)?;
+        if peak.bytes as f64 <= SHARE * limit as f64 {
+            return Ok(Some(Way { bytes: peak.bytes, ..way }));
+        }
+        *line = Line::through(way.checkpoint_blocks, [few, peak]);
+    }
+    Ok(None)
 }
 
 fn keys(way: &Way) -> String {

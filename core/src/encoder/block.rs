@@ -46,7 +46,14 @@ impl BlockSettings {
             norm: NormSettings::default(),
             placement: NormPlacement::Pre,
             attention: AttentionSettings::plain(heads, init.clone()),
-            mlp: MlpSettings { kind: super::MlpKind::Gelu, hidden, bias: true, norm: None, init },
+            mlp: MlpSettings {
+                kind: super::MlpKind::Gelu,
+                hidden,
+                bias: true,
+                norm: None,
+                out_init: init.clone(),
+                init,
+            },
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct MlpSettings {
     pub norm: Option<NormSettings>,
     /// Initial values of matrices.
     pub init: Init,
+    /// How the last one starts.
+    pub out_init: Init,
 }
 
 /// Two linear layers and what lies between them.
@@ -48,14 +50,14 @@ pub struct Mlp {
 impl Mlp {
     /// Declares `fc1`, `norm` and `fc2` under `mlp`, as timm names them; `fc1` of a gated MLP is [2 hidden, D], gate first.
     pub fn new(specs: &mut ParamSpecs, dim: usize, settings: &MlpSettings) -> Self {
-        let MlpSettings { kind, hidden, bias, norm, init } = settings.clone();
+        let MlpSettings { kind, hidden, bias, norm, init, out_init } = settings.clone();
         let wide = if kind == MlpKind::Swiglu { 2 * hidden } else { hidden };
         Self {
             kind,
             hidden,
             fc1: Linear::with_bias_if(bias, specs, "mlp.fc1", dim, wide, init.clone()),
             norm: norm.map(|norm| Norm::new(specs, "mlp.norm", hidden, norm)),
-            fc2: Linear::with_bias_if(bias, specs, "mlp.fc2", hidden, dim, init),
+            fc2: Linear::with_bias_if(bias, specs, "mlp.fc2", hidden, dim, out_init),
         }
     }
 

@@ -38,12 +38,15 @@ pub struct AttentionSettings {
     pub norm: Option<NormSettings>,
     /// Initial values of matrices.
     pub init: Init,
+    /// How the projection starts.
+    pub proj_init: Init,
 }
 
 impl AttentionSettings {
     /// With all biases, and no norms.
     pub fn plain(heads: usize, init: Init) -> Self {
-        Self { heads, qkv_bias: QkvBias::All, proj_bias: true, qk_norm: None, norm: None, init }
+        let proj_init = init.clone();
+        Self { heads, qkv_bias: QkvBias::All, proj_bias: true, qk_norm: None, norm: None, init, proj_init }
     }
 }
 
@@ -62,7 +65,8 @@ pub(super) struct SelfAttention {
 impl SelfAttention {
     /// Declares its parameters under `attn`, as timm names them.
     pub(super) fn new(specs: &mut ParamSpecs, dim: usize, settings: &AttentionSettings) -> Self {
-        let AttentionSettings { heads, qkv_bias, proj_bias, qk_norm, norm, init } = settings.clone();
+        let AttentionSettings { heads, qkv_bias, proj_bias, qk_norm, norm, init, proj_init } =
+            settings.clone();
         let bias =
             |specs: &mut ParamSpecs, name: &str| specs.declare(name, [dim], Init::Constant(0.0), false);
         Self {
@@ -81,7 +85,7 @@ impl SelfAttention {
                 ["attn.q_norm", "attn.k_norm"].map(|name| Norm::new(specs, name, dim / heads, norm))
             }),
             norm: norm.map(|norm| Norm::new(specs, "attn.norm", dim, norm)),
-            proj: Linear::with_bias_if(proj_bias, specs, "attn.proj", dim, dim, init),
+            proj: Linear::with_bias_if(proj_bias, specs, "attn.proj", dim, dim, proj_init),
         }
     }
 

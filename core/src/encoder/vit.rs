@@ -32,10 +32,13 @@ const SIZES: [(&str, usize, usize, usize); 7] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initialisation {
-    /// Truncated normal with deviation 0.02 (BEiT, SimMIM).
+    /// Normal with deviation 0.02, redrawn beyond two of them.
     TruncatedNormal,
     /// Xavier uniform (MAE).
     Xavier,
+    /// As BEiT, SimMIM and data2vec pre-train: normal, redrawn beyond one deviation, and what residual branches end with
+    /// divided by sqrt(2 x its block's number).
+    Beit,
 }
 
 /// Where tokens are normalised before the first block.
@@ -75,7 +78,7 @@ crate::settings! {
         layer_scale: f64 = 0.1, in 0.0..=10.0;
         /// Drop-path rate of the last block; earlier ones have less.
         drop_path: f64 = 0.1, in 0.0..=0.9;
-        /// How matrices start: truncated-normal or xavier.
+        /// How matrices start: truncated-normal, xavier, or beit.
         init: Initialisation = Initialisation::TruncatedNormal;
         /// Register tokens behind the class token, without positions (Darcet et al. 2024; DINOv2, DINOv3: 4).
         registers: usize = 0, in 0..=1024;
@@ -232,9 +235,21 @@ impl Vit {
         let init = match settings.init {
             Initialisation::TruncatedNormal => Init::TruncatedNormal(0.02),
             Initialisation::Xavier => Init::XavierUniform,
+            Initialisation::Beit => Init::CutNormal { std: 0.02, scale: 1.0 },
+        };
+        // What residual branches end with starts smaller in BEiT's, the smaller the higher the block.
+        let branch_init = |block: usize| match settings.init {
+            Initialisation::Beit => {
+                Init::CutNormal { std: 0.02, scale: (2.0 * (block + 1) as f32).sqrt().recip() }
+            }
+            _ => init.clone(),
         };
         let token = |specs: &mut ParamSpecs, name: &str, rows: usize| {
-            specs.declare(name, [1, rows, dim], Init::TruncatedNormal(0.02), false)
+            let init = match settings.init {
+                Initialisation::Beit => Init::CutNormal { std: 0.02, scale: 1.0 },
+                _ => Init::TruncatedNormal(0.02),
+            };
+            specs.declare(name, [1, rows, dim], init, false)
         };
         let class_token = settings.class_token.then(|| token(specs, "cls_token", 1));
         let position = match settings.position {
@@ -262,7 +277,7 @@ impl Vit {
             kind @ EmbedNorm::Patches => Some((kind, Norm::new(specs, "patch_embed.norm", dim, norm))),
             kind @ EmbedNorm::Tokens => Some((kind, Norm::new(specs, "norm_pre", dim, norm))),
         };
-        let block = BlockSettings {
+        let block = |number: usize| BlockSettings {
             dim,
             layer_scale: settings.layer_scale,
             norm,
@@ -274,17 +289,19 @@ impl Vit {
                 qk_norm: settings.qk_norm.then_some(norm),
                 norm: settings.attention_norm.then_some(norm),
                 init: init.clone(),
+                proj_init: branch_init(number),
             },
             mlp: MlpSettings {
                 kind: settings.mlp,
                 hidden: (dim as f64 * settings.mlp_ratio).round() as usize,
                 bias: settings.mlp_bias,
                 norm: settings.mlp_norm.then_some(norm),
-                init,
+                init: init.clone(),
+                out_init: branch_init(number),
             },
         };
         let blocks = (0..geometry.depth)
-            .map(|i| specs.scope(&format!("blocks.{i}"), |specs| Block::new(specs, &block)))
+            .map(|i| specs.scope(&format!("blocks.{i}"), |specs| Block::new(specs, &block(i))))
             .collect();
         let class_norm = (settings.class_norm && prefix > 0).then(|| Norm::new(specs, "cls_norm", dim, norm));
         let norm = Norm::new(specs, "norm", dim, norm);
