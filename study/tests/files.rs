@@ -11,7 +11,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn planned(path: &Path) -> Plan {
+/// None where a cell's teacher is a run that is to be made first, as the study's head says: that is told with its key.
+fn planned(path: &Path) -> Option<Plan> {
     let text = std::fs::read_to_string(path).expect("a study");
     let study = StudyFile::parse(&path.display().to_string(), &text).unwrap_or_else(|e| panic!("{e}"));
     let mut planner = Planner {
@@ -20,7 +21,15 @@ fn planned(path: &Path) -> Plan {
         locate: &|name| Ok(root().join("recipes").join(format!("{name}.toml"))),
         check: &mut |recipe| Model::build(recipe).map(|_| ImagesOfCell::default()),
     };
-    planner.plan(&study, &text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    match planner.plan(&study, &text) {
+        Ok(plan) => Some(plan),
+        Err(e) if text.contains("--out runs/teacher") => {
+            let told = e.to_string();
+            assert!(told.contains("target.teacher") && told.contains("runs/teacher"), "{told}");
+            None
+        }
+        Err(e) => panic!("{}: {e}", path.display()),
+    }
 }
 
 #[test]
@@ -32,12 +41,12 @@ fn every_study_is_planned() {
         .collect();
     assert!(files.len() >= 5, "{files:?}");
     for file in files {
-        let plan = planned(&file);
+        let Some(plan) = planned(&file) else { continue };
         assert_eq!(Some(plan.name.as_str()), file.file_stem().and_then(|name| name.to_str()));
         // Enough seeds for what is declared: a study that can confirm nothing isn't worth its hours. The small one shows how.
         let tests: usize = plan.compare.iter().map(|declared| declared.heads.len().max(1)).sum();
         let least = palimpsest_statistics::least_p(plan.seeds.len(), palimpsest_statistics::Sides::Two);
-        if plan.name != "small" {
+        if plan.name != "small" && tests > 0 {
             assert!(least * tests as f64 <= 0.05, "{}: {tests} tests, {} seeds", plan.name, plan.seeds.len());
         }
     }

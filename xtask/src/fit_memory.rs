@@ -196,6 +196,7 @@ fn keys(way: &Way) -> String {
 
 fn size(bytes: u64) -> String {
     match bytes as f64 {
+        bytes if bytes < 1e7 => format!("{:.1} MB", bytes / 1e6),
         bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
         bytes => format!("{:.2} GB", bytes / 1e9),
     }
