@@ -36,7 +36,7 @@ fn state(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Class folders of grey images, each with its own number.
-fn images(root: &Path, classes: &[&str], count: usize) {
+pub(crate) fn images(root: &Path, classes: &[&str], count: usize) {
     for (c, class) in classes.iter().enumerate() {
         for i in 0..count {
             write_image(&root.join("train").join(class).join(format!("{i:03}.png")), (40 * c + i) as u8);

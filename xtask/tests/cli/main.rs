@@ -20,6 +20,7 @@ mod live;
 mod many;
 mod packing;
 mod ranks;
+mod packing_parts;
 mod requeue;
 mod run;
 mod scientific;
