@@ -8,6 +8,7 @@ mod forecast;
 mod image;
 mod keys;
 mod ledger;
+mod listed;
 mod order;
 mod packing;
 mod parquet_shard;

@@ -16,6 +16,7 @@ use crate::formats::text_lines::TextLines;
 /// The files of a data set, in order: those of a folder by their paths, those of a pattern or a list as these say.
 pub(crate) struct ShardFiles {
     pub(crate) files: Vec<PathBuf>,
+use crate::pack::gone;
     /// The folder that all of them are below, as far as `data.path` tells: names of folders above it mean nothing.
     pub(crate) root: PathBuf,
     pub(crate) notes: Vec<String>,
@@ -68,7 +69,8 @@ impl ShardFiles {
                 listed(&names)
             )
         });
-        Ok(Self { files, root: folder.to_owned(), notes: notes.into_iter().collect() })
+        let gone = gone(folder, &files);
+        Ok(Self { files, root: folder.to_owned(), notes: notes.into_iter().chain(gone).collect() })
     }
 
     fn of_pattern(path: &Path) -> Result<Vec<PathBuf>> {

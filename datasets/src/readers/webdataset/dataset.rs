@@ -228,6 +228,10 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
                 notes.push(format!("{labels}, and count as none; the first is {place}"));
             }
             RemarkKind::EndsEarly | RemarkKind::NoEndMark => {
+            RemarkKind::Missing => notes.extend(all().map(|(shard, remark)| {
+                let ShardTable { name, .. } = &*shard.table;
+                format!("warning: {} of {} samples of {name} are missing", remark.count, shard.table.due())
+            })),
                 let why = if kind == RemarkKind::EndsEarly {
                     "is truncated or damaged behind"
                 } else {

@@ -7,6 +7,7 @@
 mod dataset;
 mod index;
 mod kept;
+mod indexing;
 mod members;
 mod scan;
 mod table;
@@ -42,7 +43,8 @@ palimpsest_core::settings! {
         labels: Vec<String> = Vec::new();
         /// The places of numbers in a member of JSON (["json:age", "json:weight"]), for heads on numbers.
         values: Vec<String> = Vec::new();
-        /// Whether all bytes of the shards are compared with what they were the first time, not size and time alone.
+        /// Whether all bytes of the shards are compared with the checksums of a pack.json beside them, or else with those of the first
+        /// time, and not size and time of writing alone.
         verify: bool = false;
         /// Images with more pixels are refused.
         max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
