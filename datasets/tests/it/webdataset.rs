@@ -169,10 +169,8 @@ fn parts_patterns_and_lists() {
 #[test]
 fn compressed_shards_are_refused_with_the_command() {
     let root = tempdir().expect("a folder");
-    put(root.path(), "train-0.tar.gz", b"\x1f\x8b\x08");
-    assert_error(open(&spec(root.path(), ""), Split::Train), &["train-0.tar.gz", "gzip -d '"]);
     put(root.path(), "renamed/train-0.tar", b"\x1f\x8b\x08");
-    assert_error(open(&spec(root.path().join("renamed"), ""), Split::Train), &["train-0.tar", "gzip -dc '"]);
+    assert_error(open(&spec(root.path().join("renamed"), ""), Split::Train), &["train-0.tar", "gzip -dcf"]);
     put(root.path(), "empty/train-0.tar", b"");
     assert_error(
         open(&spec(root.path().join("empty"), ""), Split::Train),

@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType};
 use super::members::{Label, Members, is_meta, key_and_suffix};
 use super::table::{Fault, RemarkKind, ShardTable, Sum, UNLABELLED};
 use super::window::Window;
-use crate::formats::shards::compressed;
+use crate::formats::shards::compressed::renamed;
 use crate::formats::shown::shown;
 use palimpsest_core::positioned::written_at;
 
@@ -95,14 +95,7 @@ fn refuse_compressed(file: &File, path: &Path) -> Result<()> {
     let magic: [(&[u8], &str); 4] =
         [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
     match magic.into_iter().find(|(magic, _)| start[..read].starts_with(magic)) {
-        // Its name lacks the ending that these programs take off.
-        Some((_, program)) => {
-            let path_and_packed = format!("'{0}' '{0}.packed'", path.display());
-            Err(compressed(
-                path,
-                &format!("mv {path_and_packed} && {program} -dc '{}.packed' >", path.display()),
-            ))
-        }
+        Some((_, program)) => Err(renamed(path, program)),
         None => Ok(()),
     }
 }
