@@ -15,10 +15,11 @@ use super::TarKeys;
 use super::index::{Check, is_of, tables_of};
 use super::members::Members;
 use super::table::{Fault, RemarkKind, ShardTable, UNLABELLED};
-use crate::decode::{DecodeOptions, decode};
+use crate::decode::{DecodeOptions, decode, is_image};
 use crate::formats::shards::class_names::classes_of;
 use crate::formats::shown::shown;
 use palimpsest_core::positioned::read_exact_at;
+use palimpsest_core::shell::quoted;
 
 /// Shards that stay open; a process may have 1,024 files, and loaders and checkpoints need some too.
 const OPEN: usize = 512;
@@ -227,11 +228,11 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
                 let labels = counted(count, "label can't be read", "labels can't be read");
                 notes.push(format!("{labels}, and count as none; the first is {place}"));
             }
-            RemarkKind::EndsEarly | RemarkKind::NoEndMark => {
             RemarkKind::Missing => notes.extend(all().map(|(shard, remark)| {
                 let ShardTable { name, .. } = &*shard.table;
                 format!("warning: {} of {} samples of {name} are missing", remark.count, shard.table.due())
             })),
+            RemarkKind::EndsEarly | RemarkKind::NoEndMark => {
                 let why = if kind == RemarkKind::EndsEarly {
                     "is truncated or damaged behind"
                 } else {
@@ -267,11 +268,33 @@ fn nothing_found(files: &[PathBuf], members: &Members, tables: &[Arc<ShardTable>
     } else {
         (
             format!("no images called *.{}", members.images.join(", *.")),
-            format!("the members are called {seen}: name the images', as data.reader.image=jpg"),
+            match example(tables) {
+                Some(image) => {
+                    format!(
+                        "the members are called {seen}: name the images', as data.reader.image={}",
+                        quoted(&image)
+                    )
+                }
+                None => format!(
+                    "the members are called {seen}, none of them like an image: give shards of images"
+                ),
+            },
         )
     };
     let more = if files.len() > 1 { format!(" and {} more", files.len() - 1) } else { String::new() };
     Error::user(what).at(format_args!("{}{more}", place.display())).help(help)
+}
+
+/// A suffix of the shards that looks like an image's: `input.jpg` by its last ending. One that no sample's name contradicts
+/// is taken where none does.
+fn example(tables: &[Arc<ShardTable>]) -> Option<String> {
+    let seen = || tables.iter().flat_map(|table| table.seen.iter());
+    let other = |suffix: &&String| {
+        let known = ["cls", "json", "txt", "id", "index"];
+        known.iter().all(|known| suffix.rsplit('.').next() != Some(*known))
+    };
+    let image = seen().find(|suffix| is_image(Path::new(&format!("x.{suffix}"))));
+    image.or_else(|| seen().find(other)).cloned()
 }
 
 impl Dataset for TarShards {

@@ -5,9 +5,10 @@
 //! as exact as with loose files.
 
 mod dataset;
+mod found;
 mod index;
-mod kept;
 mod indexing;
+mod kept;
 mod members;
 mod scan;
 mod table;
@@ -73,7 +74,15 @@ impl Reader for WebDataset {
 
     fn open(keys: &TarKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
-        opened(keys, spec, split, &members)
+        let opened = opened(keys, spec, split, &members)?;
+        // By default labels may be there or not; one who names them means some.
+        if split == Split::Train
+            && opened.dataset.classes().is_empty()
+            && spec.reader.table().contains_key("label")
+        {
+            found::check(spec, &keys.label, "label")?;
+        }
+        Ok(opened)
     }
 }
 

@@ -10,7 +10,7 @@ use palimpsest_targets::{LabelSetData, ValueData};
 use serde_json::Value;
 
 use super::members::{Form, LabelMember, Members};
-use super::{TarKeys, WebDataset, opened};
+use super::{TarKeys, WebDataset, found, opened};
 use crate::formats::shown::shown;
 use crate::formats::target_table::{LabelTable, ValueTable, WithLabels, WithValues};
 use crate::reader::{Opened, Reader};
@@ -22,7 +22,11 @@ fn opened_with(keys: &TarKeys, spec: &DataSpec, split: Split, places: &[&str], k
     let members = Members::of(&keys.image, "").map_err(|e| e.at("`data.reader.image`"))?;
     let label = LabelMember::of_targets(places).map_err(|e| e.at(format_args!("`data.reader.{key}`")))?;
     let members = Members { label: Some(label), ..members };
-    opened(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members)
+    let opened = opened(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members)?;
+    if split == Split::Train {
+        found::check_all(spec, opened.dataset.classes(), places, key)?;
+    }
+    Ok(opened)
 }
 
 /// The values at the places for each sample; none where it has no such member.
