@@ -38,6 +38,12 @@ impl FromStr for Split {
         match text {
             "train" => Ok(Self::Train),
             "test" => Ok(Self::Test),
+            // Many sets have three parts; two are what a run needs, and the names are kept for these.
+            "val" | "valid" | "validation" | "dev" => Err(Error::user(format!("`{text}` is no part of its own here"))
+                .help(
+                    "`test` is the part that is measured: the test part, or the validation part where there is none; a third \
+                     part is read by its own path, as data.path=SET/validation data.holdout=0 --split train",
+                )),
             _ => Err(crate::error::unknown_name("split", text, ["train", "test"])),
         }
     }

@@ -69,6 +69,7 @@ pub mod registry;
 pub mod restoration;
 mod sealed;
 pub mod settings;
+pub mod shell;
 pub mod stored;
 pub mod target;
 pub mod teacher;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Split};
-use palimpsest_core::registry::Registered;
+use palimpsest_core::recipe::ReaderKeys;
+use palimpsest_core::registry::{self, Registered};
 use palimpsest_core::settings::{Field, Section, Settings};
 use palimpsest_core::{Error, Result, inventory};
 use palimpsest_targets::{DetectionData, LabelSetData, SegmentationData, ValueData};
@@ -177,6 +178,14 @@ impl ReaderEntry {
 }
 
 inventory::collect!(ReaderEntry);
+
+/// The keys of a reader, for what recipes say of a mistyped one.
+fn keys_of(name: &str) -> Vec<&'static str> {
+    let entry = registry::find::<ReaderEntry>("data set", name);
+    entry.map_or_else(|_| vec![], |entry| (entry.fields)().iter().map(|field| field.name).collect())
+}
+
+inventory::submit! { ReaderKeys(keys_of) }
 
 impl Registered for ReaderEntry {
     fn name(&self) -> &'static str {

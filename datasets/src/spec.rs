@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palimpsest_core::settings::Section;
+use palimpsest_core::shell::quoted;
 use palimpsest_core::{Error, Result};
 
 use crate::decode::DecodeOptions;
@@ -65,12 +66,22 @@ impl DataSpec {
     /// The folder or file.
     ///
     /// # Errors
-    /// None was given.
+    /// None was given, or one with wildcards.
     pub fn path(&self) -> Result<&Path> {
-        self.path.as_deref().ok_or_else(|| {
+        let path = self.path.as_deref().ok_or_else(|| {
             Error::user(format!("the data set `{}` needs a path", self.name))
                 .help("set `path` to its folder or file")
-        })
+        })?;
+        let text = path.to_string_lossy();
+        if !text.contains(['*', '?']) || path.exists() {
+            return Ok(path);
+        }
+        let folders: Vec<&str> = text.split('/').take_while(|part| !part.contains(['*', '?'])).collect();
+        let folder = if folders.is_empty() { ".".to_owned() } else { folders.join("/") };
+        Err(Error::user("no such file or folder: wildcards aren't expanded").at(&text).help(format!(
+            "give the folder, data.path={}; shards of it are named by braces, as '{folder}/train-{{000..146}}.tar'",
+            quoted(&folder)
+        )))
     }
 
     /// For data that are part of the program.

@@ -15,13 +15,33 @@ use crate::spec::DataSpec;
 ///
 /// The key's 64-bit FNV-1a hash, mixed by the finaliser of SplitMix64, is compared with `fraction`.
 pub fn is_held_out(key: &str, fraction: f64) -> bool {
+    rank(key) < fraction
+}
+
+/// Where a key is between 0 and 1: those of the lowest ranks are held out.
+fn rank(key: &str) -> f64 {
     let mut hash = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
     });
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     hash ^= hash >> 31;
-    ((hash >> 11) as f64) / ((1_u64 << 53) as f64) < fraction
+    ((hash >> 11) as f64) / ((1_u64 << 53) as f64)
+}
+
+/// Which of these ranks are held out: those below the fraction. Of two or more both parts have one at least, so that few
+/// images are as good as many: the lowest rank is held out, and the highest stays, however few or many a fraction takes.
+fn chosen(ranks: &[f64], fraction: f64) -> Vec<bool> {
+    let mut chosen: Vec<bool> = ranks.iter().map(|rank| *rank < fraction).collect();
+    if fraction == 0.0 || ranks.len() < 2 {
+        return chosen;
+    }
+    let by_rank = |a: &usize, b: &usize| ranks[*a].total_cmp(&ranks[*b]);
+    let (lowest, highest) = ((0..ranks.len()).min_by(by_rank), (0..ranks.len()).max_by(by_rank));
+    // Where all keys are the same `min_by` takes the first and `max_by` the last.
+    lowest.iter().for_each(|&at| chosen[at] = true);
+    highest.iter().for_each(|&at| chosen[at] = false);
+    chosen
 }
 
 /// Some samples of another data set, in their order there.
@@ -49,8 +69,8 @@ pub(crate) struct Held<T> {
     pub(crate) note: Option<String>,
 }
 
-/// The training or the held-out items by [`is_held_out`] of their keys (paths below the root, with `/`); with
-/// `holdout = 0` the training part is the whole.
+/// The training or the held-out items by [`is_held_out`] of their keys (paths below the root, with `/`), one at least where
+/// there are two; with `holdout = 0` the training part is the whole.
 ///
 /// # Errors
 /// A fraction outside 0..1, or one that leaves the part empty.
@@ -69,7 +89,10 @@ pub(crate) fn held_out<T>(
         return Ok(Held { items, part: None, note: None });
     }
     let (all, test) = (items.len(), split == Split::Test);
-    let items: Vec<T> = items.into_iter().filter(|item| is_held_out(&key(item), fraction) == test).collect();
+    let ranks: Vec<f64> = items.iter().map(|item| rank(&key(item))).collect();
+    let chosen = chosen(&ranks, fraction);
+    let items: Vec<T> =
+        items.into_iter().zip(chosen).filter(|(_, chosen)| *chosen == test).map(|(item, _)| item).collect();
     if items.is_empty() && !spec.empty_parts {
         return Err(Error::user(format!("the {split} part is empty: holdout = {fraction} of {all} samples"))
             .help(if test { "raise `data.holdout`, or bring a test part" } else { "lower `data.holdout`" }));
@@ -91,7 +114,7 @@ pub(crate) fn key_below(root: &Path, path: &Path) -> String {
 }
 
 /// A part of data that bring no test part: the share `data.holdout` of the samples, by the hash of what `key` names
-/// them. With a share of 0 the training part is the whole.
+/// them, one at least where there are two. With a share of 0 the training part is the whole.
 ///
 /// # Errors
 /// A fraction outside 0..1, or one that leaves the part empty.
@@ -167,6 +190,23 @@ mod tests {
         assert_eq!(pinned, PINNED);
         // A larger fraction only adds to the held-out part.
         assert!((0..2000).map(|i| i.to_string()).all(|k| !is_held_out(&k, 0.1) || is_held_out(&k, 0.2)));
+    }
+
+    /// However few there are, both parts have some; many are parted by the fraction alone.
+    #[test]
+    fn few_are_held_out_as_well() {
+        for count in 2..60 {
+            let ranks: Vec<f64> = (0..count).map(|i| rank(&format!("{i}.jpg"))).collect();
+            for fraction in [0.001, 0.1, 0.5, 0.999] {
+                let chosen = chosen(&ranks, fraction);
+                let held = chosen.iter().filter(|chosen| **chosen).count();
+                assert!(held > 0 && held < count as usize, "{held} of {count} at {fraction}");
+                let plain = ranks.iter().filter(|rank| **rank < fraction).count();
+                assert_eq!(held, plain.clamp(1, count as usize - 1));
+            }
+            assert!(!chosen(&ranks, 0.0).contains(&true));
+        }
+        assert_eq!([0.1, 0.5].map(|fraction| chosen(&[0.3], fraction)[0]), [false, true]);
     }
 
     const PINNED: [i32; 3] = [35, 58, 80];

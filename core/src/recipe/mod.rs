@@ -2,6 +2,7 @@
 
 mod layers;
 mod preset;
+mod reader_keys;
 mod samples;
 mod schema;
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use layers::Layers;
 pub use preset::{Preset, head_presets, presets};
+pub use reader_keys::ReaderKeys;
 pub use schema::{
     DataSettings, EmaShape, EvalSettings, Filter, GraphMode, InitPositions, OptimizerSettings, PadMode,
     Precision, ScheduleKind, ScheduleSettings, TrainSettings,
@@ -140,8 +142,8 @@ impl Recipe {
                     let mut elsewhere = keys_called(key, &table);
                     elsewhere.retain(|other| *other != path);
                     let mut error = unknown_key(key, &known, &elsewhere);
-                    if name == "data" && elsewhere.is_empty() {
-                        error = DataSettings::or_the_readers(&error, key);
+                    if let Some(data) = inner.filter(|_| name == "data" && elsewhere.is_empty()) {
+                        error = DataSettings::or_the_readers(error, key, data);
                     }
                     return Err(error.at(sources.location(&path)));
                 }

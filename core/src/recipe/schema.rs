@@ -1,5 +1,6 @@
 //! The tables of a recipe that have one shape.
 
+use super::reader_keys::reader_has;
 use crate::error::unknown_name;
 use crate::settings::{Section, Settings};
 use crate::{Error, Result};
@@ -185,7 +186,7 @@ impl DataSettings {
             };
         };
         let error = unknown_name("key", key, fields.iter().map(|field| field.name).collect::<Vec<_>>());
-        Err(Self::or_the_readers(&error, key).at(section.location(key)))
+        Err(Self::or_the_readers(error, key, section.table()).at(section.location(key)))
     }
 
     /// The channels that are shown as red, green and blue.
@@ -198,8 +199,12 @@ impl DataSettings {
         }
     }
 
-    /// The error of a key that `[data]` hasn't, and that may be one of the reader's.
-    pub(crate) fn or_the_readers(error: &Error, key: &str) -> Error {
+    /// The error of a key that this table `[data]` hasn't, which tells where it belongs if it is one of the reader's.
+    pub(crate) fn or_the_readers(error: Error, key: &str, data: &toml::Table) -> Error {
+        let named = data.get("name").and_then(toml::Value::as_str).map(str::to_owned);
+        if !reader_has(&named.unwrap_or_else(|| Self::default().name), key) {
+            return error;
+        }
         let help = error.help_text().unwrap_or_default();
         Error::user(error.message()).help(format!("{help}; what the reader is told is data.reader.{key}"))
     }

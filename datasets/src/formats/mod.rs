@@ -8,6 +8,7 @@ pub(crate) mod json;
 pub mod label_png;
 pub mod mat5;
 pub(crate) mod once;
+pub(crate) mod other_layout;
 pub(crate) mod shards;
 pub(crate) mod shown;
 pub(crate) mod tally;

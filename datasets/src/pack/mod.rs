@@ -8,6 +8,7 @@ mod forecast;
 mod image;
 mod keys;
 mod ledger;
+mod listed;
 mod order;
 mod packing;
 mod parquet_shard;
@@ -28,7 +29,8 @@ use serde::{Deserialize, Serialize};
 pub use self::forecast::{Forecast, PartForecast, forecast};
 pub(crate) use self::ledger::unfinished;
 pub use self::ledger::{LEDGER, Ledger, LeftOut, Plan, ShardRecord};
-pub use self::packing::{Packed, Progress, pack};
+pub(crate) use self::listed::{gone, listed_shards};
+pub use self::packing::{Packed, Progress, Watch, pack, pack_watched};
 pub use self::targets::{PackTargets, open_parts, reader_keys};
 
 /// What shards are.

@@ -2,8 +2,10 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use palimpsest_core::head::counted;
 use palimpsest_core::stored::write_atomically;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
@@ -48,6 +50,15 @@ pub struct Packed {
     pub notes: Vec<String>,
 }
 
+/// Who watches packing: what is told to them, and how they stop it.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Told how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// Ends packing once it is set; what was packed stays.
+    pub stop: &'a AtomicBool,
+}
+
 /// Packs parts into a folder, or goes on where an earlier try stopped.
 ///
 /// # Errors
@@ -59,6 +70,20 @@ pub fn pack(
     options: &PackOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Packed> {
+    pack_watched(parts, folder, options, Watch { progress, stop: &AtomicBool::new(false) })
+}
+
+/// The same, as long as nobody stops it.
+///
+/// # Errors
+/// As [`pack`]; it was stopped.
+pub fn pack_watched(
+    parts: &[PackPart],
+    folder: &Path,
+    options: &PackOptions,
+    watch: Watch<'_>,
+) -> Result<Packed> {
+    let progress = watch.progress;
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     let _lock = Lock::take(folder)?;
     if let Some(part) = parts.first() {
@@ -78,7 +103,7 @@ pub fn pack(
     for part in parts {
         let name = part.split.to_string();
         if !ledger.finished.contains(&name) {
-            Packing { folder, options, part, name: &name, before, all }.run(&mut ledger, progress)?;
+            Packing { folder, options, part, name: &name, before, all }.run(&mut ledger, watch)?;
             ledger.finished.push(name.clone());
             ledger.write(folder)?;
         }
@@ -143,7 +168,7 @@ struct Current {
 }
 
 impl Packing<'_> {
-    fn run(&self, ledger: &mut Ledger, progress: &(dyn Fn(Progress) + Sync)) -> Result<()> {
+    fn run(&self, ledger: &mut Ledger, watch: Watch<'_>) -> Result<()> {
         let data = &*self.part.data;
         let order = order(data.len(), self.part.split, self.options.shuffle);
         let keys = keys_of(data);
@@ -172,7 +197,7 @@ impl Packing<'_> {
                     }
                 }
             });
-            self.write(receive, number, ledger, progress)
+            self.write(receive, number, ledger, watch)
         })
     }
 
@@ -181,12 +206,18 @@ impl Packing<'_> {
         made: Receiver<Made>,
         number: usize,
         ledger: &mut Ledger,
-        progress: &(dyn Fn(Progress) + Sync),
+        Watch { progress, stop }: Watch<'_>,
     ) -> Result<()> {
         let format = self.options.format;
         let mut current = Current { number, ..Current::default() };
         for some in made {
             for (position, state, sample) in some {
+                if stop.load(Ordering::Relaxed) {
+                    let done = counted(self.before + position, "image", "images");
+                    return Err(Error::interrupted(format!("stopped after {done} of {}", self.all))
+                        .help("the same command goes on from the last whole shard")
+                        .saved());
+                }
                 let sample = match sample {
                     Ok(sample) => sample,
                     Err(NotPacked::NotResized(error)) => return Err(error),

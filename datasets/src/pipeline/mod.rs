@@ -23,6 +23,7 @@ pub mod scaling;
 pub mod source;
 mod stored_samples;
 pub(crate) mod stored_type;
+pub(crate) mod stored_values;
 mod tiff;
 mod tiff_directory;
 pub(crate) mod tiff_pages;

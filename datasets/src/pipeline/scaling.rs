@@ -9,6 +9,8 @@ pub enum Scale {
     /// The least and greatest of the samples' type; floats stay as they are. Samples of 8 and 16 bits keep their bits.
     #[default]
     TypeRange,
+    /// None: samples are the file's numbers, to be looked at.
+    Stored,
     /// These two, in the file's units; what lies outside is cut.
     Range(f64, f64),
     /// These percentiles of each channel of each image, between the nearest two values as NumPy has them.
@@ -69,6 +71,8 @@ impl Scaling {
     pub(super) fn image(self, numbers: Image<Numbers>, kind: NumberKind) -> Result<Image> {
         let Image { width, height, channels, pixels } = numbers;
         let samples = match (pixels, self.scale) {
+            (Numbers::U8(numbers), Scale::Stored) => numbers.into(),
+            (Numbers::U16(numbers), Scale::Stored) => numbers.into(),
             (Numbers::U8(numbers), Scale::TypeRange) if kind == NumberKind::Unsigned(8) => numbers.into(),
             (Numbers::U16(numbers), Scale::TypeRange) if kind == NumberKind::Unsigned(16) => numbers.into(),
             (Numbers::U8(numbers), _) => self.floats(numbers, (width, channels), kind)?,
@@ -81,7 +85,7 @@ impl Scaling {
 
     /// An image whose samples are numbers of a file.
     pub(super) fn rescaled(self, image: Image) -> Result<Image> {
-        if self.scale == Scale::TypeRange {
+        if matches!(self.scale, Scale::TypeRange | Scale::Stored) {
             return Ok(image);
         }
         let size = (image.width, image.channels);
@@ -103,11 +107,15 @@ impl Scaling {
             let number: f64 = number.into();
             if is_finite(number) { number } else { self.nan.unwrap_or(number) }
         };
+        if self.scale == Scale::Stored {
+            let numbers = numbers.into_iter().map(|number| number.into() as f32);
+            return Ok(numbers.collect::<Vec<_>>().into());
+        }
         if kind == NumberKind::Float && self.nan.is_none() {
             refuse_nan(&numbers, width, channels)?;
         }
         let ends: Vec<(f64, f64)> = match (self.scale, kind) {
-            (Scale::TypeRange, NumberKind::Float) => {
+            (Scale::TypeRange, NumberKind::Float) | (Scale::Stored, _) => {
                 return Ok(numbers
                     .into_iter()
                     .map(|number| filled(number) as f32)

@@ -13,6 +13,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::class_agreement::strange_class;
 use crate::decode::{DecodeOptions, EXTENSIONS, decode_file, is_image, unread_kind};
+use crate::formats::other_layout::other_layout;
 use crate::part_names::{NamedParts, PartKind};
 use crate::reader::{ImageFiles, Opened, Reader, ReaderEntry};
 use crate::spec::DataSpec;
@@ -73,7 +74,8 @@ impl FolderDataset {
             found.collect(&root.join(folder), label)?;
         }
         if found.files.is_empty() {
-            let mut help = format!("give a folder with files of {}", EXTENSIONS.join(", "));
+            let mut help = other_layout(root, "")
+                .unwrap_or_else(|| format!("give a folder with files of {}", EXTENSIONS.join(", ")));
             found.unread_notes().for_each(|note| help.push_str(&format!("; {note}")));
             return Err(Error::user(format!("no images ({} other files)", found.passed_over))
                 .at(root.display())
@@ -286,9 +288,9 @@ impl Reader for Folder {
     fn open(keys: &ImageFiles, spec: &DataSpec, split: Split) -> Result<Opened> {
         let (root, options) = (spec.path()?, spec.decode(keys.max_pixels));
         if root.is_file() {
-            return Err(Error::user("this is a file")
-                .at(root.display())
-                .help("give the folder that has the images"));
+            return Err(Error::user("this is a file").at(root.display()).help(
+                other_layout(root, "").unwrap_or_else(|| "give the folder that has the images".to_owned()),
+            ));
         }
         let (root, inner) = unpacked(root, false)?;
         let root = &*root;

@@ -22,12 +22,15 @@ use self::duplicates::Content;
 pub use self::duplicates::{Duplicate, Duplicates, Twin};
 pub use self::sizes::{Bin, Histogram, Sizes, Spread};
 use crate::colour::with_channels;
+use crate::decode::DecodeOptions;
 use crate::draw::Draw;
 use crate::image_format::ImageFormat;
 use crate::pipeline::stored_type::stored_type;
+pub use crate::pipeline::stored_values::StoredValues;
+use crate::scaling::Scaling;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct SurveyOptions {
     /// Images of each part at most, drawn by the seed; 0 takes all.
     pub limit: usize,
@@ -35,6 +38,10 @@ pub struct SurveyOptions {
     pub seed: u64,
     /// The channels that images are given, as `data.channels` says.
     pub channels: usize,
+    /// The page of a TIFF, as `data.page` says.
+    pub page: usize,
+    /// How the numbers of image files become samples.
+    pub scaling: Scaling,
 }
 
 /// What data are like.
@@ -65,6 +72,9 @@ pub struct PartSurvey {
     pub formats: BTreeMap<String, usize>,
     /// How many files store numbers of which type: `8-bit`, `16-bit`, `32-bit float`; a file of no known format is left out.
     pub stored: BTreeMap<String, usize>,
+    /// The least and the greatest number that the files store, whatever the recipe makes of them; none where no file's are
+    /// known.
+    pub stored_values: Option<StoredValues>,
     /// Images of each class in the whole part, whether they were looked at or not.
     pub classes: Vec<ClassCount>,
     /// Images of the whole part without a class.
@@ -153,6 +163,8 @@ pub fn survey(
             let seen: Vec<_> = some.par_iter().map(|&index| look(&**data, index as usize, options)).collect();
             for (&index, (file, seen)) in some.iter().zip(seen) {
                 *part.formats.entry(file.format.to_owned()).or_default() += 1;
+                let both = |all: StoredValues| file.values.map_or(all, |values| all.with(values));
+                part.stored_values = part.stored_values.map_or(file.values, |all| Some(both(all)));
                 if let Some(stored) = file.stored {
                     *part.stored.entry(stored).or_default() += 1;
                 }
@@ -197,6 +209,7 @@ fn begun(split: Split, data: &dyn Dataset, images: usize) -> PartSurvey {
         sizes: None,
         formats: BTreeMap::new(),
         stored: BTreeMap::new(),
+        stored_values: None,
         classes,
         unlabelled,
         broken: vec![],
@@ -207,23 +220,27 @@ fn begun(split: Split, data: &dyn Dataset, images: usize) -> PartSurvey {
 struct FileSeen {
     format: &'static str,
     stored: Option<String>,
+    values: Option<StoredValues>,
 }
 
 fn look(data: &dyn Dataset, index: usize, options: SurveyOptions) -> (FileSeen, Result<Seen>) {
-    let file = match data.encoded(index) {
-        Some(encoded) => FileSeen {
-            format: ImageFormat::of_encoded(&encoded).map_or("unknown", ImageFormat::name),
-            stored: stored_type(&encoded),
-        },
-        None => FileSeen { format: "decoded by the reader", stored: None },
+    let encoded = data.encoded(index);
+    let image = data.load(index).and_then(|image| with_channels(image, options.channels));
+    let stored = encoded.as_ref().and_then(stored_type);
+    let SurveyOptions { channels, page, scaling, .. } = options;
+    let decoding = DecodeOptions { channels, page, scaling, ..DecodeOptions::default() };
+    let values = StoredValues::of(encoded.as_ref(), stored.as_deref(), image.as_ref().ok(), decoding);
+    let format = match &encoded {
+        Some(encoded) => ImageFormat::of_encoded(encoded).map_or("unknown", ImageFormat::name),
+        None => "decoded by the reader",
     };
-    let seen = data.load(index).and_then(|image| with_channels(image, options.channels)).map(|image| Seen {
+    let seen = image.map(|image| Seen {
         size: [image.width as u32, image.height as u32],
         totals: Totals::of(&image),
         grey: is_grey(&image),
         content: content(&image),
     });
-    (file, seen)
+    (FileSeen { format, stored, values }, seen)
 }
 
 /// Whether all channels of each pixel are equal.

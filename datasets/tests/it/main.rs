@@ -34,6 +34,8 @@ mod readers;
 mod scenes;
 mod scientific;
 mod segmentation;
+mod shard_damage;
+mod shard_hints;
 mod shards;
 mod sharing;
 mod small_parts;

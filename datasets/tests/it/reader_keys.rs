@@ -32,13 +32,21 @@ fn another_data_set_has_none_of_them() {
     assert_eq!(scenes.reader.table().len(), 1);
 }
 
-/// `exif` is the reader's: the message says where it belongs.
+/// `exif` is a key of the reader `coco`: the message says where it belongs. The one of the embedded sample has none.
 #[test]
 fn a_readers_key_beside_its_table() {
-    let overrides = ["data.exif=\"ignore\"".to_owned()];
-    let error = Recipe::parse("a.toml", "preset = \"paper\"", &overrides).expect_err("unknown").to_string();
-    assert!(error.contains("`data.exif`: unknown key `exif`; "), "{error}");
-    assert!(error.ends_with("; what the reader is told is data.reader.exif"), "{error}");
+    palimpsest_datasets::link();
+    let error = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        Recipe::parse("a.toml", "preset = \"paper\"", &overrides).expect_err("unknown").to_string()
+    };
+    let told = error(&["data.name=coco", "data.exif=\"ignore\""]);
+    assert!(told.contains("`data.exif`: unknown key `exif`; "), "{told}");
+    assert!(told.ends_with("; what the reader is told is data.reader.exif"), "{told}");
+    for overrides in [&["data.exif=\"ignore\""][..], &["data.name=coco", "data.coarse=true"]] {
+        let told = error(overrides);
+        assert!(told.contains("unknown key") && !told.contains("data.reader"), "{told}");
+    }
     // At its default it isn't in a recipe, so that recipes before it keep their hash.
     let plain = recipe("[data]\nname = \"coco\"\npath = \"x\"", &[]);
     assert!(!plain.to_toml().contains("exif"));

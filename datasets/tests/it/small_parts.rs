@@ -28,16 +28,14 @@ fn recipe(path: &Path, keys: &[&str]) -> Recipe {
 #[test]
 fn a_part_that_the_hold_out_leaves_empty() {
     let root = tempfile::tempdir().expect("a folder");
-    // Nine of ten are held out, and all of these.
-    let names = (0..).map(|number| format!("cat/{number}.png")).filter(|name| is_held_out(name, 0.9));
-    for (seed, name) in names.take(3).enumerate() {
-        put(root.path(), &name, png(8, 8, seed as u32));
-    }
+    // Nine of ten are held out, and this one.
+    let mut names = (0..).map(|number| format!("cat/{number}.png")).filter(|name| is_held_out(name, 0.9));
+    put(root.path(), &names.next().expect("a name"), png(8, 8, 1));
     for (holdout, there, empty) in [("0.0", Split::Train, "test"), ("0.9", Split::Test, "train")] {
         let holdout = format!("data.holdout={holdout}");
         let source = DataSource::from(&recipe(root.path(), &[&holdout]));
         let (parts, notes) = source.image_parts(None).expect("a part");
-        assert_eq!(parts.iter().map(|(split, data)| (*split, data.len())).collect::<Vec<_>>(), [(there, 3)]);
+        assert_eq!(parts.iter().map(|(split, data)| (*split, data.len())).collect::<Vec<_>>(), [(there, 1)]);
         let note = format!("the {empty} part has no images");
         assert!(notes.iter().any(|told| told.contains(&note)), "{notes:?}");
         assert_eq!(open_parts(&source, None).expect("a part").0.len(), 1);
@@ -45,6 +43,26 @@ fn a_part_that_the_hold_out_leaves_empty() {
         assert_error(source.image_parts(Some(missing)).map(drop), &["part is empty", "data.holdout"]);
         assert_error(source.images().map(drop), &["part is empty", "data.holdout"]);
     }
+}
+
+/// Twenty images of which the tenth part would be none: one is held out, with labels and without.
+#[test]
+fn few_images_are_held_out_as_many_are() {
+    let root = tempfile::tempdir().expect("a folder");
+    let names = (0..).map(|number| format!("{number}.png")).filter(|name| !is_held_out(name, 0.1));
+    let mut list = ["path,label\n".to_owned(), "path\n".to_owned()];
+    for (seed, name) in names.take(20).enumerate() {
+        put(root.path(), &name, png(8, 8, seed as u32));
+        list[0] += &format!("{name},{}\n", ["cat", "dog"][seed % 2]);
+        list[1] += &format!("{name}\n");
+    }
+    for (file, list) in [("labelled.csv", &list[0]), ("plain.csv", &list[1])] {
+        let path = put(root.path(), file, list);
+        let data = RecipeData::open(&recipe(&path, &["data.name=csv", "data.holdout=0.1"])).expect("opens");
+        assert_eq!(data.counts(), [19, 1], "{file}");
+    }
+    let data = RecipeData::open(&recipe(root.path(), &["data.holdout=0.1"])).expect("opens");
+    assert_eq!(data.counts(), [19, 1]);
 }
 
 /// tifffile's files of several pages: the first is read, which is told once with the key, unless a page is asked for, or

@@ -7,12 +7,19 @@ use std::sync::Arc;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use palimpsest_core::data::{Dataset, Split};
+use palimpsest_datasets::scaling::{Scale, Scaling};
 use palimpsest_datasets::survey::{ClassCount, Survey, SurveyOptions, survey};
 use palimpsest_datasets::{DataSpec, open};
 
 use crate::files::{Numbered, encode, jpeg, png, put, rgb_image};
 
-const OPTIONS: SurveyOptions = SurveyOptions { limit: 0, seed: 0, channels: 3 };
+const OPTIONS: SurveyOptions = SurveyOptions {
+    limit: 0,
+    seed: 0,
+    channels: 3,
+    page: 0,
+    scaling: Scaling { scale: Scale::TypeRange, nan: None },
+};
 
 fn of(root: &Path, options: SurveyOptions) -> Survey {
     let spec = DataSpec { channels: options.channels, ..DataSpec::at("folder", root) };
@@ -78,7 +85,7 @@ fn a_draw_is_the_seeds() {
     let data: Arc<dyn Dataset> = Arc::new(Numbered::new(2000, &[3]));
     let surveyed = |limit, seed| {
         let parts = [(Split::Train, data.clone())];
-        survey(&parts, SurveyOptions { limit, seed, channels: 3 }, &mut |_, _| ()).expect("a survey")
+        survey(&parts, SurveyOptions { limit, seed, ..OPTIONS }, &mut |_, _| ()).expect("a survey")
     };
     let text = |survey: &Survey| serde_json::to_string(survey).expect("JSON");
     let some = surveyed(500, 1);
@@ -168,4 +175,61 @@ fn mixed_types_of_numbers_are_told() {
         found.parts[0].stored.iter().map(|(kind, files)| (kind.as_str(), *files)).collect();
     assert_eq!(stored, [("16-bit", 2), ("16-bit signed", 1), ("32-bit float", 2), ("8-bit", 3)]);
     assert_eq!(found.parts[1].stored.keys().collect::<Vec<_>>(), ["8-bit"]);
+}
+
+const VALUES: &str = r"
+import sys, numpy as np, tifffile
+from PIL import Image
+def stored(path):
+    if path.endswith('.npy'): return np.load(path)
+    if path.endswith('.tif'): return tifffile.imread(path)
+    return np.asarray(Image.open(path))
+for path in sys.argv[1:]:
+    values = stored(path).astype(np.float64)
+    values = values[np.isfinite(values)]
+    print(float(values.min()), float(values.max()))
+";
+
+/// What `data.range` is chosen by: the numbers of the files as tifffile, Pillow and NumPy read them, whatever the recipe
+/// makes of them, also of files that it can't read without a range.
+#[test]
+fn the_least_and_greatest_stored_values() {
+    let files = ["grey8_lzw.tif", "grey16.png", "grey16.tif", "int16.npy", "float.npy"];
+    let files: Vec<_> = files.iter().map(|name| crate::files::fixture("scientific").join(name)).collect();
+    let files: Vec<_> = files.into_iter().filter(|path| path.is_file()).collect();
+    assert!(files.len() > 3);
+    let output = Command::new("python3").args(["-c", VALUES]).args(&files).output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
+        eprintln!("passed over: python3 can't import numpy, PIL and tifffile");
+        return;
+    };
+    let text = String::from_utf8(output.stdout).expect("text");
+    for (file, line) in files.iter().zip(text.lines()) {
+        let wanted: Vec<f64> =
+            line.split_whitespace().map(|value| value.parse().expect("a number")).collect();
+        let root = tempfile::tempdir().expect("a folder");
+        put(
+            root.path(),
+            file.file_name().expect("a name").to_str().expect("text"),
+            std::fs::read(file).expect("read"),
+        );
+        for scale in [Scale::TypeRange, Scale::Range(0.0, 4095.0), Scale::Percentiles(1.0, 99.0)] {
+            let scaling = Scaling { scale, nan: None };
+            let spec = DataSpec { holdout: 0.0, channels: 1, scaling, ..DataSpec::at("folder", root.path()) };
+            let parts = [(Split::Train, open(&spec, Split::Train).expect("a part"))];
+            let options = SurveyOptions { channels: 1, scaling, ..OPTIONS };
+            let found = survey(&parts, options, &mut |_, _| ()).expect("a survey");
+            let values = found.parts[0].stored_values.expect("values");
+            // Rounded to 32-bit floats.
+            let near = |value: f64, wanted: f64| (value - wanted).abs() <= wanted.abs() * 1e-7;
+            assert!(
+                near(values.least, wanted[0]) && near(values.most, wanted[1]),
+                "{values:?} {line} {file:?}"
+            );
+        }
+    }
+    // Of two files the outer ones.
+    let data: Arc<dyn Dataset> = Arc::new(Numbered::new(3, &[3]));
+    let found = survey(&[(Split::Train, data)], OPTIONS, &mut |_, _| ()).expect("a survey");
+    assert!(found.parts[0].stored_values.is_some());
 }

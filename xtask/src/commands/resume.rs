@@ -7,6 +7,7 @@ use palimpsest_core::collective::{Identity, fingerprint};
 use palimpsest_core::data::BatchSource;
 use palimpsest_core::finetune::check_heads;
 use palimpsest_core::recipe::{CHANGED_ON_RESUME, Recipe};
+use palimpsest_core::shell::{quoted, with_words};
 use palimpsest_core::stored;
 use palimpsest_core::train::{Newest, RunFolder, Trainer};
 use palimpsest_core::{DeviceHandle, Error, ErrorKind, Result};
@@ -118,16 +119,11 @@ pub(super) fn resume(args: &Resume, ranks: &Ranks) -> Result<()> {
     let done = ranks.train(&mut trainer, &folder, |trainer| {
         train_and_report(trainer, &mut loader, measured, &folder, args.result.json)
     });
-    done.map_err(|e| {
-        match e.kind() {
-            // What was said for this leg has to be said again.
-            ErrorKind::Interrupted if !args.overrides.is_empty() => e.help_instead(format!(
-                "continue with: cargo xtask resume {} {}",
-                args.run.display(),
-                args.overrides.join(" ")
-            )),
-            _ => e,
+    done.map_err(|e| match e.kind() {
+        ErrorKind::Interrupted if !args.overrides.is_empty() => {
+            e.help_instead(format!("continue with: {}", command(args, "")))
         }
+        _ => e,
     })
 }
 
@@ -176,17 +172,17 @@ fn tell_finished(args: &Resume, summary: &Value) {
 
 /// A change of the recipe that makes it another run.
 fn refused(args: &Resume, recipe: &Recipe, changes: &[String], checkpoint: &Path) -> Error {
-    let mut overrides = args.overrides.join(" ");
+    let mut overrides = args.overrides.clone();
     if !recipe.run.init_sha256.is_empty() {
         // That of the file that this run started from.
-        overrides.push_str(" init_sha256=\\\"\\\"");
+        overrides.push("init_sha256=\"\"".to_owned());
     }
-    let run = args.run.display();
+    let (run, overrides) = (args.run.display(), with_words(&overrides));
+    let config = quoted(&args.run.join("config.toml").to_string_lossy());
+    let from = quoted(&format!("init_from={}", checkpoint.display()));
     Error::user(format!("the recipe has changed since the checkpoint: {}", changes.join(", "))).at(&run).help(
         format!(
-            "undo the change, or start a new run from these weights: cargo xtask pretrain \
-             {run}/config.toml init_from={} {overrides} --out NEW",
-            checkpoint.display()
+            "undo the change, or start a new run from these weights: cargo xtask pretrain {config} {from}{overrides} --out NEW"
         ),
     )
 }
@@ -206,9 +202,14 @@ fn other_data(args: &Resume, environment: &Value, now: &DataIdentity) -> Result<
     if args.accept_data {
         return Ok(Some(change));
     }
-    let run = args.run.display();
-    Err(Error::user(change).at(&run).help(format!(
-        "put them back, give the place of the first ones by data.path=FOLDER, or go on with these: \
-         cargo xtask resume {run} --accept-data"
+    Err(Error::user(change).at(args.run.display()).help(format!(
+        "put them back, give the place of the first ones by data.path=FOLDER, or go on with these: {}",
+        command(args, " --accept-data")
     )))
+}
+
+/// The command that goes on as this one was to: what it said for this leg has to be said again.
+fn command(args: &Resume, flags: &str) -> String {
+    let run = quoted(&args.run.to_string_lossy());
+    format!("cargo xtask resume {run}{}{flags}", with_words(&args.overrides))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use palimpsest_datasets::survey::{Bin, Channel, Duplicates, Histogram, PartSurvey, Survey};
 
 use super::bars::{Bar, columns, rows};
-use super::data_words::{alarms, classes, spread};
+use super::data_words::{alarms, classes, spread, values};
 use super::html::{esc, note, page as html_page, section, table};
 
 /// Classes, broken files and groups of equal images that are listed at most.
@@ -63,6 +63,17 @@ fn pixels(survey: &Survey, recipe: &[String]) -> String {
         &cells(["", "mean", "deviation"]),
         &all().map(|(p, n, c)| row(p, n, c)).collect::<Vec<_>>(),
     );
+    let stored = survey
+        .parts
+        .iter()
+        .filter_map(|part| Some(format!("{}: {}", part.part, values(part.stored_values?))));
+    let stored: Vec<String> = stored.collect();
+    if !stored.is_empty() {
+        out += &note(&format!(
+            "Least and greatest numbers of the files, in their own units: {}.",
+            stored.join("; ")
+        ));
+    }
     out += "<div class=\"charts dots\">\n";
     for (part, number, channel) in all().take(LISTED) {
         out += &columns(&format!("{}: pixels by brightness", named(part, number)), &levels(channel));

@@ -2,7 +2,7 @@
 
 use palimpsest_core::error::listed;
 use palimpsest_core::head::counted;
-use palimpsest_datasets::survey::{PartSurvey, Spread, Survey};
+use palimpsest_datasets::survey::{PartSurvey, Spread, StoredValues, Survey};
 
 /// What makes scores wrong, first of all.
 pub(crate) fn alarms(survey: &Survey) -> Vec<String> {
@@ -50,6 +50,12 @@ pub(crate) fn spread(spread: Spread, digits: usize) -> String {
         _ => format!("{value:.digits$}"),
     };
     if least == most { number(least) } else { [least, median, most].map(number).join("…") }
+}
+
+/// The least and the greatest number of files, as `data.range` takes them.
+pub(crate) fn values(values: StoredValues) -> String {
+    // Shortest digits that are the 32-bit float.
+    [values.least, values.most].map(|value| (value as f32).to_string()).join("…")
 }
 
 /// How even the classes are.

@@ -42,11 +42,13 @@ fn visit(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a run was begun here: results of a comparison have a config.toml too.
+/// Whether a run was begun here. Results of a comparison have a config.toml too, and heads that `eval` saved have metrics
+/// besides.
 fn is_run(entries: &[DirEntry]) -> bool {
     let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
     let recipe = entries.iter().any(|entry| {
         entry.file_name() == "config.toml" && entry.file_type().is_ok_and(|kind| !kind.is_dir())
     });
-    recipe && ["checkpoints", "metrics.jsonl", "train.log"].into_iter().any(has)
+    let head = || ["scores.json", "model.safetensors"].into_iter().any(has);
+    recipe && (["checkpoints", "train.log"].into_iter().any(has) || has("metrics.jsonl") && !head())
 }

@@ -36,7 +36,7 @@ fn state(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Class folders of grey images, each with its own number.
-fn images(root: &Path, classes: &[&str], count: usize) {
+pub(crate) fn images(root: &Path, classes: &[&str], count: usize) {
     for (c, class) in classes.iter().enumerate() {
         for i in 0..count {
             write_image(&root.join("train").join(class).join(format!("{i:03}.png")), (40 * c + i) as u8);
@@ -173,7 +173,9 @@ fn other_training_images_are_told() {
     let output = run(path, &["resume", "run", "data.path=moved"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     let text = stderr(&output);
-    assert!(text.contains("80 -> 81") && text.contains("--accept-data"), "{text}");
+    // The command that is offered goes on with these, not with those of before.
+    let offered = "cargo xtask resume run data.path=moved --accept-data";
+    assert!(text.contains("80 -> 81") && text.contains(offered), "{text}");
     fs::remove_file(path.join("moved/train/a/100.png")).expect("removed");
     fs::rename(path.join("moved/train/a/000.png"), path.join("moved/train/a/zzz.png")).expect("renamed");
     let output = run(path, &["resume", "run", "data.path=moved"]);

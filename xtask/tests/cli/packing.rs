@@ -44,7 +44,9 @@ fn statistics_of_the_embedded_sample() {
         "{text}"
     );
     assert!(text.contains("data.channels = 1") && text.contains("data.image_size = 28"), "{text}");
+    assert!(text.contains("stored values") && text.contains("0…255"), "{text}");
     let page = fs::read_to_string(folder.path().join("data-stats.html")).expect("the page");
+    assert!(page.contains("in their own units: train: 0…255; test: 0…255"));
     assert!(page.contains("train: images of each class") && page.contains("ankle boot"));
     let some = ["data", "stats", "--limit", "100", "--split", "test", "--json", "--out", "pages/some.html"];
     let found = json(&succeed(folder.path(), &some));
@@ -54,6 +56,7 @@ fn statistics_of_the_embedded_sample() {
     assert!(folder.path().join("pages/some.html").exists());
     let some = ["data", "stats", "--limit", "100", "--split", "train", "--json"];
     let found = json(&succeed(folder.path(), &some));
+    assert_eq!(found["parts"][0]["stored_values"], serde_json::json!({ "min": 0.0, "max": 255.0 }));
     // Fashion-MNIST's own are 0.2860 and 0.3530.
     let mean = found["recipe"]["data.mean"][0].as_f64().expect("a mean");
     assert!((mean - 0.286).abs() < 0.03, "{mean}");

@@ -2,16 +2,21 @@
 
 mod braces;
 pub(crate) mod class_names;
+pub(crate) mod compressed;
 pub(crate) mod parts;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use palimpsest_core::error::listed;
+use palimpsest_core::shell::quoted;
 use palimpsest_core::{Error, Result};
 
+use self::compressed::{Refused, instead_of, is_compressed, unpacked};
 use crate::formats::image_files::{folder_of, regular_files};
+use crate::formats::other_layout::other_layout;
 use crate::formats::text_lines::TextLines;
+use crate::pack::gone;
 
 /// The files of a data set, in order: those of a folder by their paths, those of a pattern or a list as these say.
 pub(crate) struct ShardFiles {
@@ -28,22 +33,40 @@ impl ShardFiles {
     /// # Errors
     /// No such file, or none of the ending: compressed files are named, with the command that unpacks them.
     pub(crate) fn find(path: &Path, ending: &str) -> Result<Self> {
-        let found = if path.is_dir() {
-            Self::of_folder(path, ending)?
-        } else if path.is_file() {
-            let listed = compression(path).is_none() && !has_ending(path, ending);
-            let files = if listed { Self::of_list(path)? } else { vec![path.to_owned()] };
-            Self { files, root: folder_of(path).to_owned(), notes: Vec::new() }
+        if path.is_dir() {
+            return Self::of_folder(path, ending);
+        }
+        let text = path.to_string_lossy();
+        // Where shards are named, their names have to be changed too.
+        let (found, then) = if path.is_file() {
+            let (root, notes) = (folder_of(path).to_owned(), Vec::new());
+            match is_compressed(path, ending) || has_ending(path, ending) {
+                true => {
+                    let then = format!("give data.path={}", quoted(&without_packing(&text, ending)));
+                    (Self { files: vec![path.to_owned()], root, notes }, then)
+                }
+                false => {
+                    let then =
+                        format!("write the names without what follows .{ending} into {}", quoted(&text));
+                    (Self { files: Self::of_list(path, ending)?, root, notes }, then)
+                }
+            }
         } else {
-            let files = Self::of_pattern(path)?;
+            let files = Self::of_pattern(path, ending)?;
             // What comes before the first brace is the same for all.
-            let text = path.to_string_lossy();
             let fixed = text.split('{').next().and_then(|text| Some(text.rsplit_once('/')?.0));
-            Self { files, root: PathBuf::from(fixed.unwrap_or(".")), notes: Vec::new() }
+            let root = PathBuf::from(fixed.unwrap_or("."));
+            let then = format!("give data.path={}", quoted(&without_packing(&text, ending)));
+            (Self { files, root, notes: Vec::new() }, then)
         };
-        match found.files.iter().find(|file| compression(file).is_some()) {
-            Some(file) => Err(refused(file)),
-            None => Ok(found),
+        let packed: Vec<PathBuf> =
+            found.files.iter().filter(|file| is_compressed(file, ending)).cloned().collect();
+        match packed.is_empty() {
+            true => Ok(found),
+            false => {
+                let (of, root, then) = (found.files.len(), &*found.root, Some(then));
+                Err(Refused { files: &packed, ending, of, root, then }.error())
+            }
         }
     }
 
@@ -51,35 +74,39 @@ impl ShardFiles {
         let all = regular_files(folder)?;
         let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
             all.into_iter().partition(|file| has_ending(file, ending));
-        let packed: Vec<PathBuf> = others.into_iter().filter(|file| compression(file).is_some()).collect();
-        if files.is_empty() {
-            return Err(match packed.first() {
-                Some(file) => refused(file),
-                None => Error::user(format!("no file called *.{ending} in the folder"))
-                    .at(folder.display())
-                    .help(format!("give the folder of the .{ending} files, or a pattern as {{train,val}}-{{000..146}}.{ending}")),
-            });
+        // One that was unpacked, and kept, is there.
+        let (kept, packed): (Vec<PathBuf>, Vec<PathBuf>) = others
+            .into_iter()
+            .filter(|file| is_compressed(file, ending))
+            .partition(|file| unpacked(file, ending).is_some_and(|file| files.contains(&file)));
+        if !packed.is_empty() {
+            let of = files.len() + packed.len();
+            return Err(Refused { files: &packed, ending, of, root: folder, then: None }.error());
         }
-        let names: Vec<String> = packed.iter().map(|file| name_of(file)).collect();
+        if files.is_empty() {
+            return Err(Error::user(format!("no file called *.{ending} in the folder"))
+                .at(folder.display())
+                .help(other_layout(folder, ending).unwrap_or_else(|| {
+                    format!("give the folder of the .{ending} files, or a pattern as {{train,val}}-{{000..146}}.{ending}")
+                })));
+        }
+        let names: Vec<String> = kept.iter().map(|file| name_of(file)).collect();
         let notes = (!names.is_empty()).then(|| {
-            format!(
-                "{}: {} is not read: random access needs files that aren't compressed",
-                folder.display(),
-                listed(&names)
-            )
+            format!("{}: {} is not read, but what was unpacked of it", folder.display(), listed(&names))
         });
-        Ok(Self { files, root: folder.to_owned(), notes: notes.into_iter().collect() })
+        let gone = gone(folder, &files);
+        Ok(Self { files, root: folder.to_owned(), notes: notes.into_iter().chain(gone).collect() })
     }
 
-    fn of_pattern(path: &Path) -> Result<Vec<PathBuf>> {
+    fn of_pattern(path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
         let Some(pattern) = path.to_str().filter(|text| text.contains('{')) else {
             return Err(Error::user("no such file or folder").at(path.display()).help("check the path"));
         };
         let names = braces::expanded(pattern).map_err(|e| e.at(pattern))?;
-        present(names.into_iter().map(PathBuf::from).collect(), pattern)
+        present(names.into_iter().map(PathBuf::from).collect(), pattern, ending)
     }
 
-    fn of_list(list: &Path) -> Result<Vec<PathBuf>> {
+    fn of_list(list: &Path, ending: &str) -> Result<Vec<PathBuf>> {
         let start = std::fs::read(list).map_err(|e| Error::io(list, &e))?;
         if start.contains(&0) {
             return Err(Error::user("neither a shard by its ending nor a text file that names shards")
@@ -95,12 +122,12 @@ impl ShardFiles {
         if files.is_empty() {
             return Err(Error::user("the list is empty").at(list.display()).help("name a shard a line"));
         }
-        present(files, &list.display().to_string())
+        present(files, &list.display().to_string(), ending)
     }
 }
 
 /// The files, all of which must be there.
-fn present(files: Vec<PathBuf>, of: &str) -> Result<Vec<PathBuf>> {
+fn present(files: Vec<PathBuf>, of: &str, ending: &str) -> Result<Vec<PathBuf>> {
     let mut once = HashSet::new();
     if let Some(twice) = files.iter().find(|file| !once.insert(*file)) {
         return Err(Error::user(format!("the shard {} is named twice", twice.display()))
@@ -108,6 +135,11 @@ fn present(files: Vec<PathBuf>, of: &str) -> Result<Vec<PathBuf>> {
             .help("name each shard once"));
     }
     let missing: Vec<&PathBuf> = files.iter().filter(|file| !file.is_file()).collect();
+    let packed: Vec<PathBuf> = missing.iter().filter_map(|file| instead_of(file)).collect();
+    if let Some(first) = packed.first() {
+        let (root, then) = (folder_of(first), None);
+        return Err(Refused { files: &packed, ending, of: files.len(), root, then }.error());
+    }
     match missing.first() {
         None => Ok(files),
         Some(first) => Err(Error::user(format!(
@@ -125,30 +157,12 @@ fn has_ending(file: &Path, ending: &str) -> bool {
     file.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
+/// A pattern or path of compressed shards as that of the unpacked ones.
+fn without_packing(text: &str, ending: &str) -> String {
+    let file = Path::new(text);
+    unpacked(file, ending).map_or_else(|| text.to_owned(), |file| file.to_string_lossy().into_owned())
+}
+
 fn name_of(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The program that unpacks a tar that is compressed, by its name.
-fn compression(file: &Path) -> Option<&'static str> {
-    let name = name_of(file).to_ascii_lowercase();
-    let unpackers = [
-        ([".tar.gz", ".tgz"], "gzip -d"),
-        ([".tar.zst", ".tzst"], "zstd -d"),
-        ([".tar.xz", ".txz"], "xz -d"),
-        ([".tar.bz2", ".tbz2"], "bzip2 -d"),
-    ];
-    unpackers.into_iter().find(|(ends, _)| ends.iter().any(|end| name.ends_with(end))).map(|(_, with)| with)
-}
-
-/// The error of a compressed shard.
-fn refused(file: &Path) -> Error {
-    compressed(file, compression(file).unwrap_or("gzip -d"))
-}
-
-/// The error of a shard that must be unpacked with a command.
-pub(crate) fn compressed(file: &Path, command: &str) -> Error {
-    Error::user("the shard is compressed, so no sample in it can be read without all before it")
-        .at(file.display())
-        .help(format!("unpack it once: {command} '{}'", file.display()))
 }

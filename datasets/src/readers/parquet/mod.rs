@@ -51,7 +51,12 @@ impl Reader for Parquet {
     type Settings = ParquetKeys;
 
     fn open(keys: &ParquetKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
-        Ok(part(keys, spec, split, Wanted::Class)?.opened())
+        let part = part(keys, spec, split, Wanted::Class)?;
+        // By default labels may be there or not; one who names them means some.
+        if split == Split::Train && spec.reader.table().contains_key("label") {
+            part.data.check_label(&keys.label)?;
+        }
+        Ok(part.opened())
     }
 }
 

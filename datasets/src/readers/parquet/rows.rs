@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use palimpsest_core::data::{Dataset, Encoded, Image};
+use palimpsest_core::error::unknown_name;
 use palimpsest_core::{Error, Result};
 use palimpsest_parquet::{ImageFile, PageCache, UNLABELLED};
 use rayon::prelude::*;
@@ -72,6 +73,17 @@ impl ParquetRows {
             .map(|((path, file), labels)| Shard { path: path.clone(), file, labels })
             .collect();
         Ok((Self { files, starts, rows, classes, targets, options }, note.into_iter().collect()))
+    }
+
+    /// # Errors
+    /// There is no such column of labels.
+    pub(super) fn check_label(&self, column: &str) -> Result<()> {
+        let columns = self.files[0].file.columns();
+        if column.is_empty() || column.contains('.') || columns.iter().any(|own| own == column) {
+            return Ok(());
+        }
+        let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
+        Err(unknown_name("column", column, columns).at("`data.reader.label`"))
     }
 
     /// Whether anything is known of what is wanted.

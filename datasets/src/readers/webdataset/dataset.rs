@@ -14,10 +14,11 @@ use super::TarKeys;
 use super::index::{Check, is_of, tables_of};
 use super::members::Members;
 use super::table::{Fault, RemarkKind, ShardTable, UNLABELLED};
-use crate::decode::{DecodeOptions, decode};
+use crate::decode::{DecodeOptions, decode, is_image};
 use crate::formats::shards::class_names::classes_of;
 use crate::formats::shown::shown;
 use palimpsest_core::positioned::read_exact_at;
+use palimpsest_core::shell::quoted;
 
 /// Samples of tar shards in the order of their keys, compared as a folder of their images would be sorted: so how they
 /// are cut into shards decides nothing. Samples of one key stay in the order of the shards.
@@ -205,6 +206,10 @@ fn remarks(shards: &[Shard]) -> Vec<String> {
                 let labels = counted(count, "label can't be read", "labels can't be read");
                 notes.push(format!("{labels}, and count as none; the first is {place}"));
             }
+            RemarkKind::Missing => notes.extend(all().map(|(shard, remark)| {
+                let ShardTable { name, .. } = &*shard.table;
+                format!("warning: {} of {} samples of {name} are missing", remark.count, shard.table.due())
+            })),
             RemarkKind::EndsEarly | RemarkKind::NoEndMark => {
                 let why = if kind == RemarkKind::EndsEarly {
                     "is truncated or damaged behind"
@@ -241,11 +246,33 @@ fn nothing_found(files: &[PathBuf], members: &Members, tables: &[Arc<ShardTable>
     } else {
         (
             format!("no images called *.{}", members.images.join(", *.")),
-            format!("the members are called {seen}: name the images', as data.reader.image=jpg"),
+            match example(tables) {
+                Some(image) => {
+                    format!(
+                        "the members are called {seen}: name the images', as data.reader.image={}",
+                        quoted(&image)
+                    )
+                }
+                None => format!(
+                    "the members are called {seen}, none of them like an image: give shards of images"
+                ),
+            },
         )
     };
     let more = if files.len() > 1 { format!(" and {} more", files.len() - 1) } else { String::new() };
     Error::user(what).at(format_args!("{}{more}", place.display())).help(help)
+}
+
+/// A suffix of the shards that looks like an image's: `input.jpg` by its last ending. One that no sample's name contradicts
+/// is taken where none does.
+fn example(tables: &[Arc<ShardTable>]) -> Option<String> {
+    let seen = || tables.iter().flat_map(|table| table.seen.iter());
+    let other = |suffix: &&String| {
+        let known = ["cls", "json", "txt", "id", "index"];
+        known.iter().all(|known| suffix.rsplit('.').next() != Some(*known))
+    };
+    let image = seen().find(|suffix| is_image(Path::new(&format!("x.{suffix}"))));
+    image.or_else(|| seen().find(other)).cloned()
 }
 
 impl Dataset for TarShards {

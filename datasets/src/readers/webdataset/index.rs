@@ -1,26 +1,26 @@
 //! The tables of all shards: kept ones where a shard is as it was, else made anew, some shards at a time.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use palimpsest_core::error::listed;
 use palimpsest_core::head::counted;
 use palimpsest_core::{Error, Result};
 use rayon::prelude::*;
 
+use super::indexing::{Indexing, Known, Outcome, told};
 use super::kept;
 use super::members::Members;
-use super::scan::{scanned, whole_sum};
 use super::table::ShardTable;
 use crate::formats::image_files::folder_of;
+use crate::pack::listed_shards;
 use palimpsest_core::positioned::written_at;
 
 /// The tables of shards, in the order of `files`, and what the user may want to know of their making.
 ///
 /// A kept table counts while its shard has the size and the time of writing that it had; with [`Check::Bytes`] all bytes of the
-/// shards are compared too, with what they were when they were first compared.
+/// shards are compared too: with the packer's list beside them, or with what they were when they were first compared.
 ///
 /// # Errors
 /// A shard that can't be read or is no tar.
@@ -55,13 +55,6 @@ pub(super) enum Check {
     State,
     /// By all its bytes too.
     Bytes,
-}
-
-/// What is known of a shard before it is opened.
-enum Known {
-    Fresh(Arc<ShardTable>),
-    /// What it was, if it was indexed before.
-    Stale(Option<Arc<ShardTable>>),
 }
 
 fn of_folder(
@@ -110,42 +103,17 @@ fn of_folder(
         })
         .collect();
     let stale = known.iter().filter(|known| matches!(known, Known::Stale(_))).count();
+    let listed = listed_shards(folder);
     // A shard is a task: on a disk that is far away several are read at once.
     let outcomes: Vec<Outcome> = files
         .par_iter()
+        .zip(&names)
         .zip(known)
-        .map(|(file, known)| outcome(file, known, members, check))
+        .map(|((file, name), known)| {
+            Indexing { file, members, check, listed: listed.get(name) }.outcome(known)
+        })
         .collect::<Result<_>>()?;
-    let mut notes = Vec::new();
-    let named = |wanted: Change| -> Vec<String> {
-        let all = names.iter().zip(&outcomes);
-        all.filter(|(_, outcome)| outcome.change == Some(wanted)).map(|(name, _)| name.clone()).collect()
-    };
-    let changed = named(Change::Content);
-    if !changed.is_empty() {
-        let (folder, names) = (folder.display(), listed(&changed));
-        notes.push(format!(
-            "{folder}: {names} changed since the shards were indexed, and {} indexed again",
-            if changed.len() == 1 { "was" } else { "were" }
-        ));
-    }
-    let silently = named(Change::Silent);
-    if !silently.is_empty() {
-        notes.push(format!(
-            "{}: {} has other bytes than before, though size and time are the same",
-            folder.display(),
-            listed(&silently)
-        ));
-    }
-    let summed = named(Change::Summed);
-    if !summed.is_empty() {
-        notes.push(format!(
-            "{}: of {} no checksum was kept that its bytes could be compared with; it is taken now, and compared from the \
-             next time",
-            folder.display(),
-            if summed.len() == names.len() { "the shards".to_owned() } else { listed(&summed) }
-        ));
-    }
+    let mut notes = told(folder, &places, &names, &outcomes);
     let tables: Vec<Arc<ShardTable>> = outcomes.iter().map(|outcome| outcome.table.clone()).collect();
     if outcomes.iter().any(|outcome| outcome.write) {
         let all = with_those_of_others(folder, &places, members, &names, &tables);
@@ -167,59 +135,6 @@ fn of_folder(
     }
     shared.keep(&tables);
     Ok((tables, notes))
-}
-
-struct Outcome {
-    table: Arc<ShardTable>,
-    change: Option<Change>,
-    /// Whether the kept index has another one.
-    write: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    /// Other headers or labels.
-    Content,
-    /// Other bytes, though nothing tells it.
-    Silent,
-    /// All bytes were summed for the first time.
-    Summed,
-}
-
-fn outcome(file: &Path, known: Known, members: &Members, check: Check) -> Result<Outcome> {
-    let table = match known {
-        Known::Fresh(table) if check == Check::State => {
-            return Ok(Outcome { table, change: None, write: false });
-        }
-        Known::Fresh(table) => table,
-        Known::Stale(before) => {
-            let table = Arc::new(scanned(file, members, check)?);
-            // Copied or touched, it has another time; whoever copies a set need not be told.
-            let other = |before: &ShardTable| {
-                let whole = before.whole.is_some() && table.whole.is_some() && before.whole != table.whole;
-                before.sum != table.sum || before.size != table.size || whole
-            };
-            let change = match before {
-                Some(before) if other(&before) => Some(Change::Content),
-                Some(before) if before.whole.is_some() || table.whole.is_none() => None,
-                _ => table.whole.map(|_| Change::Summed),
-            };
-            return Ok(Outcome { table, change, write: true });
-        }
-    };
-    let io = |e: std::io::Error| Error::io(file, &e);
-    let whole = whole_sum(&File::open(file).map_err(io)?).map_err(io)?;
-    match table.whole {
-        Some(before) if before == whole => Ok(Outcome { table, change: None, write: false }),
-        None => {
-            let table = ShardTable { whole: Some(whole), ..(*table).clone() };
-            Ok(Outcome { table: Arc::new(table), change: Some(Change::Summed), write: true })
-        }
-        Some(_) => {
-            let table = Arc::new(scanned(file, members, Check::Bytes)?);
-            Ok(Outcome { table, change: Some(Change::Silent), write: true })
-        }
-    }
 }
 
 /// These tables, and the kept ones of other shards that are still in the folder: those of another part.

@@ -49,7 +49,7 @@ fn suffix_of(text: &str) -> String {
 }
 
 /// What is at the end of some keys, of which those of lists are numbers.
-fn at<'a>(whole: &'a Value, path: &[String]) -> Option<&'a Value> {
+pub(super) fn at<'a>(whole: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(whole, |value, key| match value {
         Value::Array(list) => list.get(key.parse::<usize>().ok()?),
         value => value.get(key),

@@ -5,7 +5,9 @@
 //! as exact as with loose files.
 
 mod dataset;
+mod found;
 mod index;
+mod indexing;
 mod kept;
 mod members;
 mod scan;
@@ -43,7 +45,8 @@ palimpsest_core::settings! {
         labels: Vec<String> = Vec::new();
         /// The places of numbers in a member of JSON (["json:age", "json:weight"]), for heads on numbers.
         values: Vec<String> = Vec::new();
-        /// Whether all bytes of the shards are compared with what they were the first time, not size and time alone.
+        /// Whether all bytes of the shards are compared with the checksums of a pack.json beside them, or else with those of the first
+        /// time, and not size and time of writing alone.
         verify: bool = false;
         /// Images with more pixels are refused.
         max_pixels: u64 = 100_000_000, in 1u64..=1_000_000_000_000;
@@ -73,7 +76,15 @@ impl Reader for WebDataset {
     fn open(keys: &TarKeys, spec: &DataSpec, split: Split) -> Result<Opened> {
         let members = Members::of(&keys.image, &keys.label).map_err(|e| e.at("`data.reader.image`"))?;
         let has_classes = |data: &TarShards| !data.classes().is_empty();
-        Ok(part(keys, spec, split, &members, has_classes)?.opened())
+        let opened = part(keys, spec, split, &members, has_classes)?;
+        // By default labels may be there or not; one who names them means some.
+        if split == Split::Train
+            && opened.data.classes().is_empty()
+            && spec.reader.table().contains_key("label")
+        {
+            found::check(spec, &keys.label, "label")?;
+        }
+        Ok(opened.opened())
     }
 }
 

@@ -9,11 +9,10 @@ use palimpsest_core::{Error, Result};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entry, EntryType};
 
-use super::index::Check;
 use super::members::{Label, Members, is_meta, key_and_suffix};
 use super::table::{Fault, RemarkKind, ShardTable, Sum, UNLABELLED};
 use super::window::Window;
-use crate::formats::shards::compressed;
+use crate::formats::shards::compressed::renamed;
 use crate::formats::shown::shown;
 use palimpsest_core::positioned::written_at;
 
@@ -26,7 +25,7 @@ const SUFFIXES_SEEN: usize = 12;
 ///
 /// # Errors
 /// A file that can't be read or is no tar; a label in JSON that is no class.
-pub(super) fn scanned(path: &Path, members: &Members, check: Check) -> Result<ShardTable> {
+pub(super) fn scanned(path: &Path, members: &Members) -> Result<ShardTable> {
     let io = |e: std::io::Error| Error::io(path, &e);
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
@@ -74,17 +73,12 @@ pub(super) fn scanned(path: &Path, members: &Members, check: Check) -> Result<Sh
     scan.finish();
     let mut table = scan.table;
     table.sum = scan.sum.finalize().into();
-    if check == Check::Bytes {
-        table.whole = Some(whole_sum(&file).map_err(io)?);
-    }
     table.shrink();
     Ok(table)
 }
 
 /// The sum of all bytes of a file.
 pub(super) fn whole_sum(mut file: &File) -> std::io::Result<Sum> {
-    use std::io::Seek;
-    file.rewind()?;
     let mut sum = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -101,14 +95,7 @@ fn refuse_compressed(file: &File, path: &Path) -> Result<()> {
     let magic: [(&[u8], &str); 4] =
         [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
     match magic.into_iter().find(|(magic, _)| start[..read].starts_with(magic)) {
-        // Its name lacks the ending that these programs take off.
-        Some((_, program)) => {
-            let path_and_packed = format!("'{0}' '{0}.packed'", path.display());
-            Err(compressed(
-                path,
-                &format!("mv {path_and_packed} && {program} -dc '{}.packed' >", path.display()),
-            ))
-        }
+        Some((_, program)) => Err(renamed(path, program)),
         None => Ok(()),
     }
 }

@@ -48,11 +48,13 @@ pub(super) enum RemarkKind {
     EndsEarly = 3,
     /// The file has no end mark: it may have been cut between two members.
     NoEndMark = 4,
+    /// Samples that were there before, or that the packer's list has, and that are behind the end now.
+    Missing = 5,
 }
 
 impl RemarkKind {
-    pub(super) const ALL: [Self; 4] =
-        [Self::WithoutImage, Self::UnreadableLabel, Self::EndsEarly, Self::NoEndMark];
+    pub(super) const ALL: [Self; 5] =
+        [Self::WithoutImage, Self::UnreadableLabel, Self::EndsEarly, Self::NoEndMark, Self::Missing];
 }
 
 /// A shard as it was when it was indexed, and its samples in their order in it.
@@ -108,6 +110,33 @@ impl ShardTable {
             Some(remark) => remark.count += 1,
             None => self.remarks.push(Remark { kind, count: 1, first: first.to_owned() }),
         }
+    }
+
+    /// Whether the file ends, or seems to end, before it should.
+    fn is_cut(&self) -> bool {
+        let cut = [RemarkKind::EndsEarly, RemarkKind::NoEndMark];
+        self.remarks.iter().any(|remark| cut.contains(&remark.kind))
+    }
+
+    /// How many samples it had, as far as that is known.
+    pub(super) fn due(&self) -> usize {
+        let missing = self.remarks.iter().find(|remark| remark.kind == RemarkKind::Missing);
+        self.len() + missing.map_or(0, |remark| remark.count as usize)
+    }
+
+    /// Whether it is cut, and had so many samples, which are more than it is known to have had.
+    pub(super) fn lacks(&self, samples: usize) -> bool {
+        self.is_cut() && samples > self.due()
+    }
+
+    /// Notes that it had so many samples, where it is cut now and has fewer.
+    pub(super) fn was_of(&mut self, samples: usize) {
+        if !self.lacks(samples) {
+            return;
+        }
+        self.remarks.retain(|remark| remark.kind != RemarkKind::Missing);
+        let count = u32::try_from(samples - self.len()).unwrap_or(u32::MAX);
+        self.remarks.push(Remark { kind: RemarkKind::Missing, count, first: String::new() });
     }
 
     /// Gives back what was kept for growth.

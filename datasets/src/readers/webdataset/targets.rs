@@ -10,7 +10,7 @@ use palimpsest_targets::{LabelSetData, ValueData};
 use serde_json::Value;
 
 use super::members::{Form, LabelMember, Members};
-use super::{TarKeys, TarShards, WebDataset, part};
+use super::{TarKeys, TarShards, WebDataset, found, part};
 use crate::formats::shards::parts::ShardPart;
 use crate::formats::shown::shown;
 use crate::formats::target_table::{LabelTable, ValueTable, WithLabels, WithValues};
@@ -33,7 +33,11 @@ fn part_with(
     let members = Members { label: Some(label), ..members };
     // What can't be read is told where the values are taken.
     let has_targets = |data: &TarShards| distinct(data).map_or(true, |all| all.iter().any(|v| tells(v)));
-    part(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members, has_targets)
+    let opened = part(&TarKeys { classes: vec![], ..keys.clone() }, spec, split, &members, has_targets)?;
+    if split == Split::Train {
+        found::check_all(spec, opened.data.classes(), places.list, places.key)?;
+    }
+    Ok(opened)
 }
 
 /// Places in members of JSON, and the reader's key that names them.

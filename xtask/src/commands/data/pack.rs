@@ -1,17 +1,19 @@
 //! `data pack`: a recipe's images as shards.
 
 use palimpsest_core::head::counted;
+use palimpsest_core::shell::quoted;
 use palimpsest_core::{Error, Result};
 use palimpsest_datasets::DataSource;
 use palimpsest_datasets::pack::{
-    Forecast, PackFormat, PackOptions, Packed, Progress, Resize, forecast, open_parts, pack, reader_keys,
+    Forecast, PackFormat, PackOptions, Packed, Progress, Resize, Watch, forecast, open_parts, pack_watched,
+    reader_keys,
 };
 use serde_json::json;
 
 use super::source;
 use crate::cli::PackData;
 use crate::counting::Counting;
-use crate::output;
+use crate::{interrupt, output};
 
 pub(super) fn run(args: &PackData) -> Result<()> {
     let recipe = source(&args.recipe)?;
@@ -29,11 +31,14 @@ pub(super) fn run(args: &PackData) -> Result<()> {
         return tell(args, &forecast(&parts, &options)?);
     }
     let (checking, packing) = (Counting::new("shards checked"), Counting::new("images packed"));
-    let packed = pack(&parts, &args.out, &options, &|progress| match progress {
+    let progress = |progress| match progress {
         Progress::Checked(done, all) => checking.at(done, all),
         Progress::Packed(done, all) => packing.at(done, all),
-    })?;
+    };
+    let watch = Watch { progress: &progress, stop: interrupt::flag()? };
+    let packed = pack_watched(&parts, &args.out, &options, watch);
     drop((checking, packing));
+    let packed = packed?;
     done(args, &packed, &reader_keys(args.format, &parts))
 }
 
@@ -65,12 +70,6 @@ fn done(args: &PackData, packed: &Packed, keys: &[String]) -> Result<()> {
     ));
     output::line(&given.join(" "));
     Ok(())
-}
-
-/// As a shell wants it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The reader of what is written.

@@ -2,16 +2,16 @@
 
 use palimpsest_core::data::Split;
 use palimpsest_core::{Error, Result};
-use palimpsest_datasets::DataSource;
 use palimpsest_datasets::survey::{
     Channel, Duplicate, PartSurvey, Sizes, Spread, Survey, SurveyOptions, Twin, survey,
 };
+use palimpsest_datasets::{DataSource, DataSpec};
 use serde_json::{Map, Value, json};
 
 use super::source;
 use crate::cli::DataStats;
 use crate::counting::Counting;
-use crate::report::data_words::{alarms, classes, spread};
+use crate::report::data_words::{alarms, classes, spread, values};
 use crate::{output, report};
 
 /// Broken files, and groups of equal images, that the terminal shows; the page shows more and JSON has all.
@@ -19,9 +19,11 @@ const SHOWN: usize = 10;
 
 pub(super) fn run(args: &DataStats) -> Result<()> {
     let recipe = source(&args.recipe)?;
-    let (parts, notes) = DataSource::from(&recipe).image_parts(args.split)?;
+    let source = DataSource::from(&recipe);
+    let (parts, notes) = source.image_parts(args.split)?;
     notes.iter().for_each(|note| output::note(&format!("note: {note}")));
-    let options = SurveyOptions { limit: args.limit, seed: recipe.run.seed, channels: recipe.data.channels };
+    let DataSpec { channels, page, scaling, .. } = source.spec();
+    let options = SurveyOptions { limit: args.limit, seed: recipe.run.seed, channels, page, scaling };
     let counting = Counting::new("images looked at");
     let survey = survey(&parts, options, &mut |done, all| counting.at(done, all))?;
     drop(counting);
@@ -79,7 +81,18 @@ fn suggested(survey: &Survey) -> Map<String, Value> {
 
 fn tell(survey: &Survey) {
     alarms(survey).iter().for_each(|alarm| output::line(alarm));
-    let head = ["part", "images", "broken", "grey", "width", "height", "width/height", "mean", "std"];
+    let head = [
+        "part",
+        "images",
+        "broken",
+        "grey",
+        "width",
+        "height",
+        "width/height",
+        "mean",
+        "std",
+        "stored values",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(survey.parts.iter().map(row));
     output::table(&rows);
@@ -132,6 +145,7 @@ fn row(part: &PartSurvey) -> Vec<String> {
         spread(|sizes| sizes.aspect, 2),
         figures(|channel| channel.mean),
         figures(|channel| channel.std),
+        part.stored_values.map_or_else(String::new, values),
     ]
 }
 

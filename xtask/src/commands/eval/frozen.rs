@@ -95,6 +95,7 @@ impl HeadRun<'_> {
             && self.run.leads()
         {
             let folder = saved::folder(out, self.name, self.set, weights, seed)?;
+            saved::replaces(&folder).iter().for_each(|note| (self.warn)(note));
             saved::artifacts(&folder, &evaluation.artifacts)?;
             saved::artifacts(&folder, &[task.stored_features()?])?;
             saved::scores(&folder, &evaluation.scores, &sizes, None)?;

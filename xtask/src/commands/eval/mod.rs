@@ -1,5 +1,6 @@
 //! `eval`: measures a run's encoder with heads, on frozen features or trained with it.
 
+mod data_choice;
 mod encoder;
 mod frozen;
 mod measured;
@@ -9,7 +10,6 @@ mod trained;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::path::PathBuf;
 
 use palimpsest_core::collective::Identity;
 use palimpsest_core::finetune::{HeadKind, TaskHeadEntry, find_head};
@@ -19,17 +19,12 @@ use palimpsest_core::{Error, Result};
 use palimpsest_datasets::RecipeData;
 use serde_json::{Map, Value, json};
 
+use self::data_choice::Given;
 use self::encoder::Measurable;
 use self::measured::{Compared, spread_table};
 use crate::cli::Eval;
 use crate::ranks::Ranks;
 use crate::{interrupt, output};
-
-/// A data set to measure on: its name, and the changes of the run's recipe that open it.
-struct DataChoice {
-    name: String,
-    changes: Vec<String>,
-}
 
 pub(crate) fn run(args: &Eval) -> Result<()> {
     let ranks = Ranks::meet(&args.ranks, &args.on)?;
@@ -51,13 +46,12 @@ fn eval(args: &Eval, ranks: &Ranks) -> Result<()> {
             Ok(head)
         })
         .collect::<Result<Vec<_>>>()?;
-    let (of_run, of_head): (Vec<String>, Vec<String>) =
-        args.overrides.iter().cloned().partition(|change| change.starts_with("data."));
+    let Given { sets, of_run, of_head } = Given::of(args)?;
     let seeds = if args.seeds.is_empty() { vec![run.trainer.recipe.run.seed] } else { args.seeds.clone() };
     let interrupted = interrupt::flag()?;
-    let sets = match fallback(args, &run, &heads)? {
+    let sets = match sets.fallback(&run, &heads)? {
         Some(set) => vec![set],
-        None => chosen_data(args, &run.trainer.recipe)?,
+        None => sets.chosen(&run.trainer.recipe)?,
     };
     let mut results = Map::new();
     let mut table = vec![];
@@ -163,74 +157,6 @@ fn eval_json(heads: &[(&'static str, Compared)]) -> Value {
         }
     }
     Value::Object(eval)
-}
-
-/// Patches along a side of a stand-in's images: enough for objects to have some each, few enough for a
-/// processor.
-const FALLBACK_PATCHES: usize = 12;
-
-/// The data set that stands in where the run's own have no targets such as all of the heads need, and the user
-/// named none.
-fn fallback(args: &Eval, run: &Measurable, heads: &[&TaskHeadEntry]) -> Result<Option<DataChoice>> {
-    let recipe = &run.trainer.recipe;
-    if !args.data.is_empty() || !args.data_path.is_empty() {
-        return Ok(None);
-    }
-    let mut found: Option<&str> = None;
-    for head in heads {
-        let HeadKind::Trained(trained) = &head.build else { return Ok(None) };
-        match (trained.fallback)(&recipe.data.name)? {
-            Some(name) if found.is_none_or(|other| other == name) => found = Some(name),
-            _ => return Ok(None),
-        }
-    }
-    let Some(name) = found else { return Ok(None) };
-    let side = FALLBACK_PATCHES * run.trainer.model.encoder.geometry().patch;
-    if run.leads() {
-        output::note(&format!(
-            "note: {} has no targets for {}; {name} stands in, at {side} px (choose others by --data)",
-            recipe.data.name,
-            heads.iter().map(|head| head.name).collect::<Vec<_>>().join(", "),
-        ));
-    }
-    let changes =
-        [format!("data.name={name}"), "data.path=\"\"".to_owned(), format!("data.image_size={side}")];
-    Ok(Some(DataChoice { name: name.to_owned(), changes: changes.to_vec() }))
-}
-
-/// The data sets of `--data` with their paths; the run's own without.
-fn chosen_data(args: &Eval, recipe: &Recipe) -> Result<Vec<DataChoice>> {
-    let path_change =
-        |path: &PathBuf| format!("data.path={}", toml::Value::String(path.display().to_string()));
-    if args.data.is_empty() {
-        if args.data_path.len() > 1 {
-            return Err(Error::user(format!("{} paths of one data set", args.data_path.len()))
-                .at("--data-path")
-                .help("name the data sets, as --data cub,cars"));
-        }
-        let changes = args.data_path.iter().map(path_change).collect();
-        return Ok(vec![DataChoice { name: recipe.data.name.clone(), changes }]);
-    }
-    // Results and folders go by the name.
-    if let Some((_, name)) = args.data.iter().enumerate().find(|(i, name)| args.data[..*i].contains(name)) {
-        return Err(Error::user(format!("`{name}` is named twice"))
-            .at("--data")
-            .help("measure sets of one reader one at a time, each with its own --out"));
-    }
-    if !args.data_path.is_empty() && args.data_path.len() != args.data.len() {
-        return Err(Error::user(format!("{} paths for {} data sets", args.data_path.len(), args.data.len()))
-            .at("--data-path")
-            .help("give one for each, in the order of --data"));
-    }
-    let of = |(i, name): (usize, &String)| {
-        let own = *name == recipe.data.name && args.data_path.is_empty();
-        let mut changes = vec![format!("data.name={name}")];
-        if !own {
-            changes.push(args.data_path.get(i).map_or_else(|| "data.path=\"\"".to_owned(), path_change));
-        }
-        DataChoice { name: name.clone(), changes }
-    };
-    Ok(args.data.iter().enumerate().map(of).collect())
 }
 
 /// A frozen head's table: the recipe's, then `KEY=VALUE` overrides.

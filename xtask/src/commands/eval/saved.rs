@@ -11,11 +11,19 @@ use serde_json::{Map, Value, json};
 
 use crate::output;
 
+const SCORES: &str = "scores.json";
+
 /// ROOT/HEAD-DATA/SIDE-seedN, made.
 pub(super) fn folder(root: &Path, head: &str, set: &str, weights: &str, seed: u64) -> Result<PathBuf> {
     let folder = root.join(format!("{head}-{set}")).join(format!("{weights}-seed{seed}"));
     fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, &e))?;
     Ok(folder)
+}
+
+/// The note where scores are about to be replaced.
+pub(super) fn replaces(folder: &Path) -> Option<String> {
+    let there = folder.join(SCORES).exists();
+    there.then(|| format!("note: replaces the scores in {} (--out keeps both)", folder.display()))
 }
 
 /// Writes a file, whole or not at all.
@@ -39,5 +47,5 @@ pub(super) fn scores(
         scores.iter().map(|(figure, value)| (figure.clone(), json!(value))).collect();
     let text = json!({ "scores": figures, "train": train, "test": test, "training": training });
     let text = output::rounded(text);
-    file(folder, "scores.json", format!("{text:#}\n").as_bytes())
+    file(folder, SCORES, format!("{text:#}\n").as_bytes())
 }

@@ -141,13 +141,11 @@ impl HeadRun<'_> {
             return Ok(Self::measured(seed, fitted));
         }
         let folder = saved::folder(&root, self.head.name, self.set, weights, seed)?;
-        if folder.join("scores.json").exists() {
-            (self.warn)(&format!("note: replaces the scores in {} (--out keeps both)", folder.display()));
-        }
         let mut watcher = Watcher { title, progress: None, lines: String::new(), warn: self.warn };
         let fitted = (self.trained.fit)(&request, &mut watcher);
         watcher.finish();
         let fitted = fitted?;
+        saved::replaces(&folder).iter().for_each(|note| (self.warn)(note));
         saved::file(&folder, "config.toml", recipe.to_toml().as_bytes())?;
         saved::file(&folder, "metrics.jsonl", watcher.lines.as_bytes())?;
         saved::artifacts(&folder, &fitted.artifacts)?;
