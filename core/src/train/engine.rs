@@ -14,12 +14,14 @@
 //! Methods fail with the backend's failure unless they say more.
 
 mod host_state;
+mod step_weights;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 pub use host_state::EngineState;
+pub use step_weights::StepWeights;
 
 use super::gradient::{BlocksDone, Pass, Scalars, accumulate, gradients_with};
 use super::graph::Stepper;
@@ -67,44 +69,6 @@ pub struct StepInput<'a> {
 /// Lends the forward pass of a micro-batch to what is done with it.
 pub type WithPass<'a> =
     dyn Fn(&StepWeights<'_>, usize, &mut dyn FnMut(&dyn Pass) -> Result<()>) -> Result<()> + 'a;
-
-/// What a step starts from, for passes that look at more than the weights that they are given.
-pub struct StepWeights<'a> {
-    /// Where the step is computed.
-    pub device: &'a DeviceHandle,
-    rules: &'a Rules,
-    state: &'a State,
-    /// Seconds in which a teacher was run.
-    teacher: Cell<f64>,
-}
-
-impl StepWeights<'_> {
-    /// The moving average of the weights before the step.
-    ///
-    /// # Errors
-    /// An engine that keeps none, or a part of it only.
-    pub fn average(&self) -> Result<Params> {
-        let mut tensors = self.state.params.clone();
-        for Trained { index, kept, .. } in &self.state.trained {
-            let average = kept.as_ref().and_then(|kept| kept.average.as_ref());
-            let average =
-                average.ok_or_else(|| Error::failure("a teacher without an average of the weights"))?;
-            tensors[*index] = average.clone();
-        }
-        Ok(Params::new(tensors, self.rules.compute))
-    }
-
-    /// Does what a teacher is run for, and counts its time as the teacher's.
-    ///
-    /// # Errors
-    /// What it returns.
-    pub fn taught<T>(&self, teach: impl FnOnce() -> Result<T>) -> Result<T> {
-        let started = Instant::now();
-        let taught = teach();
-        self.teacher.set(self.teacher.get() + started.elapsed().as_secs_f64());
-        taught
-    }
-}
 
 /// Parameters, what is kept of them from step to step, and how they step.
 pub struct Engine {
@@ -423,9 +387,9 @@ impl Rules {
             });
             let params = self.params(state);
             let mut found = None;
-            let weights = StepWeights { device, rules: self, state, teacher: Cell::new(0.0) };
+            let weights = StepWeights::new(device, state, self.compute);
             (input.pass)(&weights, i, &mut |pass| {
-                let teacher = weights.teacher.get();
+                let teacher = weights.teacher_seconds();
                 phases.teacher += teacher;
                 phases.corruption += started.elapsed().as_secs_f64() - teacher;
                 let done = done.as_mut().map(|done| done as &mut BlocksDone<'_>);

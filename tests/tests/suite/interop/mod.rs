@@ -2,6 +2,7 @@
 
 mod exports;
 mod imports;
+mod newer;
 
 use palimpsest_core::DType;
 use palimpsest_core::corruption::{CorruptionPlan, Role};
