@@ -144,7 +144,7 @@ fn mistakes_are_told() {
             "as 1GB, 500MB or 1GiB",
         ),
         (&["data", "stats", "data.name=folder", "data.path=missing"], "missing"),
-        (&["data", "stats", "--split", "val"], "unknown split `val`"),
+        (&["data", "stats", "--split", "val"], "`val` is no part of its own"),
     ] {
         let output = run(folder.path(), args);
         assert!(
